@@ -1,0 +1,91 @@
+"""The command line: the only part that prints, asks or exits. One module a command, imported when it is called.
+
+Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. A user sees no traceback without --debug.
+"""
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from hwbench import __version__
+from hwbench.records import UserError
+
+COMMANDS = {
+    "run": "Measure workloads on a device, store every sample, write a report.",
+    "list": "Show the workloads with their axes, the suites and the devices.",
+    "info": "Show the environment as a run records it.",
+    "report": "Render one run, or several side by side, as one HTML page.",
+    "summarize": "Rebuild a run's metrics table from its raw tables.",
+    "completion": "Print the line that turns on completion in your shell.",
+}
+
+
+class LazyCommands(click.Group):
+    """A group whose commands live in modules of their own, so that `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"hwbench.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from hwbench.workload import unknown
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UserError(unknown("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hwbench")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Measure what this machine can do for large models: tokens/s, FLOP/s, latency and memory."""
+
+
+def main() -> None:
+    """Run the command line and exit with its promised status."""
+    words = sys.argv[1:]
+    debug = "--debug" in words  # wherever it stands, before or after the command
+    try:
+        words = [word for word in words if word != "--debug"]
+        status = cli.main(words, prog_name="hwbench", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except (UserError, click.ClickException) as error:
+        if debug:
+            raise
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        status = _complain(message, 2)
+    except (KeyboardInterrupt, click.Abort):
+        status = _complain("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        if debug:
+            raise
+        status = _complain(f"{error.filename or 'file'}: {error.strerror}", 2)
+    except Exception as error:  # noqa: BLE001 - the last resort; a traceback helps us, not a user
+        if debug:
+            raise
+        status = _complain(f"{type(error).__name__}: {error} (a fault of hwbench; --debug shows where)", 2)
+    sys.exit(status)
+
+
+def _complain(message: str, status: int) -> int:
+    click.echo(f"hwbench: {message}", err=True)
+    return status

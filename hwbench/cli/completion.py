@@ -1,0 +1,23 @@
+"""`hwbench completion`: completion of commands and options, by click's own machinery."""
+
+import os
+
+import click
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS), required=False)
+def command(shell: str | None) -> int:
+    """Print the line that turns on completion; put it into your shell's start file.
+
+    SHELL is bash, zsh or fish; without it, the one that $SHELL names.
+    """
+    chosen = shell or os.path.basename(os.environ.get("SHELL", ""))
+    chosen = chosen if chosen in SHELLS else "bash"
+    if chosen == "fish":
+        click.echo("_HWBENCH_COMPLETE=fish_source hwbench | source")
+    else:
+        click.echo(f'eval "$(_HWBENCH_COMPLETE={chosen}_source hwbench)"')
+    return 0

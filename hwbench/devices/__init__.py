@@ -1,0 +1,104 @@
+"""What a device must offer to be measured, and which devices this machine has.
+
+One module a family: `cpu`, `accelerator` (everything behind `torch.accelerator`: CUDA and ROCm, XPU, TPU), `mps`,
+and `fake`, which has a clock of its own and needs no hardware. All choices by kind of device end in this package.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Protocol
+
+from hwbench.records import UserError
+from hwbench.devices.timers import Timer
+
+SPEC = re.compile(r"(auto|cpu|cuda|mps|xpu|tpu|fake)(?::(\d+))?")
+"""What `--device` takes: a kind, with an index for the kinds that a machine may have several of."""
+
+FAMILIES = {"cuda": "accelerator", "xpu": "accelerator", "tpu": "accelerator", "mps": "mps", "cpu": "cpu"}
+"""The module of each kind, the best kind first: the order in which `auto` looks."""
+
+
+class Device(Protocol):
+    """A place where steps run. Opening one claims it; nothing here waits for the device but `synchronize`."""
+
+    kind: str  # cpu, cuda, xpu, tpu, mps or fake
+    name: str  # as its maker calls it
+    torch: Any  # the torch.device that tensors go to (None on the fake one)
+    notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted
+
+    def now_ns(self) -> int:
+        """The host's monotonic clock, in nanoseconds."""
+
+    def synchronize(self) -> None:
+        """Wait until everything submitted has run."""
+
+    def timer(self) -> Timer:
+        """A fresh timer for one window: device events where they can be trusted, else the host's clock."""
+
+    def autocast(self, dtype: str) -> AbstractContextManager[Any]:
+        """The context in which a model with fp32 weights computes in `dtype`. Unsupported if it cannot."""
+
+    def require(self, dtype: str, state_bytes: int = 0) -> None:
+        """Raise Unsupported, with the reason, if `dtype` does not run here or `state_bytes` cannot fit at all."""
+
+    def seed(self, seed: int) -> None:
+        """Seed the random numbers that models and inputs are made of."""
+
+    def reset_memory_peak(self) -> None:
+        """Start the peak of memory anew, where the platform can."""
+
+    def memory_peak_bytes(self) -> int | None:
+        """The most memory in use since the reset: the allocator's on an accelerator, the process's on a CPU."""
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether `error` is this device's way to say that memory ran out."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the device is, for the environment of a run: name, memory, versions; null where unknown."""
+
+
+def available() -> dict[str, str]:
+    """The devices that are here, as {spec: name}, the best first. Opens none of them."""
+    found: dict[str, str] = {}
+    for kind, family in FAMILIES.items():
+        found |= _family(family).available(kind)
+    return found
+
+
+def resolve(spec: str) -> str:
+    """The one device that `spec` means here, e.g. `auto` → `cuda:0`.
+
+    UserError if `spec` is no device's name or if this machine has no such device; it says what there is.
+    """
+    match = SPEC.fullmatch(spec)
+    if not match:
+        raise UserError(f"unknown device {spec!r}; expected auto, cpu, cuda, cuda:N, mps, xpu or tpu")
+    if match[1] == "fake":
+        return "fake"
+    here = available()
+    if match[1] == "auto" and not match[2]:
+        return next(iter(here))
+    wanted = next((name for name in here if name == spec or name.partition(":")[0] == spec), None)
+    if wanted is None:
+        listed = ", ".join(f"{name} ({what})" for name, what in here.items())
+        raise UserError(f"no device {spec} here; there is {listed}. {_cure(match[1])}")
+    return wanted
+
+
+def open_device(spec: str) -> Device:
+    """Open the device of a resolved `spec`; the current process computes on it from now on."""
+    kind = spec.partition(":")[0]
+    device: Device = _family(FAMILIES.get(kind, kind)).open_device(spec)
+    return device
+
+
+def _cure(kind: str) -> str:
+    family = FAMILIES.get(kind)
+    return str(_family(family).cure(kind)) if family else "Use --device auto."
+
+
+def _family(name: str) -> ModuleType:
+    return import_module(f"hwbench.devices.{name}")

@@ -1,0 +1,153 @@
+"""Everything behind `torch.accelerator`: CUDA and ROCm, XPU, and TPU where `torch_tpu` is installed.
+
+Work is submitted and runs later, so times come from events in the device's queue. When the device is opened, the
+event clock is held against the host's on a known load; if they disagree, the host's clock is used and the notes say so.
+"""
+
+import importlib.util
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from hwbench.devices import _torch
+from hwbench.devices.timers import EventTimer, HostTimer, Timer
+from hwbench.records import Unsupported
+
+CLOCK_TOLERANCE = 0.05
+"""How far event time and host time may be apart on a load of tens of milliseconds: launch and sync cost ~1 %."""
+
+CURES = {
+    "cuda": "Install the GPU's driver and a torch build with CUDA or ROCm, or use --device cpu.",
+    "xpu": "Install Intel's GPU driver and a torch build with XPU, or use --device cpu.",
+    "tpu": "Install torch_tpu on a machine with TPUs, or use --device cpu.",
+}
+
+
+class AcceleratorDevice:
+    """One accelerator by its index."""
+
+    def __init__(self, kind: str, index: int) -> None:
+        self.kind = kind
+        self.torch = torch.device(kind, index)
+        self.name = device_name(kind, index)
+        self.notes: list[str] = []
+        torch.accelerator.set_device_index(index)
+        self._events_work = self._check_clocks()
+
+    def now_ns(self) -> int:
+        return time.perf_counter_ns()
+
+    def synchronize(self) -> None:
+        torch.accelerator.synchronize()
+
+    def timer(self) -> Timer:
+        if self._events_work:
+            return EventTimer(time.perf_counter_ns, self._new_event)
+        return HostTimer(time.perf_counter_ns, self.synchronize)
+
+    def autocast(self, dtype: str) -> AbstractContextManager[Any]:
+        return _torch.autocast(self.kind, dtype)
+
+    def require(self, dtype: str, state_bytes: int = 0) -> None:
+        _torch.torch_dtype(dtype)
+        if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported():
+            raise Unsupported(f"{self.name} has no bf16")
+        _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
+
+    def seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def reset_memory_peak(self) -> None:
+        torch.accelerator.reset_peak_memory_stats()
+
+    def memory_peak_bytes(self) -> int | None:
+        """The most memory that the allocator had handed out at once."""
+        return int(torch.accelerator.max_memory_allocated())
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+    def describe(self) -> Mapping[str, Any]:
+        found: dict[str, Any] = {
+            "kind": self.kind,
+            "name": self.name,
+            "index": self.torch.index,
+            "count": torch.accelerator.device_count(),
+            "memory_bytes": self._memory_bytes(),
+            "event_clock": self._events_work,
+        }
+        if self.kind == "cuda":
+            properties = torch.cuda.get_device_properties(self.torch)
+            found |= {
+                "compute_capability": f"{properties.major}.{properties.minor}",
+                "multiprocessors": properties.multi_processor_count,
+                "cuda": torch.version.cuda,
+                "hip": torch.version.hip,
+                "cudnn": torch.backends.cudnn.version(),
+            }
+        return found
+
+    def _memory_bytes(self) -> int | None:
+        if self.kind in ("cuda", "xpu"):
+            module = torch.get_device_module(self.kind)
+            return int(module.get_device_properties(self.torch).total_memory)
+        return None
+
+    def _new_event(self) -> torch.Event:
+        return torch.Event(device=self.torch, enable_timing=True)
+
+    def _check_clocks(self) -> bool:
+        """Whether events tell the same time as the host over ~20 ms of matrix products."""
+        a = torch.randn(2048, 2048, device=self.torch)
+        for _ in range(3):  # the first products load libraries and raise the clocks
+            a @ a
+        try:
+            begin, end = self._new_event(), self._new_event()
+            self.synchronize()
+            host_begin = time.perf_counter()
+            begin.record()
+            while time.perf_counter() - host_begin < 0.02:
+                a @ a
+            end.record()
+            self.synchronize()
+            host_s = time.perf_counter() - host_begin
+            event_s = begin.elapsed_time(end) / 1e3
+        except (RuntimeError, NotImplementedError) as error:
+            self.notes.append(f"clock_fallback: no event clock ({str(error).splitlines()[0]}); timed by the host's clock")
+            return False
+        if abs(event_s / host_s - 1) <= CLOCK_TOLERANCE:
+            return True
+        self.notes.append(
+            f"clock_disagreement: event clock disagrees with the host's ({event_s * 1e3:.2f} against {host_s * 1e3:.2f} ms); "
+            "timed by the host's clock"
+        )
+        return False
+
+
+def available(kind: str) -> dict[str, str]:
+    if kind == "tpu" and importlib.util.find_spec("torch_tpu"):
+        importlib.import_module("torch_tpu")  # importing it registers the device with torch
+    if not torch.accelerator.is_available():
+        return {}
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None or accelerator.type != kind:
+        return {}
+    return {f"{kind}:{i}": device_name(kind, i) for i in range(torch.accelerator.device_count())}
+
+
+def open_device(spec: str) -> AcceleratorDevice:
+    kind, _, index = spec.partition(":")
+    return AcceleratorDevice(kind, int(index or 0))
+
+
+def cure(kind: str) -> str:
+    return f"torch here is {torch.__version__}. {CURES[kind]}"
+
+
+def device_name(kind: str, index: int) -> str:
+    module = torch.get_device_module(kind)
+    name = getattr(module, "get_device_name", None)
+    return str(name(index)) if name else f"{kind}:{index}"

@@ -1,0 +1,133 @@
+"""The CPU: its calls return when the work is done, so the host's clock is the device's clock."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from hwbench.devices import _torch
+from hwbench.devices.timers import HostTimer, Timer
+
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+class CpuDevice:
+    """All cores that this process may use, through torch's thread pool."""
+
+    kind = "cpu"
+
+    def __init__(self) -> None:
+        self.name = cpu_name()
+        self.torch = torch.device("cpu")
+        self.notes: list[str] = []
+
+    def now_ns(self) -> int:
+        return time.perf_counter_ns()
+
+    def synchronize(self) -> None:
+        """Nothing is ever outstanding on a CPU."""
+
+    def timer(self) -> Timer:
+        return HostTimer(time.perf_counter_ns)
+
+    def autocast(self, dtype: str) -> AbstractContextManager[Any]:
+        return _torch.autocast("cpu", dtype)
+
+    def require(self, dtype: str, state_bytes: int = 0) -> None:
+        _torch.torch_dtype(dtype)
+        _torch.require_memory(state_bytes, memory_limit_bytes(), "this machine")
+
+    def seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def reset_memory_peak(self) -> None:
+        try:  # "5" resets the peak of resident memory; see proc(5)
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            return  # then the peak counts from the start of the process, which only adds the imports
+
+    def memory_peak_bytes(self) -> int | None:
+        """Peak resident memory of this process, the interpreter and torch included."""
+        return peak_resident_bytes()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "cores": psutil.cpu_count(logical=False),
+            "logical_cores": psutil.cpu_count(),
+            "usable_cores": usable_cores(),
+            "torch_threads": torch.get_num_threads(),
+            "instruction_set": torch.backends.cpu.get_cpu_capability(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "memory_limit_bytes": memory_limit_bytes(),
+        }
+
+
+def available(kind: str) -> dict[str, str]:
+    return {"cpu": cpu_name()}
+
+
+def open_device(spec: str) -> CpuDevice:
+    return CpuDevice()
+
+
+def cpu_name() -> str:
+    """The processor's marketing name with its cores, e.g. "AMD EPYC 9354 (32 cores)"."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass  # not Linux: the platform's own word has to do
+    cores = usable_cores()
+    return f"{name} ({cores} core{'s' if cores != 1 else ''})"
+
+
+def usable_cores() -> int:
+    """How many processors this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity to ask
+        return os.cpu_count() or 1
+
+
+def memory_limit_bytes() -> int:
+    """The memory this process may use at most: the machine's, or the container's limit where that is lower."""
+    limits = [psutil.virtual_memory().total]
+    for file in CGROUP_LIMITS:
+        try:
+            limits.append(int(Path(file).read_text()))
+        except (OSError, ValueError):
+            continue  # no such controller, or "max"
+    return int(min(limits))
+
+
+def peak_resident_bytes() -> int | None:
+    """VmHWM of this process where Linux tells it, else the peak that getrusage has; None where neither is there.
+
+    VmHWM comes first because getrusage's peak survives exec and so would count the parent process too.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024  # bytes on macOS, KiB elsewhere

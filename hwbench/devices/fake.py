@@ -1,0 +1,101 @@
+"""A device without hardware, whose time is a number: what is measured on it can be checked to the last digit.
+
+It behaves as an accelerator does: `launch(seconds)` submits work to a queue and returns at once, events read the
+queue's clock, and only `synchronize` makes the host wait. `compute(seconds)` is host work.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from hwbench.devices.timers import EventTimer, HostTimer, Timer
+from hwbench.records import TimerKind, Unsupported
+
+
+class FakeEvent:
+    def __init__(self, device: "FakeDevice") -> None:
+        self._device = device
+        self.at_ns = -1
+
+    def record(self) -> None:
+        self.at_ns = max(self._device.queue_ns, self._device.host_ns)
+
+    def synchronize(self) -> None:
+        self._device.host_ns = max(self._device.host_ns, self.at_ns)
+
+    def elapsed_time(self, later: "FakeEvent") -> float:
+        return (later.at_ns - self.at_ns) / 1e6
+
+
+class FakeDevice:
+    """`timer_kind` chooses events or the host's clock; `memory_bytes` is what `require` and `allocate` go by."""
+
+    kind = "fake"
+    name = "Fake device"
+    torch: Any = None
+
+    def __init__(self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30) -> None:
+        self.timer_kind = timer_kind
+        self.memory_bytes = memory_bytes
+        self.host_ns = 0
+        self.queue_ns = 0  # when the queue will have run dry
+        self.syncs = 0
+        self.peak_bytes = 0
+        self.notes: list[str] = []
+
+    def compute(self, seconds: float) -> None:
+        """Host work: the host's clock goes on, the queue runs beside it."""
+        self.host_ns += round(seconds * 1e9)
+
+    def launch(self, seconds: float) -> None:
+        """Device work: it starts when the queue before it is done, and the host does not wait."""
+        self.queue_ns = max(self.queue_ns, self.host_ns) + round(seconds * 1e9)
+
+    def allocate(self, size: int) -> None:
+        """Use `size` bytes at once. MemoryError beyond the device's memory."""
+        if size > self.memory_bytes:
+            raise MemoryError(f"fake device out of memory: {size} of {self.memory_bytes} bytes")
+        self.peak_bytes = max(self.peak_bytes, size)
+
+    def now_ns(self) -> int:
+        return self.host_ns
+
+    def synchronize(self) -> None:
+        self.syncs += 1
+        self.host_ns = max(self.host_ns, self.queue_ns)
+
+    def timer(self) -> Timer:
+        if self.timer_kind == "device_event":
+            return EventTimer(self.now_ns, lambda: FakeEvent(self))
+        return HostTimer(self.now_ns, self.synchronize)
+
+    def autocast(self, dtype: str) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def require(self, dtype: str, state_bytes: int = 0) -> None:
+        if dtype == "fp8":
+            raise Unsupported("the fake device has no fp8")
+
+    def seed(self, seed: int) -> None:
+        self.seeded = seed
+
+    def reset_memory_peak(self) -> None:
+        self.peak_bytes = 0
+
+    def memory_peak_bytes(self) -> int | None:
+        return self.peak_bytes
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, MemoryError)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"kind": self.kind, "name": self.name, "memory_bytes": self.memory_bytes}
+
+
+def available(kind: str) -> dict[str, str]:
+    """Never offered: whoever wants it asks for it by name."""
+    return {}
+
+
+def open_device(spec: str) -> FakeDevice:
+    return FakeDevice()

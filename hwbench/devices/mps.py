@@ -1,0 +1,67 @@
+"""Apple's GPU through Metal. Its events hung or ran backwards until late 2026, so it is timed from the host:
+the device is waited for at each stamp (flag `synced`), which costs a little and is never wrong."""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import psutil
+import torch
+
+from hwbench.devices import _torch
+from hwbench.devices.timers import HostTimer, Timer
+
+
+class MpsDevice:
+    """The one GPU of an Apple machine, which shares the machine's memory."""
+
+    kind = "mps"
+
+    def __init__(self) -> None:
+        self.name = "Apple GPU (Metal)"
+        self.torch = torch.device("mps")
+        self.notes: list[str] = []  # waiting at each mark is how this device is timed, no accident to warn of
+
+    def now_ns(self) -> int:
+        return time.perf_counter_ns()
+
+    def synchronize(self) -> None:
+        torch.mps.synchronize()
+
+    def timer(self) -> Timer:
+        return HostTimer(time.perf_counter_ns, torch.mps.synchronize)
+
+    def autocast(self, dtype: str) -> AbstractContextManager[Any]:
+        return _torch.autocast("mps", dtype)
+
+    def require(self, dtype: str, state_bytes: int = 0) -> None:
+        _torch.torch_dtype(dtype)
+        _torch.require_memory(state_bytes, psutil.virtual_memory().total, "this machine")
+
+    def seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def reset_memory_peak(self) -> None:
+        """Metal keeps no peak."""
+
+    def memory_peak_bytes(self) -> int | None:
+        return None
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, MemoryError) or "MPS backend out of memory" in str(error)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"kind": self.kind, "name": self.name, "memory_bytes": psutil.virtual_memory().total}
+
+
+def available(kind: str) -> dict[str, str]:
+    return {"mps": "Apple GPU (Metal)"} if torch.backends.mps.is_available() else {}
+
+
+def open_device(spec: str) -> MpsDevice:
+    return MpsDevice()
+
+
+def cure(kind: str) -> str:
+    return f"torch here is {torch.__version__}. It needs an Apple machine and torch's macOS build; or use --device cpu."

@@ -1,0 +1,119 @@
+"""What this machine is and what it runs: recorded with every run, so that two runs can be told apart.
+
+Nothing here names a person or a place: no host name, no user, no path. A fact that cannot be had is None.
+"""
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
+VARIABLES = ("CUDA_", "HIP_", "ROCR_", "OMP_", "MKL_", "KMP_", "GOMP_", "TORCH", "PYTORCH_", "NVIDIA_TF32", "NCCL_")
+"""Prefixes of environment variables that change what torch does."""
+NO_VALUES = ("PATH", "HOME", "DIR", "ROOT", "FILE", "TOKEN", "KEY", "CACHE")
+"""Variables with such a word in their name say where things lie, or are secret; they stay out."""
+
+
+def collect(device: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment of a run on the device that `device` describes, as JSON-ready values."""
+    return {
+        "device": dict(device),
+        "cpu": _cpu(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "container": _container(),
+        "load_average_1min": _or_none(lambda: round(os.getloadavg()[0], 2)),
+        "python": platform.python_version(),
+        "packages": {name: _or_none(lambda name=name: version(name), PackageNotFoundError) for name in PACKAGES},
+        "nvidia": _nvidia(),
+        "git": _git(),
+        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES) and not _private(k)},
+    }
+
+
+def _cpu() -> dict[str, Any]:
+    info = _read("/proc/cpuinfo") or ""
+    facts = dict(line.split("\t", 1) for line in info.splitlines() if "\t" in line)
+    flags = facts.get("flags", "").split()
+    return {
+        "name": facts.get("model name\t: ", facts.get("model name", platform.processor())).lstrip("\t: "),
+        "cores": psutil.cpu_count(logical=False),
+        "logical_cores": psutil.cpu_count(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "frequency_max_mhz": _or_none(lambda: psutil.cpu_freq().max or None),
+        "boost": _read("/sys/devices/system/cpu/cpufreq/boost"),
+        "smt": _read("/sys/devices/system/cpu/smt/control"),
+        "virtual": "hypervisor" in flags if flags else None,
+        "vector_extensions": [f for f in flags if f.startswith(("avx", "amx"))] or None,
+    }
+
+
+def _container() -> dict[str, Any]:
+    """The limits that a container puts on this process; null where there is none, or none can be read."""
+    return {"cpu_quota": _read("/sys/fs/cgroup/cpu.max"), "memory_limit": _read("/sys/fs/cgroup/memory.max")}
+
+
+def _nvidia() -> list[dict[str, Any]] | None:
+    """What the driver says of each NVIDIA GPU; None where there is no driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        return [_gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
+    def ask(question: Callable[[], Any]) -> Any:
+        return _or_none(question, nvml.NVMLError)
+
+    return {
+        "name": ask(lambda: nvml.nvmlDeviceGetName(handle)),
+        "driver": ask(nvml.nvmlSystemGetDriverVersion),
+        "memory_bytes": ask(lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total),
+        "power_limit_w": ask(lambda: nvml.nvmlDeviceGetPowerManagementLimit(handle) / 1000),
+        "sm_clock_max_mhz": ask(lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)),
+        "persistence_mode": ask(lambda: bool(nvml.nvmlDeviceGetPersistenceMode(handle))),
+        "ecc": ask(lambda: bool(nvml.nvmlDeviceGetEccMode(handle)[0])),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the working folder and whether it has changes; None outside a repository."""
+    commit = _run("git", "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return {"commit": commit, "dirty": bool(_run("git", "status", "--porcelain", "--untracked-files=no"))}
+
+
+def _run(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _read(file: str) -> str | None:
+    return _or_none(lambda: Path(file).read_text().strip(), OSError)
+
+
+def _private(name: str) -> bool:
+    return any(word in name for word in NO_VALUES)
+
+
+def _or_none(question: Callable[[], Any], *errors: type[Exception]) -> Any:
+    try:
+        return question()
+    except errors or (OSError, AttributeError, NotImplementedError):
+        return None

@@ -1,0 +1,182 @@
+"""What will be run: workloads × axes → cases, in rounds. Pure: it reads suite files and nothing else."""
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hwbench.records import Case, Param, Policy, UserError
+from hwbench.workload import Workload, unknown
+
+SUITES = Path(__file__).resolve().parent.parent / "workloads" / "suites"
+MOST_CASES = 1000
+
+Choice = tuple[Workload, Mapping[str, Sequence[Param]]]
+"""A workload and the values of those axes that are not left at their defaults."""
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "processes": (1, 1000),
+    "min_time_s": (0, 86400),
+    "max_time_s": (0.001, 86400),
+    "min_samples": (1, 10_000_000),
+    "timeout_s": (0.1, 7 * 86400),
+    "seed": (0, 2**32 - 1),
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named set of cases with the policy they are measured under."""
+
+    name: str
+    description: str
+    policy: Policy
+    cases: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cases of a run, each to be measured in `policy.processes` fresh processes."""
+
+    cases: tuple[Case, ...]
+    policy: Policy
+
+    def rounds(self) -> Iterator[tuple[int, Case]]:
+        """(process number, case) in the order of execution: every case once, then every case again, …
+
+        Cases are interleaved so that a drift of the machine spreads over all of them.
+        """
+        return ((process, case) for process in range(self.policy.processes) for case in self.cases)
+
+    def as_json(self) -> dict[str, Any]:
+        cases = [{**vars(case), "params": dict(case.params), "case_id": case.case_id} for case in self.cases]
+        return {"policy": vars(self.policy), "cases": cases}
+
+
+def suite_names() -> list[str]:
+    return sorted(file.stem for file in SUITES.glob("*.toml"))
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by its name, or from a TOML file. UserError if it is neither, broken, or names nothing."""
+    file = Path(name) if name.endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
+    if not file.is_file():
+        raise UserError(f"{name}: no such suite file" if file == Path(name) else unknown("suite", name, suite_names()))
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not TOML: {error}") from error
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+    for key in content:
+        if key not in ("description", "policy", "cases"):
+            raise UserError(f"{file}: " + unknown("key", key, ("description", "policy", "cases")))
+    cases, policy = content.get("cases"), content.get("policy", {})
+    if not isinstance(cases, list) or not cases or not all(isinstance(case, dict) for case in cases):
+        raise UserError(f"{file}: no cases in it; a suite has at least one [[cases]] with a workload")
+    if not isinstance(policy, dict):
+        raise UserError(f"{file}: policy is a table, [policy], of {', '.join(LIMITS)}")
+    try:
+        checked = checked_policy(Policy(), policy)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+    return Suite(file.stem, str(content.get("description", "")), checked, tuple(cases))
+
+
+def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """`policy` with `changes`. UserError for a name that is not in it or a number that makes no sense."""
+    for name, value in changes.items():
+        if name not in LIMITS:
+            raise UserError(unknown("policy", name, LIMITS))
+        low, high = LIMITS[name]
+        whole = next(field.type for field in fields(Policy) if field.name == name) is int
+        fits = isinstance(value, int) or (isinstance(value, float) and not whole)
+        if isinstance(value, bool) or not fits or not math.isfinite(value) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            raise UserError(f"{name} = {value}: expected {kind} from {low:g} to {high:g}")
+    changed = replace(policy, **changes)
+    if changed.min_time_s > changed.max_time_s:
+        if "max_time_s" in changes and "min_time_s" not in changes:  # the user's bound beats the suite's wish
+            return replace(changed, min_time_s=changed.max_time_s)
+        if "min_time_s" in changes and "max_time_s" not in changes:
+            return replace(changed, max_time_s=changed.min_time_s)
+        raise UserError(f"min_time_s = {changed.min_time_s:g} is above max_time_s = {changed.max_time_s:g}")
+    return changed
+
+
+def from_suite(suite: Suite, workloads: Mapping[str, Workload], only: Sequence[str] = ()) -> list[Choice]:
+    """The suite's workloads with the values it sets; with `only`, just these. UserError names what is unknown."""
+    choices: list[Choice] = []
+    for case in suite.cases:
+        name = str(case.get("workload", ""))
+        declared = named(workloads, [name])[0]
+        values = {axis: value if isinstance(value, list) else [value] for axis, value in case.items()}
+        del values["workload"]
+        for axis in values:
+            if axis not in declared.axes:
+                raise UserError(f"suite {suite.name}: {name}: " + unknown("axis", axis, declared.axes))
+        choices.append((declared, {axis: _parsed(declared, axis, map(_text, v)) for axis, v in values.items()}))
+    if missing := [name for name in only if name not in {choice[0].name for choice in choices}]:
+        raise UserError(f"suite {suite.name} has no {missing[0]}; it has {', '.join(sorted({c[0].name for c in choices}))}")
+    return [choice for choice in choices if not only or choice[0].name in only]
+
+
+def named(workloads: Mapping[str, Workload], names: Iterable[str]) -> list[Workload]:
+    """The workloads of these names, in this order. UserError suggests near names for one that is not there."""
+    for name in names:
+        if name not in workloads:
+            raise UserError(unknown("workload", name, workloads))
+    return [workloads[name] for name in names]
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, list[str]]:
+    """`AXIS=V[,V…]` words → {axis: texts}. UserError for a word of another form or an axis given twice."""
+    parsed: dict[str, list[str]] = {}
+    for word in settings:
+        axis, equals, values = word.partition("=")
+        texts = [value.strip() for value in values.split(",")]
+        if not equals or not axis or "" in texts:
+            raise UserError(f"--set {word}: expected AXIS=VALUE[,VALUE…], e.g. --set batch=1,4")
+        if axis in parsed:
+            raise UserError(f"--set {axis} is given twice; write its values in one list, {axis}=V,V")
+        parsed[axis] = texts
+    return parsed
+
+
+def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], policy: Policy) -> Plan:
+    """The cases of every chosen workload: the product of its axes, each from `settings`, the choice or the default.
+
+    A setting goes to every workload that has the axis. UserError for an axis that none has, or a value not of it.
+    """
+    for axis in settings:
+        if not any(axis in workload.axes for workload, _ in choices):
+            known = {name for workload, _ in choices for name in workload.axes}
+            raise UserError("none of the chosen workloads has it: " + unknown("axis", axis, known))
+    cases: dict[str, Case] = {}
+    for workload, chosen in choices:
+        values = {
+            name: _parsed(workload, name, settings[name]) if name in settings else chosen.get(name, axis.defaults)
+            for name, axis in workload.axes.items()
+        }
+        if (count := math.prod(len(v) for v in values.values())) + len(cases) > MOST_CASES:
+            raise UserError(f"{workload.name} alone would be {count} cases; a run takes at most {MOST_CASES} in all")
+        for combination in itertools.product(*values.values()):
+            params = dict(zip(values, combination, strict=True))
+            case = Case(workload.name, params, str(params.pop("dtype")))
+            cases.setdefault(case.case_id, case)
+    return Plan(tuple(cases.values()), policy)
+
+
+def _parsed(workload: Workload, axis: str, texts: Iterable[str]) -> list[Param]:
+    try:
+        return list(dict.fromkeys(workload.axes[axis].parse(axis, text) for text in texts))
+    except UserError as error:
+        raise UserError(f"{workload.name}: {error}") from error
+
+
+def _text(value: object) -> str:
+    """A TOML value as it would be typed after --set."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

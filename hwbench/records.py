@@ -1,0 +1,151 @@
+"""The nouns of hwbench: what is measured and what came out.
+
+Frozen dataclasses on the standard library alone, so that every other module may build on them.
+Units stand in the names: `_s` seconds, `_ns` nanoseconds, `_bytes` bytes. None means unknown, never zero.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Param = str | int | float | bool | None
+Outcome = Literal["ok", "unsupported", "oom", "timeout", "error"]
+TimerKind = Literal["device_event", "host"]
+
+FAILED: frozenset[Outcome] = frozenset({"oom", "timeout", "error"})
+"""Outcomes that make a run exit 1. `unsupported` is an answer, not a failure."""
+
+
+class UserError(ValueError):
+    """Something the user can cure: one line that says what is wrong and what to do. The command exits with 2."""
+
+
+class Unsupported(Exception):  # noqa: N818 - an answer about the machine, not an error of the program
+    """Raised by a device or a workload that cannot run a case here; the case becomes a row with this reason."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A workload with its parameters and dtype, without the device: the same case on CPU and GPU is the same case."""
+
+    workload: str
+    params: Mapping[str, Param]
+    dtype: str
+
+    @property
+    def case_id(self) -> str:
+        """Twelve hexadecimal digits of SHA-256 over the canonical JSON of workload, parameters and dtype."""
+        canonical = json.dumps([self.workload, dict(self.params), self.dtype], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        return case_label(self.workload, self.params, self.dtype)
+
+
+def case_label(workload: str, params: Mapping[str, Param], dtype: str) -> str:
+    """A case in a few words: parameters that are off or left at "all" are not spelled out."""
+    words = [f"{k}={v}" if v is not True else k for k, v in params.items() if v is not None and v is not False]
+    return " ".join([workload, *words, dtype])
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one step does. `flops` are model FLOPs (causal attention, no recomputation); `bytes` the fewest it must move."""
+
+    tokens: int | None = None
+    flops: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long and how often to measure: `processes` fresh processes a case, each with one window of timed steps."""
+
+    processes: int = 3
+    min_time_s: float = 2.0
+    max_time_s: float = 30.0
+    min_samples: int = 10
+    timeout_s: float = 900.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The timed steps of one process, as columns of equal length. `step` counts from 0, warm-up steps included."""
+
+    step: list[int] = field(default_factory=list)
+    warmup: list[bool] = field(default_factory=list)
+    start_ns: list[int] = field(default_factory=list)  # on the process's own monotonic clock
+    step_s: list[float] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)  # "" or "synced": the host waited for the device at each stamp
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The named parts of the steps, as columns of equal length. `position` counts the marks of one step from 0."""
+
+    step: list[int] = field(default_factory=list)
+    name: list[str] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)
+    span_s: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the harness measured in one process: every step, and the host's time over the steps after warm-up."""
+
+    timer_kind: TimerKind
+    samples: Samples
+    spans: Spans
+    window_s: float
+    converged: bool  # the stopping rule had what it asked for before its time was up
+
+    @property
+    def warmup_steps(self) -> int:
+        return sum(self.samples.warmup)
+
+    @property
+    def timed_steps(self) -> int:
+        return len(self.samples.step) - self.warmup_steps
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The outcome of one case in one process: a row, whatever happened."""
+
+    outcome: Outcome
+    reason: str = ""
+    work: Work = Work()
+    window: Window | None = None
+    memory_peak_bytes: int | None = None
+    compile_s: float | None = None
+    loss: float | None = None  # what the last step returned, where that is a number
+    notes: list[str] = field(default_factory=list)  # `code: what happened`, for all that makes its figures doubtful
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain lists, dicts and numbers, as one process hands them to another."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Measurement":
+        """The measurement that `as_json` took apart."""
+        window = content["window"]
+        if window:
+            window = Window(**{**window, "samples": Samples(**window["samples"]), "spans": Spans(**window["spans"])})
+        return cls(**{**content, "work": Work(**content["work"]), "window": window})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of the command line, described before its first case starts."""
+
+    run_id: str
+    started_at: str  # ISO 8601, UTC
+    label: str
+    device_kind: str
+    device_name: str
+    environment: Mapping[str, Any]
+    argv: list[str]
+    plan: Mapping[str, Any]

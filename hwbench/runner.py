@@ -1,0 +1,170 @@
+"""Carry out a plan: one fresh process for each case and round, every outcome stored at once, failures as rows."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from hwbench.plan import Plan
+from hwbench.records import Case, Measurement, UserError
+from hwbench.store import Writer
+
+OPENING_TIMEOUT_S = 300
+"""A driver may take minutes on its first start, never this long."""
+
+POLL_S = 0.2
+"""How often to look whether a silent child still lives."""
+
+OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events")
+"""Where Linux counts, in a line `oom_kill N`, the processes that it ended for want of memory."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something that happened in a run: a case's process `started`, reached a `phase`, or is `done` (or skipped)."""
+
+    kind: str
+    case: Case
+    process: int
+    phase: str = ""
+    measurement: Measurement | None = None
+
+
+def run_plan(
+    plan: Plan, device: str, files: Sequence[str], writer: Writer, on_progress: Callable[[Progress], None]
+) -> None:
+    """Measure every case in every round and store each outcome as it comes.
+
+    A case that fails, or that the machine does not support, is a row and is not tried again; the others go on.
+    OSError from the store and KeyboardInterrupt pass through, with the child ended and all earlier rows kept.
+    """
+    given_up: set[str] = set()
+    for process, case in plan.rounds():
+        if case.case_id in given_up:
+            on_progress(Progress("done", case, process))
+            continue
+        on_progress(Progress("started", case, process))
+        log = writer.log(case, process)
+        measurement = run_process(
+            {"case": {**vars(case), "params": dict(case.params)}, "policy": vars(plan.policy), "device": device}
+            | {"files": list(files)},
+            plan.policy.timeout_s,
+            log,
+            lambda phase, case=case, process=process: on_progress(Progress("phase", case, process, phase)),  # type: ignore[misc]
+        )
+        writer.add(case, process, measurement)
+        if measurement.outcome == "ok":
+            log.unlink(missing_ok=True)
+        else:
+            given_up.add(case.case_id)
+        on_progress(Progress("done", case, process, measurement=measurement))
+
+
+def run_process(request: dict[str, Any], timeout_s: float, log: Path, on_phase: Callable[[str], None]) -> Measurement:
+    """One case in a fresh process. The process and all it started are gone when this returns or raises."""
+    kills_before = _oom_kills()
+    with log.open("wb") as output, _Worker(request, output) as worker:
+        try:
+            for message in worker.messages(timeout_s):
+                if "phase" in message:
+                    on_phase(message["phase"])
+                else:
+                    return Measurement.from_json(message["measurement"])
+        except TimeoutError:
+            return Measurement("timeout", f"not done after {timeout_s:g} s; ended with all it had started")
+        status = worker.child.wait()
+    return _death(status, _oom_kills() - kills_before)
+
+
+def describe_device(device: str) -> dict[str, Any]:
+    """What the device says of itself, asked in a process that ends, so that this one holds nothing of it.
+
+    UserError, with the last words of that process, if the device cannot be opened.
+    """
+    with tempfile.TemporaryFile() as output, _Worker({"device": device}, output) as worker:
+        with suppress(TimeoutError):
+            for message in worker.messages(OPENING_TIMEOUT_S):
+                found: dict[str, Any] = message["device"]
+                return found
+        output.seek(0)
+        words = output.read().decode(errors="replace").strip().splitlines() or ["no answer"]
+    raise UserError(f"device {device} cannot be opened: {words[-1]}")
+
+
+class _Worker:
+    """A child process in a group of its own, sent one request. Leaving the context ends the whole group."""
+
+    def __init__(self, request: dict[str, Any], output: IO[bytes]) -> None:
+        command = [sys.executable, "-m", "hwbench.worker"]
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True
+        )
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+        assert self.child.stdin
+        with suppress(BrokenPipeError):  # it died at once; its exit status will tell
+            self.child.stdin.write(json.dumps(request).encode() + b"\n")
+            self.child.stdin.flush()
+
+    def __enter__(self) -> "_Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+        assert self.child.stdin
+        with suppress(BrokenPipeError):
+            self.child.stdin.close()
+
+    def messages(self, timeout_s: float) -> Iterator[dict[str, Any]]:
+        """The worker's replies until it ends. TimeoutError if it has not ended after `timeout_s` seconds."""
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            ended = self.child.poll() is not None
+            try:
+                line = self._lines.get(timeout=min(left, POLL_S))
+            except queue.Empty:
+                if ended:  # and nothing came for a while: a grandchild may hold the pipe open for ever
+                    return
+                continue
+            if not line:
+                return
+            yield json.loads(line)
+        raise TimeoutError
+
+    def _read(self) -> None:
+        assert self.child.stdout
+        with self.child.stdout as replies:
+            for line in replies:
+                self._lines.put(line)
+        self._lines.put(b"")
+
+
+def _death(status: int, oom_kills: int) -> Measurement:
+    """The outcome of a process that ended without an answer, from its exit status and the kernel's count of OOM kills."""
+    if status == -signal.SIGKILL:  # sent by nobody here
+        evidence = "the kernel counted an out-of-memory kill" if oom_kills > 0 else "no out-of-memory kill was counted"
+        return Measurement("oom", f"killed from outside, as the kernel does when memory runs out ({evidence})")
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return Measurement("error", f"its process ended without an answer: {how}")
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory so far; 0 where nothing counts them."""
+    total = 0
+    for counter in OOM_COUNTERS:
+        with suppress(OSError):
+            words = [line.split() for line in Path(counter).read_text().splitlines()]
+            total += sum(int(line[1]) for line in words if line[0] == "oom_kill")
+    return total

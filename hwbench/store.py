@@ -1,0 +1,295 @@
+"""Records ⇄ Parquet: the only module that touches result files.
+
+`results/<run_id>/<table>/<part>.parquet`, one immutable part for each case and process. A part is written under a
+name that no reader takes for a result, synced and renamed, its `measurements` row last: a run that dies at any moment
+keeps every part already written, and rows without a measurement are not yet part of it.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import hwbench
+from hwbench.records import Case, Measurement, Run, Samples, Spans, UserError, Window
+
+SCHEMA_VERSION = 1
+"""History: 1 (November 2026) runs, measurements, samples, spans, metrics."""
+
+VERSION_KEY = b"hwbench_schema_version"
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
+
+_CASE = [("run_id", pa.string()), ("case_id", pa.string()), ("process", pa.int32())]
+SCHEMAS: dict[str, pa.Schema] = {
+    "runs": pa.schema(
+        [
+            ("run_id", pa.string()),
+            ("started_at", pa.string()),
+            ("label", pa.string()),
+            ("device_kind", pa.string()),
+            ("device_name", pa.string()),
+            ("hwbench_version", pa.string()),
+            ("schema_version", pa.int32()),
+            ("environment", pa.string()),  # JSON
+            ("argv", pa.string()),  # JSON
+            ("plan", pa.string()),  # JSON: policy and cases, so that what is missing can be told
+        ]
+    ),
+    "measurements": pa.schema(
+        [
+            *_CASE,
+            ("workload", pa.string()),
+            ("params", pa.string()),  # JSON
+            ("dtype", pa.string()),
+            ("outcome", pa.string()),
+            ("reason", pa.string()),
+            ("warmup_steps", pa.int64()),
+            ("samples", pa.int64()),
+            ("converged", pa.bool_()),
+            ("timer_kind", pa.string()),
+            ("tokens", pa.int64()),
+            ("flops", pa.int64()),
+            ("bytes", pa.int64()),
+            ("window_s", pa.float64()),
+            ("memory_peak_bytes", pa.int64()),
+            ("compile_s", pa.float64()),
+            ("loss", pa.float64()),
+            ("notes", pa.string()),  # JSON
+        ]
+    ),
+    "samples": pa.schema(
+        [
+            *_CASE,
+            ("step", pa.int64()),
+            ("warmup", pa.bool_()),
+            ("start_ns", pa.int64()),
+            ("step_s", pa.float64()),
+            ("flags", pa.string()),
+        ]
+    ),
+    "spans": pa.schema(
+        [*_CASE, ("step", pa.int64()), ("name", pa.string()), ("position", pa.int32()), ("span_s", pa.float64())]
+    ),
+    "metrics": pa.schema(
+        [
+            ("run_id", pa.string()),
+            ("case_id", pa.string()),
+            ("device_kind", pa.string()),
+            ("workload", pa.string()),
+            ("metric", pa.string()),
+            ("value", pa.float64()),
+            ("ci_low", pa.float64()),
+            ("ci_high", pa.float64()),
+            ("unit", pa.string()),
+            ("n", pa.int64()),
+            ("method", pa.string()),
+            ("validity", pa.string()),
+            ("reasons", pa.string()),  # JSON
+        ]
+    ),
+}
+RAW = ("runs", "measurements", "samples", "spans")
+"""The tables that a run cannot do without; `metrics` is derived from them."""
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """One run read back: a data frame for each raw table. `samples` and `spans` hold only measured cases."""
+
+    folder: Path
+    runs: pd.DataFrame
+    measurements: pd.DataFrame
+    samples: pd.DataFrame
+    spans: pd.DataFrame
+
+    @property
+    def run_id(self) -> str:
+        return str(self.runs.run_id.iloc[0])
+
+
+class Writer:
+    """Writes one run into `results/<run_id>/`. UserError if the id is taken, not a plain name, or cannot be written.
+
+    OSError from a later write (a full disk, say) leaves the parts already written as they are.
+    """
+
+    def __init__(self, results: Path, run: Run) -> None:
+        if not RUN_ID.fullmatch(run.run_id):
+            raise UserError(f"run id {run.run_id!r}: use up to 100 letters, digits, '.', '_' and '-', no folders")
+        self.folder = results / run.run_id
+        self._run_id = run.run_id
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir()
+        except FileExistsError as error:
+            if self.folder.is_dir():
+                raise UserError(f"run {run.run_id} exists in {results}; choose another id or remove it") from error
+            raise UserError(f"cannot write to {results}: there is a file in its place") from error
+        except OSError as error:
+            raise UserError(f"cannot write to {results}: {error.strerror}; name a folder with --output") from error
+        try:
+            self._write("runs", "run", _run_row(run))
+        except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise UserError(f"cannot write to {results}: {error.strerror}; name a folder with --output") from error
+
+    def log(self, case: Case, process: int) -> Path:
+        """The file for what a process prints; whoever runs it keeps the file only where the case failed."""
+        folder = self.folder / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{case.case_id}-{process}.log"
+
+    def add(self, case: Case, process: int, measurement: Measurement) -> None:
+        """Store the outcome of `case` in one process; after this returns it survives whatever happens."""
+        key = {"run_id": self._run_id, "case_id": case.case_id, "process": process}
+        part = f"{case.case_id}-{process}"
+        if measurement.window:
+            self._write("samples", part, _columns(key, measurement.window.samples))
+            self._write("spans", part, _columns(key, measurement.window.spans))
+        self._write("measurements", part, _measurement_row(key, case, measurement))
+
+    def _write(self, table: str, part: str, columns: Mapping[str, list[Any]]) -> None:
+        write_part(self.folder, table, part, pa.table(dict(columns), schema=SCHEMAS[table]))
+
+
+def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
+    """Write one part so that it is there whole or not at all, and stays after a crash of the machine."""
+    target = folder / table / f"{part}.parquet"
+    temporary = target.with_name(target.name + TEMPORARY)
+    target.parent.mkdir(exist_ok=True)
+    stamped = content.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()})
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(stamped, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def write_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
+    """Store the derived table of a run, replacing what an earlier summary left there."""
+    table = pa.Table.from_pandas(metrics, schema=SCHEMAS["metrics"], preserve_index=False)
+    write_part(run.folder, "metrics", "metrics", table)
+
+
+def find_run(name: str, results: Path) -> Path:
+    """The folder that RUN means: a folder's path, or the id of a run in `results` or `results/reference`."""
+    places = [Path(name)]
+    if RUN_ID.fullmatch(name):
+        places += [results / name, results / "reference" / name]
+    for place in places:
+        if (place / "runs").is_dir():
+            return place
+    if Path(name).is_dir():
+        raise UserError(f"{name}: no run in this folder (no runs/*.parquet in it)")
+    known = sorted((p.parent.name for p in results.glob("*/runs")), reverse=True)[:3]
+    hint = f"the latest there are {', '.join(known)}" if known else "there is none yet; `hwbench run` makes one"
+    raise UserError(f"no run {name!r}, neither a folder nor an id in {results}; {hint}")
+
+
+def read_run(folder: Path) -> RunTables:
+    """Read one run, finished or not. UserError names the file that is truncated, foreign or of a newer schema."""
+    runs = _read_table(folder, "runs")
+    if runs.empty:
+        raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
+    measurements = _read_table(folder, "measurements")
+    key = ["case_id", "process"]
+    measured = measurements[key].drop_duplicates()
+    samples, spans = (_read_table(folder, table).merge(measured, on=key) for table in ("samples", "spans"))
+    return RunTables(folder, runs, measurements, samples, spans)
+
+
+def _read_table(folder: Path, table: str) -> pd.DataFrame:
+    parts = [_read_part(file, table) for file in sorted((folder / table).glob("*.parquet"))]
+    return pa.concat_tables(parts or [SCHEMAS[table].empty_table()]).to_pandas()
+
+
+def _read_part(file: Path, table: str) -> pa.Table:
+    try:
+        content = pq.ParquetFile(file).read()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file}: not a readable Parquet file; it is damaged or was cut short") from error
+    version = int((content.schema.metadata or {}).get(VERSION_KEY, b"0"))
+    if version > SCHEMA_VERSION:
+        raise UserError(f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})")
+    missing = [name for name in SCHEMAS[table].names if name not in content.schema.names]
+    if version == 0 or missing:
+        raise UserError(f"{file}: not a part of hwbench's table {table!r}")
+    try:
+        return content.select(SCHEMAS[table].names).cast(SCHEMAS[table])
+    except (pa.ArrowException, ValueError) as error:
+        raise UserError(f"{file}: a column of table {table!r} has another type than it should") from error
+
+
+def _columns(key: Mapping[str, Any], columns: Samples | Spans) -> dict[str, list[Any]]:
+    rows = len(columns.step)
+    return {name: [value] * rows for name, value in key.items()} | vars(columns)
+
+
+def _run_row(run: Run) -> dict[str, list[Any]]:
+    row = vars(run) | {
+        "hwbench_version": hwbench.__version__,
+        "schema_version": SCHEMA_VERSION,
+        "environment": json.dumps(run.environment),
+        "argv": json.dumps(run.argv),
+        "plan": json.dumps(run.plan),
+    }
+    return {name: [value] for name, value in row.items()}
+
+
+def _measurement_row(key: Mapping[str, Any], case: Case, measured: Measurement) -> dict[str, list[Any]]:
+    row = {
+        **key,
+        "workload": case.workload,
+        "params": json.dumps(dict(case.params)),
+        "dtype": case.dtype,
+        "outcome": measured.outcome,
+        "reason": measured.reason,
+        **_window_columns(measured.window),
+        **vars(measured.work),
+        "memory_peak_bytes": measured.memory_peak_bytes,
+        "compile_s": measured.compile_s,
+        "loss": measured.loss,
+        "notes": json.dumps(measured.notes),
+    }
+    return {name: [value] for name, value in row.items()}
+
+
+def _window_columns(window: Window | None) -> dict[str, Any]:
+    return {
+        "warmup_steps": window.warmup_steps if window else None,
+        "samples": window.timed_steps if window else None,
+        "converged": window.converged if window else None,
+        "timer_kind": window.timer_kind if window else None,
+        "window_s": window.window_s if window else None,
+    }
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last: the folder's own entry has to reach the disk too. Not every platform lets a folder open."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def list_runs(results: Path) -> Iterable[Path]:
+    """The run folders under `results`, the newest id first."""
+    return sorted((p.parent for p in results.glob("*/runs") if p.is_dir()), reverse=True)

@@ -1,0 +1,129 @@
+"""The child process: open the device, build one case, run the harness, hand the measurement back.
+
+Started as `python -m hwbench.worker`. One JSON request comes in on standard input, JSON replies go out on standard
+output, one a line: `{"phase": …}` as it goes and `{"measurement": …}` or `{"device": …}` at the end. What libraries
+print goes to standard error, the case's log. Standard input stays open as long as the parent lives; when it closes,
+the worker ends itself and all it started.
+"""
+
+import json
+import math
+import os
+import random
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from hwbench import devices
+from hwbench.harness import measure, warmup_rule, window_rule
+from hwbench.records import Case, Measurement, Policy, Unsupported, Window
+from hwbench.workload import discover, params_of
+
+
+def main() -> None:
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints must not mix with the replies
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _volunteer_for_oom()
+
+    def reply(**message: Any) -> None:
+        replies.write(json.dumps(message) + "\n")
+        replies.flush()
+
+    if "case" in request:
+        case, policy = Case(**request["case"]), Policy(**request["policy"])
+        found = run_case(case, policy, request["device"], request["files"], lambda phase: reply(phase=phase))
+        reply(measurement=found.as_json())
+    else:
+        reply(device=describe(request["device"]))
+
+
+def run_case(
+    case: Case, policy: Policy, device_spec: str, files: Sequence[str], on_phase: Callable[[str], None]
+) -> Measurement:
+    """Measure one case in this process. Whatever goes wrong becomes the measurement's outcome and reason."""
+    device = None
+    try:
+        on_phase("build")
+        device = devices.open_device(device_spec)
+        _seed(device, policy.seed)
+        device.require(case.dtype)
+        device.reset_memory_peak()
+        built = discover(files)[case.workload].build(params_of(case.params, case.dtype), device)
+        window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy), on_phase)
+        loss = _number(result)
+        return Measurement(
+            outcome="ok",
+            work=built.work,
+            window=window,
+            memory_peak_bytes=device.memory_peak_bytes(),
+            compile_s=_compile_s(window) if built.compiled else None,
+            loss=loss,
+            notes=[*device.notes, *_loss_notes(loss)],
+        )
+    except Unsupported as answer:
+        return Measurement("unsupported", str(answer))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a workload may raise anything; it is this row's outcome
+        traceback.print_exc()
+        out_of_memory = device.is_out_of_memory(error) if device else isinstance(error, MemoryError)
+        return Measurement("oom" if out_of_memory else "error", _last_line(error))
+
+
+def describe(device_spec: str) -> dict[str, Any]:
+    """What the device is, asked in a process that ends, so that the parent holds nothing of it."""
+    device = devices.open_device(device_spec)
+    return {**device.describe(), "notes": device.notes}
+
+
+def _seed(device: devices.Device, seed: int) -> None:
+    random.seed(seed)
+    device.seed(seed)
+
+
+def _compile_s(window: Window) -> float:
+    """What the first step took beyond a steady one: compilation, and whatever else only the first step pays."""
+    steady = [s for s, warmup in zip(window.samples.step_s, window.samples.warmup, strict=True) if not warmup]
+    return max(0.0, window.samples.step_s[0] - median(steady))
+
+
+def _number(result: Any) -> float | None:
+    """The loss, if that is what a step returned: one floating-point number, plain or in a tensor."""
+    if isinstance(result, float):
+        return result
+    if getattr(result, "numel", lambda: 0)() == 1 and result.is_floating_point():
+        return float(result.item())
+    return None
+
+
+def _loss_notes(loss: float | None) -> list[str]:
+    if loss is None or math.isfinite(loss):
+        return []
+    return [f"loss_not_finite: the last step returned {loss}"]
+
+
+def _last_line(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()  # blocks until the parent is gone, however it went
+    if os.getpgid(0) == os.getpid():  # the parent gave this process a group of its own: all in it was started here
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _volunteer_for_oom() -> None:
+    """Be the process that the kernel ends when memory runs out, so that the parent can write the row about it."""
+    with suppress(OSError):  # not Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+if __name__ == "__main__":
+    main()

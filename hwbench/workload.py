@@ -1,0 +1,187 @@
+"""What a workload is, how one is declared, and how all of them are found.
+
+A workload is a function `build(p, device) -> Built` under `@workload(name, axis=[defaults], …)`. Building is untimed;
+the step it returns is what gets timed. Workloads come from three places: the built-in package `workloads`, the
+entry-point group `hwbench.workloads` of installed packages, and files given as `--workloads FILE`.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from hwbench.records import Param, UserError, Work
+
+DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
+"""Names of number formats, as the field writes them. Which of them run is for the device and the workload to say."""
+
+Mark = Callable[[str], None]
+"""`mark(name)` drops a timestamp that ends the span `name`; it never makes the host wait for the device."""
+
+Step = Callable[[Mark], object]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A workload made ready: the step to time, what one step does, and whether its first call compiles something."""
+
+    step: Step
+    work: Work = Work()
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One parameter of a workload: its default values and what else it may be.
+
+    `kind` is the type of a value. Integers lie between `minimum` and `maximum`; strings among `choices` where given.
+    A default of None means "all" (of the layers, say) and may be asked for by that word.
+    """
+
+    defaults: tuple[Param, ...]
+    kind: type
+    choices: tuple[str, ...] = ()
+    minimum: int = 1
+    maximum: int = 1 << 20
+
+    def parse(self, name: str, text: str) -> Param:
+        """The value that `text` stands for. UserError if it is not one of this axis."""
+        word = text.strip()
+        if None in self.defaults and word.lower() in ("all", "none"):
+            return None
+        if self.kind is bool:
+            if word.lower() not in ("true", "false"):
+                raise UserError(f"{name}={text}: expected true or false")
+            return word.lower() == "true"
+        if self.kind is int:
+            try:
+                value = int(word)
+            except ValueError:
+                raise UserError(f"{name}={text}: expected a whole number") from None
+            if not self.minimum <= value <= self.maximum:
+                raise UserError(f"{name}={text}: expected a number from {self.minimum} to {self.maximum}")
+            return value
+        if self.choices and word not in self.choices:
+            raise UserError(f"{name}={text}: " + unknown("value", word, self.choices))
+        return word
+
+
+def axis(
+    *defaults: Param,
+    kind: type | None = None,
+    choices: Sequence[str] = (),
+    minimum: int = 1,
+    maximum: int = 1 << 20,
+) -> Axis:
+    """An axis with more to say than a list of defaults: `choices` of strings, bounds of integers, or a default None."""
+    known = [type(value) for value in defaults if value is not None]
+    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A declared workload. `origin` says where it came from: a module's name or a file's path."""
+
+    name: str
+    build: Callable[[Any, Any], Built]
+    axes: Mapping[str, Axis]
+    summary: str
+    origin: str
+
+
+def workload(name: str, **axes: Sequence[Param] | Axis) -> Callable[[Callable[[Any, Any], Built]], Workload]:
+    """Declare a workload: `@workload("gpt/train", size=["124m"], batch=[8], dtype=["bf16"])`.
+
+    Each axis is a list of default values, or an `axis(…)` where choices or bounds are to be checked. An axis `dtype`
+    is always there, fp32 if not given. The function's first docstring line is the summary that `hwbench list` shows.
+    """
+
+    def declare(build: Callable[[Any, Any], Built]) -> Workload:
+        full = {key: value if isinstance(value, Axis) else axis(*value) for key, value in axes.items()}
+        dtype = full.pop("dtype", axis("fp32"))
+        full["dtype"] = Axis(dtype.defaults, str, dtype.choices or DTYPES)
+        summary = (inspect.getdoc(build) or "").partition("\n")[0]
+        return Workload(name, build, full, summary, build.__module__)
+
+    return declare
+
+
+def params_of(values: Mapping[str, Param], dtype: str) -> SimpleNamespace:
+    """The `p` that a build function sees: one attribute an axis, `p.dtype` among them."""
+    return SimpleNamespace(**values, dtype=dtype)
+
+
+def discover(files: Iterable[str] = ()) -> dict[str, Workload]:
+    """All workloads by name: built-in, then entry points, then `files`, where a later one replaces an earlier name.
+
+    UserError names the file or package whose import fails.
+    """
+    found: dict[str, Workload] = {}
+    for module in _builtin_modules():
+        found |= _declared_in(module)
+    for point in entry_points(group="hwbench.workloads"):
+        try:
+            loaded = point.load()
+        except Exception as error:  # noqa: BLE001 - another package's import can raise anything
+            raise UserError(f"workloads of the installed package {point.value}: {_brief(error)}") from error
+        found |= _declared_in(loaded) if isinstance(loaded, ModuleType) else {loaded.name: loaded}
+    for file in files:
+        declared = _declared_in(_import_file(Path(file)))
+        if not declared:
+            raise UserError(f"{file}: no @workload in it")
+        found |= declared
+    return found
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """One line for a name that is not there: the near names if any, else all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names)}"
+    return f"unknown {what} {name!r}; {hint}"
+
+
+def _builtin_modules() -> Iterable[ModuleType]:
+    home = str(Path(__file__).resolve().parent.parent)
+    package = importlib.import_module("workloads")
+    if Path(str(package.__file__)).resolve().parent.parent != Path(home):  # a folder of that name hides ours
+        for name in [name for name in sys.modules if name == "workloads" or name.startswith("workloads.")]:
+            del sys.modules[name]
+        sys.path.insert(0, home)
+        package = importlib.import_module("workloads")
+    for info in pkgutil.iter_modules(package.__path__):
+        if not info.ispkg:
+            yield importlib.import_module(f"workloads.{info.name}")
+
+
+def _declared_in(module: ModuleType) -> dict[str, Workload]:
+    return {value.name: value for value in vars(module).values() if isinstance(value, Workload)}
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserError(f"{path}: no such workload file")
+    name = f"hwbench_workloads_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: not a Python file (its name must end in .py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{path}: its import failed: {_brief(error)}") from error
+    return module
+
+
+def _brief(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

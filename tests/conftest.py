@@ -1,0 +1,45 @@
+"""Shared helpers: synthetic runs whose every figure is known beforehand."""
+
+from pathlib import Path
+
+import pytest
+
+from hwbench.devices.fake import FakeDevice
+from hwbench.harness import FixedWindow, measure
+from hwbench.records import Case, Measurement, Policy, Run, Work
+from hwbench.store import Writer
+from hwbench.workload import Mark
+
+
+def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 0.002):
+    """A step of known duration on the fake device: two spans, launched without waiting."""
+
+    def step(mark: Mark) -> float:
+        device.launch(forward_s)
+        mark("forward")
+        device.launch(backward_s)
+        mark("backward")
+        return 1.0
+
+    return step
+
+
+def make_run(results: Path, run_id: str, cases: list[Case], device_kind: str = "fake", policy: Policy | None = None) -> Writer:
+    """An empty run of `cases`, ready to be added to."""
+    policy = policy or Policy(processes=2)
+    plan = {"policy": vars(policy), "cases": [vars(c) | {"case_id": c.case_id} for c in cases]}
+    run = Run(run_id, "2026-11-24T08:00:00+00:00", "", device_kind, "Fake device", {}, ["hwbench", "run"], plan)
+    return Writer(results, run)
+
+
+def measured(step_s: float = 0.003, steps: int = 10, work: Work | None = None, **fields) -> Measurement:
+    """What the harness makes of `steps` fake steps of `step_s` seconds, a third of it forward, the rest backward."""
+    device = FakeDevice()
+    rule = FixedWindow(0.0, 1e9, steps)
+    window, _ = measure(fake_step(device, step_s / 3, 2 * step_s / 3), device, FixedWindow(0.0, 1e9, 2), rule)
+    return Measurement("ok", work=work or Work(tokens=30, flops=6000, bytes=900), window=window, **fields)
+
+
+@pytest.fixture()
+def training() -> Case:
+    return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")

@@ -1,0 +1,96 @@
+"""Workloads for the tests: of known duration on the fake device, and each of the ways to go wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from hwbench.records import Unsupported, Work
+from hwbench.workload import Built, workload
+
+
+@workload("fake/known", ms=[3])
+def known(p, device):
+    """A step of `ms` milliseconds, a third of it forward: 30 tokens and 6,000 FLOPs."""
+
+    def step(mark):
+        device.launch(p.ms / 3e3)
+        mark("forward")
+        device.launch(2 * p.ms / 3e3)
+        mark("backward")
+        return 1.5
+
+    return Built(step, Work(tokens=30, flops=6000, bytes=900))
+
+
+@workload("fake/noisy")
+def noisy(p, device):
+    """Prints while it runs, as some libraries do."""
+
+    def step(mark):
+        print("{not json, and not a reply")
+        device.launch(0.1)
+
+    return Built(step)
+
+
+@workload("fake/nan")
+def nan(p, device):
+    """A loss that is not a number."""
+
+    def step(mark):
+        device.launch(0.1)
+        return float("nan")
+
+    return Built(step, Work(tokens=1))
+
+
+@workload("fake/raises")
+def raises(p, device):
+    """Fails when it is built."""
+    raise ValueError("first line\nthe last line")
+
+
+@workload("fake/oom")
+def oom(p, device):
+    """Asks for more memory than the fake device has."""
+    device.allocate(1 << 40)
+
+
+@workload("fake/killed")
+def killed(p, device):
+    """Is killed from outside, as by the kernel."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@workload("fake/crashes")
+def crashes(p, device):
+    """Ends its process without an answer."""
+    os._exit(7)
+
+
+@workload("fake/unsupported")
+def unsupported(p, device):
+    """Cannot run here."""
+    raise Unsupported("this machine has no such thing")
+
+
+@workload("fake/hangs", seconds=[60])
+def hangs(p, device):
+    """Starts a child of its own, tells its process id on standard error, and never ends."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(f"grandchild {child.pid}", file=sys.stderr, flush=True)
+    time.sleep(p.seconds)
+    return Built(lambda mark: None)
+
+
+@workload("fake/slow", seconds=[1])
+def slow(p, device):
+    """A step that takes real time: long enough to be interrupted."""
+
+    def step(mark):
+        time.sleep(p.seconds)
+        device.launch(1.0)
+
+    return Built(step)

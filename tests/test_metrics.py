@@ -1,0 +1,144 @@
+import json
+import math
+
+import pytest
+from conftest import make_run, measured
+
+from hwbench import metrics, store
+from hwbench.records import Case, Measurement, Policy, Samples, Spans, Window, Work
+
+GEMM = Case("gemm", {"m": 4}, "fp32")
+
+
+def summary_of(writer):
+    return metrics.by_case(metrics.summarize(store.read_run(writer.folder)))
+
+
+def window(steps, spans=(), warmup=1):
+    """A window of steps of these seconds, each with these (name, seconds) spans; the first `warmup` are warm-up."""
+    n = len(steps)
+    flat = [(step, position, *span) for step in range(n) for position, span in enumerate(spans)]
+    return Window(
+        "host",
+        Samples(list(range(n)), [i < warmup for i in range(n)], [0] * n, list(steps), [""] * n),
+        Spans([f[0] for f in flat], [f[2] for f in flat], [f[1] for f in flat], [f[3] for f in flat]),
+        window_s=sum(steps[warmup:]),
+        converged=True,
+    )
+
+
+def test_throughput_is_work_over_the_window(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    writer.add(training, 0, measured(step_s=0.003, steps=10))
+    found = summary_of(writer).loc[training.case_id]
+    assert found.tokens_per_s == 10_000
+    assert found.flops_per_s == 2_000_000
+    assert found.bytes_per_s == 300_000
+    assert found.step_s_p50 == pytest.approx(0.003, rel=1e-12)
+
+
+def test_the_process_is_the_unit(tmp_path, training):
+    """A process with many fast steps weighs as much as one with few slow ones."""
+    writer = make_run(tmp_path, "r", [training])
+    for process, (step_s, steps) in enumerate([(0.001, 1000), (0.002, 10), (0.004, 10)]):
+        writer.add(training, process, measured(step_s=step_s, steps=steps))
+    table = metrics.summarize(store.read_run(writer.folder)).set_index("metric")
+    assert table.value["step_s_p50"] == pytest.approx(0.002)
+    assert table.n["step_s_p50"] == 3
+    assert table.n["step_s_p99"] == 1  # only one process has the 100 samples that a p99 takes
+
+
+def test_percentiles_are_blank_where_samples_are_few(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    writer.add(training, 0, measured(steps=19))
+    found = set(summary_of(writer).columns)
+    assert {"step_s_p50", "step_s_p90"} <= found
+    assert not {"step_s_p95", "step_s_p99"} & found
+
+
+def test_warm_up_counts_for_nothing(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    slow_first = window([9.0, 1.0, 1.0], [("prefill", 0.5)])
+    writer.add(training, 0, Measurement("ok", work=Work(tokens=4), window=slow_first))
+    found = summary_of(writer).loc[training.case_id]
+    assert found.tokens_per_s == 4
+    assert found.step_s_p50 == 1.0
+    assert found.ttft_s_p50 == 0.5
+
+
+def test_generation_has_ttft_itl_and_tpot(tmp_path, training):
+    """tpot_s = (latency − TTFT)/(output tokens − 1): a first token after 4 s, two more after 1 s and 2 s."""
+    writer = make_run(tmp_path, "r", [training])
+    spans = [("prefill", 4.0), ("decode", 1.0), ("decode", 2.0)]
+    writer.add(training, 0, Measurement("ok", window=window([7.0] * 11, spans)))
+    found = summary_of(writer).loc[training.case_id]
+    assert found.ttft_s_p50 == 4.0
+    assert found.tpot_s_p50 == 1.5
+    assert found.itl_s_p50 == 1.5
+    assert found.itl_s_p90 == 2.0
+
+
+def test_the_share_of_the_ceiling_is_over_the_best_gemm_of_the_same_dtype(tmp_path, training):
+    other = Case("gpt/train", {"size": "nano", "batch": 1}, "bf16")
+    slow = Case("gemm", {"m": 2}, "fp32")
+    writer = make_run(tmp_path, "r", [training, GEMM, slow, other])
+    writer.add(training, 0, measured(step_s=0.003))
+    writer.add(other, 0, measured(step_s=0.003))
+    writer.add(GEMM, 0, measured(step_s=0.001))
+    writer.add(slow, 0, measured(step_s=0.002))
+    share = summary_of(writer).mfu_achievable
+    assert share[training.case_id] == pytest.approx(1 / 3)
+    assert share[GEMM.case_id] == 1
+    assert math.isnan(share[other.case_id])  # no bf16 gemm was measured: unknown, not the fp32 one's share
+
+
+def test_span_times_put_all_marks_of_a_name_together_and_show_the_rest(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    spans = [("decode", 1.0), ("decode", 2.0)]
+    writer.add(training, 0, Measurement("ok", window=window([4.0, 4.0, 4.0], spans)))
+    found = metrics.span_times(store.read_run(writer.folder))
+    assert found[["name", "seconds"]].to_numpy().tolist() == [["decode", 3.0], ["(rest)", 1.0]]
+
+
+def test_a_rest_of_nothing_is_not_shown(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    writer.add(training, 0, measured())
+    assert list(metrics.span_times(store.read_run(writer.folder)).name) == ["forward", "backward"]
+
+
+def test_a_loss_that_is_not_finite_makes_the_case_invalid(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    writer.add(training, 0, measured())
+    writer.add(training, 1, measured(notes=["loss_not_finite: the last step returned nan"]))
+    table = metrics.summarize(store.read_run(writer.folder))
+    assert set(table.validity) == {"invalid"}
+    assert json.loads(table.reasons[0]) == ["loss_not_finite"]
+
+
+def test_doubts_make_a_case_suspect(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    writer.add(training, 0, measured(notes=["clock_disagreement: 1 against 2 ms"]))
+    assert set(metrics.summarize(store.read_run(writer.folder)).validity) == {"suspect"}
+
+
+def test_cases_tell_the_outcome_of_each(tmp_path, training):
+    missing = Case("copy", {}, "fp32")
+    writer = make_run(tmp_path, "r", [training, GEMM, missing], policy=Policy(processes=2))
+    writer.add(training, 0, measured())
+    writer.add(training, 1, measured())
+    writer.add(GEMM, 0, measured())
+    writer.add(GEMM, 1, Measurement("oom", "no memory"))
+    found = metrics.cases(store.read_run(writer.folder))
+    assert found.outcome.tolist() == ["ok", "oom", "missing"]
+    assert found.processes.tolist() == [2, 1, 0]
+    assert found.planned.tolist() == [2, 2, 2]
+    assert found.reason[1] == "no memory"
+
+
+def test_a_run_without_a_measured_case_has_no_metrics(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    writer.add(training, 0, Measurement("error", "x"))
+    run = store.read_run(writer.folder)
+    assert metrics.summarize(run).empty
+    assert metrics.span_times(run).empty
+    store.write_metrics(run, metrics.summarize(run))

@@ -1,0 +1,22 @@
+from hwbench.records import Case, Measurement
+
+from conftest import measured
+
+
+def test_case_id_is_a_stable_hash_of_workload_parameters_and_dtype():
+    case = Case("gpt/train", {"size": "124m", "batch": 8}, "bf16")
+    assert case.case_id == "195eb4e961f6"
+    assert Case("gpt/train", {"batch": 8, "size": "124m"}, "bf16").case_id == case.case_id
+    assert Case("gpt/train", {"batch": 8, "size": "124m"}, "fp32").case_id != case.case_id
+
+
+def test_a_case_reads_as_its_workload_and_what_is_set():
+    case = Case("gpt/train", {"size": "nano", "layers": None, "compile": False, "fused": True}, "bf16")
+    assert str(case) == "gpt/train size=nano fused bf16"
+
+
+def test_a_measurement_survives_json():
+    found = measured(notes=["a: b"], memory_peak_bytes=5)
+    assert Measurement.from_json(found.as_json()) == found
+    failed = Measurement("error", "ValueError: x")
+    assert Measurement.from_json(failed.as_json()) == failed

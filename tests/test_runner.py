@@ -1,0 +1,132 @@
+"""Real child processes on the fake device: whatever becomes of them is a row."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from conftest import make_run
+
+from hwbench import runner, store
+from hwbench.plan import Plan
+from hwbench.records import Case, Policy, UserError
+
+FILE = str(Path(__file__).with_name("fake_workloads.py"))
+
+
+def run(tmp_path, *cases, device="fake", **policy):
+    """Run `cases` with the fake workloads; returns the tables and what was told on the way."""
+    defaults = {"processes": 1, "min_time_s": 0.03, "max_time_s": 1.0, "min_samples": 10, "timeout_s": 60.0}
+    plan = Plan(cases, Policy(**{**defaults, **policy}))
+    writer = make_run(tmp_path, "r", list(cases), policy=plan.policy)
+    told = []
+    runner.run_plan(plan, device, [FILE], writer, told.append)
+    return store.read_run(writer.folder), told
+
+
+def fake(name, **params):
+    return Case(f"fake/{name}", params, "fp32")
+
+
+def test_a_known_step_comes_out_exactly_through_process_and_parquet(tmp_path):
+    tables, told = run(tmp_path, fake("known", ms=3), processes=2)
+    assert tables.measurements.outcome.tolist() == ["ok", "ok"]
+    assert [round(s, 9) for s in tables.measurements.window_s] == [round(0.003 * n, 9) for n in tables.measurements.samples]
+    assert tables.measurements.loss.tolist() == [1.5] * 2
+    assert [round(s, 12) for s in tables.spans.span_s[:2]] == [0.001, 0.002]
+    assert [p.phase for p in told if p.process == 0 and p.kind == "phase"] == ["build", "warmup", "measure"]
+
+
+def test_rounds_are_interleaved(tmp_path):
+    _, told = run(tmp_path, fake("known", ms=3), fake("known", ms=4), processes=2)
+    assert [(p.process, p.case.params["ms"]) for p in told if p.kind == "started"] == [(0, 3), (0, 4), (1, 3), (1, 4)]
+
+
+def test_what_a_workload_prints_does_not_mix_with_the_answer(tmp_path):
+    tables, _ = run(tmp_path, fake("noisy"))
+    assert tables.measurements.outcome.tolist() == ["ok"]
+    assert not list((tables.folder / "logs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "reason"),
+    [
+        ("raises", "error", "the last line"),
+        ("oom", "oom", "MemoryError: fake device out of memory: 1099511627776 of 1073741824 bytes"),
+        ("crashes", "error", "its process ended without an answer: exit status 7"),
+        ("unsupported", "unsupported", "this machine has no such thing"),
+        ("absent", "error", "KeyError: 'fake/absent'"),
+    ],
+)
+def test_a_failure_is_a_row_and_the_run_goes_on(tmp_path, name, outcome, reason):
+    tables, _ = run(tmp_path, fake(name), fake("known", ms=3), processes=2)
+    rows = tables.measurements.set_index("process")
+    failed = rows[rows.workload == f"fake/{name}"]
+    assert (failed.outcome.tolist(), failed.reason.tolist()) == ([outcome], [reason])  # and is not tried again
+    assert rows[rows.workload == "fake/known"].outcome.tolist() == ["ok", "ok"]
+
+
+def test_the_whole_traceback_is_in_a_log_file(tmp_path):
+    tables, _ = run(tmp_path, fake("raises"))
+    (log,) = (tables.folder / "logs").iterdir()
+    assert "Traceback" in log.read_text()
+    assert "first line\nthe last line" in log.read_text()
+
+
+def test_a_kill_from_outside_is_out_of_memory_with_the_evidence(tmp_path):
+    tables, _ = run(tmp_path, fake("killed"))
+    row = tables.measurements.iloc[0]
+    assert row.outcome == "oom"
+    assert "no out-of-memory kill was counted" in row.reason
+
+
+def test_the_kernels_count_of_kills_is_the_evidence(monkeypatch, tmp_path):
+    counter = tmp_path / "memory.events"
+    counter.write_text("low 0\noom 3\noom_kill 2\n")
+    monkeypatch.setattr(runner, "OOM_COUNTERS", (str(counter), str(tmp_path / "absent")))
+    assert runner._oom_kills() == 2
+    assert "the kernel counted" in runner._death(-9, 1).reason
+
+
+def test_a_timeout_ends_the_child_and_its_children(tmp_path):
+    began = time.monotonic()
+    tables, _ = run(tmp_path, fake("hangs", seconds=60), timeout_s=4.0)
+    assert time.monotonic() - began < 20
+    assert tables.measurements.outcome.tolist() == ["timeout"]
+    (log,) = (tables.folder / "logs").iterdir()
+    assert not alive(int(log.read_text().split()[-1]))
+
+
+def test_the_worker_ends_when_its_parent_does(tmp_path):
+    """Kill -9 of the parent closes the child's standard input, and nothing of it stays."""
+    with (tmp_path / "log").open("wb") as output:
+        request = {"case": {"workload": "fake/hangs", "params": {"seconds": 60}, "dtype": "fp32"}}
+        request |= {"policy": vars(Policy()), "device": "fake", "files": [FILE]}
+        worker = runner._Worker(request, output)
+        while b"grandchild" not in (tmp_path / "log").read_bytes():
+            time.sleep(0.05)
+        worker.child.stdin.close()
+        worker.child.wait(10)
+    assert not alive(int((tmp_path / "log").read_text().split()[-1]))
+
+
+def test_a_device_tells_what_it_is_from_a_process_of_its_own():
+    assert runner.describe_device("fake")["name"] == "Fake device"
+
+
+def test_a_device_that_cannot_be_opened_is_one_line():
+    with pytest.raises(UserError, match="device cuda:7 cannot be opened: "):
+        runner.describe_device("cuda:7")
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that is dead but not yet collected by its parent does not."""
+    for _ in range(50):
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return False
+        except (ProcessLookupError, FileNotFoundError):
+            return False
+        time.sleep(0.1)
+    return True

@@ -1,0 +1,166 @@
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import make_run, measured
+
+from hwbench import store
+from hwbench.records import Measurement, UserError
+
+
+@pytest.fixture()
+def run(tmp_path, training):
+    writer = make_run(tmp_path, "r1", [training])
+    writer.add(training, 0, measured())
+    return writer
+
+
+def test_what_is_written_reads_back(run, training):
+    found = store.read_run(run.folder)
+    row = found.measurements.iloc[0]
+    assert (row.case_id, row.outcome, row.samples, row.warmup_steps) == (training.case_id, "ok", 10, 2)
+    assert (row.tokens, row.flops, row.bytes) == (30, 6000, 900)
+    assert row.window_s == 0.03
+    assert found.samples.step.tolist() == list(range(12))
+    assert len(found.spans) == 24
+    assert found.runs.schema_version.iloc[0] == store.SCHEMA_VERSION
+
+
+def test_unknown_is_null_not_zero(run, training):
+    run.add(training, 1, Measurement("error", "ValueError: x"))
+    row = store.read_run(run.folder).measurements.iloc[1]
+    assert row.reason == "ValueError: x"
+    assert row[["tokens", "samples", "window_s", "memory_peak_bytes", "timer_kind"]].isna().all()
+
+
+@pytest.mark.parametrize("table", store.RAW)
+def test_the_promised_columns_are_there(run, table):
+    promised = {
+        "runs": "run_id started_at label device_kind device_name hwbench_version schema_version environment argv",
+        "measurements": "run_id case_id process workload params dtype outcome reason warmup_steps samples converged "
+        "timer_kind tokens flops bytes window_s memory_peak_bytes compile_s",
+        "samples": "run_id case_id process step warmup start_ns step_s flags",
+        "spans": "run_id case_id process step name position span_s",
+    }[table]
+    columns = pq.ParquetFile(next((run.folder / table).glob("*.parquet"))).schema_arrow.names
+    assert set(promised.split()) <= set(columns)
+
+
+def test_the_promised_columns_of_the_derived_table():
+    promised = "run_id case_id device_kind workload metric value ci_low ci_high unit n method validity reasons"
+    assert store.SCHEMAS["metrics"].names == promised.split()
+
+
+def test_all_runs_are_one_table(tmp_path, training):
+    for name in ("a", "b"):
+        make_run(tmp_path, name, [training]).add(training, 0, measured())
+    table = pd.concat(pd.read_parquet(file) for file in sorted(tmp_path.glob("*/samples/*.parquet")))
+    assert table.groupby("run_id").size().to_dict() == {"a": 12, "b": 12}
+
+
+def test_rows_without_a_measurement_are_not_part_of_the_run(run, training):
+    stray = run.folder / "samples" / f"{training.case_id}-9.parquet"
+    table = pq.ParquetFile(run.folder / "samples" / f"{training.case_id}-0.parquet").read()
+    column = pa.array([9] * len(table), pa.int32())
+    pq.write_table(table.set_column(table.schema.get_field_index("process"), "process", column), stray)
+    assert set(store.read_run(run.folder).samples.process) == {0}
+
+
+def test_a_part_being_written_is_no_result(run, training, monkeypatch):
+    """Stopped between writing and renaming, as by kill -9, a part leaves a name that no glob for results meets."""
+    monkeypatch.setattr(Path, "rename", lambda *_: os._exit(0) if False else (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run.add(training, 1, measured())
+    monkeypatch.undo()
+    assert [f.name for f in (run.folder / "samples").iterdir() if f.name.endswith(".part")]
+    assert set(store.read_run(run.folder).measurements.process) == {0}
+    assert len(list(run.folder.glob("samples/*.parquet"))) == 1
+
+
+def test_a_write_that_fails_leaves_no_file_behind(run, training, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(OSError, match="No space"):
+        run.add(training, 1, measured())
+    assert not list(run.folder.rglob("*.part"))
+    assert set(store.read_run(run.folder).measurements.process) == {0}
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 101, "a b"])
+def test_run_ids_are_plain_names(tmp_path, training, name):
+    with pytest.raises(UserError, match="run id"):
+        make_run(tmp_path / "results", name, [training])
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_id_that_exists_is_refused_and_untouched(run, tmp_path, training):
+    with pytest.raises(UserError, match="run r1 exists"):
+        make_run(tmp_path, "r1", [training])
+    assert len(store.read_run(run.folder).measurements) == 1
+
+
+def test_a_results_folder_that_is_a_file_is_refused(tmp_path, training):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to"):
+        make_run(tmp_path / "file", "r", [training])
+
+
+class TestFindRun:
+    def test_by_folder_and_by_id(self, run, tmp_path):
+        assert store.find_run(str(run.folder), Path("elsewhere")) == run.folder
+        assert store.find_run("r1", tmp_path) == run.folder
+
+    def test_by_the_id_of_a_reference_run(self, tmp_path, training):
+        folder = make_run(tmp_path / "reference", "ref", [training]).folder
+        assert store.find_run("ref", tmp_path) == folder
+
+    @pytest.mark.parametrize("name", ["r2", "../x", "/nowhere"])
+    def test_what_is_not_there_is_said_with_what_is(self, run, tmp_path, name):
+        with pytest.raises(UserError, match="the latest there are r1"):
+            store.find_run(name, tmp_path)
+
+    def test_an_empty_folder_holds_no_run(self, tmp_path):
+        with pytest.raises(UserError, match="no run in this folder"):
+            store.find_run(str(tmp_path), tmp_path)
+
+
+class TestBadParts:
+    def part(self, run, table="measurements"):
+        return next((run.folder / table).glob("*.parquet"))
+
+    @pytest.mark.parametrize("table", store.RAW)
+    def test_truncated(self, run, table):
+        part = self.part(run, table)
+        part.write_bytes(part.read_bytes()[:-50])
+        with pytest.raises(UserError, match="damaged or was cut short"):
+            store.read_run(run.folder)
+
+    def test_empty_file(self, run):
+        self.part(run).write_bytes(b"")
+        with pytest.raises(UserError, match="damaged or was cut short"):
+            store.read_run(run.folder)
+
+    def test_foreign(self, run):
+        pq.write_table(pa.table({"x": [1]}), self.part(run))
+        with pytest.raises(UserError, match="not a part of hwbench's table 'measurements'"):
+            store.read_run(run.folder)
+
+    def test_another_type(self, run):
+        part = self.part(run)
+        table = pq.ParquetFile(part).read()
+        where = table.schema.get_field_index("window_s")
+        pq.write_table(table.set_column(where, "window_s", pa.array(["long"])), part)
+        with pytest.raises(UserError, match="another type"):
+            store.read_run(run.folder)
+
+    def test_newer_schema(self, run):
+        part = self.part(run)
+        table = pq.ParquetFile(part).read()
+        pq.write_table(table.replace_schema_metadata({store.VERSION_KEY: b"99"}), part)
+        with pytest.raises(UserError, match=r"newer hwbench \(schema 99"):
+            store.read_run(run.folder)

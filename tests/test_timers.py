@@ -1,0 +1,54 @@
+import pytest
+
+from hwbench.devices.fake import FakeDevice
+from hwbench.devices.timers import STEP_END, HostTimer, unfold
+
+
+def test_stamps_become_samples_and_spans():
+    names = ["forward", "backward", STEP_END, "forward", STEP_END]
+    samples, spans = unfold(100, names, [1.0, 3.0, 3.5, 4.0, 4.25], 7, False, "")
+    assert samples.step == [7, 8]
+    assert samples.step_s == [3.5, 0.75]
+    assert samples.start_ns == [100, 100 + 3_500_000_000]
+    assert (spans.step, spans.name) == ([7, 7, 8], ["forward", "backward", "forward"])
+    assert spans.span_s == [1.0, 2.0, 0.5]
+    assert spans.position == [0, 1, 0]
+
+
+def test_the_event_timer_reads_the_queue_without_making_the_host_wait():
+    device = FakeDevice()
+    timer = device.timer()
+    timer.start()
+    for _ in range(3):
+        device.launch(0.25)
+        timer.stamp("work")
+        timer.stamp(STEP_END)
+    assert (device.syncs, device.host_ns) == (0, 0)
+    device.synchronize()
+    samples, spans = timer.read(0, True)
+    assert samples.step_s == [0.25] * 3
+    assert spans.span_s == [0.25] * 3
+    assert samples.warmup == [True] * 3
+
+
+def test_the_host_timer_of_a_queueing_device_waits_at_each_stamp_and_says_so():
+    device = FakeDevice(timer_kind="host")
+    timer = device.timer()
+    timer.start()
+    device.launch(0.5)
+    timer.stamp(STEP_END)
+    samples, _ = timer.read(0, False)
+    assert samples.step_s == [0.5]
+    assert samples.flags == ["synced"]
+
+
+def test_the_host_timer_of_a_cpu_only_reads_the_clock():
+    ticks = iter([0, 1_000, 3_000])
+    timer = HostTimer(lambda: next(ticks))
+    timer.start()
+    timer.stamp("a")
+    timer.stamp(STEP_END)
+    samples, spans = timer.read(0, False)
+    assert spans.span_s == [pytest.approx(1e-6)]
+    assert samples.step_s == [pytest.approx(3e-6)]
+    assert samples.flags == [""]

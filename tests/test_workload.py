@@ -1,0 +1,91 @@
+import pytest
+
+from hwbench.records import UserError
+from hwbench.workload import Axis, axis, discover, unknown, workload
+
+
+def test_a_list_of_defaults_makes_an_axis_of_that_type():
+    @workload("x", batch=[8], size=["124m"], compile=[False])
+    def build(p, device):
+        """What it is.
+
+        More of it."""
+
+    assert build.axes["batch"] == Axis((8,), int)
+    assert build.axes["size"] == Axis(("124m",), str)
+    assert build.axes["compile"].kind is bool
+    assert build.axes["dtype"].defaults == ("fp32",)
+    assert build.summary == "What it is."
+
+
+@pytest.mark.parametrize(
+    ("made", "text", "value"),
+    [
+        (axis(8), "4", 4),
+        (axis("a", choices=("a", "b")), "b", "b"),
+        (axis(False), "true", True),
+        (axis(None, kind=int), "all", None),
+        (axis(None, kind=int), "3", 3),
+    ],
+)
+def test_an_axis_parses_its_values(made, text, value):
+    assert made.parse("name", text) == value
+
+
+@pytest.mark.parametrize(
+    ("made", "text", "says"),
+    [
+        (axis(8), "0", "from 1 to"),
+        (axis(8), "-4", "from 1 to"),
+        (axis(8), "9999999999999", "from 1 to"),
+        (axis(8), "many", "whole number"),
+        (axis(False), "yes", "true or false"),
+        (axis("124m", choices=("124m", "350m")), "125m", "did you mean 124m"),
+    ],
+)
+def test_an_axis_refuses_what_is_not_its_own(made, text, says):
+    with pytest.raises(UserError, match=says):
+        made.parse("size", text)
+
+
+def test_unknown_names_suggest_near_ones_or_list_all():
+    assert unknown("workload", "gpt/trian", ["gpt/train", "copy"]) == "unknown workload 'gpt/trian'; did you mean gpt/train?"
+    assert unknown("workload", "zzz", ["gemm", "copy"]) == "unknown workload 'zzz'; there is copy, gemm"
+
+
+def test_built_in_workloads_are_found():
+    assert {"gpt/train", "gpt/prefill", "gpt/decode", "gemm", "copy"} <= set(discover())
+
+
+def test_a_file_adds_workloads_and_may_replace_one(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from hwbench.workload import Built, workload\n"
+        "@workload('copy', kb=[1])\n"
+        "def mine(p, device):\n    return Built(lambda mark: None)\n"
+    )
+    assert list(discover([str(file)])["copy"].axes) == ["kb", "dtype"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("raise RuntimeError('broken inside')", "import failed: RuntimeError: broken inside"),
+        ("import sys; sys.exit(3)", "import failed: SystemExit: 3"),
+        ("def broken(:", "import failed: SyntaxError"),
+        ("x = 1", "no @workload in it"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path, content, says):
+    file = tmp_path / "bad.py"
+    file.write_text(content)
+    with pytest.raises(UserError, match=says) as error:
+        discover([str(file)])
+    assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "says"), [("absent.py", "no such"), ("list.txt", "must end in .py")])
+def test_a_file_that_is_none_is_named(tmp_path, name, says):
+    (tmp_path / "list.txt").write_text("")
+    with pytest.raises(UserError, match=says):
+        discover([str(tmp_path / name)])
