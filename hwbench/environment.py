@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def collect(device: Mapping[str, Any]) -> dict[str, Any]:
         "container": _container(),
         "load_average_1min": _or_none(lambda: round(os.getloadavg()[0], 2)),
         "python": platform.python_version(),
-        "packages": {name: _or_none(lambda name=name: version(name), PackageNotFoundError) for name in PACKAGES},
+        "packages": {name: _or_none(partial(version, name), PackageNotFoundError) for name in PACKAGES},
         "nvidia": _nvidia(),
         "git": _git(),
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES) and not _private(k)},
@@ -105,7 +106,10 @@ def _run(*command: str) -> str | None:
 
 
 def _read(file: str) -> str | None:
-    return _or_none(lambda: Path(file).read_text().strip(), OSError)
+    try:
+        return Path(file).read_text().strip()
+    except OSError:
+        return None
 
 
 def _private(name: str) -> bool:
@@ -113,7 +117,10 @@ def _private(name: str) -> bool:
 
 
 def _or_none(question: Callable[[], Any], *errors: type[Exception]) -> Any:
+    """The answer; None if the platform has none, or if it is one of `errors`."""
     try:
         return question()
-    except errors or (OSError, AttributeError, NotImplementedError):
+    except (OSError, AttributeError, NotImplementedError):
+        return None
+    except errors:
         return None

@@ -17,7 +17,11 @@ PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
 CEILING_WORKLOAD = "gemm"
 """The workload whose best FLOP/s in a run is the matmul ceiling of that run's machine."""
 
-THROUGHPUT = {"tokens": ("tokens_per_s", "tokens/s"), "flops": ("flops_per_s", "FLOP/s"), "bytes": ("bytes_per_s", "B/s")}
+THROUGHPUT = {
+    "tokens": ("tokens_per_s", "tokens/s"),
+    "flops": ("flops_per_s", "FLOP/s"),
+    "bytes": ("bytes_per_s", "B/s"),
+}
 """The metric and the unit of each kind of work."""
 
 INVALIDATING = {"loss_not_finite"}
@@ -112,8 +116,8 @@ def timed_samples(run: RunTables) -> pd.DataFrame:
 
 def timed_spans(run: RunTables) -> pd.DataFrame:
     """The spans of the steps after warm-up, of processes that came out ok."""
-    first = run.measurements.set_index(KEY).warmup_steps.rename("first")
-    spans = run.spans.join(first, on=KEY)
+    first = run.measurements[[*KEY, "warmup_steps"]].rename(columns={"warmup_steps": "first"})
+    spans = run.spans.merge(first, on=KEY)
     return _of_measured(spans[spans.step >= spans["first"]].drop(columns="first"), run)
 
 

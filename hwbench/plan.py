@@ -120,7 +120,9 @@ def from_suite(suite: Suite, workloads: Mapping[str, Workload], only: Sequence[s
                 raise UserError(f"suite {suite.name}: {name}: " + unknown("axis", axis, declared.axes))
         choices.append((declared, {axis: _parsed(declared, axis, map(_text, v)) for axis, v in values.items()}))
     if missing := [name for name in only if name not in {choice[0].name for choice in choices}]:
-        raise UserError(f"suite {suite.name} has no {missing[0]}; it has {', '.join(sorted({c[0].name for c in choices}))}")
+        raise UserError(
+            f"suite {suite.name} has no {missing[0]}; it has {', '.join(sorted({c[0].name for c in choices}))}"
+        )
     return [choice for choice in choices if not only or choice[0].name in only]
 
 

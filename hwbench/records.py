@@ -22,7 +22,7 @@ class UserError(ValueError):
     """Something the user can cure: one line that says what is wrong and what to do. The command exits with 2."""
 
 
-class Unsupported(Exception):  # noqa: N818 - an answer about the machine, not an error of the program
+class Unsupported(Exception):
     """Raised by a device or a workload that cannot run a case here; the case becomes a row with this reason."""
 
 
@@ -52,7 +52,10 @@ def case_label(workload: str, params: Mapping[str, Param], dtype: str) -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """What one step does. `flops` are model FLOPs (causal attention, no recomputation); `bytes` the fewest it must move."""
+    """What one step does; None is not declared.
+
+    `flops` are model FLOPs (causal attention, no recomputation); `bytes` are the fewest it must move.
+    """
 
     tokens: int | None = None
     flops: int | None = None

@@ -152,7 +152,7 @@ class _Worker:
 
 
 def _death(status: int, oom_kills: int) -> Measurement:
-    """The outcome of a process that ended without an answer, from its exit status and the kernel's count of OOM kills."""
+    """The outcome of a process that ended without an answer: from its exit status and the OOM kills counted since."""
     if status == -signal.SIGKILL:  # sent by nobody here
         evidence = "the kernel counted an out-of-memory kill" if oom_kills > 0 else "no out-of-memory kill was counted"
         return Measurement("oom", f"killed from outside, as the kernel does when memory runs out ({evidence})")

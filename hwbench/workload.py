@@ -12,7 +12,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -34,7 +34,7 @@ class Built:
     """A workload made ready: the step to time, what one step does, and whether its first call compiles something."""
 
     step: Step
-    work: Work = Work()
+    work: Work = field(default_factory=Work)
     compiled: bool = False
 
 
@@ -130,7 +130,7 @@ def discover(files: Iterable[str] = ()) -> dict[str, Workload]:
     for point in entry_points(group="hwbench.workloads"):
         try:
             loaded = point.load()
-        except Exception as error:  # noqa: BLE001 - another package's import can raise anything
+        except Exception as error:
             raise UserError(f"workloads of the installed package {point.value}: {_brief(error)}") from error
         found |= _declared_in(loaded) if isinstance(loaded, ModuleType) else {loaded.name: loaded}
     for file in files:

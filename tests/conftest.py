@@ -24,7 +24,9 @@ def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 
     return step
 
 
-def make_run(results: Path, run_id: str, cases: list[Case], device_kind: str = "fake", policy: Policy | None = None) -> Writer:
+def make_run(
+    results: Path, run_id: str, cases: list[Case], device_kind: str = "fake", policy: Policy | None = None
+) -> Writer:
     """An empty run of `cases`, ready to be added to."""
     policy = policy or Policy(processes=2)
     plan = {"policy": vars(policy), "cases": [vars(c) | {"case_id": c.case_id} for c in cases]}
@@ -40,6 +42,17 @@ def measured(step_s: float = 0.003, steps: int = 10, work: Work | None = None, *
     return Measurement("ok", work=work or Work(tokens=30, flops=6000, bytes=900), window=window, **fields)
 
 
-@pytest.fixture()
+@pytest.fixture
 def training() -> Case:
     return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of test_gpu.py know nothing of pytest, so that they run without it; their marks are put on here."""
+    import torch
+
+    for item in items:
+        if item.path.name == "test_gpu.py":
+            item.add_marker(pytest.mark.gpu)
+            if not torch.cuda.is_available():
+                item.add_marker(pytest.mark.skip(reason="no CUDA device here; `make gpu-check` on a machine with one"))

@@ -1,7 +1,14 @@
 import pytest
 
 from hwbench.plan import (
-    Plan, checked_policy, from_suite, load_suite, make_plan, named, parse_settings, suite_names,
+    Plan,
+    checked_policy,
+    from_suite,
+    load_suite,
+    make_plan,
+    named,
+    parse_settings,
+    suite_names,
 )  # fmt: skip
 from hwbench.records import Case, Policy, UserError
 from hwbench.workload import axis, discover, workload
@@ -47,7 +54,9 @@ def test_a_value_that_is_none_names_the_workload_and_the_axis():
 
 
 def test_cases_that_settings_make_equal_are_one_case():
-    assert len(make_plan([(gemm, {"m": [1]}), (gemm, {"m": [2]})], {"m": ["3"], "dtype": ["fp32"]}, Policy()).cases) == 1
+    assert (
+        len(make_plan([(gemm, {"m": [1]}), (gemm, {"m": [2]})], {"m": ["3"], "dtype": ["fp32"]}, Policy()).cases) == 1
+    )
 
 
 def test_too_many_cases_are_refused():

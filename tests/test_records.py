@@ -1,6 +1,6 @@
-from hwbench.records import Case, Measurement
-
 from conftest import measured
+
+from hwbench.records import Case, Measurement
 
 
 def test_case_id_is_a_stable_hash_of_workload_parameters_and_dtype():

@@ -31,7 +31,9 @@ def fake(name, **params):
 def test_a_known_step_comes_out_exactly_through_process_and_parquet(tmp_path):
     tables, told = run(tmp_path, fake("known", ms=3), processes=2)
     assert tables.measurements.outcome.tolist() == ["ok", "ok"]
-    assert [round(s, 9) for s in tables.measurements.window_s] == [round(0.003 * n, 9) for n in tables.measurements.samples]
+    assert [round(s, 9) for s in tables.measurements.window_s] == [
+        round(0.003 * n, 9) for n in tables.measurements.samples
+    ]
     assert tables.measurements.loss.tolist() == [1.5] * 2
     assert [round(s, 12) for s in tables.spans.span_s[:2]] == [0.001, 0.002]
     assert [p.phase for p in told if p.process == 0 and p.kind == "phase"] == ["build", "warmup", "measure"]

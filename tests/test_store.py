@@ -11,7 +11,7 @@ from hwbench import store
 from hwbench.records import Measurement, UserError
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(tmp_path, training):
     writer = make_run(tmp_path, "r1", [training])
     writer.add(training, 0, measured())

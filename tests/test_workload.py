@@ -49,7 +49,10 @@ def test_an_axis_refuses_what_is_not_its_own(made, text, says):
 
 
 def test_unknown_names_suggest_near_ones_or_list_all():
-    assert unknown("workload", "gpt/trian", ["gpt/train", "copy"]) == "unknown workload 'gpt/trian'; did you mean gpt/train?"
+    assert (
+        unknown("workload", "gpt/trian", ["gpt/train", "copy"])
+        == "unknown workload 'gpt/trian'; did you mean gpt/train?"
+    )
     assert unknown("workload", "zzz", ["gemm", "copy"]) == "unknown workload 'zzz'; there is copy, gemm"
 
 

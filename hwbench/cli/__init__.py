@@ -1,6 +1,7 @@
 """The command line: the only part that prints, asks or exits. One module a command, imported when it is called.
 
-Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. A user sees no traceback without --debug.
+Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. Without --debug a user sees no
+traceback.
 """
 
 import os
@@ -79,7 +80,7 @@ def main() -> None:
         if debug:
             raise
         status = _complain(f"{error.filename or 'file'}: {error.strerror}", 2)
-    except Exception as error:  # noqa: BLE001 - the last resort; a traceback helps us, not a user
+    except Exception as error:
         if debug:
             raise
         status = _complain(f"{type(error).__name__}: {error} (a fault of hwbench; --debug shows where)", 2)

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+UNBOUNDED = 1000
+"""Columns for a table that goes into a file or a pipe: nothing is cut off there."""
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 output = click.option(
@@ -25,6 +28,14 @@ workload_files = click.option(
 def print_json(content: Any) -> None:
     """JSON on standard output; a number that is not one (NaN) becomes null, as JSON has none."""
     click.echo(json.dumps(content, indent=2, allow_nan=False))
+
+
+def print_table(table: Any) -> None:
+    """A rich table on standard output: as wide as the terminal, or as wide as it likes where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=UNBOUNDED)).print(table)
 
 
 def write_page(file: Path, text: str) -> None:

@@ -101,9 +101,7 @@ class LineReporter:
         window = progress.measurement.window
         assert window
         result = f"{window.timed_steps} steps in {window.window_s:.1f} s"
-        click.echo(
-            f"round {progress.process + 1}/{self._processes} {progress.case}: {result}; {self._left}", err=True
-        )
+        click.echo(f"round {progress.process + 1}/{self._processes} {progress.case}: {result}; {self._left}", err=True)
 
 
 def reporter(plan: Plan) -> Reporter:

@@ -119,5 +119,5 @@ def _finish(folder: Path, as_json: bool) -> set[Any]:
     if as_json:
         options.print_json({"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)})
     else:
-        click.echo(terminal.summary_table(run))
+        options.print_table(terminal.summary_table(run))
     return set(metrics.cases(run).outcome)

@@ -23,5 +23,5 @@ def command(run: str, output: Path, as_json: bool) -> int:
     if as_json:
         options.print_json(json.loads(summary.to_json(orient="records")))
     else:
-        click.echo(terminal.summary_table(tables))
+        options.print_table(terminal.summary_table(tables))
     return 0

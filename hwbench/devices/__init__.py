@@ -11,8 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
-from hwbench.records import UserError
 from hwbench.devices.timers import Timer
+from hwbench.records import UserError
 
 SPEC = re.compile(r"(auto|cpu|cuda|mps|xpu|tpu|fake)(?::(\d+))?")
 """What `--device` takes: a kind, with an index for the kinds that a machine may have several of."""
@@ -84,7 +84,8 @@ def resolve(spec: str) -> str:
     wanted = next((name for name in here if name == spec or name.partition(":")[0] == spec), None)
     if wanted is None:
         listed = ", ".join(f"{name} ({what})" for name, what in here.items())
-        raise UserError(f"no device {spec} here; there is {listed}. {_cure(match[1])}")
+        cure = _family(FAMILIES[match[1]]).cure(match[1]) if match[1] in FAMILIES else "Use --device auto."
+        raise UserError(f"no device {spec} here; there is {listed}. {cure}")
     return wanted
 
 
@@ -93,11 +94,6 @@ def open_device(spec: str) -> Device:
     kind = spec.partition(":")[0]
     device: Device = _family(FAMILIES.get(kind, kind)).open_device(spec)
     return device
-
-
-def _cure(kind: str) -> str:
-    family = FAMILIES.get(kind)
-    return str(_family(family).cure(kind)) if family else "Use --device auto."
 
 
 def _family(name: str) -> ModuleType:

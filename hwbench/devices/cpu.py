@@ -81,6 +81,10 @@ def open_device(spec: str) -> CpuDevice:
     return CpuDevice()
 
 
+def cure(kind: str) -> str:
+    return "There is one CPU device, of all cores: use --device cpu."
+
+
 def cpu_name() -> str:
     """The processor's marketing name with its cores, e.g. "AMD EPYC 9354 (32 cores)"."""
     name = platform.processor() or platform.machine()

@@ -1,0 +1,46 @@
+# Two commands are all a user needs: `make run` and `make test`. The rest is for those who work on hwbench.
+# Every path is relative, so that a clone may lie in a folder with a space in its name.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
+ARGS ?=
+
+.PHONY: run test lint bench gpu-check clean
+
+run: $(VENV)/.run  ## Install hwbench, measure this machine, write a report.
+	@$(BIN)/python -m hwbench run $(ARGS)
+
+test: $(VENV)/.dev  ## Run the tests.
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev  ## Check style and types.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## Measure hwbench itself: what its harness costs a step.
+	@$(BIN)/python -m pytest -q -s --benchmark-enable --benchmark-only tests/bench
+
+gpu-check:  ## Everything that needs a GPU, with the python3 that is there; results go to $$OUT.
+	@PYTHON="$(or $(PYTHON),python3)" sh tools/gpu-check.sh
+
+$(VENV)/.venv:
+	@test -n "$(PYTHON)" || { echo "hwbench needs Python 3.11 or newer with venv; none found. Install it, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.venv pyproject.toml constraints.txt
+	@echo "installing hwbench into $(VENV) (once; torch is large)" >&2
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+clean:  ## Remove what was installed and built; results stay.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,75 @@
+"""Numbers as people read them: a scale that fits, a unit, and a dash for what is unknown."""
+
+import math
+import re
+from datetime import UTC, datetime
+
+UNKNOWN = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+SCALES: dict[str, list[tuple[float, str]]] = {
+    "FLOP/s": [(1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1e3, "kFLOP/s"), (1, "FLOP/s")],
+    "B/s": [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")],
+    "s": [(1, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"), (1e-9, "ns")],
+    "B": [(2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")],
+    "1": [(0.01, "%")],
+}
+"""For each unit of the metrics table, its scales from the largest down."""
+
+# Characters that XML or UTF-8 cannot hold; a lone surrogate comes from a file name that is not UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def is_known(value: float | None) -> bool:
+    """Whether there is a number to print: not None, NaN or infinite."""
+    return value is not None and math.isfinite(value)
+
+
+def scale_of(value: float, unit: str) -> tuple[float, str]:
+    """The divisor and unit to print `value` with: the largest scale that leaves at least 1 before the point."""
+    scales = SCALES.get(unit, [(1, unit)])
+    return next((s for s in scales if abs(value) >= s[0]), scales[-1]) if value else scales[-1]
+
+
+def quantity(value: float | None, unit: str, digits: int = 4) -> str:
+    """A metric's value with its unit, e.g. (1.234e12, "FLOP/s") as "1.234 TFLOP/s"; a dash where it is unknown."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    divisor, name = scale_of(value, unit)
+    whole = unit == "B" and divisor == 1  # there is no part of a byte
+    return f"{number(value / divisor, 0 if whole else digits)} {name}".rstrip()
+
+
+def number(value: float, digits: int = 4) -> str:
+    """`value` to so many significant digits, but always to the unit: 12,345 is not rounded to 12,350."""
+    if value == 0 or digits == 0:
+        return f"{value:,.0f}"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # after rounding, so that 9.9999 counts as 10
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+
+
+def ratio(value: float | None) -> str:
+    """A ratio to the first run with a times sign; to the thousandth near 1, where small differences count."""
+    if value is None or not math.isfinite(value):
+        return "n.a."
+    return f"{value:.3f}{TIMES}" if 0.9 < value < 1.1 else f"{number(value, 3)}{TIMES}"
+
+
+def count(amount: int, noun: str) -> str:
+    """An amount with its noun, e.g. "1 case", "2 cases", "3 processes"."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{amount:,} {noun if amount == 1 else plural}"
+
+
+def moment(iso: str) -> str:
+    """An ISO time to the minute in UTC, e.g. "2026-11-24 08:00 UTC"; what is no ISO time stays as it is."""
+    try:
+        time = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{time.astimezone(UTC) if time.tzinfo else time:%Y-%m-%d %H:%M} UTC"
+
+
+def clean(text: str) -> str:
+    """`text` without the characters that no page can hold, each replaced by U+FFFD."""
+    return _UNPRINTABLE.sub("\ufffd", text)

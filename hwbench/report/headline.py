@@ -1,0 +1,100 @@
+"""The top of the page: what was measured, on what, when, and what came out, in a title, a few sentences and tiles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hwbench.records import FAILED
+from hwbench.report.format import count, moment, quantity, ratio
+from hwbench.report.view import RATES, CaseView, RunView
+
+MOST_TILES = 5
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure: a workload's best value, and the case that reached it."""
+
+    title: str
+    value: str
+    unit: str
+    case: str
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A line that must not be missed; `tone` is warn or bad."""
+
+    tone: str
+    text: str
+
+
+def title(runs: Sequence[RunView]) -> str:
+    """The device of the one run, or the names of all against each other."""
+    return runs[0].row("device_name") if len(runs) == 1 else " against ".join(run.name for run in runs)
+
+
+def sentence(run: RunView) -> str:
+    """What was measured, on what and when, e.g. "8 cases of gemm and copy on AMD EPYC, 2026-11-24 08:00 UTC.\""""
+    workloads = list(dict.fromkeys(case.workload for case in run.cases))
+    named = ", ".join(workloads[:5]) + (f" and {len(workloads) - 5} more" if len(workloads) > 5 else "")
+    measured = sum(bool(case.values) for case in run.cases)
+    amount = count(measured, "case") if measured == len(run.cases) else f"{measured} of {count(len(run.cases), 'case')}"
+    device = run.row("device_name")
+    return f"{amount} measured on {device}, started {moment(run.row('started_at'))}. Workloads: {named or 'none'}."
+
+
+def verdict(runs: Sequence[RunView], table: pd.DataFrame) -> list[str]:
+    """How much faster each later run is than the first, by the throughput of the cases that both measured."""
+    base = {case.case_id: case.rate for case in runs[0].cases}
+    rates = table[table.metric == table.case_id.map(base)].dropna(subset="ratio")
+    lines = []
+    for position, run in enumerate(runs[1:], start=1):
+        found = rates[rates.run == position].ratio
+        if found.empty:
+            lines.append(f"{run.letter} and {runs[0].letter} have no case whose throughput can be compared.")
+            continue
+        low, high = (ratio(value) for value in (found.min(), found.max()))
+        span = low if low == high else f"{low} to {high}"
+        cases = count(len(found), "case")
+        middle = f" (median {ratio(found.median())})" if len(found) > 2 else ""
+        lines.append(f"{run.letter} has {span} the throughput of {runs[0].letter} in the {cases} they share{middle}.")
+    return lines
+
+
+def alerts(run: RunView) -> list[Alert]:
+    """What a reader must know before trusting the figures; empty where all is well."""
+    found = []
+    if run.unfinished:
+        found.append(Alert("bad", f"This run is not complete: {run.stored} of {run.planned} processes stored."))
+    for tone, words, cases in (
+        ("bad", "failed", [c for c in run.cases if c.outcome in FAILED]),
+        ("bad", "gave invalid figures", [c for c in run.cases if c.validity == "invalid"]),
+        ("warn", "gave figures to be read with care", [c for c in run.cases if c.validity == "suspect"]),
+        ("warn", "could not run here", [c for c in run.cases if c.outcome == "unsupported"]),
+    ):
+        if cases:
+            found.append(Alert(tone, f"{count(len(cases), 'case')} {words}: {_listed([c.short for c in cases])}."))
+    return found
+
+
+def tiles(run: RunView) -> list[Tile]:
+    """The best throughput of each workload, in the order of the plan, without figures that are invalid."""
+    best: dict[str, CaseView] = {}
+    for case in run.cases:
+        rate = case.rate
+        if rate and (case.workload not in best or (case.get(rate) or 0) > (best[case.workload].get(rate) or 0)):
+            best[case.workload] = case
+    return [_tile(case) for case in list(best.values())[:MOST_TILES]]
+
+
+def _tile(case: CaseView) -> Tile:
+    assert case.rate  # only measured cases become tiles
+    value, _, unit = quantity(case.get(case.rate), RATES[case.rate], 3).partition(" ")
+    return Tile(case.workload, value, unit, case.short.removeprefix(case.workload).strip())
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more

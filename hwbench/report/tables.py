@@ -1,0 +1,209 @@
+"""The tables of the page, as cells. What is unknown is a dash; what has no figure says why."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from hwbench.compare import presence
+from hwbench.metrics import PERCENTILES
+from hwbench.report.format import UNKNOWN, count, quantity, ratio
+from hwbench.report.view import CaseView, RunView, doubts, spans_of
+
+METRICS = {
+    "tokens_per_s": "Tokens per second",
+    "flops_per_s": "Model FLOP/s",
+    "bytes_per_s": "Memory traffic",
+    "step_s_p50": "Step, p50",
+    "ttft_s_p50": "Time to first token, p50",
+    "tpot_s_p50": "Time per output token, p50",
+    "memory_peak_bytes": "Memory peak",
+}
+"""How the headline metrics of `compare` are called on the page."""
+
+TONES = {"ok": "good", "valid": "good", "unsupported": "warn", "missing": "warn", "suspect": "warn", "invalid": "bad"}
+"""The tone of an outcome or a validity; those not named here are failures."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`sub` is a second, quieter line; `head` makes it the row's heading, which spans `rows` rows."""
+
+    text: str
+    sub: str = ""
+    tone: str = ""
+    head: bool = False
+    rows: int = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """`align` has a letter a column: l for words, r for numbers. Later rows under a spanning head start after it."""
+
+    caption: str
+    align: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]] = field(repr=False)
+
+
+def results(run: RunView) -> Table:
+    """Every case of the plan with its headline figures and its outcome."""
+    columns = {
+        "Tokens/s": ("tokens_per_s", "tokens/s"),
+        "FLOP/s": ("flops_per_s", "FLOP/s"),
+        "Of matmul ceiling": ("mfu_achievable", "1"),
+        "Memory traffic": ("bytes_per_s", "B/s"),
+        "Step p50": ("step_s_p50", "s"),
+        "Memory peak": ("memory_peak_bytes", "B"),
+        "Compile": ("compile_s", "s"),
+    }
+    always = ("tokens_per_s", "flops_per_s", "bytes_per_s", "step_s_p50", "memory_peak_bytes")
+    known = {metric for case in run.cases for metric in case.values}
+    shown = {title: (m, unit) for title, (m, unit) in columns.items() if m in always or m in known}
+    rows = [
+        [
+            Cell(f"{case.workload} {case.dtype}", sub=case.details, head=True),
+            *(_figure(case, metric, unit) for metric, unit in shown.values()),
+            Cell(f"{case.processes} of {case.planned}"),
+            _status(case),
+        ]
+        for case in run.cases
+    ]
+    head = ["Case", *shown, "Processes", "Outcome"]
+    return Table("Results: median of the processes of each case", "l" + "r" * (len(shown) + 1) + "l", head, rows)
+
+
+def comparison(runs: Sequence[RunView], table: pd.DataFrame) -> Table:
+    """`compare.side_by_side` as rows: each run's value, then each later run's ratio to the first."""
+    names = {case.case_id: case for run in reversed(runs) for case in run.cases}
+    rows = []
+    for case_id, group in table.groupby("case_id", sort=False):
+        metrics = group.groupby("metric", sort=False, dropna=False)
+        head = Cell(names[case_id].short, head=True, rows=metrics.ngroups)
+        for position, (metric, line) in enumerate(metrics):
+            values = [_value(row) for row in line.itertuples()]
+            ratios = [Cell(ratio(value), tone="" if pd.notna(value) else "quiet") for value in line.ratio.iloc[1:]]
+            title = Cell(METRICS[metric] if pd.notna(metric) else "No figures")
+            rows.append([*([head] if position == 0 else []), title, *values, *ratios])
+    letters = [run.letter for run in runs]
+    heads = ["Case", "Quantity", *(f"{run.letter}: {run.name}" for run in runs)]
+    heads += [f"{letter} / {letters[0]}" for letter in letters[1:]]
+    return Table("Every case, side by side", "ll" + "r" * (2 * len(runs) - 1), heads, rows)
+
+
+def not_shared(runs: Sequence[RunView], table: pd.DataFrame, shared: Sequence[str]) -> Table:
+    """The cases that cannot be compared, with what each run has of them."""
+    names = {case.case_id: case.short for run in runs for case in run.cases}
+    rows = [
+        [Cell(names[case_id], head=True), *(Cell(outcome, tone=_tone(outcome)) for outcome in outcomes)]
+        for case_id, *outcomes in presence(table).drop(index=list(shared)).itertuples()
+    ]
+    heads = ["Case", *(f"{run.letter}: {run.name}" for run in runs)]
+    return Table("Cases without a figure in two runs", "l" * len(heads), heads, rows)
+
+
+def spans(runs: Sequence[RunView]) -> Table:
+    """The parts of a step: seconds and share, a row a case, run and span."""
+    rows: list[list[Cell]] = []
+    for run, case, group in spans_of(runs):
+        total = group.seconds.sum()
+        where = [Cell(case.short, sub=f"Run {run.letter}" if len(runs) > 1 else "", head=True, rows=len(group))]
+        for row in group.itertuples():
+            share = quantity(row.seconds / total if total else None, "1", 3)
+            rows.append([*where, Cell(row.name), Cell(quantity(row.seconds, "s")), Cell(share)])
+            where = []
+    return Table("Parts of a step: the median step's", "llrr", ["Case", "Span", "Time", "Share"], rows)
+
+
+def percentiles(run: RunView, samples: pd.DataFrame) -> Table:
+    """The distribution of step times, from the metrics; `samples` are the run's timed samples."""
+    steps = samples.groupby("case_id").step_s.agg(["size", "min", "max"])
+    rows = []
+    for case in run.cases:
+        if case.case_id not in steps.index:
+            continue
+        size, least, most = steps.loc[case.case_id]
+        middle = [Cell(quantity(case.get(f"step_s_{p}"), "s")) for p in PERCENTILES]
+        ends = [Cell(quantity(least, "s")), *middle, Cell(quantity(most, "s"))]
+        rows.append([Cell(case.short, head=True), Cell(f"{case.processes}"), Cell(f"{size:,.0f}"), *ends])
+    head = ["Case", "Processes", "Steps", "Fastest", *PERCENTILES, "Slowest"]
+    return Table("Step times", "l" + "r" * (len(head) - 1), head, rows)
+
+
+def generation(run: RunView) -> Table:
+    """Latency of generation, for the cases that mark it."""
+    columns = {"TTFT p50": "ttft_s_p50", "TPOT p50": "tpot_s_p50"} | {f"ITL {p}": f"itl_s_{p}" for p in PERCENTILES}
+    rows = [
+        [Cell(case.short, head=True), *(Cell(quantity(case.get(metric), "s")) for metric in columns.values())]
+        for case in run.cases
+        if any(metric in case.values for metric in columns.values())
+    ]
+    return Table("Latency of generation", "l" + "r" * len(columns), ["Case", *columns], rows)
+
+
+def failures(run: RunView) -> Table:
+    """The cases that did not come out ok everywhere, with the reason."""
+    rows = [
+        [Cell(case.short, head=True), Cell(case.outcome, tone=_tone(case.outcome)), Cell(_reason(case))]
+        for case in run.cases
+        if case.outcome != "ok"
+    ]
+    return Table("Cases that failed, did not apply or are missing", "lll", ["Case", "Outcome", "Reason"], rows)
+
+
+def notes(run: RunView) -> Table:
+    """What makes figures doubtful, in the words of the measurement, and for which cases."""
+    rows = []
+    for (verdict, note), cases in doubts(run).items():
+        code, _, text = note.partition(":")
+        where = "all cases" if len(cases) == len(run.cases) > 1 else ", ".join(cases)
+        rows.append([Cell(text.strip() or code, sub=code, head=True), Cell(verdict, tone=_tone(verdict)), Cell(where)])
+    return Table("What speaks against figures", "lll", ["What happened", "Figures are", "Cases"], rows)
+
+
+def policy(run: RunView) -> Table:
+    """How long and how often was measured."""
+    asked = run.parsed("plan")["policy"]
+    kinds = sorted(set(run.tables.measurements.timer_kind.dropna()))
+    clocks = {"device_event": "events in the device's queue", "host": "the host's monotonic clock"}
+    limits = {name: quantity(asked.get(f"{name}_time_s"), "s") for name in ("min", "max")}
+    lines = {
+        "Processes": f"{count(asked['processes'], 'fresh process')} a case; {run.stored} of {run.planned} stored",
+        "Window": f"{limits['min']} to {limits['max']} and {asked.get('min_samples')} steps or more, after warm-up",
+        "Time-out": quantity(asked.get("timeout_s"), "s"),
+        "Seed": json.dumps(asked.get("seed")),
+        "Clock of the steps": ", ".join(clocks.get(kind, kind) for kind in kinds) or "nothing was timed",
+    }
+    rows = [[Cell(title, head=True), Cell(text)] for title, text in lines.items()]
+    return Table("How long and how often", "ll", ["Setting", "Value"], rows)
+
+
+def _figure(case: CaseView, metric: str, unit: str) -> Cell:
+    digits = 3 if unit == "1" else 4
+    return Cell(quantity(case.get(metric), unit, digits), tone="void" if case.validity == "invalid" else "")
+
+
+def _value(row: Any) -> Cell:
+    """A run's value in the comparison, or why there is none."""
+    if pd.notna(row.value):
+        return Cell(quantity(row.value, row.unit), tone="void" if row.validity == "invalid" else "")
+    return Cell(UNKNOWN if row.outcome == "ok" else row.outcome, tone="quiet")
+
+
+def _status(case: CaseView) -> Cell:
+    if case.validity == "invalid":
+        return Cell(case.status, tone="bad")
+    tone = _tone(case.outcome)
+    return Cell(case.status, tone="warn" if tone == "good" and case.status != "ok" else tone)
+
+
+def _tone(word: str) -> str:
+    return TONES.get(word, "quiet" if word.startswith("not ") else "bad")
+
+
+def _reason(case: CaseView) -> str:
+    if case.outcome == "missing":
+        return "Nothing stored: the run ended before its turn."
+    return case.reason or "No reason was stored."

@@ -1,0 +1,64 @@
+"""A run in a few lines: the table at the end of `hwbench run`, and the same as plain data for `--json`."""
+
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from hwbench.report.format import clean, quantity
+from hwbench.report.view import CaseView, view_runs
+from hwbench.store import RunTables
+
+COLUMNS = {
+    "tokens/s": ("tokens_per_s", ""),
+    "FLOP/s": ("flops_per_s", "FLOP/s"),
+    "of matmul": ("mfu_achievable", "1"),
+    "GB/s": ("bytes_per_s", "B/s"),
+    "step p50": ("step_s_p50", "s"),
+    "memory peak": ("memory_peak_bytes", "B"),
+}
+"""Column title to metric and unit."""
+
+
+def summary_table(run: RunTables) -> Table:
+    """One row a case of the plan: its headline figures, a dash where unknown, and its outcome."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("case", overflow="fold")
+    for title in COLUMNS:
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("outcome", overflow="fold")
+    for case in view_runs([run])[0].cases:
+        figures = [quantity(case.get(metric), unit) for metric, unit in COLUMNS.values()]
+        table.add_row(_text(case.short), *figures, _outcome(case))
+    return table
+
+
+def summary_rows(run: RunTables) -> list[dict[str, Any]]:
+    """One dict a case of the plan, ready for JSON: figures in base units (s, B, FLOP/s), null where unknown."""
+    return [
+        {
+            "case_id": case.case_id,
+            "workload": case.workload,
+            "params": dict(case.params),
+            "dtype": case.dtype,
+            "outcome": case.outcome,
+            "reason": case.reason or None,
+            "processes": case.processes,
+            "planned": case.planned,
+            **{metric: case.get(metric) for metric, _ in COLUMNS.values()},
+            "validity": case.validity or None,
+            "reasons": list(case.reasons),
+        }
+        for case in view_runs([run])[0].cases
+    ]
+
+
+def _outcome(case: CaseView) -> Text:
+    color = {"ok": "green", "unsupported": "yellow", "missing": "yellow"}.get(case.outcome, "red")
+    color = "red" if case.validity == "invalid" else "yellow" if color == "green" and case.status != "ok" else color
+    why = case.reason or ", ".join(case.reasons)
+    return _text(f"{case.status}: {why}" if why else case.status, color)
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(" ".join(clean(text).split()), style)  # a Text, so that brackets in a name are no markup

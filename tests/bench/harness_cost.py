@@ -1,0 +1,104 @@
+"""What the harness costs a step: against a bare loop around the same work, interleaved in one process.
+
+Run it as `python tests/bench/harness_cost.py [DEVICE]`; `make bench` runs it under pytest-benchmark.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+
+from hwbench import devices
+from hwbench.devices import Device
+from hwbench.harness import FixedWindow, run_phase
+
+STEPS = 20
+STEP_S = 0.001
+TARGET = 1.005
+
+
+def work_of_a_third(device: Device) -> Callable[[], None]:
+    """Work that takes a third of STEP_S: a fixed amount, so that the cost of a mark cannot hide in a wait."""
+    if device.kind == "cpu":
+        unit, size = arithmetic, 200
+    else:
+        unit, size = products_on(device), 1
+    unit(size)
+    count = max(1, round(size * STEP_S / 3 / duration(device, lambda: unit(size))))
+    return lambda: unit(count)
+
+
+def arithmetic(rounds: int) -> None:
+    x = 1.0
+    for _ in range(rounds):
+        x = x * 1.0000001 + 1e-9
+
+
+def products_on(device: Device) -> Callable[[int], None]:
+    import torch
+
+    a = torch.randn(1024, 1024, device=device.torch)
+
+    def products(count: int) -> None:
+        for _ in range(count):
+            a @ a
+
+    return products
+
+
+def duration(device: Device, work: Callable[[], None]) -> float:
+    """Seconds of one call of `work` in a row of many."""
+    calls = 200
+    device.synchronize()
+    began = time.perf_counter()
+    for _ in range(calls):
+        work()
+    device.synchronize()
+    return (time.perf_counter() - began) / calls
+
+
+def ratios(device: Device) -> Iterator[float]:
+    """Harness over bare loop, pair by pair, the order within a pair changing each time."""
+    third = work_of_a_third(device)
+
+    def step(mark: Callable[[str], None]) -> None:
+        third()
+        mark("forward")
+        third()
+        mark("backward")
+        third()
+        mark("optimizer")
+
+    def bare() -> float:
+        device.synchronize()
+        began = time.perf_counter()
+        for _ in range(STEPS):
+            third()
+            third()
+            third()
+        device.synchronize()
+        return time.perf_counter() - began
+
+    def harnessed() -> float:
+        return run_phase(step, device, FixedWindow(0, 60, STEPS), 0, is_warmup=False, run_ahead=STEPS).elapsed_s
+
+    while True:
+        before = bare()
+        after = harnessed()
+        yield after / before
+        after = harnessed()
+        before = bare()
+        yield after / before
+
+
+def report(device: Device, found: list[float]) -> str:
+    return (
+        f"harness / bare loop on {device.name}, {STEP_S * 1e3:g} ms step with three marks: "
+        f"median {median(found):.5f} of {len(found)} pairs (target at most {TARGET})"
+    )
+
+
+if __name__ == "__main__":
+    opened = devices.open_device(devices.resolve(sys.argv[1] if len(sys.argv) > 1 else "auto"))
+    pairs = ratios(opened)
+    print(report(opened, [next(pairs) for _ in range(203)][3:]))

@@ -1,0 +1,323 @@
+"""The command line as a user meets it: real processes, real files, exit statuses and single lines."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import make_run, measured
+
+FILE = str(Path(__file__).with_name("fake_workloads.py"))
+FAKE = ["--device", "fake", "--workloads", FILE, "--processes", "1", "--min-time", "0.03", "--min-samples", "10"]
+
+
+def hwbench(*words, cwd, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-m", "hwbench", *map(str, words)],
+        cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **PYTHONPATH}, **kwargs,
+    )  # fmt: skip
+
+
+PYTHONPATH = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "COLUMNS": "200"}
+
+
+def assert_one_line(done, status, says):
+    """One clear line on standard error, the promised status, and nothing of Python's own."""
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("hwbench: ")]
+    assert len(lines) == 1, done.stderr
+    assert re.search(says, lines[0]), lines[0]
+    assert done.stdout == ""
+
+
+class TestRun:
+    def test_exact_figures_from_the_step_to_the_page(self, tmp_path):
+        done = hwbench("run", "fake/known", *FAKE, "--run-id", "r", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        assert result["run_id"] == "r"
+        (row,) = result["rows"]
+        assert row["tokens_per_s"] == pytest.approx(10_000, rel=1e-9)
+        assert row["flops_per_s"] == pytest.approx(2_000_000, rel=1e-9)
+        assert row["step_s_p50"] == pytest.approx(0.003, rel=1e-9)
+        assert row["outcome"] == "ok"
+        page = (tmp_path / "results" / "r" / "report.html").read_text()
+        assert "10,000" in page
+        assert "results/r/report.html" in done.stderr
+
+    def test_a_table_for_people(self, tmp_path):
+        done = hwbench("run", "fake/known", *FAKE, cwd=tmp_path)
+        assert done.returncode == 0
+        assert "fake/known" in done.stdout
+        assert "10,000" in done.stdout
+        assert "FLOPS" not in done.stdout
+
+    def test_a_case_that_fails_makes_it_exit_1_and_the_others_go_on(self, tmp_path):
+        done = hwbench("run", "fake/raises", "fake/known", *FAKE, "--json", cwd=tmp_path)
+        assert done.returncode == 1
+        rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
+        assert rows["fake/raises"]["outcome"] == "error"
+        assert rows["fake/raises"]["reason"] == "the last line"
+        assert rows["fake/raises"]["tokens_per_s"] is None
+        assert rows["fake/known"]["outcome"] == "ok"
+
+    def test_an_unsupported_case_is_an_answer(self, tmp_path):
+        assert hwbench("run", "fake/unsupported", "fake/known", *FAKE, cwd=tmp_path).returncode == 0
+
+    def test_no_case_measured_at_all_is_a_failure(self, tmp_path):
+        assert hwbench("run", "fake/unsupported", *FAKE, cwd=tmp_path).returncode == 1
+
+    def test_a_loss_that_is_not_a_number_shows_as_invalid(self, tmp_path):
+        done = hwbench("run", "fake/nan", *FAKE, "--run-id", "r", "--json", cwd=tmp_path)
+        assert json.loads(done.stdout)["rows"][0]["validity"] == "invalid"
+
+    def test_the_tables_are_there_for_any_tool(self, tmp_path):
+        hwbench("run", "fake/known", *FAKE, "--name", "night", cwd=tmp_path)
+        runs = read(tmp_path, "runs")
+        assert runs.label.tolist() == ["night"]
+        metrics = read(tmp_path, "metrics")
+        assert {"tokens_per_s", "step_s_p50"} <= set(metrics.metric)
+
+    def test_ctrl_c_keeps_what_is_stored_and_exits_130(self, tmp_path):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hwbench", "run", "fake/known", "fake/slow", *FAKE, "--run-id", "r",
+             "--max-time", "60"],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **PYTHONPATH},
+        )  # fmt: skip
+        first_part = tmp_path / "results" / "r" / "measurements"
+        wait_until(lambda: first_part.is_dir() and list(first_part.glob("*.parquet")))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "10,000" in output
+        assert "missing" in output
+        assert "hwbench: interrupted" in errors
+        assert "Traceback" not in errors
+        assert not workers_in(tmp_path)
+
+    def test_kill_9_keeps_every_part_already_written(self, tmp_path):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hwbench", "run", "fake/known", "fake/slow", *FAKE, "--run-id", "r"],
+            cwd=tmp_path, stderr=subprocess.DEVNULL, env={**os.environ, **PYTHONPATH},
+        )  # fmt: skip
+        first_part = tmp_path / "results" / "r" / "measurements"
+        wait_until(lambda: first_part.is_dir() and list(first_part.glob("*.parquet")))
+        process.kill()
+        process.wait()
+        done = hwbench("report", "r", "-o", "x.html", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "10,000" in (tmp_path / "x.html").read_text()
+        wait_until(lambda: not workers_in(tmp_path))
+
+
+def read(folder, table):
+    return pd.concat(pd.read_parquet(file) for file in folder.glob(f"results/*/{table}/*.parquet"))
+
+
+def workers_in(folder):
+    """The worker processes whose working folder is `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"hwbench.worker" in (process / "cmdline").read_bytes() and (process / "cwd").readlink() == folder:
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(true, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (["gpt/trian"], "unknown workload 'gpt/trian'; did you mean gpt/train"),
+            (["gemm", "--set", "mm=4"], "unknown axis 'mm'"),
+            (["gpt/train", "--set", "size=125m"], "unknown value '125m'; did you mean 124m"),
+            (["gpt/train", "--set", "batch=-1"], "batch=-1: expected a number from 1"),
+            (["gpt/train", "--set", "batch=0"], "batch=0: expected a number from 1"),
+            (["gpt/train", "--set", "batch=99999999999"], "batch=99999999999: expected"),
+            (["gpt/train", "--set", "batch"], "expected AXIS=VALUE"),
+            (["--suite", "quik"], "unknown suite 'quik'; did you mean quick"),
+            (["--suite", "absent.toml"], "absent.toml: no such suite file"),
+            (["--suite", "broken.toml"], "broken.toml: not TOML"),
+            (["--suite", "empty.toml"], "empty.toml: no cases"),
+            (["--device", "gpu"], "unknown device 'gpu'; expected auto, cpu"),
+            (["--device", "cpu:1"], "no device cpu:1 here; there is cpu"),
+            (["--device", "xpu"], "no device xpu here; there is .*Install Intel"),
+            (["gemm", "--dtype", "bf61"], "unknown value 'bf61'; did you mean bf16"),
+            (["gemm", "--processes", "0"], "processes = 0: expected a whole number from 1"),
+            (["gemm", "--min-time", "-1"], "min_time_s = -1"),
+            (["gemm", "--min-time", "nan"], "min_time_s = nan"),
+            (["gemm", "--max-time", "1e99"], "max_time_s = 1e\\+99"),
+            (["gemm", "--min-samples", "many"], "'many' is not a valid integer"),
+            (["gemm", "--run-id", "../x"], r"run id '../x'"),
+            (["gemm", "--run-id", "taken"], "run taken exists"),
+            (["gemm", "--name", "../x"], r"--name '../x'"),
+            (["gemm", "--output", "a-file"], "cannot write to a-file"),
+            (["gemm", "--workloads", "raises.py"], "raises.py: its import failed: RuntimeError: at import"),
+            (["gemm", "--workloads", "absent.py"], "absent.py: no such workload file"),
+            (["gemm", "--colour"], "[Nn]o such option"),
+        ],
+    )  # fmt: skip
+    def test_run(self, tmp_path, words, says):
+        (tmp_path / "results" / "taken").mkdir(parents=True)
+        (tmp_path / "broken.toml").write_text("cases = [")
+        (tmp_path / "empty.toml").write_text("description = 'nothing'")
+        (tmp_path / "raises.py").write_text("raise RuntimeError('at import')")
+        (tmp_path / "a-file").write_text("mine")
+        before = snapshot(tmp_path)
+        extra = [] if "--device" in words else ["--device", "fake"]
+        assert_one_line(hwbench("run", *words, *extra, cwd=tmp_path), 2, says)
+        assert snapshot(tmp_path) == before
+
+    def test_a_device_that_is_not_there(self, tmp_path):
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device here")
+        done = hwbench("run", "--device", "cuda", cwd=tmp_path)
+        assert_one_line(done, 2, "no device cuda here; there is cpu .*Install the GPU's driver .*--device cpu")
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ([], "Missing argument"),
+            (["empty"], "no run in this folder"),
+            (["absent"], "no run 'absent'"),
+            (["../x"], r"no run '../x'"),
+            (["truncated"], "damaged or was cut short"),
+            (["newer"], "newer hwbench"),
+            (["foreign"], "not a part of hwbench's table"),
+            (["good", "-o", "a-file/x.html"], "a-file"),
+        ],
+    )
+    def test_report(self, tmp_path, training, words, says):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from hwbench import store
+
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "a-file").write_text("mine")
+        for name in ("good", "truncated", "newer", "foreign"):
+            writer = make_run(tmp_path, name, [training])
+            writer.add(training, 0, measured())
+        part = next((tmp_path / "truncated" / "samples").glob("*.parquet"))
+        part.write_bytes(part.read_bytes()[:40])
+        part = next((tmp_path / "newer" / "runs").glob("*.parquet"))
+        newer = pq.ParquetFile(part).read().replace_schema_metadata({store.VERSION_KEY: b"99"})
+        pq.write_table(newer, part)
+        pq.write_table(pa.table({"x": [1]}), next((tmp_path / "foreign" / "measurements").glob("*.parquet")))
+        assert_one_line(hwbench("report", *words, cwd=tmp_path), 2, says)
+        assert (tmp_path / "a-file").read_text() == "mine"
+
+    def test_an_unknown_command(self, tmp_path):
+        assert_one_line(hwbench("rnu", cwd=tmp_path), 2, "unknown command 'rnu'; did you mean run")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    def test_an_output_folder_that_cannot_be_written(self, tmp_path):
+        (tmp_path / "locked").mkdir(mode=0o500)
+        done = hwbench("run", "gemm", "--device", "fake", "--output", "locked", cwd=tmp_path)
+        assert_one_line(done, 2, "cannot write to locked: Permission denied")
+
+    def test_a_full_disk(self, tmp_path):
+        """A file system of 64 kB: the run starts, its parts do not fit, and what did fit reads back."""
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        if (
+            not shutil.which("mount")
+            or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True
+            ).returncode
+        ):
+            pytest.skip("mounting a tmpfs is not allowed here")
+        try:
+            words = ["fake/known", "--set", "ms=" + ",".join(map(str, range(1, 9))), *FAKE, "--min-samples", "3000"]
+            done = hwbench("run", *words, "--output", disk, "--run-id", "r", cwd=tmp_path)
+            assert done.returncode == 2, done.stderr
+            assert "Traceback" not in done.stderr
+            assert "No space left on device; what was stored before is kept" in done.stderr
+            assert not list(disk.rglob("*.part"))
+            assert hwbench("report", disk / "r", "-o", "x.html", cwd=tmp_path).returncode == 0
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+
+    def test_debug_shows_where(self, tmp_path):
+        done = hwbench("run", "nothing", "--debug", cwd=tmp_path)
+        assert "Traceback" in done.stderr
+
+
+def snapshot(folder):
+    return {
+        str(path): path.is_file() and path.read_bytes() for path in folder.rglob("*") if "__pycache__" not in str(path)
+    }
+
+
+class TestOtherCommands:
+    def test_list(self, tmp_path):
+        done = hwbench("list", "--workloads", FILE, "--json", cwd=tmp_path)
+        found = json.loads(done.stdout)
+        names = {workload["name"]: workload for workload in found["workloads"]}
+        assert names["fake/known"]["axes"]["ms"] == {"defaults": [3], "type": "int", "choices": None}
+        assert {"quick", "standard"} <= set(found["suites"])
+        assert "cpu" in found["devices"]
+        assert "gpt/train" in hwbench("list", cwd=tmp_path).stdout
+
+    def test_info_names_no_person_and_no_place(self, tmp_path):
+        text = hwbench("info", "--device", "cpu", "--json", cwd=tmp_path).stdout
+        found = json.loads(text)
+        assert found["device"]["kind"] == "cpu"
+        assert found["packages"]["torch"]
+        for private in (os.uname().nodename, str(Path.home()), str(tmp_path)):
+            assert f'"{private}' not in text
+        assert "unknown" in hwbench("info", "--device", "fake", cwd=tmp_path).stdout
+
+    def test_report_of_two_runs(self, tmp_path, training):
+        for name, step_s in (("a", 0.003), ("b", 0.001)):
+            make_run(tmp_path / "results", name, [training]).add(training, 0, measured(step_s=step_s))
+        done = hwbench("report", "a", "b", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        page = (tmp_path / "reports" / "a.html").read_text()
+        assert done.stdout.strip() == "reports/a.html"
+        assert "3.00×" in page
+
+    def test_summarize_rebuilds_the_metrics(self, tmp_path, training):
+        folder = make_run(tmp_path / "results", "a", [training]).folder
+        make_run(tmp_path / "x", "x", [training])
+        assert not (folder / "metrics").exists()
+        done = hwbench("summarize", "a", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "metrics" / "metrics.parquet").is_file()
+
+    def test_completion(self, tmp_path):
+        assert "_HWBENCH_COMPLETE=zsh_source" in hwbench("completion", "zsh", cwd=tmp_path).stdout
+        done = subprocess.run(
+            [sys.executable, "-m", "hwbench"], cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, **PYTHONPATH, "_HWBENCH_COMPLETE": "bash_complete", "COMP_WORDS": "hwbench r",
+                 "COMP_CWORD": "1"},
+        )  # fmt: skip
+        assert "run" in done.stdout
+        assert "report" in done.stdout
+
+    def test_a_reader_that_leaves_is_no_error(self, tmp_path):
+        done = subprocess.run(
+            f"{sys.executable} -m hwbench list | head -1",
+            shell=True, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **PYTHONPATH},
+        )  # fmt: skip
+        assert done.stderr == ""

@@ -1,0 +1,204 @@
+"""The closed forms of a GPT's work, held against published figures and against torch's own counter."""
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+from workloads.models.config import GPTConfig
+from workloads.models.gpt import GPT
+from workloads.models.sizes import SIZES, gpt_config
+
+TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
+BATCH, SEQ = 2, 16
+CPU = torch.device("cpu")
+HEAD_PADDING = 2 * TINY.width * (TINY.padded_vocab - TINY.vocab)  # FLOPs a token that the code does for no model
+
+
+def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
+    return torch.randint(TINY.vocab, (batch, seq))
+
+
+def counted(run, backend: SDPBackend = SDPBackend.MATH) -> int:
+    """FLOPs that torch counts in `run()`. MATH attention is made of matmuls, so that the counter sees it."""
+    with sdpa_kernel(backend), FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(
+    ("size", "parameters"),
+    [
+        ("124m", 124_439_808),  # the released GPT-2 checkpoints
+        ("355m", 354_823_168),
+        ("774m", 774_030_080),
+        ("1.5b", 1_557_611_200),
+    ],
+)
+def test_gpt2_parameters_are_those_of_the_release(size, parameters):
+    assert SIZES[size].parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("size", "billions", "within"),
+    [
+        ("350m", 0.356, 0.002),  # 355.9M: GPT-3's tables 2.1 and D.1 give the sizes; D.1 says 356M, 760M, 1,320M,
+        ("760m", 0.760, 0.002),  # 2,650M, 6,660M, 12,850M and 174,600M
+        ("1.3b", 1.320, 0.01),
+        ("2.7b", 2.650, 0.002),
+        ("6.7b", 6.660, 0.002),
+        ("13b", 12.850, 0.002),  # a width of 5120 where the paper has 5140
+        ("175b", 174.600, 0.001),
+    ],
+)
+def test_gpt3_parameters_are_those_of_its_table(size, billions, within):
+    assert SIZES[size].parameters / 1e9 == pytest.approx(billions, rel=within)
+
+
+@pytest.mark.parametrize("config", [TINY, SIZES["nano"]], ids=lambda config: config.size)
+def test_the_built_model_has_the_parameters_of_the_closed_form(config):
+    stored = sum(parameter.numel() for parameter in GPT.build(config, CPU).parameters())
+    assert stored == config.stored_parameters
+    assert stored - config.parameters == (config.padded_vocab - config.vocab) * config.width
+
+
+def test_the_padded_vocabulary_is_the_next_multiple_of_128():
+    assert SIZES["124m"].padded_vocab == 50304 == 393 * 128
+    assert GPTConfig("even", layers=1, heads=1, width=8, positions=8, vocab=256).padded_vocab == 256
+
+
+def test_cut_layers_take_only_their_own_parameters_away():
+    d = SIZES["124m"].width
+    assert SIZES["124m"].parameters - gpt_config("124m", 10).parameters == 2 * (12 * d * d + 13 * d)
+
+
+# FLOPs against the papers
+
+
+def test_training_flops_are_megatrons_less_the_pairs_that_causality_hides():
+    """Narayanan et al. 2021, equation 2, less its fourth pass for recomputation: 72BTLd²(1 + T/6d + V/12Ld)."""
+    c, batch, seq = SIZES["1.5b"], 8, 1024
+    megatron = 72 * batch * seq * c.layers * c.width**2 + 12 * batch * seq**2 * c.layers * c.width
+    megatron += 6 * batch * seq * c.width * c.vocab
+    hidden = batch * seq * (seq - 1) // 2
+    assert c.train_flops(batch, seq) == megatron - 12 * c.layers * c.width * hidden
+
+
+def test_training_flops_are_six_per_parameter_that_multiplies_and_palms_attention_halved():
+    """PaLM, appendix B: 6N + 12LHQT a token, where HQ is the width; causal attention does (T+1)/2T of its pairs."""
+    c, seq = SIZES["124m"], 1024
+    biases_and_norms = c.layers * 13 * c.width + 2 * c.width
+    multiplying = c.parameters - c.positions * c.width - biases_and_norms
+    assert c.train_flops(1, seq) == seq * (6 * multiplying + 6 * c.layers * c.width * (seq + 1))
+
+
+def test_gpt3_training_cost_is_the_published_one():
+    """Brown et al. 2020, table D.1: 3.14e23 FLOPs for 300 billion tokens, which leaves attention out."""
+    c = SIZES["175b"]
+    without_attention = c.train_flops(1, 2048) - 3 * 2 * c.layers * c.width * 2048 * 2049
+    assert without_attention / 2048 * 300e9 == pytest.approx(3.14e23, rel=0.002)
+
+
+def test_prefill_is_forward_with_the_head_on_one_position_only():
+    c = SIZES["124m"]
+    assert c.forward_flops(4, 512) - c.prefill_flops(4, 512) == 4 * 511 * 2 * c.width * c.vocab
+
+
+def test_decoding_a_sequence_token_by_token_costs_what_one_forward_does():
+    c = SIZES["355m"]
+    assert sum(c.decode_flops(2, position) for position in range(300)) == c.forward_flops(2, 300)
+
+
+# FLOPs against torch's counter
+
+
+def test_forward_agrees_with_torch_but_for_padding_and_hidden_pairs():
+    model, ids = GPT.build(TINY, CPU), tokens()
+    hidden = BATCH * SEQ * (SEQ - 1) // 2  # torch's MATH attention computes all T² pairs and masks half of them
+    expected = TINY.forward_flops(BATCH, SEQ) + BATCH * SEQ * HEAD_PADDING + 4 * TINY.layers * TINY.width * hidden
+    assert counted(lambda: model.logits(ids)) == expected
+
+
+def test_training_agrees_with_torch_but_for_padding_and_hidden_pairs():
+    model, ids = GPT.build(TINY, CPU), tokens()
+    hidden = BATCH * SEQ * (SEQ - 1) // 2
+    extra = BATCH * SEQ * HEAD_PADDING + 4 * TINY.layers * TINY.width * hidden
+    assert counted(lambda: model.loss(ids, ids).backward()) == TINY.train_flops(BATCH, SEQ) + 3 * extra
+
+
+def test_prefill_agrees_with_torch_but_for_padding_and_hidden_pairs():
+    model, ids = GPT.build(TINY, CPU).requires_grad_(False), tokens()
+    cache = model.new_cache(BATCH, SEQ)
+    hidden = BATCH * SEQ * (SEQ - 1) // 2
+    expected = TINY.prefill_flops(BATCH, SEQ) + BATCH * HEAD_PADDING + 4 * TINY.layers * TINY.width * hidden
+    assert counted(lambda: model.prefill(ids, cache)) == expected
+
+
+def test_decode_agrees_with_torch_but_for_padding():
+    """At the cache's last position nothing is masked: every pair that is computed counts."""
+    model = GPT.build(TINY, CPU).requires_grad_(False)
+    cache = model.new_cache(BATCH, SEQ)
+    flops = counted(lambda: model.decode(tokens(seq=1), torch.tensor([SEQ - 1]), cache))
+    assert flops == TINY.decode_flops(BATCH, SEQ - 1) + BATCH * HEAD_PADDING
+
+
+def test_torch_does_not_see_fused_attention_on_a_cpu():
+    """pytorch #195460: the counter has no formula for the CPU's flash kernel. A torch that gains one counts T²."""
+    model, ids = GPT.build(TINY, CPU), tokens()
+    attention = BATCH * 4 * TINY.layers * TINY.width * SEQ**2
+    matmuls = BATCH * SEQ * (24 * TINY.layers * TINY.width**2 + 2 * TINY.width * TINY.padded_vocab)
+    assert counted(lambda: model.logits(ids), SDPBackend.FLASH_ATTENTION) in (matmuls, matmuls + attention)
+
+
+def test_torch_counts_flash_backward_as_hardware_flops_we_as_model_flops():
+    """Flash attention computes QKᵀ again in backward: five matmuls to forward's two. Model FLOPs count four."""
+    shape = (BATCH, TINY.heads, SEQ, TINY.width // TINY.heads)
+    forward = sdpa_flop_count(shape, shape, shape)
+    assert forward == BATCH * 4 * TINY.width * SEQ**2
+    assert 2 * sdpa_backward_flop_count(shape, shape, shape, shape) == 5 * forward
+
+
+# Bytes and memory
+
+
+def test_training_moves_forty_bytes_a_parameter_with_adamw_and_24_with_sgd():
+    """fp32: two reads for forward and backward, gradient out and in, weight in and out, each moment in and out."""
+    c = SIZES["124m"]
+    assert c.train_bytes(c.positions, "adamw") == c.train_bytes(c.positions, "adam") == 40 * c.parameters
+    assert c.train_bytes(c.positions, "sgd") == 24 * c.parameters
+    unused_rows = c.positions - 128
+    assert c.train_bytes(128, "sgd") == 24 * c.parameters - 2 * 4 * unused_rows * c.width
+
+
+def test_decode_reads_the_weights_and_the_past_and_writes_its_own_entry():
+    c = SIZES["124m"]
+    read = c.parameters - 1023 * c.width  # one row of the position table
+    entry = 2 * 12 * 768  # keys and values of all layers, a position and sequence
+    assert c.decode_bytes(1, 0, "bf16") == 2 * (read + entry)
+    assert c.decode_bytes(3, 100, "fp32") == 4 * (read + 3 * 101 * entry)
+
+
+def test_prefill_reads_the_weights_once_and_writes_the_cache():
+    c = SIZES["124m"]
+    assert c.prefill_bytes(2, 1024, "bf16") == 2 * c.parameters + c.kv_cache_bytes(2, 1024, "bf16")
+
+
+def test_cache_bytes_are_those_of_the_built_cache():
+    cache = GPT.build(TINY, CPU, torch.bfloat16).new_cache(3, 20)
+    assert sum(x.numel() * x.itemsize for pair in cache for x in pair) == TINY.kv_cache_bytes(3, 20, "bf16")
+    assert SIZES["175b"].kv_cache_bytes(1, 2048, "bf16") == 96 * 2 * 12288 * 2048 * 2  # 9.7 GB a sequence
+
+
+@pytest.mark.parametrize(("optimizer", "bytes_each"), [("adamw", 16), ("adam", 16), ("sgd", 8)])
+def test_training_state_is_that_of_the_built_optimizer(optimizer, bytes_each):
+    c = SIZES["124m"]
+    assert c.train_state_bytes(optimizer) == bytes_each * c.stored_parameters
+
+
+def test_inference_state_of_175b_is_known_without_building_it():
+    c = SIZES["175b"]
+    assert c.inference_state_bytes(1, 2048, "bf16") == 2 * c.stored_parameters + c.kv_cache_bytes(1, 2048, "bf16")
+    assert c.inference_state_bytes(1, 2048, "bf16") / 1e9 == pytest.approx(358.9, rel=0.001)

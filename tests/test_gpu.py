@@ -1,0 +1,81 @@
+"""What only a GPU can show. Skipped where there is none; `make gpu-check` runs these, with pytest or without."""
+
+from hwbench import devices
+from hwbench.devices.timers import EventTimer
+from hwbench.harness import FixedWindow, measure
+
+
+def opened():
+    return devices.open_device(devices.resolve("cuda"))
+
+
+def test_the_event_clock_agrees_with_the_hosts():
+    device = opened()
+    assert device.notes == []
+    assert isinstance(device.timer(), EventTimer)
+
+
+def test_steps_fill_the_window():
+    """Device timestamps and the host's window tell the same story over half a second of products."""
+    import torch
+
+    device = opened()
+    a = torch.randn(4096, 4096, device=device.torch)
+    window, _ = measure(lambda mark: a @ a, device, FixedWindow(0.2, 5, 2), FixedWindow(0.5, 5, 10))
+    timed = [s for s, warm in zip(window.samples.step_s, window.samples.warmup, strict=True) if not warm]
+    assert abs(sum(timed) / window.window_s - 1) < 0.02
+    assert 0.5 <= window.window_s < 0.7
+
+
+def test_a_host_that_is_far_ahead_is_held_back():
+    """Steps of tens of milliseconds, submitted in microseconds: the window still ends near its time."""
+    import torch
+
+    device = opened()
+    a = torch.randn(16384, 16384, device=device.torch)
+    window, _ = measure(lambda mark: a @ a, device, FixedWindow(0, 5, 2), FixedWindow(1.0, 3.0, 1))
+    assert window.window_s < 2.0
+
+
+def test_spans_add_up_to_the_step():
+    import torch
+
+    device = opened()
+    a = torch.randn(4096, 4096, device=device.torch)
+
+    def step(mark):
+        a @ a
+        mark("one")
+        a @ a
+        mark("two")
+
+    window, _ = measure(step, device, FixedWindow(0.1, 5, 2), FixedWindow(0.2, 5, 10))
+    assert abs(sum(window.spans.span_s) / sum(window.samples.step_s) - 1) < 0.02
+
+
+def test_out_of_memory_is_known_for_what_it_is():
+    import torch
+
+    device = opened()
+    known = None
+    try:
+        torch.empty(1 << 45, device=device.torch)
+    except Exception as error:  # noqa: BLE001 - which exception it is, is what is tested
+        known = device.is_out_of_memory(error)
+    assert known, "32 TiB were allocated, or their failure was not taken for want of memory"
+
+
+def test_memory_peak_counts_what_was_allocated():
+    import torch
+
+    device = opened()
+    device.reset_memory_peak()
+    before = device.memory_peak_bytes()
+    torch.empty(1 << 28, dtype=torch.uint8, device=device.torch)
+    assert device.memory_peak_bytes() >= before + (1 << 28)
+
+
+def test_the_device_says_what_it_is():
+    found = opened().describe()
+    assert found["memory_bytes"] > 1 << 30
+    assert found["event_clock"]

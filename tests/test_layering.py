@@ -1,0 +1,108 @@
+"""The imports keep the order of the house: see docs/design.md."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT = {
+    "__init__": set(),
+    "records": set(),
+    "workload": {"records"},
+    "devices": {"records"},
+    "environment": {"records"},
+    "plan": {"records", "workload"},
+    "harness": {"records", "workload", "devices"},
+    "worker": {"records", "workload", "devices", "harness"},
+    "store": {"__init__", "records"},
+    "runner": {"records", "plan", "store"},
+    "metrics": {"records", "store"},
+    "compare": {"records", "store", "metrics"},
+    "report": {"records", "store", "metrics", "compare", "__init__"},
+    "cli": None,  # everything
+    "__main__": {"cli"},
+}
+
+
+def imports_of(file: Path) -> set[str]:
+    """The modules of hwbench that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "hwbench" else {node.module}
+            )
+    return found
+
+
+def modules():
+    for file in sorted((ROOT / "hwbench").rglob("*.py")):
+        yield file.relative_to(ROOT / "hwbench").parts[0].removesuffix(".py"), file
+
+
+def test_every_module_has_its_place():
+    assert {name for name, _ in modules()} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(("name", "file"), list(modules()), ids=lambda value: str(value).rpartition("hwbench/")[2])
+def test_imports_go_one_way(name, file):
+    allowed = MAY_IMPORT[name]
+    for imported in imports_of(file):
+        parts = imported.split(".")
+        if parts[0] != "hwbench":
+            continue
+        target = parts[1] if len(parts) > 1 else "__init__"
+        if target.startswith("__version__"):
+            target = "__init__"
+        assert allowed is None or target in allowed | {name}, f"{file.name} imports {imported}"
+
+
+ANALYSIS = ("store", "metrics", "compare", "report")
+RECORDING_WITHOUT_TORCH = ("records", "workload", "plan", "harness", "environment", "runner", "worker")
+
+
+@pytest.mark.parametrize("name", [*ANALYSIS, *RECORDING_WITHOUT_TORCH, "devices", "devices.fake", "cli.run"])
+def test_torch_is_imported_by_the_devices_that_need_it_alone(name):
+    """Workloads bring torch too, when they are discovered."""
+    assert loaded_after(f"import hwbench.{name}", "torch") == set()
+
+
+def test_the_way_in_is_light():
+    heavy = {"torch", "pandas", "numpy", "matplotlib", "pyarrow", "rich", "jinja2"}
+    code = "import sys; sys.argv = ['hwbench', '--help']; from hwbench.cli import main\n"
+    code += "try: main()\nexcept SystemExit: pass"
+    assert loaded_after(code, *heavy) == set()
+
+
+def test_only_the_command_line_prints_or_exits():
+    for name, file in modules():
+        if name == "cli":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("print", "input", "exit", "sys.exit", "click.echo"), f"{file.name}: {called}"
+
+
+def test_devices_are_told_apart_in_their_own_package_alone():
+    for folder in ("hwbench", "workloads"):
+        for file in (ROOT / folder).rglob("*.py"):
+            if "devices" in file.parts:
+                continue
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Compare):
+                    text = ast.unparse(node)
+                    assert not any(word in text for word in ("device.kind", ".type ==", "device ==")), f"{file}: {text}"
+
+
+def loaded_after(code: str, *packages: str) -> set[str]:
+    script = (
+        f"{code}\nimport sys\nsys.stdout.flush()\nprint('\\nLOADED', *[m for m in {packages!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.rpartition("LOADED")[2].split())

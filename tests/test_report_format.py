@@ -1,0 +1,58 @@
+import math
+
+import pytest
+
+from hwbench.report import format
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (10_000.0, "tokens/s", "10,000 tokens/s"),
+        (123_456.7, "tokens/s", "123,457 tokens/s"),
+        (7.124e14, "FLOP/s", "712.4 TFLOP/s"),
+        (2e6, "FLOP/s", "2.000 MFLOP/s"),
+        (3.35e12, "B/s", "3,350 GB/s"),
+        (0.003, "s", "3.000 ms"),
+        (4.25e-5, "s", "42.50 \N{MICRO SIGN}s"),
+        (12.0, "s", "12.00 s"),
+        (80 * 2**30, "B", "80.00 GiB"),
+        (3 * 2**19, "B", "1.500 MiB"),
+        (900, "B", "900 B"),
+        (0, "B", "0 B"),
+        (0.487, "1", "48.70 %"),
+        (99.996, "x/s", "100.0 x/s"),
+    ],
+)
+def test_a_quantity_has_the_scale_that_fits(value, unit, text):
+    assert format.quantity(value, unit) == text
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_the_unknown_is_a_dash_and_never_zero(value):
+    assert format.quantity(value, "s") == format.UNKNOWN
+    assert format.ratio(value) == "n.a."
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3.0, "3.00"), (1177.4, "1,177"), (1.0025, "1.002"), (0.0625, "0.0625"), (1.0, "1.000")]
+)
+def test_a_ratio_shows_small_differences_near_one(value, text):
+    assert format.ratio(value) == text + format.TIMES
+
+
+def test_moments_are_given_in_utc():
+    assert format.moment("2026-11-24T09:30:59+01:00") == "2026-11-24 08:30 UTC"
+    assert format.moment("yesterday") == "yesterday"
+
+
+def test_counts_are_grammatical():
+    assert [format.count(n, noun) for n, noun in ((1, "case"), (2, "case"), (1000, "process"))] == [
+        "1 case",
+        "2 cases",
+        "1,000 processes",
+    ]
+
+
+def test_what_no_page_can_hold_is_replaced():
+    assert format.clean("a\x00b\x1b[31m\udcff\n") == "a\ufffdb\ufffd[31m\ufffd\n"

@@ -1,0 +1,70 @@
+import io
+import json
+
+import pytest
+from conftest import make_run, measured
+from rich.console import Console
+
+from hwbench.records import Case, Measurement, Work
+from hwbench.report.terminal import summary_rows, summary_table
+from hwbench.store import read_run
+
+GEMM = Case("gemm", {"n": 64}, "fp32")
+COPY = Case("copy", {"mib": 1}, "fp32")
+HOSTILE = Case("[red]mine[/red]", {}, "fp32")
+
+
+@pytest.fixture
+def run(tmp_path, training):
+    writer = make_run(tmp_path, "r1", [training, GEMM, COPY, HOSTILE])
+    for process in range(2):
+        writer.add(training, process, measured(memory_peak_bytes=3 * 2**30))
+        writer.add(GEMM, process, measured(work=Work(flops=24_000)))
+        writer.add(COPY, process, measured(work=Work(bytes=9_000_000)))
+    writer.add(HOSTILE, 0, Measurement("oom", "no\x1b[2J memory"))
+    return read_run(writer.folder)
+
+
+def printed(run) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=180).print(summary_table(run))
+    return out.getvalue().splitlines()
+
+
+def test_the_table_shows_each_case_with_its_exact_figures(run):
+    head, train, gemm, copy, _ = printed(run)
+    assert " ".join(head.split()) == "case tokens/s FLOP/s of matmul GB/s step p50 memory peak outcome"
+    for text in ("gpt/train fp32", "10,000", "2.000 MFLOP/s", "25.00 %", "300.0 kB/s", "3.000 ms", "3.000 GiB", "ok"):
+        assert text in train
+    assert "8.000 MFLOP/s" in gemm
+    assert "100.0 %" in gemm
+    assert "3.000 GB/s" in copy
+
+
+def test_names_are_neither_markup_nor_control_codes(run):
+    last = printed(run)[-1]
+    assert "[red]mine[/red]" in last
+    assert "oom: no\ufffd[2J memory" in last
+
+
+def test_rows_are_plain_json_in_base_units(run):
+    train, gemm, copy, hostile = json.loads(json.dumps(summary_rows(run), allow_nan=False))
+    assert (train["tokens_per_s"], train["flops_per_s"], train["bytes_per_s"]) == (10_000.0, 2e6, 300_000.0)
+    assert (train["mfu_achievable"], train["memory_peak_bytes"]) == (0.25, 3 * 2**30)
+    assert train["step_s_p50"] == pytest.approx(0.003)
+    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 2, 2)
+    assert (train["validity"], train["reasons"]) == ("valid", [])
+    assert (gemm["tokens_per_s"], copy["flops_per_s"]) == (None, None)
+    assert (hostile["outcome"], hostile["processes"], hostile["step_s_p50"], hostile["validity"]) == (
+        "oom",
+        0,
+        None,
+        None,
+    )
+
+
+def test_doubts_stand_beside_the_outcome(tmp_path, training):
+    writer = make_run(tmp_path, "r2", [training])
+    writer.add(training, 0, measured(notes=["loss_not_finite: the loss is nan"]))
+    text = printed(read_run(writer.folder))[1]
+    assert "ok, invalid, 1 of 2 processes: loss_not_finite" in text

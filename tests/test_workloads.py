@@ -1,0 +1,224 @@
+"""The built-in workloads and suites, as the rest of hwbench sees them: built, stepped, counted, refused."""
+
+import math
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+
+import workloads
+from hwbench.devices import open_device
+from hwbench.devices._torch import require_memory
+from hwbench.records import Policy, Unsupported, UserError
+from hwbench.workload import discover, params_of
+from workloads import tensors
+from workloads.models.gpt import GPT
+from workloads.models.sizes import SIZES
+
+WORKLOADS = discover()
+SUITES = sorted((Path(workloads.__file__).parent / "suites").glob("*.toml"))
+SMALL = {
+    "gemm": {"m": 8, "n": 16, "k": 32},
+    "copy": {"mb": 1},
+    "gpt/train": {"size": "nano", "batch": 2, "seq": 16},
+    "gpt/prefill": {"size": "nano", "batch": 2, "prompt": 16},
+    "gpt/decode": {"size": "nano", "batch": 2, "prompt": 8, "new": 4},
+}
+MARKS = {
+    "gemm": ["gemm"],
+    "copy": ["copy"],
+    "gpt/train": ["forward", "backward", "optimizer"],
+    "gpt/prefill": ["prefill"],
+    "gpt/decode": ["decode"] * 4,
+}
+
+
+TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # as inductor is imported
+
+
+@pytest.fixture(autouse=True)
+def _seed_and_one_thread():
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on tensors this small threads only wait for one another
+    yield
+    torch.set_num_threads(threads)
+
+
+def build(name, dtype="fp32", device=None, **given):
+    axes = {key: axis.defaults[0] for key, axis in WORKLOADS[name].axes.items() if key != "dtype"}
+    return WORKLOADS[name].build(params_of(axes | SMALL[name] | given, dtype), device or open_device("cpu"))
+
+
+def stepped(built):
+    """What a step returns, and the marks it drops."""
+    marks = []
+    result = built.step(marks.append)
+    return result, marks
+
+
+class SmallDevice:
+    """A CPU of one megabyte, on which any tensor that is made is a mistake."""
+
+    torch = torch.device("cpu")
+
+    def require(self, dtype, state_bytes=0):
+        require_memory(state_bytes, 10**6, "this one")
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", SMALL)
+def test_every_workload_builds_steps_and_marks_its_spans(name, dtype):
+    built = build(name, dtype)
+    assert not built.compiled
+    for _ in range(2):
+        assert stepped(built)[1] == MARKS[name]
+
+
+def test_no_workload_is_left_out_here():
+    built_in = {name for name, workload in WORKLOADS.items() if workload.origin.startswith("workloads.")}
+    assert built_in == set(SMALL) == set(MARKS)
+
+
+# Work
+
+
+def test_gemm_counts_two_flops_a_product_and_each_matrix_once():
+    work = build("gemm", "bf16").work
+    assert (work.tokens, work.flops, work.bytes) == (None, 2 * 8 * 16 * 32, 2 * (8 * 32 + 32 * 16 + 8 * 16))
+
+
+@pytest.mark.parametrize(("op", "arrays"), [("copy", 2), ("triad", 3)])
+def test_copy_counts_as_stream_does(op, arrays):
+    work = build("copy", op=op).work
+    assert (work.tokens, work.flops, work.bytes) == (None, None, arrays * 10**6)
+    assert stepped(build("copy", op=op))[1] == [op]
+
+
+def test_train_counts_its_step():
+    c, work = SIZES["nano"], build("gpt/train", optimizer="sgd").work
+    assert (work.tokens, work.flops, work.bytes) == (32, c.train_flops(2, 16), c.train_bytes(16, "sgd"))
+
+
+def test_prefill_counts_its_prompt():
+    c, work = SIZES["nano"], build("gpt/prefill", "bf16").work
+    assert (work.tokens, work.flops, work.bytes) == (32, c.prefill_flops(2, 16), c.prefill_bytes(2, 16, "bf16"))
+
+
+def test_decode_counts_its_new_tokens_each_at_its_own_position():
+    c, work = SIZES["nano"], build("gpt/decode", "bf16").work
+    assert work.tokens == 8
+    assert work.flops == sum(c.decode_flops(2, position) for position in (8, 9, 10, 11))
+    assert work.bytes == sum(c.decode_bytes(2, position, "bf16") for position in (8, 9, 10, 11))
+
+
+# What a step does
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+def test_a_training_step_returns_its_loss_and_changes_the_next(optimizer):
+    built = build("gpt/train", optimizer=optimizer)
+    first, second = stepped(built)[0], stepped(built)[0]
+    assert first.item() == pytest.approx(math.log(SIZES["nano"].padded_vocab), abs=0.1)
+    assert not first.requires_grad
+    assert second.item() < first.item()
+
+
+@TORCH_WARNS_OF_ITSELF
+def test_compiled_training_computes_the_same_loss():
+    loss, marks = stepped(build("gpt/train", compile=False, layers=1))
+    torch.manual_seed(0)
+    built = build("gpt/train", compile=True, layers=1)
+    assert built.compiled
+    compiled_loss, compiled_marks = stepped(built)
+    assert compiled_loss.item() == pytest.approx(loss.item(), rel=1e-5)
+    assert compiled_marks == marks
+
+
+@TORCH_WARNS_OF_ITSELF
+@pytest.mark.parametrize("name", ["gpt/prefill", "gpt/decode"])
+def test_compiled_inference_runs(name):
+    built = build(name, "bf16", compile=True, layers=1)
+    assert built.compiled
+    assert stepped(built)[1] == MARKS[name]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("gpt/train", {"seq": 257}), ("gpt/prefill", {"prompt": 257}), ("gpt/decode", {"prompt": 254})]
+)
+def test_a_sequence_beyond_the_positions_is_unsupported(name, given):
+    with pytest.raises(Unsupported, match=r"gpt nano has 256 positions, a sequence of 25\d asked for"):
+        build(name, **given)
+
+
+@pytest.mark.parametrize("name", ["gpt/train", "gpt/prefill", "gpt/decode"])
+def test_more_layers_than_there_are_is_unsupported(name):
+    with pytest.raises(Unsupported, match="gpt nano has 2 layers, 3 asked for"):
+        build(name, layers=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("gpt/train", {"size": "175b"}),
+        ("gpt/prefill", {"size": "175b"}),
+        ("gpt/decode", {"size": "175b"}),
+        ("gpt/decode", {"size": "nano", "prompt": 128, "batch": 1 << 20}),  # the cache is what does not fit
+        ("gemm", {"m": 4096, "n": 4096, "k": 4096}),
+        ("copy", {"mb": 256}),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_anything_is_allocated(name, given, monkeypatch):
+    for maker in ("randn", "empty", "randint"):
+        monkeypatch.setattr(torch, maker, lambda *args, **kwargs: pytest.fail("allocated"))
+    monkeypatch.setattr(GPT, "build", lambda *args: pytest.fail("built"))
+    with pytest.raises(Unsupported, match=r"needs at least \d+\.\d GiB, this one has 0\.0 GiB"):
+        build(name, device=SmallDevice(), **given)
+
+
+def test_a_format_that_is_not_stored_is_unsupported():
+    with pytest.raises(Unsupported, match="this workload has no fp8; use one of fp32, bf16, fp16"):
+        build("gemm", "fp8")
+
+
+def test_compile_without_a_compiler_is_unsupported_and_says_the_cure(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(Unsupported, match="there is no no-such-compiler here; install one, name it in CXX"):
+        build("gpt/train", compile=True)
+
+
+def test_an_accelerator_needs_a_c_compiler(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(tensors.shutil, "which", lambda name: None)
+    with pytest.raises(Unsupported, match="there is no gcc or clang here; install one, name it in CC"):
+        tensors._require_compiler("cuda")
+    monkeypatch.setattr(tensors.shutil, "which", lambda name: name if name == "clang" else None)
+    tensors._require_compiler("cuda")
+
+
+def test_a_wrong_size_is_refused_with_the_near_ones():
+    with pytest.raises(UserError, match="124m"):
+        WORKLOADS["gpt/train"].axes["size"].parse("size", "125m")
+
+
+# Suites
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_every_suite_names_what_there_is(path):
+    suite = tomllib.loads(path.read_text())
+    assert set(suite) == {"description", "policy", "cases"}
+    assert Policy(**suite["policy"]).processes >= 3
+    for case in suite["cases"]:
+        axes = WORKLOADS[case.pop("workload")].axes
+        for name, values in case.items():
+            for value in values if isinstance(values, list) else [values]:
+                assert axes[name].parse(name, str(value)) == value
+
+
+def test_there_is_a_quick_suite_and_a_standard_one():
+    assert [path.stem for path in SUITES] == ["quick", "standard"]

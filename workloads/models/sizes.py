@@ -1,0 +1,42 @@
+"""The GPT sizes by their published names.
+
+GPT-2: Radford et al. 2019, table 2, and the released checkpoints (the paper's own parameter counts were corrected by
+the release: 117M is 124M, 345M is 355M, 762M is 774M, 1542M is 1.5B). GPT-3: Brown et al. 2020, table 2.1. Two of its
+rows do not multiply out, and we keep the width a multiple of the heads: 1.3B is printed as 24 heads of 128 on a width
+of 2048 (here 16 heads), 13B as a width of 5140 with 40 heads of 128 (here 5120). GPT-3 alternates dense and sparse
+attention layers; all layers are dense here.
+"""
+
+from dataclasses import replace
+
+from hwbench.records import Unsupported
+from workloads.models.config import GPTConfig
+
+_GPT2 = {"positions": 1024, "vocab": 50257}
+_GPT3 = {"positions": 2048, "vocab": 50257}
+
+SIZES = {
+    config.size: config
+    for config in (
+        GPTConfig("nano", layers=2, heads=4, width=128, positions=256, vocab=1000),  # ours, for smoke tests
+        GPTConfig("124m", layers=12, heads=12, width=768, **_GPT2),
+        GPTConfig("355m", layers=24, heads=16, width=1024, **_GPT2),
+        GPTConfig("774m", layers=36, heads=20, width=1280, **_GPT2),
+        GPTConfig("1.5b", layers=48, heads=25, width=1600, **_GPT2),
+        GPTConfig("350m", layers=24, heads=16, width=1024, **_GPT3),  # the shape of 355m, twice its positions
+        GPTConfig("760m", layers=24, heads=16, width=1536, **_GPT3),
+        GPTConfig("1.3b", layers=24, heads=16, width=2048, **_GPT3),
+        GPTConfig("2.7b", layers=32, heads=32, width=2560, **_GPT3),
+        GPTConfig("6.7b", layers=32, heads=32, width=4096, **_GPT3),
+        GPTConfig("13b", layers=40, heads=40, width=5120, **_GPT3),
+        GPTConfig("175b", layers=96, heads=96, width=12288, **_GPT3),
+    )
+}
+
+
+def gpt_config(size: str, layers: int | None = None) -> GPTConfig:
+    """The published shape of `size`, cut to its first `layers` layers. Unsupported if it has not so many."""
+    full = SIZES[size]
+    if layers is not None and layers > full.layers:
+        raise Unsupported(f"gpt {size} has {full.layers} layers, {layers} asked for; lower layers or leave it at all")
+    return replace(full, layers=layers or full.layers)
