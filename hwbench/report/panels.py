@@ -26,11 +26,11 @@ class Panel:
 
 
 def throughput(runs: Sequence[RunView]) -> list[Panel]:
-    """A figure for each kind of throughput, with a group of bars a case and a bar a run; the tallest first."""
+    """A figure for each kind of throughput, with a group of bars a case and a bar a run."""
     cases = _cases(runs)
     panels = []
     kinds = {m: [_group(row, m, u) for row in cases if any(c and c.get(m) for c in row)] for m, u in RATES.items()}
-    for metric, groups in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+    for metric, groups in kinds.items():
         if groups:
             unit = RATES[metric]
             told = "; ".join(f"{group.label}: {', '.join(group.texts)}" for group in groups)
