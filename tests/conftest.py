@@ -6,7 +6,7 @@ import pytest
 
 from hwbench.devices.fake import FakeDevice
 from hwbench.harness import FixedWindow, measure
-from hwbench.records import Case, Measurement, Policy, Run, Work
+from hwbench.records import Case, Measurement, Policy, Run, Unsupported, Work
 from hwbench.store import Writer
 from hwbench.workload import Mark
 
@@ -45,6 +45,17 @@ def measured(step_s: float = 0.003, steps: int = 10, work: Work | None = None, *
 @pytest.fixture
 def training() -> Case:
     return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
+
+
+@pytest.fixture
+def compiler() -> None:
+    """Skips where torch.compile cannot work, for the reason that a user would be given."""
+    from workloads.tensors import _require_compiler
+
+    try:
+        _require_compiler("cpu")
+    except Unsupported as answer:
+        pytest.skip(str(answer))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

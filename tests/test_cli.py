@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -317,7 +318,7 @@ class TestOtherCommands:
 
     def test_a_reader_that_leaves_is_no_error(self, tmp_path):
         done = subprocess.run(
-            f"{sys.executable} -m hwbench list | head -1",
+            f"{shlex.quote(sys.executable)} -m hwbench list | head -1",
             shell=True, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **PYTHONPATH},
         )  # fmt: skip
         assert done.stderr == ""

@@ -126,6 +126,7 @@ def test_a_training_step_returns_its_loss_and_changes_the_next(optimizer):
 
 
 @TORCH_WARNS_OF_ITSELF
+@pytest.mark.usefixtures("compiler")
 def test_compiled_training_computes_the_same_loss():
     loss, marks = stepped(build("gpt/train", compile=False, layers=1))
     torch.manual_seed(0)
@@ -138,6 +139,7 @@ def test_compiled_training_computes_the_same_loss():
 
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.parametrize("name", ["gpt/prefill", "gpt/decode"])
+@pytest.mark.usefixtures("compiler")
 def test_compiled_inference_runs(name):
     built = build(name, "bf16", compile=True, layers=1)
     assert built.compiled
@@ -188,6 +190,12 @@ def test_a_format_that_is_not_stored_is_unsupported():
 def test_compile_without_a_compiler_is_unsupported_and_says_the_cure(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(Unsupported, match="there is no no-such-compiler here; install one, name it in CXX"):
+        build("gpt/train", compile=True)
+
+
+def test_compile_where_the_linker_would_fail_is_unsupported(monkeypatch):
+    monkeypatch.setattr(torch, "__file__", "/a b/torch/__init__.py")
+    with pytest.raises(Unsupported, match="its path has a space"):
         build("gpt/train", compile=True)
 
 

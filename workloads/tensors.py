@@ -6,7 +6,9 @@ Random values come from torch's global generators, so `torch.manual_seed` before
 import os
 import shutil
 import sys
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
@@ -53,3 +55,7 @@ def _require_compiler(kind: str) -> None:
             f"compile=true needs a compiler and there is no {' or '.join(names)} here; "
             f"install one, name it in {variable}, or use compile=false"
         )
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        raise Unsupported("compile=true needs Python's headers; install them (python3-dev), or use compile=false")
+    if kind == "cpu" and " " in torch.__file__:  # inductor hands the linker torch's own folder without quotes
+        raise Unsupported("compile=true cannot link torch where its path has a space; install it elsewhere")
