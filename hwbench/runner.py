@@ -105,10 +105,14 @@ class _Worker:
     """A child process in a group of its own, sent one request. Leaving the context ends the whole group."""
 
     def __init__(self, request: dict[str, Any], output: IO[bytes]) -> None:
-        command = [sys.executable, "-m", "hwbench.worker"]
         self.child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True
-        )
+            [sys.executable, "-P", "-m", "hwbench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        )  # it imports what this process would import, whatever lies in the working folder
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
         assert self.child.stdin

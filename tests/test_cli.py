@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 from conftest import make_run, measured
 
+from hwbench.cli import main
+
 FILE = str(Path(__file__).with_name("fake_workloads.py"))
 FAKE = ["--device", "fake", "--workloads", FILE, "--processes", "1", "--min-time", "0.03", "--min-samples", "10"]
 
@@ -24,6 +26,22 @@ def hwbench(*words, cwd, **kwargs):
         [sys.executable, "-W", "error::UserWarning", "-m", "hwbench", *map(str, words)],
         cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **PYTHONPATH}, **kwargs,
     )  # fmt: skip
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """As `hwbench(…)`, in this process: for the many calls that end before anything is measured."""
+
+    def run(*words):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["hwbench", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        output, errors = capsys.readouterr()
+        return subprocess.CompletedProcess(words, end.value.code, output, errors)
+
+    return run
 
 
 PYTHONPATH = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "COLUMNS": "200"}
@@ -176,7 +194,7 @@ class TestBadInput:
             (["gemm", "--colour"], "[Nn]o such option"),
         ],
     )  # fmt: skip
-    def test_run(self, tmp_path, words, says):
+    def test_run(self, tmp_path, call, words, says):
         (tmp_path / "results" / "taken").mkdir(parents=True)
         (tmp_path / "broken.toml").write_text("cases = [")
         (tmp_path / "empty.toml").write_text("description = 'nothing'")
@@ -184,7 +202,7 @@ class TestBadInput:
         (tmp_path / "a-file").write_text("mine")
         before = snapshot(tmp_path)
         extra = [] if "--device" in words else ["--device", "fake"]
-        assert_one_line(hwbench("run", *words, *extra, cwd=tmp_path), 2, says)
+        assert_one_line(call("run", *words, *extra), 2, says)
         assert snapshot(tmp_path) == before
 
     def test_a_device_that_is_not_there(self, tmp_path):
@@ -208,7 +226,7 @@ class TestBadInput:
             (["good", "-o", "a-file/x.html"], "a-file"),
         ],
     )
-    def test_report(self, tmp_path, training, words, says):
+    def test_report(self, tmp_path, call, training, words, says):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -225,7 +243,7 @@ class TestBadInput:
         newer = pq.ParquetFile(part).read().replace_schema_metadata({store.VERSION_KEY: b"99"})
         pq.write_table(newer, part)
         pq.write_table(pa.table({"x": [1]}), next((tmp_path / "foreign" / "measurements").glob("*.parquet")))
-        assert_one_line(hwbench("report", *words, cwd=tmp_path), 2, says)
+        assert_one_line(call("report", *words), 2, says)
         assert (tmp_path / "a-file").read_text() == "mine"
 
     def test_an_unknown_command(self, tmp_path):
