@@ -65,6 +65,8 @@ def run_plan(
         writer.add(case, process, measurement)
         if measurement.outcome == "ok":
             log.unlink(missing_ok=True)
+            with suppress(OSError):  # an earlier case left its log there
+                log.parent.rmdir()
         else:
             given_up.add(case.case_id)
         on_progress(Progress("done", case, process, measurement=measurement))
