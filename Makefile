@@ -25,7 +25,7 @@ bench: $(VENV)/.dev  ## Measure hwbench itself: what its harness costs a step.
 	@$(BIN)/python -m pytest -q -s --benchmark-enable --benchmark-only tests/bench
 
 gpu-check:  ## Everything that needs a GPU, with the python3 that is there; results go to $$OUT.
-	@PYTHON="$(or $(PYTHON),python3)" sh tools/gpu-check.sh
+	@PYTHON="$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON))" sh tools/gpu-check.sh
 
 $(VENV)/.venv:
 	@test -n "$(PYTHON)" || { echo "hwbench needs Python 3.11 or newer with venv; none found. Install it, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }

@@ -43,7 +43,7 @@ def _cpu() -> dict[str, Any]:
     facts = dict(line.split("\t", 1) for line in info.splitlines() if "\t" in line)
     flags = facts.get("flags", "").split()
     return {
-        "name": facts.get("model name\t: ", facts.get("model name", platform.processor())).lstrip("\t: "),
+        "name": facts.get("model name", platform.processor()).lstrip("\t: "),
         "cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -70,6 +70,8 @@ def _nvidia() -> list[dict[str, Any]] | None:
         return None
     try:
         return [_gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:  # a GPU that has fallen off the bus, say
+        return None
     finally:
         pynvml.nvmlShutdown()
 

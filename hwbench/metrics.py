@@ -9,13 +9,17 @@ import json
 import pandas as pd
 
 from hwbench.records import case_label
-from hwbench.store import SCHEMAS, RunTables
+from hwbench.schema import SCHEMAS
+from hwbench.store import KEY, RunTables
 
 PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
 """Each percentile with the samples a process must have for it; with fewer it would only name the slowest step."""
 
 CEILING_WORKLOAD = "gemm"
 """The workload whose best FLOP/s in a run is the matmul ceiling of that run's machine."""
+
+NO_CEILING = 1.05
+"""A share above this says that the gemm which was beaten is no ceiling (too small a shape, say): it is left out."""
 
 THROUGHPUT = {
     "tokens": ("tokens_per_s", "tokens/s"),
@@ -27,7 +31,6 @@ THROUGHPUT = {
 INVALIDATING = {"loss_not_finite"}
 """Notes after which a figure means nothing; any other makes it suspect. A note reads `code: what happened`."""
 
-KEY = ["case_id", "process"]
 COLUMNS = SCHEMAS["metrics"].names
 
 
@@ -83,11 +86,6 @@ def cases(run: RunTables) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def by_case(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Metric values with a row for each case_id and a column for each metric; NaN where a case has no such metric."""
-    return metrics.pivot_table(index="case_id", columns="metric", values="value", sort=False)
-
-
 def span_times(run: RunTables) -> pd.DataFrame:
     """What a timed step spends in each span: case_id, name, seconds, in the order of the marks.
 
@@ -129,7 +127,7 @@ def _of_measured(rows: pd.DataFrame, run: RunTables) -> pd.DataFrame:
 def _throughput(measured: pd.DataFrame) -> pd.DataFrame:
     """Work over the window, (work of a step × steps) / window_s, for each process and kind of work declared."""
     return pd.concat(
-        _rows(measured.case_id, metric, unit, measured[work] * measured.samples / measured.window_s)
+        _rows(measured.case_id, metric, unit, measured[work].astype("float64") * measured.samples / measured.window_s)
         for work, (metric, unit) in THROUGHPUT.items()
     )
 
@@ -184,6 +182,7 @@ def _share_of_ceiling(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFra
     dtype, workload = rates.case_id.map(first.dtype), rates.case_id.map(first.workload)
     ceiling = rates[workload == CEILING_WORKLOAD].groupby(dtype).value.max()
     share = rates.value / pd.Series([ceiling.get(name) for name in dtype], rates.index, dtype="float64")
+    share = share.where(share <= NO_CEILING)
     return rates.assign(metric="mfu_achievable", unit="1", value=share).dropna(subset="value")
 
 

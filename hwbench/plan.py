@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.records import Case, Param, Policy, UserError
-from hwbench.workload import Workload, unknown
+from hwbench.workload import Workload, shortened, unknown
 
 SUITES = Path(__file__).resolve().parent.parent / "workloads" / "suites"
 MOST_CASES = 1000
@@ -94,9 +94,9 @@ def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
         low, high = LIMITS[name]
         whole = next(field.type for field in fields(Policy) if field.name == name) is int
         fits = isinstance(value, int) or (isinstance(value, float) and not whole)
-        if isinstance(value, bool) or not fits or not math.isfinite(value) or not low <= value <= high:
+        if isinstance(value, bool) or not fits or not low <= value <= high:  # no comparison holds for NaN
             kind = "a whole number" if whole else "a number"
-            raise UserError(f"{name} = {value}: expected {kind} from {low:g} to {high:g}")
+            raise UserError(f"{name} = {shortened(value)}: expected {kind} from {low:g} to {high:g}")
     changed = replace(policy, **changes)
     if changed.min_time_s > changed.max_time_s:
         if "max_time_s" in changes and "min_time_s" not in changes:  # the user's bound beats the suite's wish
@@ -163,8 +163,10 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
             name: _parsed(workload, name, settings[name]) if name in settings else chosen.get(name, axis.defaults)
             for name, axis in workload.axes.items()
         }
+        if empty := [name for name, chosen_values in values.items() if not chosen_values]:
+            raise UserError(f"{workload.name}: axis {empty[0]} has no value")
         if (count := math.prod(len(v) for v in values.values())) + len(cases) > MOST_CASES:
-            raise UserError(f"{workload.name} alone would be {count} cases; a run takes at most {MOST_CASES} in all")
+            raise UserError(f"with {workload.name} there would be {count + len(cases)} cases; a run takes {MOST_CASES}")
         for combination in itertools.product(*values.values()):
             params = dict(zip(values, combination, strict=True))
             case = Case(workload.name, params, str(params.pop("dtype")))

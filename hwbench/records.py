@@ -8,11 +8,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from numbers import Integral
+from typing import Any, Literal, get_args
 
 Param = str | int | float | bool | None
 Outcome = Literal["ok", "unsupported", "oom", "timeout", "error"]
 TimerKind = Literal["device_event", "host"]
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 FAILED: frozenset[Outcome] = frozenset({"oom", "timeout", "error"})
 """Outcomes that make a run exit 1. `unsupported` is an answer, not a failure."""
@@ -61,6 +64,15 @@ class Work:
     flops: int | None = None
     bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        """ValueError unless each is None or a whole number that a 64-bit column holds."""
+        for name, value in vars(self).items():
+            if value is None:
+                continue
+            if not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
+                raise ValueError(f"Work({name}={value!r}): expected a whole number from 0 to 2**63 - 1, or None")
+            object.__setattr__(self, name, int(value))  # numpy's integers are no JSON
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -104,6 +116,7 @@ class Window:
     spans: Spans
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
+    memory_peak_bytes: int | None = None  # None where the device keeps no such count
 
     @property
     def warmup_steps(self) -> int:
@@ -122,7 +135,6 @@ class Measurement:
     reason: str = ""
     work: Work = Work()
     window: Window | None = None
-    memory_peak_bytes: int | None = None
     compile_s: float | None = None
     loss: float | None = None  # what the last step returned, where that is a number
     notes: list[str] = field(default_factory=list)  # `code: what happened`, for all that makes its figures doubtful

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from hwbench.plan import Plan
 from hwbench.records import Case, Measurement, UserError
 from hwbench.store import Writer
@@ -73,7 +75,7 @@ def run_plan(
 
 
 def run_process(request: dict[str, Any], timeout_s: float, log: Path, on_phase: Callable[[str], None]) -> Measurement:
-    """One case in a fresh process. The process and all it started are gone when this returns or raises."""
+    """One case in a fresh process. The process and its descendants are gone when this returns or raises."""
     kills_before = _oom_kills()
     with log.open("wb") as output, _Worker(request, output) as worker:
         try:
@@ -84,6 +86,8 @@ def run_process(request: dict[str, Any], timeout_s: float, log: Path, on_phase: 
                     return Measurement.from_json(message["measurement"])
         except TimeoutError:
             return Measurement("timeout", f"not done after {timeout_s:g} s; ended with all it had started")
+        except (ValueError, KeyError, TypeError):
+            return Measurement("error", "something else stood where its process was to answer")
         status = worker.child.wait()
     return _death(status, _oom_kills() - kills_before)
 
@@ -104,7 +108,7 @@ def describe_device(device: str) -> dict[str, Any]:
 
 
 class _Worker:
-    """A child process in a group of its own, sent one request. Leaving the context ends the whole group."""
+    """A child process in a group of its own, sent one request. Leaving the context ends it and all its descendants."""
 
     def __init__(self, request: dict[str, Any], output: IO[bytes]) -> None:
         self.child = subprocess.Popen(
@@ -126,8 +130,14 @@ class _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        children = []
+        with suppress(psutil.Error):
+            children = psutil.Process(self.child.pid).children(recursive=True)
         with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
             os.killpg(self.child.pid, signal.SIGKILL)
+        for child in children:  # one that has left the group
+            with suppress(psutil.Error):
+                child.kill()
         self.child.wait()
         assert self.child.stdin
         with suppress(BrokenPipeError):
@@ -160,8 +170,10 @@ class _Worker:
 def _death(status: int, oom_kills: int) -> Measurement:
     """The outcome of a process that ended without an answer: from its exit status and the OOM kills counted since."""
     if status == -signal.SIGKILL:  # sent by nobody here
-        evidence = "the kernel counted an out-of-memory kill" if oom_kills > 0 else "no out-of-memory kill was counted"
-        return Measurement("oom", f"killed from outside, as the kernel does when memory runs out ({evidence})")
+        if oom_kills:
+            return Measurement("oom", "the kernel ended it for want of memory")
+        doubt = "though the kernel counted no such kill: a memory daemon or a person may have done it"
+        return Measurement("oom", f"killed from outside, as when memory runs out, {doubt}")
     how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     return Measurement("error", f"its process ended without an answer: {how}")
 

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,86 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import hwbench
-from hwbench.records import Case, Measurement, Run, Samples, Spans, UserError, Window
-
-SCHEMA_VERSION = 1
-"""History: 1 (November 2026) runs, measurements, samples, spans, metrics."""
+from hwbench.records import OUTCOMES, Case, Measurement, Run, Samples, Spans, UserError, Window
+from hwbench.schema import SCHEMA_VERSION, SCHEMAS
 
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
-
-_CASE = [("run_id", pa.string()), ("case_id", pa.string()), ("process", pa.int32())]
-SCHEMAS: dict[str, pa.Schema] = {
-    "runs": pa.schema(
-        [
-            ("run_id", pa.string()),
-            ("started_at", pa.string()),
-            ("label", pa.string()),
-            ("device_kind", pa.string()),
-            ("device_name", pa.string()),
-            ("hwbench_version", pa.string()),
-            ("schema_version", pa.int32()),
-            ("environment", pa.string()),  # JSON
-            ("argv", pa.string()),  # JSON
-            ("plan", pa.string()),  # JSON: policy and cases, so that what is missing can be told
-        ]
-    ),
-    "measurements": pa.schema(
-        [
-            *_CASE,
-            ("workload", pa.string()),
-            ("params", pa.string()),  # JSON
-            ("dtype", pa.string()),
-            ("outcome", pa.string()),
-            ("reason", pa.string()),
-            ("warmup_steps", pa.int64()),
-            ("samples", pa.int64()),
-            ("converged", pa.bool_()),
-            ("timer_kind", pa.string()),
-            ("tokens", pa.int64()),
-            ("flops", pa.int64()),
-            ("bytes", pa.int64()),
-            ("window_s", pa.float64()),
-            ("memory_peak_bytes", pa.int64()),
-            ("compile_s", pa.float64()),
-            ("loss", pa.float64()),
-            ("notes", pa.string()),  # JSON
-        ]
-    ),
-    "samples": pa.schema(
-        [
-            *_CASE,
-            ("step", pa.int64()),
-            ("warmup", pa.bool_()),
-            ("start_ns", pa.int64()),
-            ("step_s", pa.float64()),
-            ("flags", pa.string()),
-        ]
-    ),
-    "spans": pa.schema(
-        [*_CASE, ("step", pa.int64()), ("name", pa.string()), ("position", pa.int32()), ("span_s", pa.float64())]
-    ),
-    "metrics": pa.schema(
-        [
-            ("run_id", pa.string()),
-            ("case_id", pa.string()),
-            ("device_kind", pa.string()),
-            ("workload", pa.string()),
-            ("metric", pa.string()),
-            ("value", pa.float64()),
-            ("ci_low", pa.float64()),
-            ("ci_high", pa.float64()),
-            ("unit", pa.string()),
-            ("n", pa.int64()),
-            ("method", pa.string()),
-            ("validity", pa.string()),
-            ("reasons", pa.string()),  # JSON
-        ]
-    ),
-}
+REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
+KEY = ["case_id", "process"]
 RAW = ("runs", "measurements", "samples", "spans")
 """The tables that a run cannot do without; `metrics` is derived from them."""
+TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
 
 
 @dataclass(frozen=True)
@@ -123,6 +53,8 @@ class Writer:
     """
 
     def __init__(self, results: Path, run: Run) -> None:
+        if run.run_id == REFERENCE:
+            raise UserError(f"run id {REFERENCE} is where the reference runs lie; choose another")
         if not RUN_ID.fullmatch(run.run_id):
             raise UserError(f"run id {run.run_id!r}: use up to 100 letters, digits, '.', '_' and '-', no folders")
         self.folder = results / run.run_id
@@ -152,10 +84,15 @@ class Writer:
         """Store the outcome of `case` in one process; after this returns it survives whatever happens."""
         key = {"run_id": self._run_id, "case_id": case.case_id, "process": process}
         part = f"{case.case_id}-{process}"
-        if measurement.window:
-            self._write("samples", part, _columns(key, measurement.window.samples))
-            self._write("spans", part, _columns(key, measurement.window.spans))
-        self._write("measurements", part, _measurement_row(key, case, measurement))
+        try:
+            if measurement.window:
+                self._write("samples", part, _columns(key, measurement.window.samples))
+                self._write("spans", part, _columns(key, measurement.window.spans))
+            self._write("measurements", part, _measurement_row(key, case, measurement))
+        except OSError:  # without its measurement a part would count for other tools, and not for us
+            for table in ("samples", "spans"):
+                (self.folder / table / f"{part}.parquet").unlink(missing_ok=True)
+            raise
 
     def _write(self, table: str, part: str, columns: Mapping[str, list[Any]]) -> None:
         write_part(self.folder, table, part, pa.table(dict(columns), schema=SCHEMAS[table]))
@@ -189,7 +126,7 @@ def find_run(name: str, results: Path) -> Path:
     """The folder that RUN means: a folder's path, or the id of a run in `results` or `results/reference`."""
     places = [Path(name)]
     if RUN_ID.fullmatch(name):
-        places += [results / name, results / "reference" / name]
+        places += [results / name, results / REFERENCE / name]
     for place in places:
         if (place / "runs").is_dir():
             return place
@@ -201,15 +138,49 @@ def find_run(name: str, results: Path) -> Path:
 
 
 def read_run(folder: Path) -> RunTables:
-    """Read one run, finished or not. UserError names the file that is truncated, foreign or of a newer schema."""
-    runs = _read_table(folder, "runs")
+    """Read one run, finished or not. UserError names what is truncated, foreign, damaged or of a newer schema."""
+    runs, measurements, samples, spans = (_read_table(folder, table) for table in RAW)
     if runs.empty:
         raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
-    measurements = _read_table(folder, "measurements")
-    key = ["case_id", "process"]
-    measured = measurements[key].drop_duplicates()
-    samples, spans = (_read_table(folder, table).merge(measured, on=key) for table in ("samples", "spans"))
+    if len(runs) > 1:
+        raise UserError(f"{folder}: more than one run in this folder")
+    measured = measurements[KEY]
+    samples, spans = samples.merge(measured.drop_duplicates(), on=KEY), spans.merge(measured.drop_duplicates(), on=KEY)
+    for column, kind in (("plan", dict), ("environment", dict), ("argv", list)):
+        _check_json(folder, "runs", column, runs[column], kind)
+    _check_json(folder, "measurements", "notes", measurements.notes, list)
+    _check_plan(folder, json.loads(runs.plan.iloc[0]))
+    if measured.duplicated().any():
+        raise UserError(f"{folder}: two measurements of the same case and process")
+    if strange := set(measurements.outcome) - set(OUTCOMES):
+        raise UserError(f"{folder}: a measurement with the outcome {strange.pop()!r}, which there is not")
+    for table, seconds in (("samples", samples.step_s), ("spans", spans.span_s)):
+        if not (seconds.between(0, float("inf"), inclusive="left")).all():
+            raise UserError(f"{folder}: table {table!r} has a time that is negative or not a number")
     return RunTables(folder, runs, measurements, samples, spans)
+
+
+def _check_json(folder: Path, table: str, column: str, texts: pd.Series, kind: type) -> None:
+    for text in texts:
+        try:
+            fits = isinstance(json.loads(text), kind)
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise UserError(f"{folder}: column {column!r} of table {table!r} is damaged")
+
+
+def _check_plan(folder: Path, plan: Mapping[str, Any]) -> None:
+    """The plan must name its cases and its processes: without them nothing can be said to be missing."""
+    try:
+        fits = isinstance(plan["policy"]["processes"], int) and all(
+            isinstance(case["case_id"], str) and isinstance(case["params"], dict) and case["workload"] and case["dtype"]
+            for case in plan["cases"]
+        )
+    except (KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise UserError(f"{folder}: column 'plan' of table 'runs' is damaged")
 
 
 def _read_table(folder: Path, table: str) -> pd.DataFrame:
@@ -222,7 +193,8 @@ def _read_part(file: Path, table: str) -> pa.Table:
         content = pq.ParquetFile(file).read()
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{file}: not a readable Parquet file; it is damaged or was cut short") from error
-    version = int((content.schema.metadata or {}).get(VERSION_KEY, b"0"))
+    written = (content.schema.metadata or {}).get(VERSION_KEY, b"")
+    version = int(written) if written.isdigit() else 0
     if version > SCHEMA_VERSION:
         raise UserError(f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})")
     missing = [name for name in SCHEMAS[table].names if name not in content.schema.names]
@@ -260,7 +232,6 @@ def _measurement_row(key: Mapping[str, Any], case: Case, measured: Measurement) 
         "reason": measured.reason,
         **_window_columns(measured.window),
         **vars(measured.work),
-        "memory_peak_bytes": measured.memory_peak_bytes,
         "compile_s": measured.compile_s,
         "loss": measured.loss,
         "notes": json.dumps(measured.notes),
@@ -275,6 +246,7 @@ def _window_columns(window: Window | None) -> dict[str, Any]:
         "converged": window.converged if window else None,
         "timer_kind": window.timer_kind if window else None,
         "window_s": window.window_s if window else None,
+        "memory_peak_bytes": window.memory_peak_bytes if window else None,
     }
 
 
@@ -288,8 +260,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def list_runs(results: Path) -> Iterable[Path]:
-    """The run folders under `results`, the newest id first."""
-    return sorted((p.parent for p in results.glob("*/runs") if p.is_dir()), reverse=True)

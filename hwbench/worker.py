@@ -63,16 +63,15 @@ def run_case(
             outcome="ok",
             work=built.work,
             window=window,
-            memory_peak_bytes=device.memory_peak_bytes(),
             compile_s=_compile_s(window) if built.compiled else None,
             loss=loss,
             notes=[*device.notes, *_loss_notes(loss)],
         )
     except Unsupported as answer:
         return Measurement("unsupported", str(answer))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a workload may raise anything; it is this row's outcome
+    except BaseException as error:  # noqa: BLE001 - a workload may raise anything; it is this row's outcome
         traceback.print_exc()
-        out_of_memory = device.is_out_of_memory(error) if device else isinstance(error, MemoryError)
+        out_of_memory = device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
         return Measurement("oom" if out_of_memory else "error", _last_line(error))
 
 
@@ -97,7 +96,7 @@ def _number(result: Any) -> float | None:
     """The loss, if that is what a step returned: one floating-point number, plain or in a tensor."""
     if isinstance(result, float):
         return result
-    if getattr(result, "numel", lambda: 0)() == 1 and result.is_floating_point():
+    if getattr(result, "numel", lambda: 0)() == 1 and getattr(result, "is_floating_point", lambda: False)():
         return float(result.item())
     return None
 
@@ -109,11 +108,13 @@ def _loss_notes(loss: float | None) -> list[str]:
 
 
 def _last_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    line = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    return line.encode(errors="backslashreplace").decode()  # half a surrogate pair cannot be stored
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()  # blocks until the parent is gone, however it went
+    while os.read(0, 1):  # blocks until the parent is gone, however it went
+        pass  # and holds no lock of sys.stdin, on which an interpreter that ends would abort
     if os.getpgid(0) == os.getpid():  # the parent gave this process a group of its own: all in it was started here
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

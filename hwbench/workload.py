@@ -9,7 +9,9 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import math
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +56,7 @@ class Axis:
 
     def parse(self, name: str, text: str) -> Param:
         """The value that `text` stands for. UserError if it is not one of this axis."""
-        word = text.strip()
+        word, text = text.strip(), shortened(text)
         if None in self.defaults and word.lower() in ("all", "none"):
             return None
         if self.kind is bool:
@@ -62,12 +64,18 @@ class Axis:
                 raise UserError(f"{name}={text}: expected true or false")
             return word.lower() == "true"
         if self.kind is int:
-            try:
-                value = int(word)
-            except ValueError:
-                raise UserError(f"{name}={text}: expected a whole number") from None
-            if not self.minimum <= value <= self.maximum:
+            if not re.fullmatch(r"[+-]?[0-9]{1,30}", word):
+                raise UserError(f"{name}={text}: expected a whole number")
+            if not self.minimum <= int(word) <= self.maximum:
                 raise UserError(f"{name}={text}: expected a number from {self.minimum} to {self.maximum}")
+            return int(word)
+        if self.kind is float:
+            try:
+                value = float(word)
+            except ValueError:
+                value = math.nan
+            if not math.isfinite(value):
+                raise UserError(f"{name}={text}: expected a number")
             return value
         if self.choices and word not in self.choices:
             raise UserError(f"{name}={text}: " + unknown("value", word, self.choices))
@@ -144,20 +152,30 @@ def discover(files: Iterable[str] = ()) -> dict[str, Workload]:
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """One line for a name that is not there: the near names if any, else all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    same = [known_name for known_name in names if known_name.lower() == name.lower()]
+    near = same or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names)}"
-    return f"unknown {what} {name!r}; {hint}"
+    return f"unknown {what} {shortened(name)!r}; {hint}"
+
+
+def shortened(value: object) -> str:
+    """A value as a message quotes it."""
+    text = str(value) if not isinstance(value, int) or abs(value) < 10**40 else "a number of more than 40 digits"
+    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _builtin_modules() -> Iterable[ModuleType]:
-    home = str(Path(__file__).resolve().parent.parent)
-    package = importlib.import_module("workloads")
-    if Path(str(package.__file__)).resolve().parent.parent != Path(home):  # a folder of that name hides ours
-        for name in [name for name in sys.modules if name == "workloads" or name.startswith("workloads.")]:
-            del sys.modules[name]
-        sys.path.insert(0, home)
-        package = importlib.import_module("workloads")
-    for info in pkgutil.iter_modules(package.__path__):
+    """The modules of the package `workloads` that lies beside this one, whatever else has that name in the path."""
+    home = Path(__file__).resolve().parent.parent / "workloads"
+    if getattr(sys.modules.get("workloads"), "__path__", None) != [str(home)]:
+        spec = importlib.util.spec_from_file_location(
+            "workloads", home / "__init__.py", submodule_search_locations=[str(home)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["workloads"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["workloads"])
+    for info in pkgutil.iter_modules([str(home)]):
         if not info.ispkg:
             yield importlib.import_module(f"workloads.{info.name}")
 

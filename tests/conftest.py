@@ -1,5 +1,6 @@
 """Shared helpers: synthetic runs whose every figure is known beforehand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,14 @@ def make_run(
     return Writer(results, run)
 
 
-def measured(step_s: float = 0.003, steps: int = 10, work: Work | None = None, **fields) -> Measurement:
+def measured(
+    step_s: float = 0.003, steps: int = 10, work: Work | None = None, memory_peak_bytes: int | None = None, **fields
+) -> Measurement:
     """What the harness makes of `steps` fake steps of `step_s` seconds, a third of it forward, the rest backward."""
     device = FakeDevice()
     rule = FixedWindow(0.0, 1e9, steps)
-    window, _ = measure(fake_step(device, step_s / 3, 2 * step_s / 3), device, FixedWindow(0.0, 1e9, 2), rule)
+    window, _ = measure(fake_step(device, step_s / 3, 2 * step_s / 3), device, FixedWindow(0.0, 1e9, 1), rule)
+    window = replace(window, memory_peak_bytes=memory_peak_bytes)
     return Measurement("ok", work=work or Work(tokens=30, flops=6000, bytes=900), window=window, **fields)
 
 
@@ -50,10 +54,10 @@ def training() -> Case:
 @pytest.fixture
 def compiler() -> None:
     """Skips where torch.compile cannot work, for the reason that a user would be given."""
-    from workloads.tensors import _require_compiler
+    from hwbench.devices.cpu import CpuDevice
 
     try:
-        _require_compiler("cpu")
+        CpuDevice().require_compiler()
     except Unsupported as answer:
         pytest.skip(str(answer))
 

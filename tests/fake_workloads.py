@@ -1,5 +1,6 @@
 """Workloads for the tests: of known duration on the fake device, and each of the ways to go wrong."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -76,10 +77,36 @@ def unsupported(p, device):
     raise Unsupported("this machine has no such thing")
 
 
-@workload("fake/hangs", seconds=[60])
+@workload("fake/interrupts")
+def interrupts(p, device):
+    """Raises what no `except Exception` catches."""
+    raise KeyboardInterrupt
+
+
+@workload("fake/babbles")
+def babbles(p, device):
+    """Writes where the answers go."""
+    for handle in range(3, 12):
+        with contextlib.suppress(OSError):
+            os.write(handle, b"[1]\n")
+
+
+@workload("fake/odd_work")
+def odd_work(p, device):
+    """Declares what cannot be."""
+    return Built(lambda mark: None, Work(flops=-5))
+
+
+@workload("fake/odd_words")
+def odd_words(p, device):
+    """Fails with what no file can hold."""
+    raise ValueError("half a pair: \ud800")
+
+
+@workload("fake/hangs", seconds=[60], leave=[False])
 def hangs(p, device):
     """Starts a child of its own, tells its process id on standard error, and never ends."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=p.leave)
     print(f"grandchild {child.pid}", file=sys.stderr, flush=True)
     time.sleep(p.seconds)
     return Built(lambda mark: None)

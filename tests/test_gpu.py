@@ -62,7 +62,7 @@ def test_out_of_memory_is_known_for_what_it_is():
         torch.empty(1 << 45, device=device.torch)
     except Exception as error:  # noqa: BLE001 - which exception it is, is what is tested
         known = device.is_out_of_memory(error)
-    assert known, "32 TiB were allocated, or their failure was not taken for want of memory"
+    assert known, "128 TiB were allocated, or their failure was not taken for want of memory"
 
 
 def test_memory_peak_counts_what_was_allocated():

@@ -1,12 +1,13 @@
+import pytest
 from conftest import fake_step
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.harness import FixedWindow, measure, run_phase
+from hwbench.harness import MOST_STEPS, FixedWindow, measure, run_phase
 
 
 def test_a_step_of_known_duration_comes_out_exactly():
     device = FakeDevice()
-    window, result = measure(fake_step(device), device, FixedWindow(0, 1, 2), FixedWindow(0, 1, 5))
+    window, result = measure(fake_step(device), device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 5))
     assert window.timer_kind == "device_event"
     assert (window.warmup_steps, window.timed_steps) == (2, 5)
     assert window.samples.step == list(range(7))
@@ -34,7 +35,7 @@ def test_the_window_counts_what_the_queue_still_holds_when_the_last_step_is_subm
 def test_the_host_is_held_back_when_it_runs_far_ahead_and_the_device_never_idles():
     """A window of half a second over steps of 0.1 s ends on time, though the host could submit thousands at once."""
     device = FakeDevice()
-    window, _ = measure(lambda mark: device.launch(0.1), device, FixedWindow(0, 1, 2), FixedWindow(0.5, 2, 1))
+    window, _ = measure(lambda mark: device.launch(0.1), device, FixedWindow(0, 1, 1), FixedWindow(0.5, 2, 1))
     assert window.window_s == 0.6  # 0.5 s, and the step that was in the queue by then
     assert [round(s, 9) for s in window.samples.step_s] == [0.1] * 8
 
@@ -66,6 +67,28 @@ class TestFixedWindow:
 
     def test_always_takes_one_step(self):
         assert not FixedWindow(0.0, 0.001, 5).is_finished(0, 1.0)
+
+
+def test_a_first_step_that_compiles_does_not_use_up_the_warm_up():
+    device, durations = FakeDevice(), iter([30.0] + [0.01] * 1000)
+    warmup, window = FixedWindow(0.5, 3, 1), FixedWindow(0.5, 3, 1)
+    found, _ = measure(lambda mark: device.launch(next(durations)), device, warmup, window)
+    assert found.warmup_steps == 1 + 51  # half a second, and the step in the queue by then
+    assert found.samples.step_s[0] == 30.0
+    assert found.timed_steps == 54  # held back five steps behind, as steps of 0.01 s are, not of 30
+
+
+def test_a_window_has_an_end_even_if_steps_take_no_time():
+    rule = FixedWindow(1.0, 2.0, 3)
+    assert rule.is_finished(MOST_STEPS, 0.1)
+    assert rule.is_satisfied(MOST_STEPS, 0.1)
+
+
+@pytest.mark.parametrize("name", ["", 3, None, "\ud800", "two\nlines"])
+def test_a_mark_that_is_no_text_is_refused(name):
+    device = FakeDevice()
+    with pytest.raises(ValueError, match="the name of a span is a printable text"):
+        run_phase(lambda mark: mark(name), device, FixedWindow(0, 1, 1), 0, False, 2)
 
 
 def test_phases_are_told():

@@ -17,9 +17,10 @@ MAY_IMPORT = {
     "plan": {"records", "workload"},
     "harness": {"records", "workload", "devices"},
     "worker": {"records", "workload", "devices", "harness"},
-    "store": {"__init__", "records"},
+    "schema": set(),
+    "store": {"__init__", "records", "schema"},
     "runner": {"records", "plan", "store"},
-    "metrics": {"records", "store"},
+    "metrics": {"records", "schema", "store"},
     "compare": {"records", "store", "metrics"},
     "report": {"records", "store", "metrics", "compare", "__init__"},
     "cli": None,  # everything

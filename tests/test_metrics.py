@@ -11,7 +11,8 @@ GEMM = Case("gemm", {"m": 4}, "fp32")
 
 
 def summary_of(writer):
-    return metrics.by_case(metrics.summarize(store.read_run(writer.folder)))
+    table = metrics.summarize(store.read_run(writer.folder))
+    return table.pivot_table(index="case_id", columns="metric", values="value", sort=False)
 
 
 def window(steps, spans=(), warmup=1):
@@ -90,6 +91,21 @@ def test_the_share_of_the_ceiling_is_over_the_best_gemm_of_the_same_dtype(tmp_pa
     assert share[training.case_id] == pytest.approx(1 / 3)
     assert share[GEMM.case_id] == 1
     assert math.isnan(share[other.case_id])  # no bf16 gemm was measured: unknown, not the fp32 one's share
+
+
+def test_a_gemm_that_is_beaten_is_no_ceiling(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training, GEMM])
+    writer.add(training, 0, measured(step_s=0.001))
+    writer.add(GEMM, 0, measured(step_s=0.002))
+    share = summary_of(writer).mfu_achievable
+    assert share[GEMM.case_id] == 1
+    assert training.case_id not in share.dropna()
+
+
+def test_work_beyond_64_bits_over_a_window_is_no_negative_rate(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training])
+    writer.add(training, 0, measured(steps=100, work=Work(flops=10**18)))
+    assert summary_of(writer).flops_per_s[training.case_id] == pytest.approx(10**18 / 0.003)
 
 
 def test_span_times_put_all_marks_of_a_name_together_and_show_the_rest(tmp_path, training):

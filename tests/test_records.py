@@ -1,6 +1,8 @@
+import numpy as np
+import pytest
 from conftest import measured
 
-from hwbench.records import Case, Measurement
+from hwbench.records import Case, Measurement, Work
 
 
 def test_case_id_is_a_stable_hash_of_workload_parameters_and_dtype():
@@ -13,6 +15,16 @@ def test_case_id_is_a_stable_hash_of_workload_parameters_and_dtype():
 def test_a_case_reads_as_its_workload_and_what_is_set():
     case = Case("gpt/train", {"size": "nano", "layers": None, "compile": False, "fused": True}, "bf16")
     assert str(case) == "gpt/train size=nano fused bf16"
+
+
+@pytest.mark.parametrize("value", [-5, 1.5, "abc", 2**63, float("nan")])
+def test_work_is_whole_numbers_that_a_column_holds(value):
+    with pytest.raises(ValueError, match="expected a whole number"):
+        Work(flops=value)
+
+
+def test_work_takes_numpys_integers():
+    assert type(Work(tokens=np.int64(3)).tokens) is int
 
 
 def test_a_measurement_survives_json():

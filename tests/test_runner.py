@@ -58,6 +58,10 @@ def test_what_a_workload_prints_does_not_mix_with_the_answer(tmp_path):
         ("crashes", "error", "its process ended without an answer: exit status 7"),
         ("unsupported", "unsupported", "this machine has no such thing"),
         ("absent", "error", "KeyError: 'fake/absent'"),
+        ("interrupts", "error", "KeyboardInterrupt"),
+        ("babbles", "error", "something else stood where its process was to answer"),
+        ("odd_work", "error", "ValueError: Work(flops=-5): expected a whole number from 0 to 2**63 - 1, or None"),
+        ("odd_words", "error", "ValueError: half a pair: \\ud800"),
     ],
 )
 def test_a_failure_is_a_row_and_the_run_goes_on(tmp_path, name, outcome, reason):
@@ -79,7 +83,7 @@ def test_a_kill_from_outside_is_out_of_memory_with_the_evidence(tmp_path):
     tables, _ = run(tmp_path, fake("killed"))
     row = tables.measurements.iloc[0]
     assert row.outcome == "oom"
-    assert "no out-of-memory kill was counted" in row.reason
+    assert "though the kernel counted no such kill" in row.reason
 
 
 def test_the_kernels_count_of_kills_is_the_evidence(monkeypatch, tmp_path):
@@ -87,14 +91,20 @@ def test_the_kernels_count_of_kills_is_the_evidence(monkeypatch, tmp_path):
     counter.write_text("low 0\noom 3\noom_kill 2\n")
     monkeypatch.setattr(runner, "OOM_COUNTERS", (str(counter), str(tmp_path / "absent")))
     assert runner._oom_kills() == 2
-    assert "the kernel counted" in runner._death(-9, 1).reason
+    assert "the kernel ended it for want of memory" in runner._death(-9, 1).reason
 
 
 def test_a_timeout_ends_the_child_and_its_children(tmp_path):
     began = time.monotonic()
-    tables, _ = run(tmp_path, fake("hangs", seconds=60), timeout_s=4.0)
+    tables, _ = run(tmp_path, fake("hangs", seconds=60, leave=False), timeout_s=4.0)
     assert time.monotonic() - began < 20
     assert tables.measurements.outcome.tolist() == ["timeout"]
+    (log,) = (tables.folder / "logs").iterdir()
+    assert not alive(int(log.read_text().split()[-1]))
+
+
+def test_a_child_that_has_left_the_group_is_ended_too(tmp_path):
+    tables, _ = run(tmp_path, fake("hangs", seconds=60, leave=True), timeout_s=4.0)
     (log,) = (tables.folder / "logs").iterdir()
     assert not alive(int(log.read_text().split()[-1]))
 
@@ -102,7 +112,7 @@ def test_a_timeout_ends_the_child_and_its_children(tmp_path):
 def test_the_worker_ends_when_its_parent_does(tmp_path):
     """Kill -9 of the parent closes the child's standard input, and nothing of it stays."""
     with (tmp_path / "log").open("wb") as output:
-        request = {"case": {"workload": "fake/hangs", "params": {"seconds": 60}, "dtype": "fp32"}}
+        request = {"case": {"workload": "fake/hangs", "params": {"seconds": 60, "leave": False}, "dtype": "fp32"}}
         request |= {"policy": vars(Policy()), "device": "fake", "files": [FILE]}
         worker = runner._Worker(request, output)
         while b"grandchild" not in (tmp_path / "log").read_bytes():

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import make_run, measured
 
-from hwbench import store
+from hwbench import schema, store
 from hwbench.records import Measurement, UserError
 
 
@@ -26,7 +26,7 @@ def test_what_is_written_reads_back(run, training):
     assert row.window_s == 0.03
     assert found.samples.step.tolist() == list(range(12))
     assert len(found.spans) == 24
-    assert found.runs.schema_version.iloc[0] == store.SCHEMA_VERSION
+    assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
 
 
 def test_unknown_is_null_not_zero(run, training):
@@ -51,7 +51,7 @@ def test_the_promised_columns_are_there(run, table):
 
 def test_the_promised_columns_of_the_derived_table():
     promised = "run_id case_id device_kind workload metric value ci_low ci_high unit n method validity reasons"
-    assert store.SCHEMAS["metrics"].names == promised.split()
+    assert schema.SCHEMAS["metrics"].names == promised.split()
 
 
 def test_all_runs_are_one_table(tmp_path, training):
@@ -88,6 +88,7 @@ def test_a_write_that_fails_leaves_no_file_behind(run, training, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         run.add(training, 1, measured())
     assert not list(run.folder.rglob("*.part"))
+    assert len(list(run.folder.rglob("*-1.parquet"))) == 0
     assert set(store.read_run(run.folder).measurements.process) == {0}
 
 
@@ -156,6 +157,50 @@ class TestBadParts:
         where = table.schema.get_field_index("window_s")
         pq.write_table(table.set_column(where, "window_s", pa.array(["long"])), part)
         with pytest.raises(UserError, match="another type"):
+            store.read_run(run.folder)
+
+    @pytest.mark.parametrize(
+        ("table", "column", "value", "says"),
+        [
+            ("runs", "plan", "{bad", "column 'plan' of table 'runs' is damaged"),
+            ("runs", "plan", None, "column 'plan' of table 'runs' is damaged"),
+            ("runs", "plan", "{}", "column 'plan' of table 'runs' is damaged"),
+            ("runs", "plan", '{"policy": {"processes": 1}, "cases": [{"case_id": 3}]}', "column 'plan'"),
+            ("runs", "environment", "[1]", "column 'environment' of table 'runs' is damaged"),
+            ("runs", "argv", None, "column 'argv' of table 'runs' is damaged"),
+            ("measurements", "notes", None, "column 'notes' of table 'measurements' is damaged"),
+            ("measurements", "outcome", "wat", "the outcome 'wat', which there is not"),
+            ("samples", "step_s", float("nan"), "'samples' has a time that is negative or not a number"),
+            ("samples", "step_s", -1.0, "'samples' has a time that is negative or not a number"),
+            ("spans", "span_s", float("inf"), "'spans' has a time that is negative or not a number"),
+        ],
+    )
+    def test_damaged_content(self, run, table, column, value, says):
+        part = self.part(run, table)
+        content = pq.ParquetFile(part).read()
+        where = content.schema.get_field_index(column)
+        values = pa.array([value] * len(content), content.schema.field(column).type)
+        pq.write_table(content.set_column(where, column, values), part)
+        with pytest.raises(UserError, match=says):
+            store.read_run(run.folder)
+
+    def test_two_rows_for_one_process(self, run):
+        part = self.part(run)
+        part.with_name("again.parquet").write_bytes(part.read_bytes())
+        with pytest.raises(UserError, match="two measurements of the same case and process"):
+            store.read_run(run.folder)
+
+    def test_two_runs_in_one_folder(self, run):
+        part = self.part(run, "runs")
+        part.with_name("again.parquet").write_bytes(part.read_bytes())
+        with pytest.raises(UserError, match="more than one run"):
+            store.read_run(run.folder)
+
+    def test_a_version_that_is_no_number(self, run):
+        part = self.part(run)
+        table = pq.ParquetFile(part).read()
+        pq.write_table(table.replace_schema_metadata({store.VERSION_KEY: b"one"}), part)
+        with pytest.raises(UserError, match="not a part of hwbench's table"):
             store.read_run(run.folder)
 
     def test_newer_schema(self, run):

@@ -1,11 +1,11 @@
 import pytest
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.devices.timers import STEP_END, HostTimer, unfold
+from hwbench.devices.timers import END, HostTimer, unfold
 
 
 def test_stamps_become_samples_and_spans():
-    names = ["forward", "backward", STEP_END, "forward", STEP_END]
+    names = ["forward", "backward", END, "forward", END]
     samples, spans = unfold(100, names, [1.0, 3.0, 3.5, 4.0, 4.25], 7, False, "")
     assert samples.step == [7, 8]
     assert samples.step_s == [3.5, 0.75]
@@ -21,8 +21,8 @@ def test_the_event_timer_reads_the_queue_without_making_the_host_wait():
     timer.start()
     for _ in range(3):
         device.launch(0.25)
-        timer.stamp("work")
-        timer.stamp(STEP_END)
+        timer.mark("work")
+        timer.end_step()
     assert (device.syncs, device.host_ns) == (0, 0)
     device.synchronize()
     samples, spans = timer.read(0, True)
@@ -36,7 +36,7 @@ def test_the_host_timer_of_a_queueing_device_waits_at_each_stamp_and_says_so():
     timer = device.timer()
     timer.start()
     device.launch(0.5)
-    timer.stamp(STEP_END)
+    timer.end_step()
     samples, _ = timer.read(0, False)
     assert samples.step_s == [0.5]
     assert samples.flags == ["synced"]
@@ -46,8 +46,8 @@ def test_the_host_timer_of_a_cpu_only_reads_the_clock():
     ticks = iter([0, 1_000, 3_000])
     timer = HostTimer(lambda: next(ticks))
     timer.start()
-    timer.stamp("a")
-    timer.stamp(STEP_END)
+    timer.mark("a")
+    timer.end_step()
     samples, spans = timer.read(0, False)
     assert spans.span_s == [pytest.approx(1e-6)]
     assert samples.step_s == [pytest.approx(3e-6)]

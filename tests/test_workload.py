@@ -26,6 +26,7 @@ def test_a_list_of_defaults_makes_an_axis_of_that_type():
         (axis(False), "true", True),
         (axis(None, kind=int), "all", None),
         (axis(None, kind=int), "3", 3),
+        (axis(0.5), "2.5e-1", 0.25),
     ],
 )
 def test_an_axis_parses_its_values(made, text, value):
@@ -39,6 +40,12 @@ def test_an_axis_parses_its_values(made, text, value):
         (axis(8), "-4", "from 1 to"),
         (axis(8), "9999999999999", "from 1 to"),
         (axis(8), "many", "whole number"),
+        (axis(8), "1_0", "whole number"),
+        (axis(8), "١٢", "whole number"),
+        (axis(8), "9" * 5000, r"size=9{57}…: expected a whole number"),
+        (axis(0.5), "nan", "expected a number"),
+        (axis(0.5), "half", "expected a number"),
+        (axis("bf16", choices=("bf16", "fp16")), "BF16", "did you mean bf16\\?"),
         (axis(False), "yes", "true or false"),
         (axis("124m", choices=("124m", "350m")), "125m", "did you mean 124m"),
     ],

@@ -20,15 +20,15 @@ stage() { # stage SECONDS NAME COMMAND…: a stage that is out of time is interr
 all() {
     stage 60 "GPU tests" "$PYTHON" tools/gpu_check.py
     stage 40 "harness ratio" env PYTHONPATH=. "$PYTHON" tests/bench/harness_cost.py cuda
-    stage 150 "quick" "$PYTHON" -m hwbench run --device cuda --suite quick --processes 2 --output "$RESULTS" --run-id quick
-    stage 210 "standard" "$PYTHON" -m hwbench run --device cuda --suite standard --processes 1 --max-time 5 \
+    stage 140 "quick" "$PYTHON" -m hwbench run --device cuda --suite quick --processes 2 --output "$RESULTS" --run-id quick
+    stage 190 "standard" "$PYTHON" -m hwbench run --device cuda --suite standard --processes 1 --max-time 5 \
         --output "$RESULTS" --run-id standard
     for run in quick standard; do
         "$PYTHON" -m hwbench report "$run" --output "$RESULTS" -o "$OUT/$run.html" || failed=1
     done
     tar -czf "$OUT/runs.tar.gz" -C "$RESULTS" . || failed=1
     rm -rf "$RESULTS"
-    echo "== $([ "$failed" = 0 ] && echo passed || echo FAILED); results in OUT"
+    echo "== $([ "$failed" = 0 ] && echo passed || echo FAILED); results in $OUT"
     return "$failed"
 }
 

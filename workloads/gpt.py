@@ -16,9 +16,6 @@ from workloads.tensors import TORCH_DTYPES, compiled, random_tokens, torch_dtype
 
 OPTIMIZERS: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
-FUSED_ON = {"cpu", "cuda", "xpu", "mps"}
-"""Where torch has one kernel that updates all parameters; it finds out only at the first step, so we say it here."""
-
 LEARNING_RATE = 3e-4
 """Low enough for every size to stay finite without warm-up; it changes nothing in a step's cost."""
 
@@ -141,7 +138,7 @@ def gpt_decode(p: Any, device: Device) -> Built:
 
 def make_optimizer(name: str, parameters: Iterable[Tensor], device: Device) -> torch.optim.Optimizer:
     """The optimizer of that name, fused where torch offers it. SGD is plain: no momentum, no state."""
-    fused = True if device.torch.type in FUSED_ON else None
+    fused = True if device.fused_optimizers else None  # torch finds out only at the first step
     optimizer: torch.optim.Optimizer = OPTIMIZERS[name](parameters, lr=LEARNING_RATE, fused=fused)
     return optimizer
 

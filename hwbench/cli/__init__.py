@@ -11,6 +11,7 @@ from importlib import import_module
 import click
 
 from hwbench import __version__
+from hwbench.cli import options
 from hwbench.records import UserError
 
 COMMANDS = {
@@ -62,8 +63,12 @@ def main() -> None:
     debug = "--debug" in words  # wherever it stands, before or after the command
     try:
         words = [word for word in words if word != "--debug"]
-        status = cli.main(words, prog_name="hwbench", standalone_mode=False)
-        sys.stdout.flush()
+        if "_HWBENCH_COMPLETE" in os.environ:  # the shell asks what may come next
+            cli.main(words, prog_name="hwbench")
+        with cli.make_context("hwbench", words) as context:
+            status = cli.invoke(context)
+        if sys.stdout:
+            sys.stdout.flush()
     except click.exceptions.Exit as done:
         status = done.exit_code
     except (UserError, click.ClickException) as error:
@@ -74,12 +79,12 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         status = _complain("interrupted", 130)
     except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        options.drop_output()
         status = 0
     except OSError as error:
         if debug:
             raise
-        status = _complain(f"{error.filename or 'file'}: {error.strerror}", 2)
+        status = _complain(f"{error.filename or 'standard output'}: {error.strerror}", 2)
     except Exception as error:
         if debug:
             raise

@@ -2,10 +2,15 @@
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+
+from hwbench.records import UserError
 
 UNBOUNDED = 1000
 """Columns for a table that goes into a file or a pipe: nothing is cut off there."""
@@ -26,8 +31,9 @@ workload_files = click.option(
 
 
 def print_json(content: Any) -> None:
-    """JSON on standard output; a number that is not one (NaN) becomes null, as JSON has none."""
-    click.echo(json.dumps(content, indent=2, allow_nan=False))
+    """JSON on standard output."""
+    with _if_anyone_reads():
+        click.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
 def print_table(table: Any) -> None:
@@ -35,16 +41,43 @@ def print_table(table: Any) -> None:
     from rich.console import Console
 
     console = Console()
-    (console if console.is_terminal else Console(width=UNBOUNDED)).print(table)
+    with _if_anyone_reads():
+        (console if console.is_terminal else Console(width=UNBOUNDED)).print(table)
+
+
+@contextmanager
+def _if_anyone_reads() -> Iterator[None]:
+    """A reader that has left does not change what the command has to say by its exit status."""
+    try:
+        yield
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+
+
+def drop_output() -> None:
+    """Send what is still to be printed nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_page(file: Path, text: str) -> None:
-    """Write a page whole or not at all. OSError if it cannot be written."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(file.name + ".part")
+    """Write a page whole or not at all. UserError if it cannot be written.
+
+    A link is followed, and what is no plain file (a pipe, a device) is written into, not replaced.
+    """
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+        target = file.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return
+        temporary = target.with_name(target.name + ".part")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(target)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written: {error.strerror}") from error

@@ -57,7 +57,7 @@ def command(
 
     if label and not store.RUN_ID.fullmatch(label):
         raise UserError(f"--name {label!r}: use up to 100 letters, digits, '.', '_' and '-'")
-    settings = (*settings, *([f"dtype={dtype}"] if dtype else []))
+    settings = (*settings, *([f"dtype={dtype}"] if dtype is not None else []))
     changes = {name: value for name, value in policy.items() if value is not None}
     plan = _plan(discover(files), workloads, suite, settings, changes)
     spec = devices.resolve(device)
@@ -80,14 +80,14 @@ def command(
     try:
         with reporter(plan) as progress:
             run_plan(plan, spec, files, writer, progress)
-    except (KeyboardInterrupt, OSError) as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is: first show what is stored, then say it
         stopped = error
     outcomes = _finish(writer.folder, as_json)
     if isinstance(stopped, OSError):
         raise UserError(f"{writer.folder}: {stopped.strerror}; what was stored before is kept") from stopped
     if stopped:
         raise stopped
-    return 1 if FAILED & outcomes or "ok" not in outcomes else 0
+    return 1 if FAILED & outcomes else 0
 
 
 def _plan(
@@ -96,8 +96,8 @@ def _plan(
     from hwbench import plan
 
     wanted = plan.named(known, names)
-    if suite or not names:
-        chosen = plan.load_suite(suite or DEFAULT_SUITE)
+    if suite is not None or not names:
+        chosen = plan.load_suite(DEFAULT_SUITE if suite is None else suite)
         choices, policy = plan.from_suite(chosen, known, names), chosen.policy
     else:
         choices, policy = [(workload, {}) for workload in wanted], Policy()
@@ -114,8 +114,8 @@ def _finish(folder: Path, as_json: bool) -> set[Any]:
         store.write_metrics(run, metrics.summarize(run))
         options.write_page(folder / "report.html", html.render([run]))
         click.echo(f"report: {folder / 'report.html'}", err=True)
-    except OSError as error:
-        click.echo(f"hwbench: {folder}: no report written: {error.strerror}", err=True)
+    except (OSError, UserError) as error:
+        click.echo(f"no report written: {error}", err=True)
     if as_json:
         options.print_json({"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)})
     else:

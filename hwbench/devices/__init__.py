@@ -27,6 +27,7 @@ class Device(Protocol):
     kind: str  # cpu, cuda, xpu, tpu, mps or fake
     name: str  # as its maker calls it
     torch: Any  # the torch.device that tensors go to (None on the fake one)
+    fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
     notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted
 
     def now_ns(self) -> int:
@@ -44,6 +45,9 @@ class Device(Protocol):
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         """Raise Unsupported, with the reason, if `dtype` does not run here or `state_bytes` cannot fit at all."""
 
+    def require_compiler(self) -> None:
+        """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""
+
     def seed(self, seed: int) -> None:
         """Seed the random numbers that models and inputs are made of."""
 
@@ -51,7 +55,8 @@ class Device(Protocol):
         """Start the peak of memory anew, where the platform can."""
 
     def memory_peak_bytes(self) -> int | None:
-        """The most memory in use since the reset: the allocator's on an accelerator, the process's on a CPU."""
+        """The most memory in use since the reset: the allocator's on an accelerator, the process's on a CPU. None
+        where nothing counts it."""
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error` is this device's way to say that memory ran out."""

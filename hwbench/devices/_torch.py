@@ -1,6 +1,10 @@
 """What the devices that torch drives have in common."""
 
+import os
+import shutil
+import sysconfig
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,3 +33,25 @@ def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> No
     """Unsupported if what a case must hold at once is more than the device has in all."""
     if memory_bytes is not None and state_bytes > memory_bytes:
         raise Unsupported(f"needs at least {state_bytes / 2**30:.1f} GiB, {where} has {memory_bytes / 2**30:.1f} GiB")
+
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
+"""How torch, the drivers and the matmul libraries say it, where they raise no exception made for it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch, or of Python itself, means that memory ran out."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in OUT_OF_MEMORY)
+
+
+def require_compiler(variable: str, names: list[str]) -> None:
+    """Unsupported, with the cure, unless a compiler that torch.compile can call is here, and Python's headers."""
+    names = [os.environ[variable]] if os.environ.get(variable) else names
+    if not any(shutil.which(name) for name in names):
+        raise Unsupported(
+            f"compile=true needs a compiler and there is no {' or '.join(names)} here; "
+            f"install one, name it in {variable}, or use compile=false"
+        )
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        raise Unsupported("compile=true needs Python's headers; install them (python3-dev), or use compile=false")

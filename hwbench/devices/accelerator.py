@@ -5,6 +5,7 @@ event clock is held against the host's on a known load; if they disagree, the ho
 """
 
 import importlib.util
+import math
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -16,8 +17,11 @@ from hwbench.devices import _torch
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.records import Unsupported
 
+CHECK_S = 0.02
+"""How long a load the two clocks are compared on."""
+
 CLOCK_TOLERANCE = 0.05
-"""How far event time and host time may be apart on a load of tens of milliseconds: launch and sync cost ~1 %."""
+"""How far they may be apart on it: launching and waiting cost the host tens of microseconds."""
 
 CURES = {
     "cuda": "Install the GPU's driver and a torch build with CUDA or ROCm, or use --device cpu.",
@@ -32,6 +36,7 @@ class AcceleratorDevice:
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind
         self.torch = torch.device(kind, index)
+        self.fused_optimizers = kind in ("cuda", "xpu")
         self.name = device_name(kind, index)
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)
@@ -53,9 +58,12 @@ class AcceleratorDevice:
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         _torch.torch_dtype(dtype)
-        if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported():
+        if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
+
+    def require_compiler(self) -> None:
+        _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
 
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
@@ -65,10 +73,10 @@ class AcceleratorDevice:
 
     def memory_peak_bytes(self) -> int | None:
         """The most memory that the allocator had handed out at once."""
-        return int(torch.accelerator.max_memory_allocated())
+        return int(torch.accelerator.max_memory_allocated()) or None  # an allocator that does not count says 0
 
     def is_out_of_memory(self, error: BaseException) -> bool:
-        return isinstance(error, torch.OutOfMemoryError | MemoryError)
+        return _torch.is_out_of_memory(error)
 
     def describe(self) -> Mapping[str, Any]:
         found: dict[str, Any] = {
@@ -100,21 +108,12 @@ class AcceleratorDevice:
         return torch.Event(device=self.torch, enable_timing=True)
 
     def _check_clocks(self) -> bool:
-        """Whether events tell the same time as the host over ~20 ms of matrix products."""
+        """Whether events tell the same time as the host over CHECK_S of matrix products."""
         a = torch.randn(2048, 2048, device=self.torch)
-        for _ in range(3):  # the first products load libraries and raise the clocks
-            a @ a
         try:
-            begin, end = self._new_event(), self._new_event()
-            self.synchronize()
-            host_begin = time.perf_counter()
-            begin.record()
-            while time.perf_counter() - host_begin < 0.02:
-                a @ a
-            end.record()
-            self.synchronize()
-            host_s = time.perf_counter() - host_begin
-            event_s = begin.elapsed_time(end) / 1e3
+            self._products(a, 3)  # the first ones load libraries and raise the clocks
+            count = max(3, math.ceil(CHECK_S / (self._products(a, 3)[0] / 3)))
+            host_s, event_s = self._products(a, count)
         except (RuntimeError, NotImplementedError) as error:
             self.notes.append(
                 f"clock_fallback: no event clock ({str(error).splitlines()[0]}); timed by the host's clock"
@@ -127,6 +126,19 @@ class AcceleratorDevice:
             "timed by the host's clock"
         )
         return False
+
+    def _products(self, a: torch.Tensor, count: int) -> tuple[float, float]:
+        """Seconds of `count` products in a row, by the host's clock and by the device's events."""
+        begin, end = self._new_event(), self._new_event()
+        self.synchronize()
+        host_begin = time.perf_counter()
+        begin.record()
+        for _ in range(count):
+            a @ a
+        end.record()
+        self.synchronize()
+        host_s = time.perf_counter() - host_begin
+        return host_s, begin.elapsed_time(end) / 1e3
 
 
 def available(kind: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import torch
 
 from hwbench.devices import _torch
 from hwbench.devices.timers import HostTimer, Timer
+from hwbench.records import Unsupported
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -21,6 +22,7 @@ class CpuDevice:
     """All cores that this process may use, through torch's thread pool."""
 
     kind = "cpu"
+    fused_optimizers = True
 
     def __init__(self) -> None:
         self.name = cpu_name()
@@ -43,6 +45,11 @@ class CpuDevice:
         _torch.torch_dtype(dtype)
         _torch.require_memory(state_bytes, memory_limit_bytes(), "this machine")
 
+    def require_compiler(self) -> None:
+        _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
+        if " " in torch.__file__:  # inductor hands the linker torch's own folder without quotes
+            raise Unsupported("compile=true cannot link torch where its path has a space; install it elsewhere")
+
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
 
@@ -57,7 +64,7 @@ class CpuDevice:
         return peak_resident_bytes()
 
     def is_out_of_memory(self, error: BaseException) -> bool:
-        return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+        return _torch.is_out_of_memory(error)
 
     def describe(self) -> Mapping[str, Any]:
         return {

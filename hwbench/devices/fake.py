@@ -33,6 +33,7 @@ class FakeDevice:
     kind = "fake"
     name = "Fake device"
     torch: Any = None
+    fused_optimizers = False
 
     def __init__(self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30) -> None:
         self.timer_kind = timer_kind
@@ -75,6 +76,9 @@ class FakeDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         if dtype == "fp8":
             raise Unsupported("the fake device has no fp8")
+
+    def require_compiler(self) -> None:
+        raise Unsupported("the fake device compiles nothing")
 
     def seed(self, seed: int) -> None:
         self.seeded = seed

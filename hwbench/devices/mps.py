@@ -17,6 +17,7 @@ class MpsDevice:
     """The one GPU of an Apple machine, which shares the machine's memory."""
 
     kind = "mps"
+    fused_optimizers = True
 
     def __init__(self) -> None:
         self.name = "Apple GPU (Metal)"
@@ -39,6 +40,9 @@ class MpsDevice:
         _torch.torch_dtype(dtype)
         _torch.require_memory(state_bytes, psutil.virtual_memory().total, "this machine")
 
+    def require_compiler(self) -> None:
+        """Metal's shaders are compiled by the system."""
+
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
 
@@ -49,7 +53,7 @@ class MpsDevice:
         return None
 
     def is_out_of_memory(self, error: BaseException) -> bool:
-        return isinstance(error, MemoryError) or "MPS backend out of memory" in str(error)
+        return _torch.is_out_of_memory(error)
 
     def describe(self) -> Mapping[str, Any]:
         return {"kind": self.kind, "name": self.name, "memory_bytes": psutil.virtual_memory().total}

@@ -4,13 +4,15 @@ A timer belongs to one window. While the window runs it only appends: two list o
 Durations are worked out afterwards, when the device is idle.
 """
 
+from array import array
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, cast
 
 from hwbench.records import Samples, Spans, TimerKind
 
-STEP_END = ""
-"""The name of the stamp that ends a step; no span may be called so."""
+END = object()
+"""Stands among the names for the end of a step, where no workload can put it."""
 
 
 class Timer(Protocol):
@@ -19,15 +21,21 @@ class Timer(Protocol):
     def start(self) -> None:
         """Drop the stamp that the first step of the window starts at."""
 
-    def stamp(self, name: str) -> None:
-        """Drop a stamp that ends the span `name`, or the step if the name is STEP_END. Never waits for the device,
-        except on a device with neither events nor a synchronous queue (flag `synced`)."""
+    def mark(self, name: str) -> None:
+        """Drop a stamp that ends the span `name`. Never waits for the device, except on a device with neither events
+        nor a synchronous queue (flag `synced`)."""
+
+    def end_step(self) -> None:
+        """Drop the stamp that ends a step."""
 
     def wait_for(self, step: int) -> None:
         """Hold the host back until the window's step number `step` (from 0) has ended on the device."""
 
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
-        """The window's samples and spans. The device must be idle; steps are numbered from `first_step`."""
+        """The window's samples and spans. The device must be idle; steps are numbered from `first_step`.
+
+        ValueError if a mark's name was not a text.
+        """
 
 
 class HostTimer:
@@ -38,19 +46,20 @@ class HostTimer:
     def __init__(self, now_ns: Callable[[], int], synchronize: Callable[[], None] | None = None) -> None:
         self._now_ns = now_ns
         self._flag = "synced" if synchronize else ""
-        self._names: list[str] = []
-        self._times: list[int] = []
+        self._names: list[object] = []
+        self._times = array("q")  # eight bytes a stamp: a CPU's memory peak is the process's, and this is in it
         add_name, add_time = self._names.append, self._times.append
 
-        def stamp(name: str) -> None:
+        def stamp(name: object) -> None:
             add_time(now_ns())
             add_name(name)
 
-        def synced_stamp(name: str) -> None:
+        def synced_stamp(name: object) -> None:
             synchronize()  # type: ignore[misc]  # only chosen when synchronize is given
             stamp(name)
 
-        self.stamp = synced_stamp if synchronize else stamp
+        self.mark: Callable[[str], None] = synced_stamp if synchronize else stamp
+        self.end_step = partial(self.mark, cast(str, END))
 
     def start(self) -> None:
         self._begin = self._now_ns()
@@ -76,7 +85,7 @@ class EventTimer:
     def __init__(self, now_ns: Callable[[], int], new_event: Callable[[], Any]) -> None:
         self._now_ns = now_ns
         self._new_event = new_event
-        self._names: list[str] = []
+        self._names: list[object] = []
         self._events: list[Any] = []
         self._ends: list[Any] = []
 
@@ -85,13 +94,18 @@ class EventTimer:
         self._first = self._new_event()
         self._first.record()
 
-    def stamp(self, name: str) -> None:
+    def mark(self, name: str) -> None:
+        self._stamp(name)
+
+    def end_step(self) -> None:
+        self._ends.append(self._stamp(END))
+
+    def _stamp(self, name: object) -> Any:
         event = self._new_event()
         event.record()
         self._events.append(event)
         self._names.append(name)
-        if name == STEP_END:
-            self._ends.append(event)
+        return event
 
     def wait_for(self, step: int) -> None:
         self._ends[step].synchronize()
@@ -106,13 +120,19 @@ class EventTimer:
 
 
 def unfold(
-    begin_ns: int, names: list[str], offsets: list[float], first_step: int, warmup: bool, flag: str
+    begin_ns: int, names: list[object], offsets: list[float], first_step: int, warmup: bool, flag: str
 ) -> tuple[Samples, Spans]:
-    """Stamps → samples and spans. `offsets` are seconds since `begin_ns`, one a name; a step ends at STEP_END."""
+    """Stamps → samples and spans. `offsets` are seconds since `begin_ns`, one a name; a step ends at END.
+
+    ValueError if a name is not a text that can be stored.
+    """
+    for name in set(names) - {END}:
+        if not (isinstance(name, str) and name and name.isprintable()):
+            raise ValueError(f"mark({name!r}): the name of a span is a printable text")
     samples, spans = Samples(), Spans()
     step, step_start, span_start, position = first_step, 0.0, 0.0, 0
     for name, offset in zip(names, offsets, strict=True):
-        if name == STEP_END:
+        if name is END:
             samples.step.append(step)
             samples.warmup.append(warmup)
             samples.start_ns.append(begin_ns + round(step_start * 1e9))
@@ -121,7 +141,7 @@ def unfold(
             step, step_start, position = step + 1, offset, 0
         else:
             spans.step.append(step)
-            spans.name.append(name)
+            spans.name.append(str(name))
             spans.position.append(position)
             spans.span_s.append(offset - span_start)
             position += 1

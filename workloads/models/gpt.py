@@ -16,6 +16,10 @@ from workloads.models.config import GPTConfig
 Layer = tuple[Tensor, Tensor]
 """The keys and values of one layer, each (B, H, C, D), allocated once and overwritten in place."""
 
+Extend = tuple[Tensor, Tensor]
+"""Where one more token goes in the cache: its index (1,), and which entries it sees (1, 1, 1, C), the same for all
+layers."""
+
 
 class Attention(nn.Module):
     """Causal self-attention, with or without a cache of what came before."""
@@ -26,18 +30,18 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
 
-    def forward(self, x: Tensor, past: Layer | None = None, position: Tensor | None = None) -> Tensor:
-        """(B, T, d) → (B, T, d). With `past` alone the cache is filled; with a `position` too, one token extends it."""
+    def forward(self, x: Tensor, past: Layer | None = None, extend: Extend | None = None) -> Tensor:
+        """(B, T, d) → (B, T, d). With `past` alone the cache is filled; with `extend` too, one token extends it."""
         batch, seq, width = x.shape
         q, k, v = self.qkv(x).view(batch, seq, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)  # B, H, T, D
-        if past is None or position is None:
+        if past is None or extend is None:
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
             if past is not None:
                 past[0][:, :, :seq], past[1][:, :, :seq] = k, v
         else:
+            position, seen = extend
             keys, values = past[0].index_copy_(2, position, k), past[1].index_copy_(2, position, v)
-            seen = torch.arange(keys.shape[2], device=x.device) <= position
-            y = F.scaled_dot_product_attention(q, keys, values, attn_mask=seen[None, None, None])
+            y = F.scaled_dot_product_attention(q, keys, values, attn_mask=seen)
         return self.out(y.transpose(1, 2).reshape(batch, seq, width))  # type: ignore[no-any-return] # Module.__call__ is untyped
 
 
@@ -52,9 +56,9 @@ class Block(nn.Module):
         self.up = nn.Linear(config.width, 4 * config.width)
         self.down = nn.Linear(4 * config.width, config.width)
 
-    def forward(self, x: Tensor, past: Layer | None = None, position: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, past: Layer | None = None, extend: Extend | None = None) -> Tensor:
         """(B, T, d) → (B, T, d)."""
-        x = x + self.attention(self.norm_1(x), past, position)
+        x = x + self.attention(self.norm_1(x), past, extend)
         mlp: Tensor = self.down(F.gelu(self.up(self.norm_2(x)), approximate="tanh"))
         return x + mlp
 
@@ -117,14 +121,15 @@ class GPT(nn.Module):
         The position is a tensor and the cache is masked, not cut: no shape changes from one token to the next, so
         that a compiled decode never compiles again.
         """
-        return self._greedy(self._hidden(token, position, cache, position)[:, 0])
+        seen = torch.arange(cache[0][0].shape[2], device=position.device) <= position
+        return self._greedy(self._hidden(token, position, cache, (position, seen[None, None, None]))[:, 0])
 
     def _hidden(
-        self, tokens: Tensor, places: Tensor, cache: list[Layer] | None = None, position: Tensor | None = None
+        self, tokens: Tensor, places: Tensor, cache: list[Layer] | None = None, extend: Extend | None = None
     ) -> Tensor:
         x = self.tokens(tokens) + self.positions(places)
         for layer, block in enumerate(self.blocks):
-            x = block(x, cache[layer] if cache else None, position)
+            x = block(x, cache[layer] if cache else None, extend)
         return self.norm(x)  # type: ignore[no-any-return] # Module.__call__ is untyped
 
     def _head(self, hidden: Tensor) -> Tensor:

@@ -1,0 +1,76 @@
+"""The columns of the result tables: a public interface, described for users in docs/tables.md."""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""History: 1 (November 2026) runs, measurements, samples, spans, metrics."""
+
+_CASE = [("run_id", pa.string()), ("case_id", pa.string()), ("process", pa.int32())]
+SCHEMAS: dict[str, pa.Schema] = {
+    "runs": pa.schema(
+        [
+            ("run_id", pa.string()),
+            ("started_at", pa.string()),
+            ("label", pa.string()),
+            ("device_kind", pa.string()),
+            ("device_name", pa.string()),
+            ("hwbench_version", pa.string()),
+            ("schema_version", pa.int32()),
+            ("environment", pa.string()),  # JSON
+            ("argv", pa.string()),  # JSON
+            ("plan", pa.string()),  # JSON: policy and cases, so that what is missing can be told
+        ]
+    ),
+    "measurements": pa.schema(
+        [
+            *_CASE,
+            ("workload", pa.string()),
+            ("params", pa.string()),  # JSON
+            ("dtype", pa.string()),
+            ("outcome", pa.string()),
+            ("reason", pa.string()),
+            ("warmup_steps", pa.int64()),
+            ("samples", pa.int64()),
+            ("converged", pa.bool_()),
+            ("timer_kind", pa.string()),
+            ("tokens", pa.int64()),
+            ("flops", pa.int64()),
+            ("bytes", pa.int64()),
+            ("window_s", pa.float64()),
+            ("memory_peak_bytes", pa.int64()),
+            ("compile_s", pa.float64()),
+            ("loss", pa.float64()),
+            ("notes", pa.string()),  # JSON
+        ]
+    ),
+    "samples": pa.schema(
+        [
+            *_CASE,
+            ("step", pa.int64()),
+            ("warmup", pa.bool_()),
+            ("start_ns", pa.int64()),
+            ("step_s", pa.float64()),
+            ("flags", pa.string()),
+        ]
+    ),
+    "spans": pa.schema(
+        [*_CASE, ("step", pa.int64()), ("name", pa.string()), ("position", pa.int32()), ("span_s", pa.float64())]
+    ),
+    "metrics": pa.schema(
+        [
+            ("run_id", pa.string()),
+            ("case_id", pa.string()),
+            ("device_kind", pa.string()),
+            ("workload", pa.string()),
+            ("metric", pa.string()),
+            ("value", pa.float64()),
+            ("ci_low", pa.float64()),
+            ("ci_high", pa.float64()),
+            ("unit", pa.string()),
+            ("n", pa.int64()),
+            ("method", pa.string()),
+            ("validity", pa.string()),
+            ("reasons", pa.string()),  # JSON
+        ]
+    ),
+}

@@ -1,0 +1,171 @@
+import time
+
+import pytest
+import torch
+
+from hwbench import devices
+from hwbench.devices import _torch, accelerator, cpu
+from hwbench.devices.accelerator import AcceleratorDevice
+from hwbench.devices.fake import FakeDevice
+from hwbench.devices.timers import EventTimer, HostTimer
+from hwbench.records import Unsupported, UserError
+
+
+class TestResolve:
+    def test_auto_is_the_best_that_is_here(self, monkeypatch):
+        monkeypatch.setattr(devices, "available", lambda: {"cuda:0": "H100", "cpu": "EPYC"})
+        assert devices.resolve("auto") == "cuda:0"
+        assert devices.resolve("cuda") == "cuda:0"
+        assert devices.resolve("cpu") == "cpu"
+
+    def test_an_index_that_is_not_there_says_what_is(self, monkeypatch):
+        monkeypatch.setattr(devices, "available", lambda: {"cuda:0": "H100", "cpu": "EPYC"})
+        with pytest.raises(UserError, match=r"no device cuda:3 here; there is cuda:0 \(H100\), cpu \(EPYC\)"):
+            devices.resolve("cuda:3")
+
+    @pytest.mark.parametrize("spec", ["tpu", "mps", "xpu", "cpu:1", "auto:1"])
+    def test_a_device_that_is_not_there_names_the_cure(self, spec):
+        if spec in devices.available():
+            pytest.skip(f"there is {spec} here")
+        with pytest.raises(UserError, match=rf"no device {spec} here; there is .*--device (cpu|auto)"):
+            devices.resolve(spec)
+
+    @pytest.mark.parametrize("spec", ["gpu", "cuda:", "cuda:x", "", "CPU", "cuda:-1"])
+    def test_what_is_no_device_is_refused(self, spec):
+        with pytest.raises(UserError, match="unknown device"):
+            devices.resolve(spec)
+
+
+class TestCpu:
+    def test_it_is_timed_by_the_host(self):
+        assert isinstance(devices.open_device("cpu").timer(), HostTimer)
+
+    def test_memory_peak_grows_with_what_is_allocated_and_starts_anew(self):
+        device = devices.open_device("cpu")
+        device.reset_memory_peak()
+        before = device.memory_peak_bytes()
+        torch.ones(50_000_000)
+        peak = device.memory_peak_bytes()
+        assert before + 190e6 < peak < before + 300e6
+        device.reset_memory_peak()
+        assert device.memory_peak_bytes() < peak - 100e6
+
+    def test_what_cannot_fit_is_unsupported_before_it_is_tried(self):
+        with pytest.raises(Unsupported, match=r"needs at least 1048576\.0 GiB, this machine has"):
+            devices.open_device("cpu").require("fp32", 1 << 50)
+
+    def test_the_containers_limit_counts_where_it_is_lower(self, monkeypatch, tmp_path):
+        (tmp_path / "max").write_text("max")
+        (tmp_path / "limit").write_text("1000")
+        monkeypatch.setattr(
+            cpu, "CGROUP_LIMITS", (str(tmp_path / "max"), str(tmp_path / "limit"), str(tmp_path / "no"))
+        )
+        assert cpu.memory_limit_bytes() == 1000
+
+    def test_a_failed_allocation_is_out_of_memory(self):
+        with pytest.raises(RuntimeError) as error:
+            torch.empty(1 << 55)
+        assert devices.open_device("cpu").is_out_of_memory(error.value)
+
+    @pytest.mark.parametrize("dtype", ["fp8", "int8"])
+    def test_a_dtype_that_is_not_here_is_unsupported(self, dtype):
+        with pytest.raises(Unsupported, match=dtype):
+            devices.open_device("cpu").require(dtype)
+
+    def test_compiling_where_the_linker_would_fail_is_unsupported(self, monkeypatch):
+        monkeypatch.setattr(_torch, "require_compiler", lambda *_: None)
+        monkeypatch.setattr(torch, "__file__", "/a b/torch/__init__.py")
+        with pytest.raises(Unsupported, match="its path has a space"):
+            devices.open_device("cpu").require_compiler()
+
+
+class TestCompiler:
+    def test_one_of_the_names_is_enough(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("CC", raising=False)
+        monkeypatch.setattr(_torch.shutil, "which", lambda name: name if name == "clang" else None)
+        monkeypatch.setattr(_torch.sysconfig, "get_path", lambda _: str(tmp_path))
+        (tmp_path / "Python.h").touch()
+        _torch.require_compiler("CC", ["gcc", "clang"])
+
+    def test_without_one_the_cure_is_said(self, monkeypatch):
+        monkeypatch.delenv("CC", raising=False)
+        monkeypatch.setattr(_torch.shutil, "which", lambda _: None)
+        with pytest.raises(Unsupported, match="there is no gcc or clang here; install one, name it in CC"):
+            _torch.require_compiler("CC", ["gcc", "clang"])
+
+    def test_pythons_headers_are_needed_too(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(_torch.shutil, "which", lambda name: name)
+        monkeypatch.setattr(_torch.sysconfig, "get_path", lambda _: str(tmp_path))
+        with pytest.raises(Unsupported, match="needs Python's headers"):
+            _torch.require_compiler("CC", ["gcc"])
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), True),
+        (MemoryError(), True),
+        (RuntimeError("shapes cannot be multiplied"), False),
+    ],
+)
+def test_out_of_memory_in_all_its_words(error, known):
+    assert _torch.is_out_of_memory(error) is known
+
+
+class HostEvent:
+    """An event that reads the host's clock, `rate` times as fast."""
+
+    rate = 1.0
+
+    def record(self):
+        self.at = time.perf_counter()
+
+    def elapsed_time(self, later):
+        return (later.at - self.at) * 1e3 * self.rate
+
+
+class TestAcceleratorOnACpu:
+    """The module for CUDA, ROCm, XPU and TPU, with the CPU in the place of the device: its logic, not its hardware."""
+
+    @pytest.fixture
+    def opened(self, monkeypatch):
+        small = torch.randn(256, 256)
+        monkeypatch.setattr(accelerator.torch, "randn", lambda *_, **__: small)
+        monkeypatch.setattr(accelerator, "device_name", lambda kind, index: "A CPU")
+        monkeypatch.setattr(torch.accelerator, "set_device_index", lambda index: None)
+        monkeypatch.setattr(torch.accelerator, "synchronize", lambda: None)
+
+        def open_with(event):
+            monkeypatch.setattr(AcceleratorDevice, "_new_event", lambda self: event())
+            return AcceleratorDevice("cpu", 0)
+
+        return open_with
+
+    def test_events_that_agree_with_the_host_are_used(self, opened):
+        device = opened(HostEvent)
+        assert isinstance(device.timer(), EventTimer)
+        assert device.notes == []
+
+    def test_events_that_disagree_are_not_and_the_notes_say_so(self, opened):
+        device = opened(type("Fast", (HostEvent,), {"rate": 1.5}))
+        assert isinstance(device.timer(), HostTimer)
+        assert device.notes[0].startswith("clock_disagreement: ")
+
+    def test_a_device_without_events_is_timed_by_the_host(self, opened):
+        def none():
+            raise NotImplementedError("no events here")
+
+        device = opened(none)
+        assert isinstance(device.timer(), HostTimer)
+        assert device.notes == ["clock_fallback: no event clock (no events here); timed by the host's clock"]
+
+    def test_an_allocator_that_counts_nothing_leaves_the_peak_unknown(self, opened, monkeypatch):
+        monkeypatch.setattr(torch.accelerator, "max_memory_allocated", lambda: 0)
+        assert opened(HostEvent).memory_peak_bytes() is None
+
+
+def test_the_fake_device_is_never_offered_but_there_for_who_asks():
+    assert "fake" not in devices.available()
+    assert isinstance(devices.open_device(devices.resolve("fake")), FakeDevice)
