@@ -72,6 +72,24 @@ class TestRun:
         assert "10,000" in page
         assert "results/r/report.html" in done.stderr
 
+    def test_a_real_run_on_the_cpu(self, tmp_path):
+        words = ["gpt/train", "gpt/decode", "gemm", "--set", "size=nano", "--set", "batch=1", "--set", "seq=64"]
+        words += ["--set", "prompt=16", "--set", "m=256", "--set", "n=256", "--set", "k=256", "--set", "new=4"]
+        words += ["--dtype", "fp32", "--processes", "2", "--min-time", "0.2", "--min-samples", "3", "--device", "cpu"]
+        done = hwbench("run", *words, "--run-id", "r", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
+        assert [row["outcome"] for row in rows.values()] == ["ok"] * 3
+        train = rows["gpt/train"]
+        assert train["tokens_per_s"] == pytest.approx(64 / train["step_s_p50"], rel=0.5)
+        assert 0 < train["mfu_achievable"] < 1
+        assert train["memory_peak_bytes"] > 100e6
+        spans, samples = read(tmp_path, "spans"), read(tmp_path, "samples")
+        key = ["case_id", "process", "step"]
+        covered = spans.groupby(key).span_s.sum() / samples.set_index(key).step_s
+        assert covered.between(0.9, 1).mean() > 0.95  # the marks of these workloads leave next to nothing out
+        assert spans.groupby("name").size()["decode"] == 4 * spans[spans.name == "decode"].groupby(key).ngroups
+
     def test_a_table_for_people(self, tmp_path):
         done = hwbench("run", "fake/known", *FAKE, cwd=tmp_path)
         assert done.returncode == 0
