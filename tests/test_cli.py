@@ -81,13 +81,14 @@ class TestRun:
         rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
         assert [row["outcome"] for row in rows.values()] == ["ok"] * 3
         train = rows["gpt/train"]
-        assert train["tokens_per_s"] == pytest.approx(64 / train["step_s_p50"], rel=0.5)
+        stored = read(tmp_path, "measurements").set_index("workload").loc["gpt/train"]
+        assert train["tokens_per_s"] == pytest.approx((64 * stored.samples / stored.window_s).median())
         assert 0 < train["mfu_achievable"] < 1
         assert train["memory_peak_bytes"] > 100e6
         spans, samples = read(tmp_path, "spans"), read(tmp_path, "samples")
         key = ["case_id", "process", "step"]
         covered = spans.groupby(key).span_s.sum() / samples.set_index(key).step_s
-        assert covered.between(0.9, 1).mean() > 0.95  # the marks of these workloads leave next to nothing out
+        assert 0.9 < covered.median() <= 1  # the marks of these workloads leave next to nothing out
         assert spans.groupby("name").size()["decode"] == 4 * spans[spans.name == "decode"].groupby(key).ngroups
 
     def test_a_table_for_people(self, tmp_path):
