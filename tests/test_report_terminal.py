@@ -17,7 +17,7 @@ HOSTILE = Case("[red]mine[/red]", {}, "fp32")
 @pytest.fixture
 def run(tmp_path, training):
     writer = make_run(tmp_path, "r1", [training, GEMM, COPY, HOSTILE])
-    for process in range(2):
+    for process in range(3):
         writer.add(training, process, measured(memory_peak_bytes=3 * 2**30))
         writer.add(GEMM, process, measured(work=Work(flops=24_000)))
         writer.add(COPY, process, measured(work=Work(bytes=9_000_000)))
@@ -52,7 +52,7 @@ def test_rows_are_plain_json_in_base_units(run):
     assert (train["tokens_per_s"], train["flops_per_s"], train["bytes_per_s"]) == (10_000.0, 2e6, 300_000.0)
     assert (train["mfu_achievable"], train["memory_peak_bytes"]) == (0.25, 3 * 2**30)
     assert train["step_s_p50"] == pytest.approx(0.003)
-    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 2, 2)
+    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 3, 2)
     assert (train["validity"], train["reasons"]) == ("valid", [])
     assert (gemm["tokens_per_s"], copy["flops_per_s"]) == (None, None)
     assert (hostile["outcome"], hostile["processes"], hostile["step_s_p50"], hostile["validity"]) == (
