@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwbench import stats
-from hwbench.reasons import REASONS
+from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
 from hwbench.schema import SCHEMAS
 from hwbench.store import KEY, RunTables
@@ -264,8 +264,7 @@ def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> t
         codes.append("few_processes")
     elif interval.relative_half_width > policy.get("precision", PRECISION) or not processes.converged.all():
         codes.append("not_converged")
-    worst = {REASONS[code].severity for code in codes if code in REASONS}
-    return ("invalid" if "invalid" in worst else "suspect" if codes else "valid"), codes
+    return ("invalid" if INVALIDATING & set(codes) else "suspect" if codes else "valid"), codes
 
 
 def _median(values: list[float]) -> float:

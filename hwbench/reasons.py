@@ -75,3 +75,6 @@ REASONS: dict[str, Reason] = {
         "Check the dtype and the workload; lower the learning rate.",
     ),
 }
+
+INVALIDATING = frozenset(code for code, reason in REASONS.items() if reason.severity == "invalid")
+"""The codes after which a figure means nothing; any other makes it suspect."""

@@ -89,7 +89,7 @@ def timed(step_s: np.ndarray) -> Measurement:
 def test_exact_figures_reach_the_page(tmp_path):
     page = Page(render([full(tmp_path)]))
     rows = {row[0]: row for row in page.rows if len(row) == 10}
-    train = ["10,000 tokens/s", "2.000 MFLOP/s", "25.0 %", "300.0 kB/s", "3.000 ms", "\N{EN DASH}", "0.0 %", "3 of 3", "ok"]
+    train = ["10,000 tokens/s", "2.000 MFLOP/s", "25.0 %", "300.0 kB/s", "3.000 ms", "\N{EN DASH}", "0 %", "3 of 3", "ok"]
     assert rows["gpt/train fp32size=nano batch=1"][1:] == train
     assert rows["gemm fp32n=64"][2:4] == ["8.000 MFLOP/s", "100 %"]
     assert rows["copy fp32mib=1"][1:5] == ["\N{EN DASH}"] * 3 + ["3.000 GB/s"]
@@ -193,7 +193,7 @@ def test_a_loss_that_is_not_finite_is_plain_to_see(tmp_path):
     broken = measured(notes=["loss_not_finite: the loss was nan after 12 steps"])
     page = Page(render([stored(tmp_path, "a", (TRAIN, broken)), stored(tmp_path, "b", (TRAIN, measured()))]))
     assert "1 case gave invalid figures: gpt/train fp32." in page.text
-    assert ["the loss was nan after 12 stepsloss_not_finite", "invalid", "gpt/train fp32"] in page.rows
+    assert ["the loss was nan after 12 stepsloss_not_finite", "invalid", "gpt/train fp32"] in [row[:3] for row in page.rows]
     assert "void" in page.values("class")
     assert "n.a." in page.text
 
@@ -226,7 +226,7 @@ def test_one_step_makes_a_page(tmp_path):
 
 def test_a_million_samples_make_a_small_page(tmp_path):
     times = np.random.default_rng(0).lognormal(-6, 0.1, 500_000)
-    page = render([stored(tmp_path, "r1", (TRAIN, timed(times)))])
+    page = render([stored(tmp_path, "r1", (TRAIN, timed(times)), processes=2)])
     assert "1,000,000" in page
     assert len(page.encode()) < 150_000
 

@@ -163,7 +163,9 @@ def doubts(run: RunView) -> dict[tuple[str, str], list[str]]:
         rows = run.tables.measurements[run.tables.measurements.case_id == case.case_id]
         notes = list(dict.fromkeys(note for text in rows.notes.dropna() for note in json.loads(text)))
         told = {note.partition(":")[0] for note in notes}
-    XX
+        notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
+        for note in notes:
+            found.setdefault((case.validity or case.outcome, note), []).append(case.short)
     return found
 
 
