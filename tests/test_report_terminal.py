@@ -33,12 +33,21 @@ def printed(run) -> list[str]:
 
 def test_the_table_shows_each_case_with_its_exact_figures(run):
     head, train, gemm, copy, _ = printed(run)
-    assert " ".join(head.split()) == "case tokens/s FLOP/s of matmul GB/s step p50 memory peak outcome"
-    for text in ("gpt/train fp32", "10,000", "2.000 MFLOP/s", "25.00 %", "300.0 kB/s", "3.000 ms", "3.000 GiB", "ok"):
+    assert " ".join(head.split()) == "case tokens/s rate matmul step p50 memory ± outcome"
+    for text in ("gpt/train fp32", "10,000", "2.00 MFLOP/s", "25.0 %", "3.00 ms", "3.00 GiB", "ok"):
         assert text in train
-    assert "8.000 MFLOP/s" in gemm
-    assert "100.0 %" in gemm
-    assert "3.000 GB/s" in copy
+    assert "8.00 MFLOP/s" in gemm
+    assert "100 %" in gemm
+    assert "3.00 GB/s" in copy
+
+
+def test_a_terminal_of_80_columns_holds_it(run):
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary_table(run))
+    lines = out.getvalue().splitlines()
+    assert "gpt/train fp32" in lines[1]
+    assert "10,000" in lines[1]
+    assert lines[1].rstrip().endswith("ok")
 
 
 def test_names_are_neither_markup_nor_control_codes(run):

@@ -1,5 +1,6 @@
 """A run in a few lines: the table at the end of `hwbench run`, and the same as plain data for `--json`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -10,26 +11,28 @@ from hwbench.report.view import CaseView, view_runs
 from hwbench.store import RunTables
 
 COLUMNS = {
-    "tokens/s": ("tokens_per_s", ""),
-    "FLOP/s": ("flops_per_s", "FLOP/s"),
-    "of matmul": ("mfu_achievable", "1"),
-    "GB/s": ("bytes_per_s", "B/s"),
-    "step p50": ("step_s_p50", "s"),
-    "memory peak": ("memory_peak_bytes", "B"),
+    "tokens/s": {"tokens_per_s": ""},
+    "rate": {"flops_per_s": "FLOP/s", "bytes_per_s": "B/s"},
+    "matmul": {"mfu_achievable": "1"},
+    "step p50": {"step_s_p50": "s"},
+    "memory": {"memory_peak_bytes": "B"},
 }
-"""Column title to metric and unit."""
+"""Column title to metrics and their units, of which the first that is known is shown: a terminal has 80 columns.
+`matmul` is the share of the measured matmul ceiling."""
+
+DIGITS = 3
 
 
 def summary_table(run: RunTables) -> Table:
     """One row a case of the plan: its headline figures, a dash where unknown, and its outcome."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("case", overflow="fold")
+    table.add_column("case", overflow="fold", min_width=18)
     for title in COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("±", justify="right", no_wrap=True)
     table.add_column("outcome", overflow="fold")
     for case in view_runs([run])[0].cases:
-        figures = [quantity(case.get(metric), unit) for metric, unit in COLUMNS.values()]
+        figures = [_figure(case, metrics) for metrics in COLUMNS.values()]
         table.add_row(_text(case.short), *figures, uncertainty(case.uncertainty), _outcome(case))
     return table
 
@@ -46,13 +49,18 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
             "reason": case.reason or None,
             "processes": case.processes,
             "planned": case.planned,
-            **{metric: case.get(metric) for metric, _ in COLUMNS.values()},
+            **{metric: case.get(metric) for metrics in COLUMNS.values() for metric in metrics},
             "uncertainty": case.uncertainty,
             "validity": case.validity or None,
             "reasons": list(case.reasons),
         }
         for case in view_runs([run])[0].cases
     ]
+
+
+def _figure(case: CaseView, metrics: Mapping[str, str]) -> str:
+    known = next((metric for metric in metrics if case.get(metric) is not None), next(iter(metrics)))
+    return quantity(case.get(known), metrics[known], DIGITS)
 
 
 def _outcome(case: CaseView) -> Text:
