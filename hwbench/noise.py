@@ -26,8 +26,9 @@ def measure_floors(run: RunTables) -> pd.DataFrame:
     """The `noise` table of an A/A run: for each case and metric the floor, a share of the value.
 
     With the halves' ratio r and its 95 % interval (Welch's t on logs, as in `compare`), the floor is e^x − 1 with x
-    the larger of the interval's half-width in logs and |ln r|. Cases with fewer than two processes in each half, or
-    with a value that is not positive, have none. `n` counts the processes of a half.
+    the larger of the interval's half-width in logs and |ln r|. Where noise is log-normal, two runs of the same thing
+    with `n` processes each, as a half has, differ by more than the floor in fewer than 5 of 100 comparisons. Cases
+    with fewer than two processes in a half, or with a value that is not positive, have none.
     """
     head = run.runs.iloc[0][["run_id", "started_at", "device_kind", "device_name"]].to_dict()
     rows = []

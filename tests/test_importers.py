@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_cli import assert_one_line, hwbench
 
 from hwbench import importers, metrics, store
@@ -150,6 +152,37 @@ def test_odd_parameters_are_kept_as_text(tmp_path):
     (tmp_path / "file.json").write_text(changed("pytest-benchmark", *FIRST, "params", to=odd))
     ((case, _), *_) = importers.read("pytest-benchmark", [tmp_path / "file.json"]).measured
     assert dict(case.params) == {"shape": "[1, 2]", "x": "NaN", "name": "a", "none": None}
+
+
+def places(content, path=()):
+    """The paths of all that is in a JSON document."""
+    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, part in parts:
+        yield (*path, key)
+        yield from places(part, (*path, key))
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("tool", FILES)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_a_file_holds_it_is_read_or_refused(tool, data, tmp_path):
+    path = data.draw(st.sampled_from(list(places(SOURCES[tool]))))
+    (tmp_path / "file.json").write_text(changed(tool, *path, to=data.draw(ANY_JSON)))
+    refusal, measured = "", []
+    try:
+        measured = importers.read(tool, [tmp_path / "file.json"]).measured
+    except UserError as error:
+        refusal = str(error)
+    assert "\n" not in refusal
+    assert refusal or measured
+    assert all(steps_of(measurement) for _, measurement in measured)
 
 
 def test_files_of_two_machines_do_not_mix(tmp_path):

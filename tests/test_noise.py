@@ -3,12 +3,13 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from conftest import make_run, measured
 from scipy.stats import t
 from test_cli import FAKE, hwbench
 
-from hwbench import noise, store
+from hwbench import noise, stats, store
 from hwbench.records import Case, UserError
 
 
@@ -44,6 +45,17 @@ def test_the_floor_is_never_below_what_the_halves_differ_by(tmp_path, training):
 
 def test_what_does_not_vary_has_a_floor_of_zero(tmp_path, training):
     assert floors_of(a_run(tmp_path, "r", [0.003] * 4, training))["step_s_p50"] == pytest.approx(0, abs=1e-9)
+
+
+def test_later_comparisons_rarely_pass_the_floor():
+    """Floors of 5 processes a half, each held against one later comparison of 5 processes with 5."""
+    random = np.random.default_rng(1)
+    passed = 0
+    for _ in range(2000):
+        a, b, later_a, later_b = np.exp(random.normal(0, 0.02, (4, 5)))
+        floor = noise.floor_of(stats.change(a, b))
+        passed += abs(math.log(stats.change(later_a, later_b).ratio)) > math.log1p(floor)
+    assert 0.02 < passed / 2000 < 0.06
 
 
 @pytest.mark.parametrize("times", [[], [0.003], [0.003, 0.0031, 0.003]])

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of
+from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of
 from hwbench.records import FAILED, UserError
 
 FOLDER = click.Path(path_type=Path)
@@ -58,6 +58,7 @@ def command(
         run = run_of(plan, f"{run_id}-{side.name}", "", side.device, found, side.environment(found))
         writers.append(store.Writer(output, run))
         click.echo(side, err=True)
+    warn_of(run.environment)
     twice = 2 * plan.policy.processes
     with reporter(replace(plan, policy=replace(plan.policy, processes=twice, max_processes=twice))) as progress:
         pairs.measure_pairs(plan, sides, writers, progress)

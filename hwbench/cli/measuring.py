@@ -80,3 +80,10 @@ def run_of(
         argv=["hwbench", *sys.argv[1:]],
         plan=plan.as_json(),
     )
+
+
+def warn_of(facts: Mapping[str, Any]) -> None:
+    """Tell what the environment checks found that has a cure, a line each."""
+    for check in facts["checks"]:
+        if check["severity"] == "warning":
+            click.echo(f"warning: {check['finding']}. Cure: {check['cure']}", err=True)

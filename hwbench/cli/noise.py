@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of
+from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of
 from hwbench.records import FAILED, UserError
 
 
@@ -31,7 +31,10 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)
     run_id = new_run_id(spec.partition(":")[0])
-    writer = store.Writer(output, run_of(plan, run_id, "noise", spec, found, environment.collect(found)))
+    facts = environment.collect(found)
+    writer = store.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))
+    click.echo(f"{run_id}: {len(plan.cases)} cases × {2 * processes} on {found['name']}", err=True)
+    warn_of(facts)
     with reporter(plan) as progress:
         run_plan(plan, spec, asked["files"], writer, progress)
     run = store.read_run(writer.folder)
