@@ -121,7 +121,7 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
                 return [], f"no baseline: no other run in {output} has the label {label[1]!r} (hwbench run --name)"
             found += rolling
         elif inside := sorted(runs.parent for runs in Path(name).glob("*/runs")):
-            found += inside
+            found += [folder for folder in inside if folder.name != candidate.run_id]
         else:
             try:
                 found.append(store.find_run(name, output))

@@ -1,7 +1,7 @@
 """What the gate's self-test found (simulate.power): a table for people, plain data, and a figure for the docs."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -28,7 +28,7 @@ def as_table(found: pd.DataFrame) -> Table:
     return drawn
 
 
-def figure(curves: Mapping[str, pd.DataFrame], thresholds: Sequence[float], caption: str) -> str:
+def figure(curves: Mapping[str, pd.DataFrame], threshold: float, caption: str) -> str:
     """The share of `slower` over the slow-down with its interval, a curve each, as a self-contained SVG."""
     with house_style():
         drawn = Figure(figsize=(7.2, 4.2), layout="constrained")
@@ -39,16 +39,16 @@ def figure(curves: Mapping[str, pd.DataFrame], thresholds: Sequence[float], capt
                 found.slowdown * 100, found.slower * 100, [side * 100 for side in reach],
                 color=color, linestyle=dashes, marker=marker, markersize=5, capsize=3, label=label,
             )  # fmt: skip
-        for threshold in thresholds:
-            axes.axvline(threshold * 100, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
-            axes.annotate("threshold", (threshold * 100, 50), (4, 0), textcoords="offset points", color=MUTED)
+        axes.axvline(threshold * 100, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
+        axes.annotate("threshold", (threshold * 100, 106), (4, 0), textcoords="offset points", color=MUTED)
+        axes.set_ylim(-4, 112)
         axes.set_xlabel("injected slow-down, %", color=INK)
         axes.set_ylabel("pairs called slower, %", color=INK)
         axes.set_title(caption, loc="left", fontsize=10, color=INK)
         axes.tick_params(colors=MUTED)
         axes.grid(color=GRID)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="lower right", labelcolor=INK)
+        axes.legend(frameon=False, loc="upper left", labelcolor=INK)
         return _svg(drawn)
 
 
