@@ -13,6 +13,7 @@ from conftest import make_run, measured
 from test_cli import FILE, assert_one_line, hwbench
 
 from hwbench import ab, probe, store
+from hwbench.cli.ab import exit_status
 from hwbench.plan import Plan
 from hwbench.records import Case, Measurement, Policy, UserError
 from hwbench.runner import Launch, Progress, here
@@ -128,6 +129,21 @@ class TestJudgement:
     def test_a_side_without_a_figure_is_missing_with_the_reason(self, tmp_path):
         row = self.judge(tmp_path, [0.003], [None])
         assert (row["verdict"], row["reason"]) == ("missing", "candidate: oom: no memory")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "outcomes", "strict", "status"),
+    [
+        ({"same", "faster"}, {"ok"}, True, 0),
+        ({"same", "inconclusive"}, {"ok"}, False, 0),
+        ({"same", "inconclusive"}, {"ok"}, True, 3),
+        ({"same", "missing"}, {"ok", "unsupported"}, False, 3),
+        ({"same", "missing"}, {"ok", "timeout"}, False, 1),
+        ({"inconclusive", "slower"}, {"ok"}, True, 1),
+    ],
+)
+def test_exit_statuses(verdicts, outcomes, strict, status):
+    assert exit_status(verdicts, outcomes, strict) == status
 
 
 class TestSides:

@@ -67,7 +67,7 @@ def command(
 
 
 def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
-    """Store the metrics, print the judgement, and return the exit status."""
+    """Store the metrics and print the judgement; the exit status."""
     from hwbench import metrics, store
     from hwbench.report import comparison
 
@@ -78,7 +78,12 @@ def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
     else:
         options.print_table(comparison.as_table(table))
         click.echo(f"runs: {', '.join(str(run.folder) for run in runs)}", err=True)
-    verdicts = set(table.verdict)
-    if "slower" in verdicts or any(FAILED & set(run.measurements.outcome) for run in runs):
+    outcomes = {outcome for run in runs for outcome in run.measurements.outcome}
+    return exit_status(set(table.verdict), outcomes, strict)
+
+
+def exit_status(verdicts: set[str], outcomes: set[str], strict: bool) -> int:
+    """1 where a case failed or is slower, 3 where there is no verdict, else 0."""
+    if "slower" in verdicts or FAILED & outcomes:
         return 1
-    return 3 if verdicts & ({"missing", "incomparable"} | ({"inconclusive"} if strict else set())) else 0
+    return 3 if verdicts & {"missing", "incomparable"} or (strict and "inconclusive" in verdicts) else 0
