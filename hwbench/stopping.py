@@ -34,7 +34,7 @@ FEWEST_TO_SETTLE = 12
 """With fewer steps nobody can tell a trend from noise: a quarter of them is three."""
 
 SURE_STEPS = 80
-"""With so many steps a change by their own spread is seldom noise: one time in fifty where their autocorrelation is 0.5.
+"""With so many steps a change by their own spread is seldom noise, one time in a hundred at an autocorrelation of 0.5.
 With half as many it takes twice that change, and so on."""
 
 Ended = Callable[[int], Sequence[float]]
