@@ -262,7 +262,7 @@ def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> t
     interval = stats.median_interval(steps)
     if interval.n < FEW_PROCESSES:
         codes.append("few_processes")
-    elif interval.relative_half_width > policy.get("precision", PRECISION) or not processes.converged.all():
+    elif interval.relative_half_width > policy.get("precision", PRECISION):
         codes.append("not_converged")
     return ("invalid" if INVALIDATING & set(codes) else "suspect" if codes else "valid"), codes
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
+from scipy import special  # its functions alone: scipy.stats takes a second to import, in every process
 
 Array = NDArray[np.float64]
 Numbers = Sequence[float] | Array
@@ -107,8 +107,9 @@ def quantile_interval(samples: Numbers, q: float, confidence: float = CONFIDENCE
     value = float(np.quantile(x, q))
     n = math.floor(_effective_n_below(_finite(samples), value))
     tail = (1 - confidence) / 2
-    low, high = int(distributions.binom.ppf(tail, n, q)), int(distributions.binom.ppf(1 - tail, n, q)) + 1
-    covered = distributions.binom.cdf(high - 1, n, q) - distributions.binom.cdf(low - 1, n, q)
+    at_most = special.bdtr(np.arange(n + 1.0), n, q)  # the binomial distribution, for 0 to n
+    low, high = int(np.searchsorted(at_most, tail)), int(np.searchsorted(at_most, 1 - tail)) + 1
+    covered = at_most[min(high - 1, n)] - (at_most[low - 1] if low else 0.0)
     if low < 1 or high > n or covered < confidence:
         return Interval(value, math.nan, math.nan, len(x))
     ends = np.quantile(x, [(low - 0.5) / n, (high - 0.5) / n], method="hazen")
@@ -182,8 +183,8 @@ def holm(p_values: Numbers) -> Array:
 def share_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     """A share of n trials with its Clopper–Pearson interval (1934)."""
     tail = (1 - confidence) / 2
-    low = float(distributions.beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
-    high = float(distributions.beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    low = float(special.betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(special.betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
     return Interval(hits / n, low, high, n)
 
 
@@ -227,7 +228,7 @@ def _exp(x: float) -> float:
 def _t_half_width(y: Array, confidence: float) -> float:
     if len(y) < 2:
         return math.nan
-    t = float(distributions.t.ppf((1 + confidence) / 2, len(y) - 1))
+    t = float(special.stdtrit(len(y) - 1, (1 + confidence) / 2))
     return t * float(y.std(ddof=1)) / math.sqrt(len(y))
 
 
@@ -241,6 +242,6 @@ def _t_change(difference: float, variance: float, df: float, confidence: float) 
     if error == 0:
         ratio = _exp(difference)
         return Change(ratio, ratio, ratio, 0.0 if difference else 1.0)
-    half = float(distributions.t.ppf((1 + confidence) / 2, df)) * error
-    p = 2 * float(distributions.t.sf(abs(difference) / error, df))
+    half = float(special.stdtrit(df, (1 + confidence) / 2)) * error
+    p = 2 * float(special.stdtr(df, -abs(difference) / error))
     return Change(_exp(difference), _exp(difference - half), _exp(difference + half), p)

@@ -89,7 +89,17 @@ def timed(step_s: np.ndarray) -> Measurement:
 def test_exact_figures_reach_the_page(tmp_path):
     page = Page(render([full(tmp_path)]))
     rows = {row[0]: row for row in page.rows if len(row) == 10}
-    train = ["10,000 tokens/s", "2.000 MFLOP/s", "25.0 %", "300.0 kB/s", "3.000 ms", "\N{EN DASH}", "0 %", "3 of 3", "ok"]
+    train = [
+        "10,000 tokens/s",
+        "2.000 MFLOP/s",
+        "25.0 %",
+        "300.0 kB/s",
+        "3.000 ms",
+        "\N{EN DASH}",
+        "0 %",
+        "3 of 3",
+        "ok",
+    ]
     assert rows["gpt/train fp32size=nano batch=1"][1:] == train
     assert rows["gemm fp32n=64"][2:4] == ["8.000 MFLOP/s", "100 %"]
     assert rows["copy fp32mib=1"][1:5] == ["\N{EN DASH}"] * 3 + ["3.000 GB/s"]
@@ -193,7 +203,9 @@ def test_a_loss_that_is_not_finite_is_plain_to_see(tmp_path):
     broken = measured(notes=["loss_not_finite: the loss was nan after 12 steps"])
     page = Page(render([stored(tmp_path, "a", (TRAIN, broken)), stored(tmp_path, "b", (TRAIN, measured()))]))
     assert "1 case gave invalid figures: gpt/train fp32." in page.text
-    assert ["the loss was nan after 12 stepsloss_not_finite", "invalid", "gpt/train fp32"] in [row[:3] for row in page.rows]
+    assert ["the loss was nan after 12 stepsloss_not_finite", "invalid", "gpt/train fp32"] in [
+        row[:3] for row in page.rows
+    ]
     assert "void" in page.values("class")
     assert "n.a." in page.text
 

@@ -132,9 +132,7 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
 
 def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
     for rule in rules.unused(table.workload):
-        click.echo(
-            f"rules: no case here is a {rule.workload!r}; its threshold for {rule.metric!r} is unused", err=True
-        )
+        click.echo(f"rules: no case here is a {rule.workload!r}; its threshold for {rule.metric!r} is unused", err=True)
 
 
 def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, as_json: bool) -> None:

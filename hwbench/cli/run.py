@@ -11,7 +11,7 @@ from hwbench.records import FAILED, UserError
 
 
 def _share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    return None if text is None else options._share(context, parameter, text)
+    return None if text is None else options.share(context, parameter, text)
 
 
 @click.command("run")

@@ -16,6 +16,7 @@ from hwbench.store import RunTables
 RATES = dict(THROUGHPUT.values())
 """The throughput metrics with their units, the one that tells most of a case first."""
 
+
 @dataclass(frozen=True)
 class CaseView:
     """A case of a run. `short` is enough to tell it from the page's other cases; `details` are all its parameters."""
