@@ -82,7 +82,7 @@ class Policy:
     for the window to end, and that over a case's processes for it to get no more of them, up to `max_processes`.
     """
 
-    processes: int = 3
+    processes: int = 5
     max_processes: int = 10
     precision: float = 0.01
     min_time_s: float = 2.0

@@ -113,7 +113,7 @@ class TestPolicy:
         assert checked_policy(Policy(), {"processes": 5, "max_processes": 9}).processes == 5
 
     def test_a_maximum_alone_moves_the_number_down_but_two_that_cross_are_refused(self):
-        assert checked_policy(Policy(), {"max_processes": 8}).processes == 3
+        assert checked_policy(Policy(), {"max_processes": 8}).processes == 5
         assert checked_policy(Policy(), {"max_processes": 2}).processes == 2
         with pytest.raises(UserError, match="processes = 4 is above max_processes = 3"):
             checked_policy(Policy(), {"processes": 4, "max_processes": 3})
