@@ -13,8 +13,8 @@ ARGS ?=
 run: $(VENV)/.run  ## Install hwbench, measure this machine, write a report.
 	@$(BIN)/python -m hwbench run $(ARGS)
 
-test: $(VENV)/.dev  ## Run the tests, two at a time.
-	@$(BIN)/python -m pytest -q -n 2
+test: $(VENV)/.dev  ## Run the tests.
+	@$(BIN)/python -m pytest -q
 
 lint: $(VENV)/.dev  ## Check style and types.
 	@$(BIN)/ruff check .
