@@ -1,12 +1,22 @@
-"""Runs side by side: tables in, tables out.
+"""Runs side by side, and a candidate judged against its baseline: tables in, tables out.
 
 Cases meet by `case_id`, which leaves the device out, so the same case on CPU and on GPU is one case here. Whatever a
 run did not measure keeps its place in the table, with the outcome that says why.
 """
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+
+from hwbench import stats
+from hwbench.metrics import THROUGHPUT, cases, per_process
+from hwbench.reasons import INVALIDATING
+from hwbench.rules import Rules
+from hwbench.store import RunTables
 
 HEADLINE = (
     "tokens_per_s",
@@ -72,3 +82,166 @@ def _grid(outcomes: pd.DataFrame, values: pd.DataFrame, runs: int) -> pd.DataFra
 def _ratio(table: pd.DataFrame) -> pd.Series:
     usable = table.value.where((table.value > 0) & (table.validity != "invalid"))
     return usable / usable.where(table.run == 0).groupby([table.case_id, table.metric], dropna=False).transform("max")
+
+
+Verdict = Literal["faster", "slower", "same", "inconclusive", "missing", "incomparable"]
+
+RATES = [metric for metric, _ in THROUGHPUT.values()]
+HIGHER_IS_BETTER = frozenset({*RATES, "mfu_achievable"})
+"""Of every other metric, less is better."""
+
+EXTRA = ("ttft_s_p50", "tpot_s_p50", "memory_peak_bytes")
+"""What is judged besides a case's throughput unless metrics are named. Its other rates and its step time say the same
+as its first rate over again."""
+
+JUDGED = [
+    "case_id", "label", "workload", "metric", "unit", "baseline", "candidate", "ratio", "ci_low", "ci_high", "p",
+    "threshold", "verdict", "reason",
+]  # fmt: skip
+
+
+UNKNOWN = stats.Change(math.nan, math.nan, math.nan, math.nan)
+
+
+def judge(
+    baseline: Sequence[RunTables],
+    candidate: RunTables,
+    rules: Rules = Rules(),  # noqa: B008 - frozen
+    floors: Mapping[tuple[str, str], float] | None = None,
+    across_devices: bool = False,
+) -> pd.DataFrame:
+    """A row (JUDGED) for each case and metric of either side: what it came to, the ratio candidate / baseline with its
+    95 % interval, and the verdict.
+
+    `rules` say what is judged and what change matters. Several baseline runs count as one with all their processes.
+    `floors` holds, by case_id and metric, what this machine's noise alone can do; the threshold of a row is never below
+    it. `reason` says why there is no verdict.
+    """
+    sides = [_values(baseline), _values([candidate])]
+    known = pd.concat([cases(run) for run in (*baseline, candidate)]).drop_duplicates("case_id")
+    strangers = "" if across_devices else _strangers(baseline, candidate)
+    doubts = _doubts(baseline, candidate)
+    rows = []
+    for case in known.itertuples():
+        found = [side.get(case.case_id, {}) for side in sides]
+        for metric in _wanted(rules, case.workload, found):
+            floor = (floors or {}).get((case.case_id, metric), 0.0)
+            limit = max(rules.threshold_of(case.workload, metric), floor)
+            row = {"case_id": case.case_id, "label": case.label, "workload": case.workload, "metric": metric}
+            values = [side.get(metric, ("", [])) for side in found]
+            absent = _absent(case.case_id, [*baseline, candidate], values)
+            rows.append(row | _judged(values, metric, limit, absent, strangers or doubts.get(case.case_id, "")))
+    return pd.DataFrame(rows, columns=JUDGED)
+
+
+def verdict(change: stats.Change, threshold: float, higher_is_better: bool) -> Verdict:
+    """What a change amounts to. `threshold` is relative and works alike in both directions: 1/(1 + t) to 1 + t.
+
+    same: the whole interval lies within the threshold. faster, slower: the interval leaves no change out and the
+    estimate passes the threshold. All else is inconclusive: more processes would tell.
+    """
+    reach = math.log1p(threshold)
+    if math.isnan(change.low) or math.isnan(change.high):
+        return "inconclusive"
+    low, high, estimate = (math.log(x) if x else -math.inf for x in (change.low, change.high, change.ratio))
+    if -reach < low and high < reach:
+        return "same"
+    if low <= 0 <= high or abs(estimate) < reach:
+        return "inconclusive"
+    return "faster" if (estimate > 0) == higher_is_better else "slower"
+
+
+def overall(verdicts: Sequence[str]) -> str:
+    """The verdict over many rows: the first of slower, missing, incomparable, inconclusive, faster that is there."""
+    order = ("slower", "missing", "incomparable", "inconclusive", "faster")
+    return next((word for word in order if word in verdicts), "same" if len(verdicts) else "missing")
+
+
+def _values(runs: Sequence[RunTables]) -> dict[str, dict[str, tuple[str, list[float]]]]:
+    """By case_id and metric: the unit, and the values of all processes."""
+    found: dict[str, dict[str, tuple[str, list[float]]]] = {}
+    for run in runs:
+        for (case_id, metric, unit), group in per_process(run).groupby(["case_id", "metric", "unit"], sort=False):
+            found.setdefault(case_id, {}).setdefault(metric, (unit, []))[1].extend(group.value)
+    return found
+
+
+def _wanted(rules: Rules, workload: str, sides: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The metrics to judge of a case: those named, else its throughput (or step time) and EXTRA, where a side has them;
+    and those that a rule names for its workload."""
+    there = {metric for side in sides for metric in side}
+    first = next((metric for metric in (*RATES, "step_s_p50") if metric in there), RATES[0])
+    chosen = rules.metrics or [first, *(metric for metric in EXTRA if metric in there)]
+    return list(dict.fromkeys([*chosen, *rules.added(workload)]))
+
+
+def _judged(
+    values: Sequence[tuple[str, list[float]]], metric: str, threshold: float, absent: str, strange: str
+) -> dict[str, Any]:
+    """The columns of a row from `unit` on. `absent` and `strange` say why there can be no verdict, or nothing."""
+    usable = not (absent or strange) and np.isfinite([*values[0][1], *values[1][1]]).all()
+    change = stats.change(values[0][1], values[1][1]) if usable else UNKNOWN
+    known = [stats.median_interval(side).value for _, side in values]
+    word, reason = verdict(change, threshold, metric in HIGHER_IS_BETTER), ""
+    if absent or strange:
+        word, reason = ("missing", absent) if absent else ("incomparable", strange)
+    elif not any(side[1] and any(side[1]) for side in values):
+        word, reason = "same", "zero on both sides"
+    elif math.isnan(change.ratio):
+        word, reason = "incomparable", "a value is zero, negative or not a number: there is no ratio"
+    elif math.isnan(change.p):
+        reason = "one process on a side: measure with --processes 3 or more"
+    return {
+        "unit": values[0][0] or values[1][0],
+        "baseline": known[0],
+        "candidate": known[1],
+        "ratio": change.ratio,
+        "ci_low": change.low,
+        "ci_high": change.high,
+        "p": change.p,
+        "threshold": threshold,
+        "verdict": word,
+        "reason": reason,
+    }
+
+
+def _absent(case_id: str, runs: Sequence[RunTables], values: Sequence[tuple[str, list[float]]]) -> str:
+    """Why a case has no value on a side: the outcome there, or that it was not asked for. Empty if both have one."""
+    for name, side, (_, there) in zip(("baseline", "candidate"), (runs[:-1], runs[-1:]), values, strict=True):
+        if not there:
+            stored = pd.concat([run.measurements for run in side])
+            failed = stored[(stored.case_id == case_id) & (stored.outcome != "ok")]
+            if len(failed):
+                return f"{name}: {failed.outcome.iloc[0]}: {failed.reason.iloc[0]}"
+            return f"{name}: no such figure" if case_id in set(stored.case_id) else f"{name}: not measured"
+    return ""
+
+
+def invalid(run: RunTables) -> dict[str, str]:
+    """By case_id, the code of the note for which a case's figures mean nothing."""
+    measured = run.measurements[run.measurements.outcome == "ok"]
+    codes = [
+        (case_id, str(note).partition(":")[0])
+        for case_id, notes in zip(measured.case_id, measured.notes, strict=True)
+        for note in json.loads(notes)
+    ]
+    return {case_id: code for case_id, code in codes if code in INVALIDATING}
+
+
+def _doubts(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str]:
+    """By case_id, which side's figures mean nothing and why."""
+    sides = [("candidate", candidate), *(("baseline", run) for run in baseline)]
+    return {case_id: f"{name}: invalid: {code}" for name, run in sides for case_id, code in invalid(run).items()}
+
+
+def _strangers(baseline: Sequence[RunTables], candidate: RunTables) -> str:
+    """Why the runs cannot be compared at all: another device, or another kind of clock. Empty if they can."""
+    for run in baseline:
+        for column, what in (("device_kind", "device"), ("device_name", "device")):
+            ours, theirs = run.runs[column].iloc[0], candidate.runs[column].iloc[0]
+            if ours != theirs:
+                return f"another {what}: {ours} against {theirs}"
+        clocks = [set(side.measurements.timer_kind.dropna()) for side in (run, candidate)]
+        if all(clocks) and clocks[0] != clocks[1]:
+            return f"another clock: {', '.join(sorted(clocks[0]))} against {', '.join(sorted(clocks[1]))}"
+    return ""

@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from hwbench.checks import check
+
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
 VARIABLES = ("CUDA_", "HIP_", "ROCR_", "OMP_", "MKL_", "KMP_", "GOMP_", "TORCH", "PYTORCH_", "NVIDIA_TF32", "NCCL_")
 """Prefixes of environment variables that change what torch does."""
@@ -22,8 +24,8 @@ NO_VALUES = ("PATH", "HOME", "DIR", "ROOT", "FILE", "TOKEN", "KEY", "CACHE")
 
 
 def collect(device: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment of a run on the device that `device` describes, as JSON-ready values."""
-    return {
+    """The environment of a run on the device that `device` describes, and what `checks` finds in it, ready for JSON."""
+    facts = {
         "device": dict(device),
         "cpu": _cpu(),
         "memory_bytes": psutil.virtual_memory().total,
@@ -36,6 +38,7 @@ def collect(device: Mapping[str, Any]) -> dict[str, Any]:
         "git": _git(),
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES) and not _private(k)},
     }
+    return facts | {"checks": [vars(found) for found in check(facts)]}
 
 
 def _cpu() -> dict[str, Any]:
@@ -48,16 +51,31 @@ def _cpu() -> dict[str, Any]:
         "logical_cores": psutil.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "frequency_max_mhz": _or_none(lambda: psutil.cpu_freq().max or None),
-        "boost": _read("/sys/devices/system/cpu/cpufreq/boost"),
+        "boost": _boost(),
         "smt": _read("/sys/devices/system/cpu/smt/control"),
         "virtual": "hypervisor" in flags if flags else None,
         "vector_extensions": [f for f in flags if f.startswith(("avx", "amx"))] or None,
     }
 
 
+def _boost() -> str | None:
+    """A "1" where clocks may rise above the base clock, else a "0". Intel's driver says it the other way round."""
+    no_turbo = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    if no_turbo is not None:
+        return "0" if no_turbo == "1" else "1"
+    return _read("/sys/devices/system/cpu/cpufreq/boost")
+
+
 def _container() -> dict[str, Any]:
-    """The limits that a container puts on this process; null where there is none, or none can be read."""
-    return {"cpu_quota": _read("/sys/fs/cgroup/cpu.max"), "memory_limit": _read("/sys/fs/cgroup/memory.max")}
+    """The limits that a container puts on this process, cgroup v2's and v1's alike; null where none can be read.
+
+    `cpu_quota` is the microseconds of processor time in each period of so many microseconds, as in cgroup v2's cpu.max.
+    """
+    v1 = [_read(f"/sys/fs/cgroup/cpu/cpu.cfs_{word}_us") for word in ("quota", "period")]
+    return {
+        "cpu_quota": _read("/sys/fs/cgroup/cpu.max") or (" ".join(filter(None, v1)) or None),
+        "memory_limit": _read("/sys/fs/cgroup/memory.max") or _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    }
 
 
 def _nvidia() -> list[dict[str, Any]] | None:
@@ -86,6 +104,8 @@ def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
         "memory_bytes": ask(lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total),
         "power_limit_w": ask(lambda: nvml.nvmlDeviceGetPowerManagementLimit(handle) / 1000),
         "sm_clock_max_mhz": ask(lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)),
+        "sm_clock_application_mhz": ask(lambda: nvml.nvmlDeviceGetApplicationsClock(handle, nvml.NVML_CLOCK_SM)),
+        "compute_processes": ask(lambda: len(nvml.nvmlDeviceGetComputeRunningProcesses(handle))),
         "persistence_mode": ask(lambda: bool(nvml.nvmlDeviceGetPersistenceMode(handle))),
         "ecc": ask(lambda: bool(nvml.nvmlDeviceGetEccMode(handle)[0])),
     }

@@ -11,23 +11,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from hwbench.devices import Device
-from hwbench.records import Policy, Samples, Spans, Window
+from hwbench.records import Samples, Spans, Window
+from hwbench.stopping import FixedWindow, StoppingRule
 from hwbench.workload import Step
 
 Columns = TypeVar("Columns", Samples, Spans)
 
-WARMUP_S = 0.5
-"""Long enough for clocks to rise: a 25 ms warm-up measured 30 % off elsewhere."""
-
 COLD = 1
 """The first step allocates, compiles and fills caches, however long that takes; warming up starts after it."""
-
-MOST_STEPS = 1_000_000
-"""The most steps of a window: their records must fit the memory of a process that is measuring something else."""
-
 
 RUN_AHEAD_S = 0.05
 """How much work the host may have submitted ahead: far more than it takes to wake up, far less than a window."""
@@ -36,51 +30,16 @@ RUN_AHEAD_STEPS = 2
 """The fewest steps it may be ahead, however long they take."""
 
 
-class StoppingRule(Protocol):
-    """Says when a window is long enough. Asked before each step, so the answer must be cheap."""
-
-    def is_finished(self, steps: int, elapsed_s: float) -> bool:
-        """Whether to stop after `steps` steps submitted in `elapsed_s` seconds of the host's clock."""
-
-    def is_satisfied(self, steps: int, elapsed_s: float) -> bool:
-        """Whether the rule has what it asked for, as opposed to having run out of time."""
-
-
-@dataclass(frozen=True)
-class FixedWindow:
-    """At least `min_time_s` and `min_samples`; at most `max_time_s` or MOST_STEPS, but never fewer than one step."""
-
-    min_time_s: float
-    max_time_s: float
-    min_samples: int
-
-    def is_finished(self, steps: int, elapsed_s: float) -> bool:
-        if elapsed_s < self.min_time_s:
-            return steps >= MOST_STEPS
-        return steps >= self.min_samples or (elapsed_s >= self.max_time_s and steps > 0)
-
-    def is_satisfied(self, steps: int, elapsed_s: float) -> bool:
-        return steps >= self.min_samples and (elapsed_s >= self.min_time_s or steps >= MOST_STEPS)
-
-
-def warmup_rule(policy: Policy) -> StoppingRule:
-    """Warm up for some time, but not longer than the window itself may take."""
-    return FixedWindow(min(WARMUP_S, policy.max_time_s), policy.max_time_s, 1)
-
-
-def window_rule(policy: Policy) -> StoppingRule:
-    return FixedWindow(policy.min_time_s, policy.max_time_s, policy.min_samples)
-
-
 @dataclass
 class Phase:
-    """One uninterrupted row of steps: its samples and spans, its time on the host's clock, the memory peak so far, and
-    what the last step returned."""
+    """One uninterrupted row of steps: its samples and spans, its time on the host's clock, the memory peak so far, what
+    the device said against its end, and what the last step returned."""
 
     samples: Samples
     spans: Spans
     elapsed_s: float
     memory_peak_bytes: int | None
+    conditions: list[str]
     result: object
 
 
@@ -108,8 +67,9 @@ def measure(
         samples=_joined(cold.samples, warm.samples, timed.samples),
         spans=_joined(cold.spans, warm.spans, timed.spans),
         window_s=timed.elapsed_s,
-        converged=stopping.is_satisfied(len(timed.samples.step), timed.elapsed_s),
+        converged=stopping.is_satisfied(timed.samples.step_s, timed.elapsed_s),
         memory_peak_bytes=timed.memory_peak_bytes,
+        conditions=timed.conditions,
     )
     return window, timed.result
 
@@ -119,26 +79,30 @@ def run_phase(
 ) -> Phase:
     """Steps back to back until the rule says stop. Per step the loop adds one stamp, one clock and one question.
 
-    Before step n is submitted, step n − `run_ahead` has ended on the device.
+    Before step n is submitted, step n − `run_ahead` has ended on the device. A rule that thinks for a moment does so
+    while the device works on what is in its queue, and after the last step it is on nobody's time.
     """
     timer = device.timer()
-    mark, end_step, wait_for = timer.mark, timer.end_step, timer.wait_for
+    mark, end_step, wait_for, ended = timer.mark, timer.end_step, timer.wait_for, timer.ended
     now_ns, is_finished = device.now_ns, rule.is_finished
     steps, result = 0, None
     device.synchronize()
-    begin = now_ns()
+    begin = now = now_ns()
     timer.start()
-    while not is_finished(steps, (now_ns() - begin) / 1e9):
+    while not is_finished(steps, (now - begin) / 1e9, ended):
         result = step(mark)
         end_step()
         steps += 1
         if steps >= run_ahead:
             wait_for(steps - run_ahead)
+        now = now_ns()
+    conditions = device.conditions()  # before it idles; in each phase, since the first answer loads a library
     device.synchronize()
-    elapsed_s = (now_ns() - begin) / 1e9
+    if timer.kind == "device_event":
+        now = now_ns()  # the queue has run dry; steps timed by the host had ended before
     memory_peak_bytes = device.memory_peak_bytes()  # before the stamps are unfolded into what takes more memory
     samples, spans = timer.read(first_step, is_warmup)
-    return Phase(samples, spans, elapsed_s, memory_peak_bytes, result)
+    return Phase(samples, spans, (now - begin) / 1e9, memory_peak_bytes, conditions, result)
 
 
 def _joined(*parts: Columns) -> Columns:

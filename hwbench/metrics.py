@@ -1,13 +1,18 @@
 """Raw tables in, metrics out: what each case came to over its processes.
 
-The process is the unit. Each figure is worked out within a process and the median over processes is reported, since
-one process differs from the next by more than its own steps differ among themselves.
+The process is the unit. Each figure is worked out within a process and the median over processes is reported, with an
+interval over processes, since one process differs from the next by more than its own steps differ among themselves.
 """
 
 import json
+import math
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from hwbench import stats
+from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
 from hwbench.schema import SCHEMAS
 from hwbench.store import KEY, RunTables
@@ -28,37 +33,97 @@ THROUGHPUT = {
 }
 """The metric and the unit of each kind of work."""
 
-INVALIDATING = {"loss_not_finite"}
-"""Notes after which a figure means nothing; any other makes it suspect. A note reads `code: what happened`."""
+METRICS = [
+    *(metric for metric, _ in THROUGHPUT.values()),
+    "mfu_achievable",
+    *(f"{name}_{percentile}" for name in ("step_s", "itl_s") for percentile in PERCENTILES),
+    "ttft_s_p50",
+    "tpot_s_p50",
+    "memory_peak_bytes",
+    "compile_s",
+]
+"""Every metric that a run can have."""
 
+FEW_PROCESSES = 3
+"""With fewer, an interval over processes says next to nothing."""
+
+PRECISION = 0.01
+"""The relative half-width that a run was after, where its plan does not say."""
+
+UNIT = ["case_id", "metric", "unit"]
 COLUMNS = SCHEMAS["metrics"].names
 
 
 def summarize(run: RunTables) -> pd.DataFrame:
     """The `metrics` table of a run: one row a case and metric, for cases with at least one measured process.
 
-    `n` counts processes. A case that nowhere came out ok has no metrics; its rows stay in `measurements`.
+    `value` is the median over processes, `ci_low` and `ci_high` its 95 % interval (stats.median_interval), whose unit
+    is the process; `n` counts processes. Of a single process, quantiles of its steps have an order-statistic interval.
+    A case that nowhere came out ok has no metrics; its rows stay in `measurements`.
     """
-    measured = run.measurements[run.measurements.outcome == "ok"]
-    per_process = pd.concat([_throughput(measured), _memory(measured), _latency(run, measured)], ignore_index=True)
-    if per_process.empty:
+    values = per_process(run)
+    if values.empty:
         return pd.DataFrame(columns=COLUMNS)
-    groups = per_process.groupby(["case_id", "metric", "unit"], sort=False).value
-    table = groups.agg(value="median", n="count").reset_index()
-    table = pd.concat([table, _share_of_ceiling(table, measured)], ignore_index=True)
+    measured = run.measurements[run.measurements.outcome == "ok"]
+    table = pd.DataFrame([_estimate(run, key, group) for key, group in values.groupby(UNIT, sort=False)])
     first = measured.drop_duplicates("case_id").set_index("case_id")
-    judged = {case_id: _validity(rows) for case_id, rows in measured.groupby("case_id")}
+    judged = {case_id: validity(run, rows, values) for case_id, rows in measured.groupby("case_id")}
     table = table.assign(
         run_id=run.run_id,
         device_kind=run.runs.device_kind.iloc[0],
         workload=table.case_id.map(first.workload),
-        ci_low=float("nan"),
-        ci_high=float("nan"),
-        method="median_of_processes",
         validity=[judged[case_id][0] for case_id in table.case_id],
         reasons=[json.dumps(judged[case_id][1]) for case_id in table.case_id],
     )
     return table[COLUMNS]
+
+
+def per_process(run: RunTables) -> pd.DataFrame:
+    """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok."""
+    measured = run.measurements[run.measurements.outcome == "ok"]
+    values = pd.concat([_throughput(measured), _memory(measured), _latency(run)], ignore_index=True)
+    return pd.concat([values, _share_of_ceiling(values, measured)], ignore_index=True)
+
+
+def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) -> dict[str, Any]:
+    """The row of one case and metric."""
+    case_id, metric, unit = key
+    interval, method = stats.median_interval(group.value), "t_of_log_processes"
+    if interval.n == 1 and metric.startswith("step_s_p"):
+        steps = timed_samples(run)
+        q = int(metric.removeprefix("step_s_p")) / 100
+        interval = stats.quantile_interval(steps[steps.case_id == case_id].step_s, q)
+        method = "order_statistics_of_one_process"
+    return {
+        "case_id": case_id,
+        "metric": metric,
+        "unit": unit,
+        "value": interval.value,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "n": len(group),
+        "method": method,
+    }
+
+
+def spread(run: RunTables) -> pd.DataFrame:
+    """How the steps of each case vary: case_id, lag1, effective_n (both the median over processes), within_cv,
+    between_cv (of the processes' medians), outliers (by Tukey's fences, counted and not dropped)."""
+    rows = []
+    for case_id, steps in timed_samples(run).groupby("case_id", sort=False):
+        processes = [group.step_s.to_numpy() for _, group in steps.groupby("process")]
+        medians = [float(np.median(x)) for x in processes]
+        rows.append(
+            {
+                "case_id": case_id,
+                "lag1": _median([stats.lag1(x) for x in processes]),
+                "effective_n": _median([stats.effective_n(x) for x in processes]),
+                "within_cv": _median([stats.variation(x) for x in processes]),
+                "between_cv": stats.variation(medians),
+                "outliers": sum(stats.outliers(x) for x in processes),
+            }
+        )
+    return pd.DataFrame(rows, columns=["case_id", "lag1", "effective_n", "within_cv", "between_cv", "outliers"])
 
 
 def cases(run: RunTables) -> pd.DataFrame:
@@ -127,7 +192,7 @@ def _of_measured(rows: pd.DataFrame, run: RunTables) -> pd.DataFrame:
 def _throughput(measured: pd.DataFrame) -> pd.DataFrame:
     """Work over the window, (work of a step × steps) / window_s, for each process and kind of work declared."""
     return pd.concat(
-        _rows(measured.case_id, metric, unit, measured[work].astype("float64") * measured.samples / measured.window_s)
+        _rows(measured, metric, unit, measured[work].astype("float64") * measured.samples / measured.window_s)
         for work, (metric, unit) in THROUGHPUT.items()
     )
 
@@ -135,13 +200,13 @@ def _throughput(measured: pd.DataFrame) -> pd.DataFrame:
 def _memory(measured: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(
         [
-            _rows(measured.case_id, "memory_peak_bytes", "B", measured.memory_peak_bytes),
-            _rows(measured.case_id, "compile_s", "s", measured.compile_s),
+            _rows(measured, "memory_peak_bytes", "B", measured.memory_peak_bytes),
+            _rows(measured, "compile_s", "s", measured.compile_s),
         ]
     )
 
 
-def _latency(run: RunTables, measured: pd.DataFrame) -> pd.DataFrame:
+def _latency(run: RunTables) -> pd.DataFrame:
     """Percentiles of the step; of generation also ttft_s, itl_s and tpot_s.
 
     ttft_s is the span `prefill`, itl_s one span `decode`, tpot_s = (latency − TTFT)/(output tokens − 1), which is the
@@ -166,33 +231,46 @@ def _percentiles(rows: pd.DataFrame, column: str, name: str, wanted: dict[str, i
     frames = []
     for percentile, least in wanted.items():
         values = groups.quantile(int(percentile[1:]) / 100)[groups.size() >= least].reset_index()
-        frames.append(_rows(values.case_id, f"{name}_{percentile}", "s", values[column]))
+        frames.append(_rows(values, f"{name}_{percentile}", "s", values[column]))
     return pd.concat(frames)
 
 
-def _rows(case_id: pd.Series, metric: str, unit: str, value: pd.Series) -> pd.DataFrame:
-    frame = pd.DataFrame({"case_id": case_id, "metric": metric, "unit": unit, "value": value.astype("float64")})
+def _rows(keyed: pd.DataFrame, metric: str, unit: str, value: pd.Series) -> pd.DataFrame:
+    frame = keyed[KEY].assign(metric=metric, unit=unit, value=value.astype("float64"))
     return frame.dropna(subset="value")
 
 
-def _share_of_ceiling(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+def _share_of_ceiling(values: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     """mfu_achievable: model FLOP/s over the best matmul FLOP/s that this run measured in the same dtype."""
+    rates = values[values.metric == "flops_per_s"]
     first = measured.drop_duplicates("case_id").set_index("case_id")
-    rates = table[table.metric == "flops_per_s"]
-    dtype, workload = rates.case_id.map(first.dtype), rates.case_id.map(first.workload)
-    ceiling = rates[workload == CEILING_WORKLOAD].groupby(dtype).value.max()
-    share = rates.value / pd.Series([ceiling.get(name) for name in dtype], rates.index, dtype="float64")
-    share = share.where(share <= NO_CEILING)
-    return rates.assign(metric="mfu_achievable", unit="1", value=share).dropna(subset="value")
+    typical = rates.groupby("case_id").value.median()
+    matmuls = typical[first.workload.reindex(typical.index) == CEILING_WORKLOAD]
+    ceiling = matmuls.groupby(first.dtype.reindex(matmuls.index)).max()
+    of_case = {case_id: ceiling.get(first.dtype[case_id], math.nan) for case_id in typical.index}
+    known = {case_id: top for case_id, top in of_case.items() if typical[case_id] <= NO_CEILING * top}
+    rates = rates[rates.case_id.isin(known)]
+    return rates.assign(metric="mfu_achievable", unit="1", value=rates.value / [known[c] for c in rates.case_id])
 
 
-def _validity(processes: pd.DataFrame) -> tuple[str, list[str]]:
-    """A case's validity and the codes of what speaks against it, from the rows of its measured processes."""
+def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[str, list[str]]:
+    """A case's validity and the codes of what speaks against it, from its measured processes and their values."""
+    policy = json.loads(run.runs.plan.iloc[0])["policy"]
     notes = [note for row in processes.notes for note in json.loads(row)]
     codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
-    if not processes.converged.astype(bool).all():
+    steps = values[(values.case_id == processes.case_id.iloc[0]) & (values.metric == "step_s_p50")].value
+    interval = stats.median_interval(steps)
+    if interval.n < FEW_PROCESSES:
+        codes.append("few_processes")
+    elif interval.relative_half_width > policy.get("precision", PRECISION):
         codes.append("not_converged")
     return ("invalid" if INVALIDATING & set(codes) else "suspect" if codes else "valid"), codes
+
+
+def _median(values: list[float]) -> float:
+    """The median of the values that are known; NaN if none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else math.nan
 
 
 def _median_of_processes(rows: pd.DataFrame, key: list[str], column: str) -> pd.DataFrame:

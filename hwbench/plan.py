@@ -3,7 +3,7 @@
 import itertools
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ Choice = tuple[Workload, Mapping[str, Sequence[Param]]]
 
 LIMITS: dict[str, tuple[float, float]] = {
     "processes": (1, 1000),
+    "max_processes": (1, 1000),
+    "precision": (0.0001, 1),
     "min_time_s": (0, 86400),
     "max_time_s": (0.001, 86400),
     "min_samples": (1, 10_000_000),
@@ -39,17 +41,10 @@ class Suite:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases of a run, each to be measured in `policy.processes` fresh processes."""
+    """The cases of a run, each to be measured in `policy.processes` fresh processes or more (see rounds)."""
 
     cases: tuple[Case, ...]
     policy: Policy
-
-    def rounds(self) -> Iterator[tuple[int, Case]]:
-        """(process number, case) in the order of execution: every case once, then every case again, …
-
-        Cases are interleaved so that a drift of the machine spreads over all of them.
-        """
-        return ((process, case) for process in range(self.policy.processes) for case in self.cases)
 
     def as_json(self) -> dict[str, Any]:
         cases = [{**vars(case), "params": dict(case.params), "case_id": case.case_id} for case in self.cases]
@@ -97,7 +92,7 @@ def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
         if isinstance(value, bool) or not fits or not low <= value <= high:  # no comparison holds for NaN
             kind = "a whole number" if whole else "a number"
             raise UserError(f"{name} = {shortened(value)}: expected {kind} from {low:g} to {high:g}")
-    changed = replace(policy, **changes)
+    changed = _checked_processes(replace(policy, **changes), changes)
     if changed.min_time_s > changed.max_time_s:
         if "max_time_s" in changes and "min_time_s" not in changes:  # the user's bound beats the suite's wish
             return replace(changed, min_time_s=changed.max_time_s)
@@ -105,6 +100,17 @@ def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
             return replace(changed, max_time_s=changed.min_time_s)
         raise UserError(f"min_time_s = {changed.min_time_s:g} is above max_time_s = {changed.max_time_s:g}")
     return changed
+
+
+def _checked_processes(changed: Policy, changes: Mapping[str, Any]) -> Policy:
+    """A number of processes given alone is the number: no fewer, no more. Only two that cross are refused."""
+    if "max_processes" not in changes and "processes" in changes:
+        return replace(changed, max_processes=changed.processes)
+    if changed.processes <= changed.max_processes:
+        return changed
+    if "processes" not in changes:
+        return replace(changed, processes=changed.max_processes)
+    raise UserError(f"processes = {changed.processes} is above max_processes = {changed.max_processes}")
 
 
 def from_suite(suite: Suite, workloads: Mapping[str, Workload], only: Sequence[str] = ()) -> list[Choice]:

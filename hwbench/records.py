@@ -76,9 +76,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Policy:
-    """How long and how often to measure: `processes` fresh processes a case, each with one window of timed steps."""
+    """How long and how often to measure: `processes` fresh processes a case, each with one window of timed steps.
 
-    processes: int = 3
+    `precision` is the half-width, relative to the median, that an interval must have: that of a window's median step
+    for the window to end, and that over a case's processes for it to get no more of them, up to `max_processes`.
+    """
+
+    processes: int = 5
+    max_processes: int = 10
+    precision: float = 0.01
     min_time_s: float = 2.0
     max_time_s: float = 30.0
     min_samples: int = 10
@@ -92,7 +98,7 @@ class Samples:
 
     step: list[int] = field(default_factory=list)
     warmup: list[bool] = field(default_factory=list)
-    start_ns: list[int] = field(default_factory=list)  # on the process's own monotonic clock
+    start_ns: list[int | None] = field(default_factory=list)  # on the process's own monotonic clock; None: unknown
     step_s: list[float] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)  # "" or "synced": the host waited for the device at each stamp
 
@@ -117,6 +123,12 @@ class Window:
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
     memory_peak_bytes: int | None = None  # None where the device keeps no such count
+    conditions: list[str] = field(default_factory=list)  # notes of the device at the window's end, while it was busy
+
+    @property
+    def timed_s(self) -> list[float]:
+        """The durations of the steps after warm-up."""
+        return [s for s, warmup in zip(self.samples.step_s, self.samples.warmup, strict=True) if not warmup]
 
     @property
     def warmup_steps(self) -> int:

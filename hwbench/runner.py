@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import psutil
 
 from hwbench.plan import Plan
 from hwbench.records import Case, Measurement, UserError
+from hwbench.rounds import Rounds
 from hwbench.store import Writer
 
 OPENING_TIMEOUT_S = 300
@@ -33,7 +34,7 @@ OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events")
 
 @dataclass(frozen=True)
 class Progress:
-    """Something that happened in a run: a case's process `started`, reached a `phase`, or is `done` (or skipped)."""
+    """Something that happened in a run: a case's process `started`, reached a `phase`, or is `done`."""
 
     kind: str
     case: Case
@@ -42,42 +43,74 @@ class Progress:
     measurement: Measurement | None = None
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How a worker is started: the command, its environment, its working folder (None: that of this process)."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path | None = None
+
+
+def here() -> Launch:
+    """A worker of this interpreter. It imports what this process would, whatever lies in the working folder."""
+    path = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    return Launch([sys.executable, "-P", "-m", "hwbench.worker"], os.environ | {"PYTHONPATH": path})
+
+
 def run_plan(
     plan: Plan, device: str, files: Sequence[str], writer: Writer, on_progress: Callable[[Progress], None]
 ) -> None:
-    """Measure every case in every round and store each outcome as it comes.
+    """Measure every case in as many rounds as it needs (see `Rounds`) and store each outcome as it comes.
 
     A case that fails, or that the machine does not support, is a row and is not tried again; the others go on.
     OSError from the store and KeyboardInterrupt pass through, with the child ended and all earlier rows kept.
     """
-    given_up: set[str] = set()
-    for process, case in plan.rounds():
-        if case.case_id in given_up:
-            on_progress(Progress("done", case, process))
-            continue
-        on_progress(Progress("started", case, process))
-        log = writer.log(case, process)
-        measurement = run_process(
-            {"case": {**vars(case), "params": dict(case.params)}, "policy": vars(plan.policy), "device": device}
-            | {"files": list(files)},
-            plan.policy.timeout_s,
-            log,
-            lambda phase, case=case, process=process: on_progress(Progress("phase", case, process, phase)),  # type: ignore[misc]
-        )
-        writer.add(case, process, measurement)
-        if measurement.outcome == "ok":
-            log.unlink(missing_ok=True)
-            with suppress(OSError):  # an earlier case left its log there
-                log.parent.rmdir()
-        else:
-            given_up.add(case.case_id)
-        on_progress(Progress("done", case, process, measurement=measurement))
+    rounds = Rounds(plan)
+    for process, case in rounds:
+        rounds.add(case, run_case(case, process, vars(plan.policy), device, files, writer, on_progress))
 
 
-def run_process(request: dict[str, Any], timeout_s: float, log: Path, on_phase: Callable[[str], None]) -> Measurement:
+def run_case(
+    case: Case,
+    process: int,
+    policy: Mapping[str, Any],
+    device: str,
+    files: Sequence[str],
+    writer: Writer,
+    on_progress: Callable[[Progress], None],
+    launch: Launch | None = None,
+) -> Measurement:
+    """Measure a case in one process and store the outcome. The process's log stays where it failed."""
+    on_progress(Progress("started", case, process))
+    log = writer.log(case, process)
+    measurement = run_process(
+        {"case": {**vars(case), "params": dict(case.params)}, "policy": dict(policy), "device": device}
+        | {"files": list(files)},
+        policy["timeout_s"],
+        log,
+        lambda phase: on_progress(Progress("phase", case, process, phase)),
+        launch,
+    )
+    writer.add(case, process, measurement)
+    if measurement.outcome == "ok":
+        log.unlink(missing_ok=True)
+        with suppress(OSError):  # an earlier case left its log there
+            log.parent.rmdir()
+    on_progress(Progress("done", case, process, measurement=measurement))
+    return measurement
+
+
+def run_process(
+    request: dict[str, Any],
+    timeout_s: float,
+    log: Path,
+    on_phase: Callable[[str], None],
+    launch: Launch | None = None,
+) -> Measurement:
     """One case in a fresh process. The process and its descendants are gone when this returns or raises."""
     kills_before = _oom_kills()
-    with log.open("wb") as output, _Worker(request, output) as worker:
+    with log.open("wb") as output, _Worker(request, output, launch) as worker:
         try:
             for message in worker.messages(timeout_s):
                 if "phase" in message:
@@ -92,12 +125,12 @@ def run_process(request: dict[str, Any], timeout_s: float, log: Path, on_phase: 
     return _death(status, _oom_kills() - kills_before)
 
 
-def describe_device(device: str) -> dict[str, Any]:
+def describe_device(device: str, launch: Launch | None = None) -> dict[str, Any]:
     """What the device says of itself, asked in a process that ends, so that this one holds nothing of it.
 
     UserError, with the last words of that process, if the device cannot be opened.
     """
-    with tempfile.TemporaryFile() as output, _Worker({"device": device}, output) as worker:
+    with tempfile.TemporaryFile() as output, _Worker({"device": device}, output, launch) as worker:
         with suppress(TimeoutError):
             for message in worker.messages(OPENING_TIMEOUT_S):
                 found: dict[str, Any] = message["device"]
@@ -110,15 +143,17 @@ def describe_device(device: str) -> dict[str, Any]:
 class _Worker:
     """A child process in a group of its own, sent one request. Leaving the context ends it and all its descendants."""
 
-    def __init__(self, request: dict[str, Any], output: IO[bytes]) -> None:
+    def __init__(self, request: dict[str, Any], output: IO[bytes], launch: Launch | None = None) -> None:
+        launch = launch or here()
         self.child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hwbench.worker"],
+            launch.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-        )  # it imports what this process would import, whatever lies in the working folder
+            env=launch.environment,
+            cwd=launch.folder,
+        )
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
         assert self.child.stdin

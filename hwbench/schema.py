@@ -73,4 +73,16 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("reasons", pa.string()),  # JSON
         ]
     ),
+    "noise": pa.schema(
+        [
+            ("run_id", pa.string()),
+            ("started_at", pa.string()),
+            ("case_id", pa.string()),
+            ("metric", pa.string()),
+            ("floor", pa.float64()),  # a share: 0.01 is 1 %
+            ("n", pa.int64()),  # processes of each half
+            ("device_kind", pa.string()),
+            ("device_name", pa.string()),
+        ]
+    ),
 }

@@ -122,6 +122,27 @@ def write_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
     write_part(run.folder, "metrics", "metrics", table)
 
 
+def write_noise(run: RunTables, noise: pd.DataFrame) -> None:
+    """Store the noise floors that a run measured, beside its other tables."""
+    table = pa.Table.from_pandas(noise, schema=SCHEMAS["noise"], preserve_index=False)
+    write_part(run.folder, "noise", "noise", table)
+
+
+def read_noise(results: Path) -> pd.DataFrame:
+    """The noise floors of all runs in `results` and its reference runs. UserError names a damaged file."""
+    files = [file for place in (results, results / REFERENCE) for file in sorted(place.glob("*/noise/*.parquet"))]
+    parts = [_read_part(file, "noise") for file in files]
+    return pa.concat_tables(parts or [SCHEMAS["noise"].empty_table()]).to_pandas()
+
+
+def read_heads(results: Path) -> pd.DataFrame:
+    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the order of names."""
+    folders = sorted(path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs"))
+    tables = [_read_table(folder, "runs").assign(folder=folder) for folder in folders]
+    empty = SCHEMAS["runs"].empty_table().to_pandas().assign(folder=[])
+    return pd.concat(tables, ignore_index=True) if tables else empty
+
+
 def find_run(name: str, results: Path) -> Path:
     """The folder that RUN means: a folder's path, or the id of a run in `results` or `results/reference`."""
     places = [Path(name)]
@@ -154,7 +175,8 @@ def read_run(folder: Path) -> RunTables:
         raise UserError(f"{folder}: two measurements of the same case and process")
     if strange := set(measurements.outcome) - set(OUTCOMES):
         raise UserError(f"{folder}: a measurement with the outcome {strange.pop()!r}, which there is not")
-    for table, seconds in (("samples", samples.step_s), ("spans", spans.span_s)):
+    windows = measurements.window_s[measurements.outcome == "ok"]
+    for table, seconds in (("samples", samples.step_s), ("spans", spans.span_s), ("measurements", windows)):
         if not (seconds.between(0, float("inf"), inclusive="left")).all():
             raise UserError(f"{folder}: table {table!r} has a time that is negative or not a number")
     return RunTables(folder, runs, measurements, samples, spans)

@@ -21,8 +21,10 @@ from statistics import median
 from typing import Any
 
 from hwbench import devices
-from hwbench.harness import measure, warmup_rule, window_rule
+from hwbench.harness import measure
+from hwbench.neighbours import CpuWatch
 from hwbench.records import Case, Measurement, Policy, Unsupported, Window
+from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
 from hwbench.workload import discover, params_of
 
 
@@ -49,15 +51,21 @@ def run_case(
     case: Case, policy: Policy, device_spec: str, files: Sequence[str], on_phase: Callable[[str], None]
 ) -> Measurement:
     """Measure one case in this process. Whatever goes wrong becomes the measurement's outcome and reason."""
-    device = None
+    device, watch = None, CpuWatch()
+
+    def follow(phase: str) -> None:
+        on_phase(phase)
+        watch.start()  # the last phase is the window, and it is what happens in that which counts
+
     try:
-        on_phase("build")
+        follow("build")
         device = devices.open_device(device_spec)
         _seed(device, policy.seed)
         device.require(case.dtype)
         device.reset_memory_peak()
         built = discover(files)[case.workload].build(params_of(case.params, case.dtype), device)
-        window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy), on_phase)
+        window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy), follow)
+        foreign = watch.notes()
         loss = _number(result)
         return Measurement(
             outcome="ok",
@@ -65,7 +73,13 @@ def run_case(
             window=window,
             compile_s=_compile_s(window) if built.compiled else None,
             loss=loss,
-            notes=[*device.notes, *_loss_notes(loss)],
+            notes=[
+                *device.notes,
+                *window.conditions,
+                *foreign,
+                *_steady_notes(window.timed_s, policy.precision),
+                *_loss_notes(loss),
+            ],
         )
     except Unsupported as answer:
         return Measurement("unsupported", str(answer))
@@ -88,8 +102,7 @@ def _seed(device: devices.Device, seed: int) -> None:
 
 def _compile_s(window: Window) -> float:
     """What the first step took beyond a steady one: compilation, and whatever else only the first step pays."""
-    steady = [s for s, warmup in zip(window.samples.step_s, window.samples.warmup, strict=True) if not warmup]
-    return max(0.0, window.samples.step_s[0] - median(steady))
+    return max(0.0, window.samples.step_s[0] - median(window.timed_s))
 
 
 def _number(result: Any) -> float | None:
@@ -99,6 +112,14 @@ def _number(result: Any) -> float | None:
     if getattr(result, "numel", lambda: 0)() == 1 and getattr(result, "is_floating_point", lambda: False)():
         return float(result.item())
     return None
+
+
+def _steady_notes(step_s: Sequence[float], precision: float) -> list[str]:
+    if is_steady(step_s, precision) is not False:
+        return []
+    change, _ = late_change(step_s)
+    where = "above" if change > 0 else "below"
+    return [f"no_steady_state: the last quarter's median step is {abs(change):.1%} {where} the first half's"]
 
 
 def _loss_notes(loss: float | None) -> list[str]:

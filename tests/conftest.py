@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.harness import FixedWindow, measure
+from hwbench.harness import measure
 from hwbench.records import Case, Measurement, Policy, Run, Unsupported, Work
+from hwbench.stopping import FixedWindow
 from hwbench.store import Writer
 from hwbench.workload import Mark
 

@@ -1,6 +1,7 @@
 """Workloads for the tests: of known duration on the fake device, and each of the ways to go wrong."""
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -23,6 +24,28 @@ def known(p, device):
         return 1.5
 
     return Built(step, Work(tokens=30, flops=6000, bytes=900))
+
+
+@workload("fake/restless")
+def restless(p, device):
+    """A step that is another in each process, and always the same within it."""
+    seconds = 0.001 * (1 + os.getpid() % 97)
+
+    def step(mark):
+        device.launch(seconds)
+
+    return Built(step, Work(tokens=1))
+
+
+@workload("fake/drifting")
+def drifting(p, device):
+    """A step that takes a thousandth longer each time."""
+    count = itertools.count()
+
+    def step(mark):
+        device.launch(0.001 * 1.001 ** next(count))
+
+    return Built(step)
 
 
 @workload("fake/noisy")

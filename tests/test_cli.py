@@ -75,7 +75,7 @@ class TestRun:
     def test_a_real_run_on_the_cpu(self, tmp_path):
         words = ["gpt/train", "gpt/decode", "gemm", "--set", "size=nano", "--set", "batch=1", "--set", "seq=64"]
         words += ["--set", "prompt=16", "--set", "m=256", "--set", "n=256", "--set", "k=256", "--set", "new=4"]
-        words += ["--dtype", "fp32", "--processes", "2", "--min-time", "0.2", "--min-samples", "3", "--device", "cpu"]
+        words += ["--dtype", "fp32", "--processes", "2", "--min-time", "0.2", "--max-time", "1", "--device", "cpu"]
         done = hwbench("run", *words, "--run-id", "r", "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
@@ -115,6 +115,24 @@ class TestRun:
     def test_a_loss_that_is_not_a_number_shows_as_invalid(self, tmp_path):
         done = hwbench("run", "fake/nan", *FAKE, "--run-id", "r", "--json", cwd=tmp_path)
         assert json.loads(done.stdout)["rows"][0]["validity"] == "invalid"
+
+    def test_a_doubtful_case_exits_1_where_strict_was_asked_for(self, tmp_path):
+        done = hwbench("run", "fake/nan", "fake/known", *FAKE, "--strict", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "strict: 2 of 2 cases are suspect or invalid" in done.stderr  # one process is few
+        assert hwbench("run", "fake/known", *FAKE, "--processes", "3", "--strict", cwd=tmp_path).returncode == 0
+
+    def test_a_case_gets_processes_until_its_interval_is_narrow(self, tmp_path):
+        done = hwbench("run", "fake/restless", *FAKE, "--max-processes", "3", "--precision", "1%", cwd=tmp_path)
+        assert "1 cases × 1 to 3 on Fake device" in done.stderr
+        assert "round 3/3" in done.stderr
+        assert sorted(read(tmp_path, "measurements").process) == [0, 1, 2]
+
+    def test_what_the_machine_lacks_is_told_once_with_the_cure(self, tmp_path):
+        done = hwbench("run", "fake/known", "fake/restless", *FAKE, "--run-id", "r", cwd=tmp_path)
+        checks = json.loads(read(tmp_path, "runs").environment.iloc[0])["checks"]
+        told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+        assert told == [f"warning: {c['finding']}. Cure: {c['cure']}" for c in checks if c["severity"] == "warning"]
 
     def test_the_tables_are_there_for_any_tool(self, tmp_path):
         hwbench("run", "fake/known", *FAKE, "--name", "night", cwd=tmp_path)
@@ -202,6 +220,11 @@ class TestBadInput:
             (["--device", "xpu"], "no device xpu here; there is .*Install Intel"),
             (["gemm", "--dtype", "bf61"], "unknown value 'bf61'; did you mean bf16"),
             (["gemm", "--processes", "0"], "processes = 0: expected a whole number from 1"),
+            (["gemm", "--processes", "4", "--max-processes", "3"], "processes = 4 is above max_processes = 3"),
+            (["gemm", "--max-processes", "0"], "max_processes = 0: expected a whole number from 1"),
+            (["gemm", "--precision", "0"], "--precision 0: expected a share such as 5% or 0.05"),
+            (["gemm", "--precision", "exact"], "--precision exact: expected a share"),
+            (["gemm", "--precision", "1e-9"], "precision = 1e-09: expected a number from 0.0001 to 1"),
             (["gemm", "--min-time", "-1"], "min_time_s = -1"),
             (["gemm", "--min-time", "nan"], "min_time_s = nan"),
             (["gemm", "--max-time", "1e99"], "max_time_s = 1e\\+99"),

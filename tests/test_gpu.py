@@ -2,7 +2,8 @@
 
 from hwbench import devices
 from hwbench.devices.timers import EventTimer
-from hwbench.harness import FixedWindow, measure
+from hwbench.harness import measure
+from hwbench.stopping import FixedWindow
 
 
 def opened():

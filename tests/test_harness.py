@@ -2,7 +2,8 @@ import pytest
 from conftest import fake_step
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.harness import MOST_STEPS, FixedWindow, measure, run_phase
+from hwbench.harness import measure, run_phase
+from hwbench.stopping import FixedWindow
 
 
 def test_a_step_of_known_duration_comes_out_exactly():
@@ -52,23 +53,6 @@ def test_host_work_between_launches_is_part_of_the_step():
     assert phase.elapsed_s == 0.9
 
 
-class TestFixedWindow:
-    def test_goes_on_until_it_has_both_time_and_samples(self):
-        rule = FixedWindow(2.0, 10.0, 5)
-        assert not rule.is_finished(100, 1.9)
-        assert not rule.is_finished(4, 2.0)
-        assert rule.is_finished(5, 2.0)
-        assert rule.is_satisfied(5, 2.0)
-
-    def test_stops_when_time_is_up_and_is_then_not_satisfied(self):
-        rule = FixedWindow(2.0, 10.0, 5)
-        assert rule.is_finished(1, 10.0)
-        assert not rule.is_satisfied(1, 10.0)
-
-    def test_always_takes_one_step(self):
-        assert not FixedWindow(0.0, 0.001, 5).is_finished(0, 1.0)
-
-
 def test_a_first_step_that_compiles_does_not_use_up_the_warm_up():
     device, durations = FakeDevice(), iter([30.0] + [0.01] * 1000)
     warmup, window = FixedWindow(0.5, 3, 1), FixedWindow(0.5, 3, 1)
@@ -76,12 +60,6 @@ def test_a_first_step_that_compiles_does_not_use_up_the_warm_up():
     assert found.warmup_steps == 1 + 51  # half a second, and the step in the queue by then
     assert found.samples.step_s[0] == 30.0
     assert found.timed_steps == 54  # held back five steps behind, as steps of 0.01 s are, not of 30
-
-
-def test_a_window_has_an_end_even_if_steps_take_no_time():
-    rule = FixedWindow(1.0, 2.0, 3)
-    assert rule.is_finished(MOST_STEPS, 0.1)
-    assert rule.is_satisfied(MOST_STEPS, 0.1)
 
 
 @pytest.mark.parametrize("name", ["", 3, None, "\ud800", "two\nlines"])
@@ -96,3 +74,34 @@ def test_phases_are_told():
     device = FakeDevice()
     measure(fake_step(device), device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 1), told.append)
     assert told == ["warmup", "measure"]
+
+
+def test_what_the_device_says_against_the_window_is_kept():
+    device = FakeDevice()
+    device.found = ["throttled: x"]
+    window, _ = measure(fake_step(device), device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 1))
+    assert window.conditions == ["throttled: x"]
+
+
+class Thoughtful:
+    """A rule that takes a second to think before it ends the phase after three steps."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def is_finished(self, steps, elapsed_s, ended):
+        if steps == 3:
+            self.device.compute(1.0)
+        return steps == 3
+
+    def is_satisfied(self, step_s, elapsed_s):
+        return True
+
+
+def test_the_last_thought_of_a_rule_is_in_no_window():
+    device = FakeDevice(timer_kind="host")
+    phase = run_phase(lambda mark: device.compute(0.2), device, Thoughtful(device), 0, False, 2)
+    assert phase.elapsed_s == 0.6
+    device = FakeDevice()
+    phase = run_phase(lambda mark: device.launch(2.0), device, Thoughtful(device), 0, False, 2)
+    assert phase.elapsed_s == 6.0  # the queue had more to do than the rule to think

@@ -13,16 +13,29 @@ MAY_IMPORT = {
     "records": set(),
     "workload": {"records"},
     "devices": {"records"},
-    "environment": {"records"},
+    "checks": set(),
+    "environment": {"records", "checks"},
     "plan": {"records", "workload"},
-    "harness": {"records", "workload", "devices"},
-    "worker": {"records", "workload", "devices", "harness"},
+    "stopping": {"records", "stats"},
+    "harness": {"records", "workload", "devices", "stopping"},
+    "neighbours": set(),
+    "worker": {"records", "workload", "devices", "stopping", "harness", "neighbours"},
+    "rounds": {"records", "plan", "stats"},
+    "reasons": set(),
     "schema": set(),
     "store": {"__init__", "records", "schema"},
-    "runner": {"records", "plan", "store"},
-    "metrics": {"records", "schema", "store"},
-    "compare": {"records", "store", "metrics"},
-    "report": {"records", "store", "metrics", "compare", "__init__"},
+    "runner": {"records", "plan", "rounds", "store"},
+    "stats": set(),
+    "metrics": {"reasons", "records", "schema", "stats", "store"},
+    "rules": {"records", "workload", "metrics"},
+    "compare": {"reasons", "records", "stats", "store", "metrics", "rules"},
+    "gate": {"records", "stats", "store", "metrics", "rules", "compare"},
+    "simulate": {"stats", "store", "metrics", "compare", "gate"},
+    "noise": {"schema", "stats", "store", "metrics"},
+    "importers": {"records"},
+    "probe": {"__init__", "records", "devices"},
+    "ab": {"records", "plan", "runner", "store", "environment", "probe", "stats", "metrics", "rules", "compare"},
+    "report": {"reasons", "records", "store", "metrics", "compare", "gate", "simulate", "__init__"},
     "cli": None,  # everything
     "__main__": {"cli"},
 }
@@ -63,8 +76,11 @@ def test_imports_go_one_way(name, file):
         assert allowed is None or target in allowed | {name}, f"{file.name} imports {imported}"
 
 
-ANALYSIS = ("store", "metrics", "compare", "report")
-RECORDING_WITHOUT_TORCH = ("records", "workload", "plan", "harness", "environment", "runner", "worker")
+ANALYSIS = ("store", "stats", "metrics", "rules", "compare", "gate", "simulate", "noise", "importers", "report")
+RECORDING_WITHOUT_TORCH = (
+    "records", "workload", "plan", "rounds", "stopping", "harness", "checks", "environment", "neighbours", "runner",
+    "worker", "ab",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*ANALYSIS, *RECORDING_WITHOUT_TORCH, "devices", "devices.fake", "cli.run"])

@@ -124,8 +124,8 @@ def test_a_rest_of_nothing_is_not_shown(tmp_path, training):
 
 def test_a_loss_that_is_not_finite_makes_the_case_invalid(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
-    writer.add(training, 0, measured())
-    writer.add(training, 1, measured(notes=["loss_not_finite: the last step returned nan"]))
+    for process, notes in enumerate([[], [], ["loss_not_finite: the last step returned nan"]]):
+        writer.add(training, process, measured(notes=notes))
     table = metrics.summarize(store.read_run(writer.folder))
     assert set(table.validity) == {"invalid"}
     assert json.loads(table.reasons[0]) == ["loss_not_finite"]
@@ -158,3 +158,41 @@ def test_a_run_without_a_measured_case_has_no_metrics(tmp_path, training):
     assert metrics.summarize(run).empty
     assert metrics.span_times(run).empty
     store.write_metrics(run, metrics.summarize(run))
+
+
+class TestIntervals:
+    def run(self, tmp_path, training, durations, **fields):
+        writer = make_run(tmp_path, "r", [training])
+        for process, step_s in enumerate(durations):
+            writer.add(training, process, measured(step_s=step_s, **fields))
+        return store.read_run(writer.folder)
+
+    def test_the_unit_is_the_process(self, tmp_path, training):
+        """Logs of the processes' medians are −1, 0 and 1 above that of 3 ms: see test_stats."""
+        run = self.run(tmp_path, training, [0.003 / math.e, 0.003, 0.003 * math.e])
+        row = metrics.summarize(run).set_index("metric").loc["step_s_p50"]
+        assert row.value == pytest.approx(0.003)
+        assert row.ci_high / row.value == pytest.approx(math.exp(4.302652729911275 / math.sqrt(3)))
+        assert row.ci_high / row.value == pytest.approx(row.value / row.ci_low)
+        assert row.method == "t_of_log_processes"
+        assert json.loads(row.reasons) == ["not_converged"]
+
+    def test_processes_that_agree_are_valid(self, tmp_path, training):
+        table = metrics.summarize(self.run(tmp_path, training, [0.003] * 3))
+        assert set(table.validity) == {"valid"}
+
+    def test_two_processes_are_few(self, tmp_path, training):
+        table = metrics.summarize(self.run(tmp_path, training, [0.003] * 2))
+        assert json.loads(table.reasons[0]) == ["few_processes"]
+
+    def test_of_one_process_the_order_statistics_speak(self, tmp_path, training):
+        table = metrics.summarize(self.run(tmp_path, training, [0.003], steps=50)).set_index("metric")
+        assert table.method["step_s_p50"] == "order_statistics_of_one_process"
+        assert table.ci_low["step_s_p50"] == pytest.approx(0.003)
+        assert math.isnan(table.ci_low["tokens_per_s"])
+
+    def test_spread_tells_within_from_between(self, tmp_path, training):
+        found = metrics.spread(self.run(tmp_path, training, [0.002, 0.004])).iloc[0]
+        assert found.between_cv == pytest.approx(math.sqrt(2) / 3)
+        assert found.within_cv == pytest.approx(0, abs=1e-9)
+        assert found.outliers == 0

@@ -1,7 +1,6 @@
 import pytest
 
 from hwbench.plan import (
-    Plan,
     checked_policy,
     from_suite,
     load_suite,
@@ -10,7 +9,7 @@ from hwbench.plan import (
     parse_settings,
     suite_names,
 )  # fmt: skip
-from hwbench.records import Case, Policy, UserError
+from hwbench.records import Policy, UserError
 from hwbench.workload import axis, discover, workload
 
 
@@ -64,11 +63,6 @@ def test_too_many_cases_are_refused():
         make_plan(CHOICES, {"m": [str(m) for m in range(1, 1200)]}, Policy())
 
 
-def test_rounds_are_interleaved_over_cases():
-    a, b = Case("a", {}, "fp32"), Case("b", {}, "fp32")
-    assert list(Plan((a, b), Policy(processes=2)).rounds()) == [(0, a), (0, b), (1, a), (1, b)]
-
-
 def test_settings_are_parsed():
     assert parse_settings(["size=124m,350m", "batch=1"]) == {"size": ["124m", "350m"], "batch": ["1"]}
 
@@ -96,7 +90,7 @@ class TestPolicy:
             ("processes", 0), ("processes", -1), ("processes", 10**9), ("processes", 1.5), ("processes", True),
             ("min_time_s", -1.0), ("min_time_s", float("nan")), ("max_time_s", 0.0), ("max_time_s", float("inf")),
             ("min_samples", 0), ("timeout_s", -5.0), ("min_time_s", "long"),
-            ("min_samples", 10**400),
+            ("min_samples", 10**400), ("precision", 0), ("precision", 2), ("precision", "1%"), ("max_processes", 0),
         ],
     )  # fmt: skip
     def test_numbers_that_make_no_sense_are_refused(self, name, value):
@@ -112,6 +106,17 @@ class TestPolicy:
         assert checked_policy(Policy(), {"min_time_s": 90.0}).max_time_s == 90.0
         with pytest.raises(UserError, match="above max_time_s"):
             checked_policy(Policy(), {"min_time_s": 3.0, "max_time_s": 2.0})
+
+    def test_a_number_of_processes_alone_is_the_number(self):
+        assert checked_policy(Policy(), {"processes": 5}).max_processes == 5
+        assert checked_policy(Policy(), {"processes": 20}).max_processes == 20
+        assert checked_policy(Policy(), {"processes": 5, "max_processes": 9}).processes == 5
+
+    def test_a_maximum_alone_moves_the_number_down_but_two_that_cross_are_refused(self):
+        assert checked_policy(Policy(), {"max_processes": 8}).processes == 5
+        assert checked_policy(Policy(), {"max_processes": 2}).processes == 2
+        with pytest.raises(UserError, match="processes = 4 is above max_processes = 3"):
+            checked_policy(Policy(), {"processes": 4, "max_processes": 3})
 
 
 class TestSuites:

@@ -17,7 +17,7 @@ HOSTILE = Case("[red]mine[/red]", {}, "fp32")
 @pytest.fixture
 def run(tmp_path, training):
     writer = make_run(tmp_path, "r1", [training, GEMM, COPY, HOSTILE])
-    for process in range(2):
+    for process in range(3):
         writer.add(training, process, measured(memory_peak_bytes=3 * 2**30))
         writer.add(GEMM, process, measured(work=Work(flops=24_000)))
         writer.add(COPY, process, measured(work=Work(bytes=9_000_000)))
@@ -33,7 +33,7 @@ def printed(run) -> list[str]:
 
 def test_the_table_shows_each_case_with_its_exact_figures(run):
     head, train, gemm, copy, _ = printed(run)
-    assert " ".join(head.split()) == "case tokens/s rate matmul step p50 memory outcome"
+    assert " ".join(head.split()) == "case tokens/s rate matmul step p50 memory ± outcome"
     for text in ("gpt/train fp32", "10,000", "2.00 MFLOP/s", "25.0 %", "3.00 ms", "3.00 GiB", "ok"):
         assert text in train
     assert "8.00 MFLOP/s" in gemm
@@ -61,7 +61,7 @@ def test_rows_are_plain_json_in_base_units(run):
     assert (train["tokens_per_s"], train["flops_per_s"], train["bytes_per_s"]) == (10_000.0, 2e6, 300_000.0)
     assert (train["mfu_achievable"], train["memory_peak_bytes"]) == (0.25, 3 * 2**30)
     assert train["step_s_p50"] == pytest.approx(0.003)
-    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 2, 2)
+    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 3, 2)
     assert (train["validity"], train["reasons"]) == ("valid", [])
     assert (gemm["tokens_per_s"], copy["flops_per_s"]) == (None, None)
     assert (hostile["outcome"], hostile["processes"], hostile["step_s_p50"], hostile["validity"]) == (

@@ -17,7 +17,8 @@ FILE = str(Path(__file__).with_name("fake_workloads.py"))
 def run(tmp_path, *cases, device="fake", **policy):
     """Run `cases` with the fake workloads; returns the tables and what was told on the way."""
     defaults = {"processes": 1, "min_time_s": 0.03, "max_time_s": 1.0, "min_samples": 10, "timeout_s": 60.0}
-    plan = Plan(cases, Policy(**{**defaults, **policy}))
+    policy = {**defaults, **policy}
+    plan = Plan(cases, Policy(**{"max_processes": policy["processes"], **policy}))
     writer = make_run(tmp_path, "r", list(cases), policy=plan.policy)
     told = []
     runner.run_plan(plan, device, [FILE], writer, told.append)
@@ -42,6 +43,21 @@ def test_a_known_step_comes_out_exactly_through_process_and_parquet(tmp_path):
 def test_rounds_are_interleaved(tmp_path):
     _, told = run(tmp_path, fake("known", ms=3), fake("known", ms=4), processes=2)
     assert [(p.process, p.case.params["ms"]) for p in told if p.kind == "started"] == [(0, 3), (0, 4), (1, 3), (1, 4)]
+
+
+def test_a_case_that_differs_from_process_to_process_has_more_of_them(tmp_path):
+    tables, _ = run(tmp_path, fake("known", ms=3), fake("restless"), processes=2, max_processes=4)
+    counts = tables.measurements.groupby("workload").process.agg(list)
+    assert sorted(counts["fake/known"]) == [0, 1]
+    assert sorted(counts["fake/restless"]) == [0, 1, 2, 3]
+    assert tables.measurements.converged.all()  # within each process its median is known
+
+
+def test_steps_that_drift_over_the_window_are_noted(tmp_path):
+    tables, _ = run(tmp_path, fake("drifting"), max_time_s=5.0, min_time_s=2.0)
+    (notes,) = tables.measurements.notes
+    assert "no_steady_state: the last quarter's median step is " in notes
+    assert " above the first half's" in notes
 
 
 def test_what_a_workload_prints_does_not_mix_with_the_answer(tmp_path):

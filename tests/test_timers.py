@@ -52,3 +52,35 @@ def test_the_host_timer_of_a_cpu_only_reads_the_clock():
     assert spans.span_s == [pytest.approx(1e-6)]
     assert samples.step_s == [pytest.approx(3e-6)]
     assert samples.flags == [""]
+
+
+def test_steps_that_have_ended_are_known_while_others_are_in_the_queue():
+    device = FakeDevice()
+    timer = device.timer()
+    timer.start()
+    for seconds in (0.1, 0.2, 0.3, 0.4):
+        device.launch(seconds)
+        timer.mark("work")
+        timer.end_step()
+    assert timer.ended(9) == []
+    timer.wait_for(1)
+    assert timer.ended(9) == pytest.approx([0.1, 0.2])
+    assert timer.ended(1) == pytest.approx([0.2])
+    assert (device.syncs, device.host_ns) == (0, 300_000_000)
+    device.synchronize()
+    assert timer.ended(3) == pytest.approx([0.2, 0.3, 0.4])
+    assert timer.read(0, False)[0].step_s == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def test_what_the_host_has_stamped_has_ended():
+    device = FakeDevice(timer_kind="host")
+    timer = device.timer()
+    timer.start()
+    assert timer.ended(9) == []
+    for seconds in (0.1, 0.2, 0.3):
+        device.compute(seconds)
+        timer.mark("work")
+        device.compute(seconds)
+        timer.end_step()
+    assert timer.ended(9) == pytest.approx([0.2, 0.4, 0.6])
+    assert timer.ended(2) == pytest.approx([0.4, 0.6])

@@ -19,6 +19,11 @@ COMMANDS = {
     "list": "Show the workloads with their axes, the suites and the devices.",
     "info": "Show the environment as a run records it.",
     "report": "Render one run, or several side by side, as one HTML page.",
+    "compare": "Judge a run against another, case by case, with intervals.",
+    "gate": "Hold a run against a baseline: for CI, with an exit status and reports.",
+    "ab": "Measure two environments in turns and judge them as pairs.",
+    "noise": "Measure what this machine's noise alone can do.",
+    "import": "Make a run of pytest-benchmark's or pyperf's results.",
     "summarize": "Rebuild a run's metrics table from its raw tables.",
     "completion": "Print the line that turns on completion in your shell.",
 }
@@ -33,7 +38,8 @@ class LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"hwbench.cli.{name}").command
+        module = "import_" if name == "import" else name  # a keyword names no module
+        command: click.Command = import_module(f"hwbench.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

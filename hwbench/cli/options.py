@@ -30,6 +30,41 @@ workload_files = click.option(
 )
 
 
+def share(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    """`5%` or `0.05`. UserError if it is no share between 0 and 1."""
+    word = text.strip()
+    try:
+        value = float(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise UserError(f"--{parameter.name} {text}: expected a share such as 5% or 0.05")
+    return value
+
+
+def _metrics(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Names of metrics, separated by commas. UserError suggests near names for one that is not there."""
+    from hwbench.metrics import METRICS
+    from hwbench.workload import unknown
+
+    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
+    for name in names:
+        if name not in METRICS:
+            raise UserError(unknown("metric", name, METRICS))
+    return names
+
+
+threshold = click.option(
+    "--threshold", default="5%", show_default=True, callback=share, help="A change that matters: 5% or 0.05."
+)
+metrics = click.option(
+    "--metric", "metrics", callback=_metrics, metavar="M[,M…]", help="Metrics to judge.  [default: throughput, …]"
+)
+across_devices = click.option(
+    "--allow-cross-device", "across_devices", is_flag=True, help="Compare runs of different devices all the same."
+)
+
+
 def print_json(content: Any) -> None:
     """JSON on standard output."""
     with _if_anyone_reads():

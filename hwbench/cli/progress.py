@@ -1,6 +1,7 @@
 """How a run goes, on standard error: a bar on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from hwbench.plan import Plan
+from hwbench.records import Case
+from hwbench.rounds import Rounds
 from hwbench.runner import Progress
 
 
@@ -23,36 +26,53 @@ class Reporter(Protocol):
     def __call__(self, progress: Progress) -> None: ...
 
 
-class TimeLeft:
-    """Time left, from how long each case took so far: cases differ far more from each other than from themselves."""
+class Books:
+    """What is done and what is left of a run, and how long that takes: each case as long as it took so far, since cases
+    differ far more from each other than from themselves."""
 
     def __init__(self, plan: Plan) -> None:
-        self._waiting = [case.case_id for _, case in plan.rounds()]
+        self._cases = plan.cases
+        self._rounds = Rounds(plan)
         self._took: dict[str, float] = {}
         self._began = time.monotonic()
+        self.done = 0
 
     def update(self, progress: Progress) -> None:
         if progress.kind == "started":
             self._began = time.monotonic()
-        elif progress.kind == "done":
-            self._waiting.pop(0)
-            if progress.measurement:
-                self._took[progress.case.case_id] = time.monotonic() - self._began
+        elif progress.measurement:
+            self._rounds.add(progress.case, progress.measurement)
+            self._took[progress.case.case_id] = time.monotonic() - self._began
+            self.done += 1
 
-    def __str__(self) -> str:
+    @property
+    def total(self) -> int:
+        """The processes of the run as far as they are known to come."""
+        return self.done + sum(map(self._rounds.fewest_left, self._cases))
+
+    def round_of(self, progress: Progress) -> str:
+        """`round 2/3`; in those that only some cases need, `round 4/10`, of as many as there may be."""
+        planned, most = self._rounds.planned, self._rounds.most
+        return f"round {progress.process + 1}/{planned if progress.process < planned else most}"
+
+    def left(self) -> str:
+        """`2:05 left`; where more rounds may follow, `2:05 to 6:40 left`. Empty before anything is done."""
         if not self._took:
             return ""
+        fewest, most = self._clock(self._rounds.fewest_left), self._clock(self._rounds.most_left)
+        return f"{fewest} left" if fewest == most else f"{fewest} to {most} left"
+
+    def _clock(self, processes: Callable[[Case], int]) -> str:
         typical = sum(self._took.values()) / len(self._took)
-        seconds = round(sum(self._took.get(case_id, typical) for case_id in self._waiting))
-        return f"{seconds // 60}:{seconds % 60:02d} left"
+        seconds = round(sum(processes(case) * self._took.get(case.case_id, typical) for case in self._cases))
+        return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 class BarReporter:
     """One line that is redrawn: how many processes are done, the case, its round and phase, the time left."""
 
     def __init__(self, plan: Plan) -> None:
-        self._processes = plan.policy.processes
-        self._left = TimeLeft(plan)
+        self._books = Books(plan)
         self._bar = Bar(
             BarColumn(20),
             MofNCompleteColumn(),
@@ -61,7 +81,7 @@ class BarReporter:
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("", total=len(plan.cases) * self._processes, left="")
+        self._task = self._bar.add_task("", total=self._books.total, left="")
 
     def __enter__(self) -> "BarReporter":
         self._bar.start()
@@ -71,9 +91,10 @@ class BarReporter:
         self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
-        self._left.update(progress)
-        where = f"{progress.case} · round {progress.process + 1}/{self._processes} {progress.phase}"
-        self._bar.update(self._task, description=where, left=str(self._left), advance=progress.kind == "done")
+        self._books.update(progress)
+        where = f"{progress.case} · {self._books.round_of(progress)} {progress.phase}"
+        done, total, left = self._books.done, self._books.total, self._books.left()
+        self._bar.update(self._task, description=where, left=left, completed=done, total=total)
         if progress.measurement and progress.measurement.outcome != "ok":
             self._bar.console.print(_failure(progress), markup=False, highlight=False)
 
@@ -82,8 +103,7 @@ class LineReporter:
     """One line for each process that is done, for logs."""
 
     def __init__(self, plan: Plan) -> None:
-        self._processes = plan.policy.processes
-        self._left = TimeLeft(plan)
+        self._books = Books(plan)
 
     def __enter__(self) -> "LineReporter":
         return self
@@ -92,7 +112,7 @@ class LineReporter:
         pass
 
     def __call__(self, progress: Progress) -> None:
-        self._left.update(progress)
+        self._books.update(progress)
         if progress.measurement is None:
             return
         if progress.measurement.outcome != "ok":
@@ -101,7 +121,7 @@ class LineReporter:
         window = progress.measurement.window
         assert window
         result = f"{window.timed_steps} steps in {window.window_s:.1f} s"
-        click.echo(f"round {progress.process + 1}/{self._processes} {progress.case}: {result}; {self._left}", err=True)
+        click.echo(f"{self._books.round_of(progress)} {progress.case}: {result}; {self._books.left()}", err=True)
 
 
 def reporter(plan: Plan) -> Reporter:

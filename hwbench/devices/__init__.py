@@ -58,6 +58,10 @@ class Device(Protocol):
         """The most memory in use since the reset: the allocator's on an accelerator, the process's on a CPU. None
         where nothing counts it."""
 
+    def conditions(self) -> list[str]:
+        """What speaks against figures of right now, `code: what happened`: throttled clocks, another process on the
+        device. Quick, and waits for nothing; empty where nothing tells."""
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error` is this device's way to say that memory ran out."""
 

@@ -9,11 +9,13 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from hwbench.devices import _torch
+from hwbench.devices.nvml import DriverView
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.records import Unsupported
 
@@ -75,6 +77,9 @@ class AcceleratorDevice:
         """The most memory that the allocator had handed out at once."""
         return int(torch.accelerator.max_memory_allocated()) or None  # an allocator that does not count says 0
 
+    def conditions(self) -> list[str]:
+        return self._driver.conditions() if self._driver else []
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)
 
@@ -94,9 +99,17 @@ class AcceleratorDevice:
                 "multiprocessors": properties.multi_processor_count,
                 "cuda": torch.version.cuda,
                 "hip": torch.version.hip,
+                "nvml_index": self._driver.index if self._driver else None,
                 "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]  # in torch
             }
         return found
+
+    @cached_property
+    def _driver(self) -> DriverView | None:
+        """NVIDIA's driver's view of it; None of a device that is not NVIDIA's."""
+        if self.kind != "cuda" or torch.version.hip:
+            return None
+        return DriverView(str(torch.cuda.get_device_properties(self.torch).uuid))
 
     def _memory_bytes(self) -> int | None:
         if self.kind in ("cuda", "xpu"):

@@ -63,6 +63,9 @@ class CpuDevice:
         """Peak resident memory of this process, the interpreter and torch included."""
         return peak_resident_bytes()
 
+    def conditions(self) -> list[str]:
+        return []
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)
 

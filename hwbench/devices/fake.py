@@ -20,6 +20,9 @@ class FakeEvent:
     def record(self) -> None:
         self.at_ns = max(self._device.queue_ns, self._device.host_ns)
 
+    def query(self) -> bool:
+        return self.at_ns <= self._device.host_ns
+
     def synchronize(self) -> None:
         self._device.host_ns = max(self._device.host_ns, self.at_ns)
 
@@ -43,6 +46,7 @@ class FakeDevice:
         self.syncs = 0
         self.peak_bytes = 0
         self.notes: list[str] = []
+        self.found: list[str] = []  # what `conditions` will say
 
     def compute(self, seconds: float) -> None:
         """Host work: the host's clock goes on, the queue runs beside it."""
@@ -88,6 +92,9 @@ class FakeDevice:
 
     def memory_peak_bytes(self) -> int | None:
         return self.peak_bytes
+
+    def conditions(self) -> list[str]:
+        return list(self.found)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)

@@ -52,6 +52,9 @@ class MpsDevice:
     def memory_peak_bytes(self) -> int | None:
         return None
 
+    def conditions(self) -> list[str]:
+        return []
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)
 

@@ -1,13 +1,14 @@
 """Timestamps at step and span boundaries, and how they become samples and spans.
 
-A timer belongs to one window. While the window runs it only appends: two list operations and a clock a stamp.
-Durations are worked out afterwards, when the device is idle.
+A timer belongs to one window. While the window runs it only appends: two list operations and a clock a stamp, one
+more at the end of a step. Samples and spans are worked out afterwards, when the device is idle.
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Protocol, cast
+from itertools import pairwise
+from typing import Any, Protocol
 
 from hwbench.records import Samples, Spans, TimerKind
 
@@ -31,6 +32,9 @@ class Timer(Protocol):
     def wait_for(self, step: int) -> None:
         """Hold the host back until the window's step number `step` (from 0) has ended on the device."""
 
+    def ended(self, most: int) -> list[float]:
+        """The durations in seconds of the last steps, `most` at most, that have ended on the device. Never waits."""
+
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
         """The window's samples and spans. The device must be idle; steps are numbered from `first_step`.
 
@@ -48,7 +52,8 @@ class HostTimer:
         self._flag = "synced" if synchronize else ""
         self._names: list[object] = []
         self._times = array("q")  # eight bytes a stamp: a CPU's memory peak is the process's, and this is in it
-        add_name, add_time = self._names.append, self._times.append
+        self._bounds = array("q")  # where the window began, and the end of each step
+        add_name, add_time, add_bound = self._names.append, self._times.append, self._bounds.append
 
         def stamp(name: object) -> None:
             add_time(now_ns())
@@ -58,25 +63,37 @@ class HostTimer:
             synchronize()  # type: ignore[misc]  # only chosen when synchronize is given
             stamp(name)
 
+        def end_step() -> None:
+            if synchronize:
+                synchronize()
+            now = now_ns()
+            add_time(now)
+            add_name(END)
+            add_bound(now)
+
         self.mark: Callable[[str], None] = synced_stamp if synchronize else stamp
-        self.end_step = partial(self.mark, cast(str, END))
+        self.end_step = end_step
 
     def start(self) -> None:
-        self._begin = self._now_ns()
+        self._bounds.append(self._now_ns())
 
     def wait_for(self, step: int) -> None:
         """A step that has been stamped has ended."""
 
+    def ended(self, most: int) -> list[float]:
+        return [(end - begin) / 1e9 for begin, end in pairwise(self._bounds[-most - 1 :])]
+
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
-        offsets = [(time - self._begin) / 1e9 for time in self._times]
-        return unfold(self._begin, self._names, offsets, first_step, warmup, self._flag)
+        begin = self._bounds[0]
+        offsets = [(time - begin) / 1e9 for time in self._times]
+        return unfold(begin, self._names, offsets, first_step, warmup, self._flag)
 
 
 class EventTimer:
     """Stamps from the device's own clock: an event recorded into its queue, read when all is done.
 
-    `new_event()` makes an event with `record()`, `synchronize()` and `elapsed_time(later) -> milliseconds`, as
-    torch.Event has.
+    `new_event()` makes an event with `record()`, `query()`, `synchronize()` and `elapsed_time(later) ->
+    milliseconds`, as torch.Event has.
     Each stamp's time is the sum of the gaps before it: one gap over a long window would lose digits (a float32).
     """
 
@@ -87,18 +104,19 @@ class EventTimer:
         self._new_event = new_event
         self._names: list[object] = []
         self._events: list[Any] = []
-        self._ends: list[Any] = []
+        self._bounds: list[Any] = []  # where the window began, and the end of each step
 
     def start(self) -> None:
         self._begin = self._now_ns()
-        self._first = self._new_event()
-        self._first.record()
+        first = self._new_event()
+        first.record()
+        self._bounds.append(first)
 
     def mark(self, name: str) -> None:
         self._stamp(name)
 
     def end_step(self) -> None:
-        self._ends.append(self._stamp(END))
+        self._bounds.append(self._stamp(END))
 
     def _stamp(self, name: object) -> Any:
         event = self._new_event()
@@ -108,10 +126,15 @@ class EventTimer:
         return event
 
     def wait_for(self, step: int) -> None:
-        self._ends[step].synchronize()
+        self._bounds[step + 1].synchronize()
+
+    def ended(self, most: int) -> list[float]:
+        past = bisect_right(self._bounds, False, key=lambda event: not event.query())  # a queue ends in its order
+        recent = self._bounds[max(0, past - most - 1) : past]
+        return [begin.elapsed_time(end) / 1e3 for begin, end in pairwise(recent)]
 
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
-        offsets, total, previous = [], 0.0, self._first
+        offsets, total, previous = [], 0.0, self._bounds[0]
         for event in self._events:
             total += previous.elapsed_time(event) / 1e3
             offsets.append(total)

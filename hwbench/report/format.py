@@ -73,3 +73,8 @@ def moment(iso: str) -> str:
 def clean(text: str) -> str:
     """`text` without the characters that no page can hold, each replaced by U+FFFD."""
     return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def uncertainty(share: float | None) -> str:
+    """Half an interval as a share of its value, e.g. "0.8 %"; a dash where there is no interval."""
+    return quantity(share, "1", 2)

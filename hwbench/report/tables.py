@@ -9,7 +9,8 @@ import pandas as pd
 
 from hwbench.compare import presence
 from hwbench.metrics import PERCENTILES
-from hwbench.report.format import UNKNOWN, count, quantity, ratio
+from hwbench.reasons import REASONS
+from hwbench.report.format import UNKNOWN, count, quantity, ratio, uncertainty
 from hwbench.report.view import CaseView, RunView, doubts, spans_of
 
 METRICS = {
@@ -66,13 +67,14 @@ def results(run: RunView) -> Table:
         [
             Cell(f"{case.workload} {case.dtype}", sub=case.details, head=True),
             *(_figure(case, metric, unit) for metric, unit in shown.values()),
+            Cell(uncertainty(case.uncertainty)),
             Cell(f"{case.processes} of {case.planned}"),
             _status(case),
         ]
         for case in run.cases
     ]
-    head = ["Case", *shown, "Processes", "Outcome"]
-    return Table("Results: median of the processes of each case", "l" + "r" * (len(shown) + 1) + "l", head, rows)
+    head = ["Case", *shown, "±", "Processes", "Outcome"]
+    return Table("Results: median of the processes of each case", "l" + "r" * (len(shown) + 2) + "l", head, rows)
 
 
 def comparison(runs: Sequence[RunView], table: pd.DataFrame) -> Table:
@@ -159,8 +161,10 @@ def notes(run: RunView) -> Table:
     for (verdict, note), cases in doubts(run).items():
         code, _, text = note.partition(":")
         where = "all cases" if len(cases) == len(run.cases) > 1 else ", ".join(cases)
-        rows.append([Cell(text.strip() or code, sub=code, head=True), Cell(verdict, tone=_tone(verdict)), Cell(where)])
-    return Table("What speaks against figures", "lll", ["What happened", "Figures are", "Cases"], rows)
+        cure = REASONS[code].cure if code in REASONS else ""
+        tone = Cell(verdict, tone=_tone(verdict))
+        rows.append([Cell(text.strip() or code, sub=code, head=True), tone, Cell(where), Cell(cure)])
+    return Table("What speaks against figures", "llll", ["What happened", "Figures are", "Cases", "What to do"], rows)
 
 
 def policy(run: RunView) -> Table:

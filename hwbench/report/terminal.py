@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.report.format import clean, quantity
+from hwbench.report.format import clean, quantity, uncertainty
 from hwbench.report.view import CaseView, view_runs
 from hwbench.store import RunTables
 
@@ -29,10 +29,11 @@ def summary_table(run: RunTables) -> Table:
     table.add_column("case", overflow="fold", min_width=18)
     for title in COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("±", justify="right", no_wrap=True)
     table.add_column("outcome", overflow="fold")
     for case in view_runs([run])[0].cases:
         figures = [_figure(case, metrics) for metrics in COLUMNS.values()]
-        table.add_row(_text(case.short), *figures, _outcome(case))
+        table.add_row(_text(case.short), *figures, uncertainty(case.uncertainty), _outcome(case))
     return table
 
 
@@ -49,6 +50,7 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
             "processes": case.processes,
             "planned": case.planned,
             **{metric: case.get(metric) for metrics in COLUMNS.values() for metric in metrics},
+            "uncertainty": case.uncertainty,
             "validity": case.validity or None,
             "reasons": list(case.reasons),
         }

@@ -8,18 +8,13 @@ from typing import Any
 import pandas as pd
 
 from hwbench.metrics import THROUGHPUT, cases, span_times, summarize
+from hwbench.reasons import REASONS
 from hwbench.records import case_label
 from hwbench.report.format import is_known
 from hwbench.store import RunTables
 
 RATES = dict(THROUGHPUT.values())
 """The throughput metrics with their units, the one that tells most of a case first."""
-
-EXPLAINED = {
-    "not_converged": "The time was up before the window had the samples that were asked for.",
-    "loss_not_finite": "The loss was NaN or infinite.",
-}
-"""What a reason means, where no note of the measurement says it."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +34,17 @@ class CaseView:
     validity: str  # valid, suspect, invalid; "" where nothing was measured
     reasons: Sequence[str]
     values: Mapping[str, float] = field(repr=False)  # by metric, in base units
+    doubt: Mapping[str, float] = field(repr=False)  # by metric, half its 95 % interval over its value
 
     def get(self, metric: str) -> float | None:
         """The metric's value in base units, None where it is not known."""
         value = self.values.get(metric)
+        return value if is_known(value) else None
+
+    @property
+    def uncertainty(self) -> float | None:
+        """How sure the case's speed is: half the 95 % interval over the value. None where there is no interval."""
+        value = self.doubt.get(self.rate or "step_s_p50")
         return value if is_known(value) else None
 
     @property
@@ -136,6 +138,7 @@ def _case_views(table: pd.DataFrame, metrics: pd.DataFrame, short: Mapping[str, 
                 validity=rows.validity.iloc[0] if len(rows) else "",
                 reasons=json.loads(rows.reasons.iloc[0]) if len(rows) else [],
                 values=dict(zip(rows.metric, rows.value.astype("float64"), strict=True)),
+                doubt=dict(zip(rows.metric, (rows.ci_high - rows.ci_low) / 2 / rows.value, strict=True)),
             )
         )
     return views
@@ -161,7 +164,7 @@ def doubts(run: RunView) -> dict[tuple[str, str], list[str]]:
         rows = run.tables.measurements[run.tables.measurements.case_id == case.case_id]
         notes = list(dict.fromkeys(note for text in rows.notes.dropna() for note in json.loads(text)))
         told = {note.partition(":")[0] for note in notes}
-        notes += [f"{code}: {EXPLAINED.get(code, code)}" for code in case.reasons if code not in told]
+        notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
         for note in notes:
             found.setdefault((case.validity or case.outcome, note), []).append(case.short)
     return found

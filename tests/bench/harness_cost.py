@@ -3,6 +3,7 @@
 Run it as `python tests/bench/harness_cost.py [DEVICE]`; `make bench` runs it under pytest-benchmark.
 """
 
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,28 @@ from statistics import median
 
 from hwbench import devices
 from hwbench.devices import Device
-from hwbench.harness import FixedWindow, run_phase
+from hwbench.harness import run_phase
+from hwbench.stopping import LOOK_BACK, Ended, PreciseWindow
 
 STEPS = 20
 STEP_S = 0.001
 TARGET = 1.005
+
+
+class Counting(PreciseWindow):
+    """The rule of a real window, ended after STEPS steps: with the few looks that a window has, it would be longer."""
+
+    def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
+        return steps == STEPS or super().is_finished(steps, elapsed_s, ended)
+
+
+def look_s(steps: int) -> float:
+    """Seconds of a look at so many steps; one has at most LOOK_BACK."""
+    rule, recent = PreciseWindow(0, 60, 1, 0.01), random.Random(1).choices([0.001, 0.0011, 0.0012], k=steps)
+    began = time.perf_counter()
+    for looks in range(1, 11):
+        rule.is_finished(3**looks, 10.0 * looks / 2, lambda most: recent)
+    return (time.perf_counter() - began) / 10
 
 
 def work_of_a_third(device: Device) -> Callable[[], None]:
@@ -80,7 +98,7 @@ def ratios(device: Device) -> Iterator[float]:
         return time.perf_counter() - began
 
     def harnessed() -> float:
-        return run_phase(step, device, FixedWindow(0, 60, STEPS), 0, is_warmup=False, run_ahead=STEPS).elapsed_s
+        return run_phase(step, device, Counting(0, 60, STEPS, 0.01), 0, is_warmup=False, run_ahead=STEPS).elapsed_s
 
     while True:
         before = bare()
@@ -101,4 +119,5 @@ def report(device: Device, found: list[float]) -> str:
 if __name__ == "__main__":
     opened = devices.open_device(devices.resolve(sys.argv[1] if len(sys.argv) > 1 else "auto"))
     pairs = ratios(opened)
+    print(f"a look at 1,000 steps takes {look_s(1000) * 1e3:.2f} ms, at {LOOK_BACK:,} {look_s(LOOK_BACK) * 1e3:.2f} ms")
     print(report(opened, [next(pairs) for _ in range(203)][3:]))

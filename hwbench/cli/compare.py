@@ -1,0 +1,43 @@
+"""`hwbench compare`: a candidate judged against a baseline, case by case."""
+
+from pathlib import Path
+
+import click
+
+from hwbench.cli import options
+
+
+@click.command("compare")
+@click.argument("baseline")
+@click.argument("candidate")
+@options.threshold
+@options.metrics
+@options.across_devices
+@options.output
+@options.as_json
+def command(
+    baseline: str,
+    candidate: str,
+    threshold: float,
+    metrics: tuple[str, ...],
+    across_devices: bool,
+    output: Path,
+    as_json: bool,
+) -> int:
+    """Judge CANDIDATE against BASELINE, two runs by folder or id: per case and metric the ratio with its interval.
+
+    faster, slower: the interval leaves no change out and the ratio passes the threshold. same: the whole interval lies
+    within it. Else inconclusive: measure more processes. Exit status 0, or 3 if nothing could be compared.
+    """
+    from hwbench import compare, noise, store
+    from hwbench.report import comparison
+    from hwbench.rules import Rules
+
+    runs = [store.read_run(store.find_run(name, output)) for name in (baseline, candidate)]
+    floors = noise.floors(output, runs[1])
+    table = compare.judge(runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices)
+    if as_json:
+        options.print_json(comparison.as_data(table))
+    else:
+        options.print_table(comparison.as_table(table))
+    return 3 if set(table.verdict) <= {"missing", "incomparable"} else 0

@@ -1,0 +1,172 @@
+"""`hwbench gate`: does a candidate hold its baseline? For CI: an exit status, and reports where a reader looks."""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from hwbench.cli import options
+from hwbench.records import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hwbench.gate import Outcome
+    from hwbench.rules import Rules
+    from hwbench.store import RunTables
+
+ROLLING = 5
+"""How many runs of a label make a baseline, where nothing is said."""
+
+LABEL = re.compile(r"label:([^:]+)(?::([1-9][0-9]{0,3}))?")
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("gate")
+@click.option("--baseline", "baselines", multiple=True, metavar="RUN", help="A run or label:NAME[:N]; may be repeated.")
+@click.option("--candidate", metavar="RUN", help="The run to judge.")
+@options.threshold
+@options.metrics
+@click.option("--rules", "rules_file", type=FILE, help="A gate.toml: thresholds by workload and metric.")
+@options.across_devices
+@click.option("--strict", is_flag=True, help="No verdict, exit status 3, if a row is inconclusive.")
+@click.option("--confirm", type=click.IntRange(2, 1000), metavar="N", help="Measure regressions again, in N processes.")
+@click.option("--junit", type=FILE, help="Write JUnit XML.")
+@click.option("--markdown", type=FILE, help="Write Markdown for a comment.")
+@click.option("--self-test", is_flag=True, help="Simulate: how often the gate cries wolf, and what it finds.")
+@click.option("--pairs", type=click.IntRange(10, 100_000), default=400, show_default=True, help="Of the self-test.")
+@options.workload_files
+@options.output
+@options.as_json
+def command(
+    baselines: tuple[str, ...],
+    candidate: str | None,
+    threshold: float,
+    metrics: tuple[str, ...],
+    rules_file: Path | None,
+    across_devices: bool,
+    strict: bool,
+    confirm: int | None,
+    junit: Path | None,
+    markdown: Path | None,
+    self_test: bool,
+    pairs: int,
+    files: tuple[str, ...],
+    output: Path,
+    as_json: bool,
+) -> int:
+    """Hold a candidate against a baseline: exit status 0 if it passes, 1 for a regression, 3 without a verdict.
+
+    A regression: the interval leaves no change out, the estimate passes the threshold and this machine's noise floor
+    (`hwbench noise`), and the row stays significant among all rows (Holm). A case that is missing or failed in the
+    candidate fails too. A baseline is a run, a folder of runs, or label:NAME[:N]: the last N (5) runs in OUTPUT with
+    that --name. With --self-test, --candidate names a run whose own noise is simulated.
+    """
+    from hwbench import gate, noise, store
+
+    given = click.get_current_context().get_parameter_source("threshold") is ParameterSource.COMMANDLINE
+    if self_test:
+        from hwbench.cli.self_test import run_self_test
+
+        own = store.read_run(store.find_run(candidate, output)) if candidate else None
+        return run_self_test(own, threshold if given else None, pairs, as_json)
+    if not candidate or not baselines:
+        raise UserError(f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how")
+    rules = _rules(threshold if given else None, metrics, rules_file)
+    run = store.read_run(store.find_run(candidate, output))
+    folders, message = _folders(baselines, run, output)
+    table = gate.EMPTY
+    if folders:
+        runs = [store.read_run(folder) for folder in folders]
+        floors = noise.floors(output, run)
+        table = gate.hold(runs, run, rules, floors, across_devices)
+        _warn_of_unused(rules, table)
+        if confirm:
+            from hwbench.cli.confirm import measure_again
+
+            if again := measure_again(table, run, confirm, files, output):
+                table = gate.confirmed(table, gate.hold(runs, again, rules, floors, across_devices), confirm)
+    outcome = gate.outcome(table, strict)
+    _show(table, outcome, message, as_json)
+    _write(table, outcome, message, junit, markdown)
+    _tell_github(table, outcome, message, as_json)
+    return gate.EXIT[outcome]
+
+
+def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None) -> "Rules":
+    """The rules of the file, if there is one; what the command line says goes first."""
+    from hwbench.rules import Rules, read_rules
+
+    rules = read_rules(file) if file else Rules()
+    rules = rules if threshold is None else replace(rules, threshold=threshold)
+    return rules.narrowed(metrics) if metrics else rules
+
+
+def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -> tuple[list[Path], str]:
+    """The runs of the baseline, or why there is none. UserError for a `label:` that is misspelt."""
+    from hwbench import gate, store
+
+    found: list[Path] = []
+    for name in baselines:
+        label = LABEL.fullmatch(name)
+        if name.startswith("label:") and not label:
+            raise UserError(f"--baseline {name}: expected label:NAME or label:NAME:N, e.g. label:main:5")
+        if label:
+            rolling = gate.rolling(store.read_heads(output), label[1], int(label[2] or ROLLING), candidate)
+            if not rolling:
+                return [], f"no baseline: no other run in {output} has the label {label[1]!r} (hwbench run --name)"
+            found += rolling
+        elif inside := sorted(runs.parent for runs in Path(name).glob("*/runs")):
+            found += [folder for folder in inside if folder.name != candidate.run_id]
+        else:
+            try:
+                found.append(store.find_run(name, output))
+            except UserError as error:
+                return [], f"no baseline: {error}"
+    return list(dict.fromkeys(found)), ""
+
+
+def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
+    for rule in rules.unused(table.workload):
+        click.echo(f"rules: no case here is a {rule.workload!r}; its threshold for {rule.metric!r} is unused", err=True)
+
+
+def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, as_json: bool) -> None:
+    from hwbench.report import comparison
+
+    if message:
+        click.echo(f"hwbench: {message}", err=True)
+    if as_json:
+        content = comparison.as_data(table, ("label", "unit", "threshold", "status"))
+        options.print_json({"outcome": outcome, "message": message or None, **content})
+    elif len(table):
+        options.print_table(comparison.as_table(table, "status"))
+    click.echo(f"gate: {outcome}", err=True)
+
+
+def _write(
+    table: "pd.DataFrame", outcome: "Outcome", message: str, junit_file: Path | None, markdown_file: Path | None
+) -> None:
+    from hwbench.report import junit, markdown
+
+    if junit_file:
+        options.write_page(junit_file, junit.render(table, message))
+    if markdown_file:
+        options.write_page(markdown_file, markdown.render(table, outcome, message))
+
+
+def _tell_github(table: "pd.DataFrame", outcome: "Outcome", message: str, as_json: bool) -> None:
+    """In GitHub Actions: annotations in the log (on standard error beside JSON), and the step's summary."""
+    from hwbench.report import github, markdown
+
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    for line in github.annotations(table, outcome, message):
+        click.echo(line, err=as_json)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(markdown.render(table, outcome, message) + "\n")

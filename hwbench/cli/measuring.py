@@ -1,0 +1,89 @@
+"""What the commands that measure share: the options that say what and how long, the plan, a run's description."""
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwbench.cli import options
+from hwbench.records import Policy
+
+if TYPE_CHECKING:
+    from hwbench.plan import Plan
+    from hwbench.records import Run
+
+DEFAULT_SUITE = "quick"
+POLICY = ("processes", "max_processes", "precision", "min_time_s", "max_time_s", "min_samples", "timeout_s", "seed")
+
+OPTIONS: list[Callable[[Any], Any]] = [
+    click.argument("workloads", nargs=-1),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps, xpu or tpu."),
+    click.option("--suite", help="A suite's name or TOML file.  [default: quick, if no workload is named]"),
+    click.option("--set", "settings", multiple=True, metavar="AXIS=V[,V…]", help="Values of an axis; may be repeated."),
+    click.option("--dtype", help="Short for --set dtype=V[,V…]."),
+    click.option("--min-time", "min_time_s", type=float, metavar="S", help="Least seconds of a measured window."),
+    click.option("--max-time", "max_time_s", type=float, metavar="S", help="Most seconds of a measured window."),
+    click.option("--min-samples", "min_samples", type=int, metavar="N", help="Fewest timed steps of a window."),
+    click.option("--timeout", "timeout_s", type=float, metavar="S", help="Most seconds of a process, with building."),
+    click.option("--seed", type=int, help="Seed of all random data.  [default: 0]"),
+    options.workload_files,
+    options.output,
+    options.as_json,
+]
+
+
+def measuring(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options above; it takes them as keywords and hands them to `plan_of` as they are."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def plan_of(asked: Mapping[str, Any]) -> "Plan":
+    """The plan that the options ask for. UserError names what is unknown or makes no sense."""
+    from hwbench import plan
+    from hwbench.workload import discover
+
+    known, names, suite = discover(asked["files"]), asked["workloads"], asked["suite"]
+    words = [*asked["settings"], *([f"dtype={asked['dtype']}"] if asked["dtype"] is not None else [])]
+    changes = {name: asked[name] for name in POLICY if asked.get(name) is not None}
+    wanted = plan.named(known, names)
+    if suite is not None or not names:
+        chosen = plan.load_suite(DEFAULT_SUITE if suite is None else suite)
+        choices, policy = plan.from_suite(chosen, known, names), chosen.policy
+    else:
+        choices, policy = [(workload, {}) for workload in wanted], Policy()
+    return plan.make_plan(choices, plan.parse_settings(words), plan.checked_policy(policy, changes))
+
+
+def new_run_id(kind: str) -> str:
+    """A name made of time, device and chance."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}-{token_hex(2)}"
+
+
+def run_of(
+    plan: "Plan", run_id: str, label: str, spec: str, found: Mapping[str, Any], facts: Mapping[str, Any]
+) -> "Run":
+    """A run that starts now on the device `spec`, which says `found` of itself; `facts` is the environment."""
+    from hwbench.records import Run
+
+    return Run(
+        run_id=run_id,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        label=label,
+        device_kind=spec.partition(":")[0],
+        device_name=found["name"],
+        environment=facts,
+        argv=["hwbench", *sys.argv[1:]],
+        plan=plan.as_json(),
+    )
+
+
+def warn_of(facts: Mapping[str, Any]) -> None:
+    """Tell what the environment checks found that has a cure, a line each."""
+    for check in facts["checks"]:
+        if check["severity"] == "warning":
+            click.echo(f"warning: {check['finding']}. Cure: {check['cure']}", err=True)

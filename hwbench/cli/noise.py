@@ -1,0 +1,55 @@
+"""`hwbench noise`: what this machine's noise alone can do, case by case."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwbench.cli import options
+from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of
+from hwbench.records import FAILED, UserError
+
+
+@click.command("noise")
+@click.option("--processes", type=int, default=5, show_default=True, help="Fresh processes in each half of a case.")
+@measuring
+def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
+    """Measure WORKLOADs, or a suite of them, against themselves, and store the floor of each case and metric.
+
+    A case runs in twice --processes fresh processes, which belong to two halves in turns. What the halves differ by
+    is noise, and the floor is how far it can reach: `compare` and `gate` take no smaller difference between runs on
+    this device for a change. Use as many processes as the runs that are compared, or fewer.
+    """
+    from hwbench import devices, environment, metrics, noise, store
+    from hwbench.cli.progress import reporter
+    from hwbench.runner import describe_device, run_plan
+
+    if processes < 2:
+        raise UserError(f"--processes {processes}: a half of fewer than 2 processes shows no noise")
+    plan = plan_of({**asked, "processes": 2 * processes})
+    spec = devices.resolve(asked["device"])
+    found = describe_device(spec)
+    run_id = new_run_id(spec.partition(":")[0])
+    facts = environment.collect(found)
+    writer = store.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))
+    click.echo(f"{run_id}: {len(plan.cases)} cases × {2 * processes} on {found['name']}", err=True)
+    warn_of(facts)
+    with reporter(plan) as progress:
+        run_plan(plan, spec, asked["files"], writer, progress)
+    run = store.read_run(writer.folder)
+    table = noise.measure_floors(run)
+    store.write_metrics(run, metrics.summarize(run))
+    store.write_noise(run, table)
+    _show(run, table, as_json)
+    return 1 if FAILED & set(run.measurements.outcome) else 0
+
+
+def _show(run: Any, table: Any, as_json: bool) -> None:
+    from hwbench.report import floors
+
+    if as_json:
+        rows = json.loads(table.to_json(orient="records"))
+        options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": rows})
+    else:
+        options.print_table(floors.as_table(run, table))

@@ -1,0 +1,80 @@
+"""Why a figure may be doubted: the closed list of reasons, what each means and what to do about it.
+
+A measurement carries them as notes, `code: what happened`; a metric's `validity` is that of its worst reason.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["suspect", "invalid"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What the code stands for, in one line, and the cure, in another. `invalid`: the figure means nothing."""
+
+    severity: Severity
+    meaning: str
+    cure: str
+
+
+REASONS: dict[str, Reason] = {
+    "not_converged": Reason(
+        "suspect",
+        "The interval is wider than the precision asked for.",
+        "Allow more time or processes (--max-time, --max-processes), quiet the machine, or ask for less (--precision).",
+    ),
+    "no_steady_state": Reason(
+        "suspect",
+        "The steps of a window drifted: its later steps differ from its earlier ones by more than their own noise.",
+        "Measure longer (--min-time); look for clocks that sink with heat and for memory that grows.",
+    ),
+    "few_processes": Reason(
+        "suspect",
+        "Fewer than 3 processes: how one start differs from the next is not known.",
+        "Use --processes 3 or more; 5 make a narrow interval.",
+    ),
+    "high_variation": Reason(
+        "suspect",
+        "The processes differ from each other far more than a quiet machine's do.",
+        "Stop what else runs, fix the clocks, pin the processes; `hwbench noise` measures what remains.",
+    ),
+    "throttled": Reason(
+        "suspect",
+        "The device slowed its clocks for heat or at an alarm of its power supply.",
+        "Cool it: airflow, fans, a longer pause between runs; check its power cables.",
+    ),
+    "power_capped": Reason(
+        "suspect",
+        "The device held its clocks down to stay within its power limit.",
+        "Compare runs under the same limit; raise it (nvidia-smi -pl), or fix the clocks below it (nvidia-smi -lgc).",
+    ),
+    "foreign_load": Reason(
+        "suspect",
+        "Other processes, or other virtual machines, used the processors during a window.",
+        "Stop them and measure again; on a shared host use `hwbench ab`, which measures in turns.",
+    ),
+    "gpu_shared": Reason(
+        "suspect",
+        "Another process computes on the same GPU.",
+        "End it (nvidia-smi lists it), or choose another GPU with --device cuda:N.",
+    ),
+    "clock_disagreement": Reason(
+        "suspect",
+        "The device's event clock and the host's disagreed, so each step was timed by the host, which waits for it.",
+        "Update the driver; until then compare only with runs that were timed by the host too.",
+    ),
+    "clock_fallback": Reason(
+        "suspect",
+        "The device has no event clock, so each step was timed by the host, which waits for it.",
+        "Compare only with runs that were timed by the host too.",
+    ),
+    "loss_not_finite": Reason(
+        "invalid",
+        "The loss of the last step was not a number or infinite: arithmetic on such values may take another time.",
+        "Check the dtype and the workload; lower the learning rate.",
+    ),
+}
+
+INVALIDATING = frozenset(code for code, reason in REASONS.items() if reason.severity == "invalid")
+"""The codes after which a figure means nothing; any other makes it suspect."""

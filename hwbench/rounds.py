@@ -1,0 +1,64 @@
+"""Which cases are measured again: all of them in the planned rounds, then those that are not precise yet.
+
+Pure bookkeeping on outcomes, so that whoever shows how a run goes can keep the same books as who carries it out.
+"""
+
+from collections.abc import Iterator
+from statistics import median
+
+from hwbench import stats
+from hwbench.plan import Plan
+from hwbench.records import Case, Measurement
+
+
+class Rounds:
+    """The rounds of a run. Iterate over them, and `add` each outcome before asking for the next.
+
+    After `policy.processes` rounds over all cases, further ones take only cases whose interval over processes of the
+    median step is wider than `policy.precision`, until none is left or `policy.max_processes` are reached. A case
+    that does not come out ok is not tried again.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.planned = plan.policy.processes
+        self.most = max(self.planned, plan.policy.max_processes)
+        self._medians: dict[str, list[float]] = {case.case_id: [] for case in plan.cases}
+        self._given_up: set[str] = set()
+
+    def __iter__(self) -> Iterator[tuple[int, Case]]:
+        """(process number, case), every case once, then every case again, …
+
+        Cases are interleaved so that a drift of the machine spreads over all of them.
+        """
+        for process in range(self.most):
+            for case in [case for case in self._plan.cases if self.fewest_left(case) and self.taken(case) == process]:
+                yield process, case
+
+    def add(self, case: Case, measurement: Measurement) -> None:
+        """Count the outcome of one process."""
+        if measurement.outcome == "ok" and measurement.window:
+            self._medians[case.case_id].append(median(measurement.window.timed_s))
+        else:
+            self._given_up.add(case.case_id)
+
+    def taken(self, case: Case) -> int:
+        """How many processes of the case came out ok."""
+        return len(self._medians[case.case_id])
+
+    def fewest_left(self, case: Case) -> int:
+        """How many more processes the case will have at least."""
+        if case.case_id in self._given_up:
+            return 0
+        return max(self.planned - self.taken(case), 1 if self.most_left(case) else 0)
+
+    def most_left(self, case: Case) -> int:
+        """How many more processes the case will have at most."""
+        if case.case_id in self._given_up or (self.taken(case) >= self.planned and self.is_precise(case)):
+            return 0
+        return self.most - self.taken(case)
+
+    def is_precise(self, case: Case) -> bool:
+        """Whether half the interval over the case's processes is within the policy's precision."""
+        interval = stats.median_interval(self._medians[case.case_id])
+        return interval.relative_half_width <= self._plan.policy.precision

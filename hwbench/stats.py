@@ -1,0 +1,274 @@
+"""The statistics of hwbench: arrays in, small records out. No tables, no files, no random numbers.
+
+The process is the unit. Steps of one process share what its start fixed (memory layout, clocks, neighbours), so they
+say little about the next start. Positive quantities are worked on as logarithms, where a ratio is a difference and
+noise that multiplies becomes noise that adds. Blank is NaN: where the data cannot say, nothing is said.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special  # its functions alone: scipy.stats takes a second to import, in every process
+
+Array = NDArray[np.float64]
+Numbers = Sequence[float] | Array
+
+CONFIDENCE = 0.95
+
+TERMS = 200
+"""Of a series whose terms fall as m^(−5/2)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its two-sided confidence interval, NaN where there is none; `n` values went into it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def relative_half_width(self) -> float:
+        """Half the interval's width over the estimate; infinite where there is no interval or it is not positive."""
+        half = (self.high - self.low) / 2
+        return half / self.value if math.isfinite(half) and self.value > 0 else math.inf
+
+
+@dataclass(frozen=True)
+class Change:
+    """A candidate against its baseline: the ratio of their centers, its interval, and how surely it is not 1.
+
+    `p` is two-sided. All are NaN where a side has too few values to say.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    p: float
+
+
+def median_interval(values: Numbers, confidence: float = CONFIDENCE) -> Interval:
+    """The median over processes with Student's t interval of their logs.
+
+    The interval is exact where the logs are normal, from two values on: a percentile bootstrap over five would cover
+    far less than it says. It holds the median over a symmetric distribution's center, and with up to five values it
+    always holds the median itself. Values that are not all positive are taken as they are.
+    """
+    x = _finite(values)
+    if not len(x):
+        return Interval(math.nan, math.nan, math.nan, 0)
+    y, back = _logs(x)
+    mean, half = float(y.mean()), _t_half_width(y, confidence)
+    return Interval(float(np.median(x)), back(mean - half), back(mean + half), len(x))
+
+
+def change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE) -> Change:
+    """Candidate over baseline, from the values of their processes: Welch's t on the logs (Welch 1947).
+
+    The ratio is of geometric means, so that it is the same either way round. Needs two positive values on each side;
+    where neither side varies at all, the difference is exact and p is 0 or 1.
+    """
+    a, b = _finite(baseline), _finite(candidate)
+    if not len(a) or not len(b) or (a <= 0).any() or (b <= 0).any():
+        return Change(math.nan, math.nan, math.nan, math.nan)
+    a, b = np.log(a), np.log(b)
+    difference = float(b.mean() - a.mean())
+    if len(a) < 2 or len(b) < 2:
+        return Change(_exp(difference), math.nan, math.nan, math.nan)
+    va, vb = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
+    return _t_change(difference, va + vb, _welch_df(va, len(a), vb, len(b)), confidence)
+
+
+def paired_change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE) -> Change:
+    """As `change`, of pairs measured next to each other: what both share (a drift of the machine) cancels."""
+    a, b = np.asarray(baseline, np.float64), np.asarray(candidate, np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"pairs need as many values on either side, not {len(a)} and {len(b)}")
+    good = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+    d = np.log(b[good]) - np.log(a[good])
+    if len(d) < 2:
+        ratio = _exp(float(d.mean())) if len(d) else math.nan
+        return Change(ratio, math.nan, math.nan, math.nan)
+    return _t_change(float(d.mean()), float(d.var(ddof=1)) / len(d), len(d) - 1, confidence)
+
+
+def quantile_interval(samples: Numbers, q: float, confidence: float = CONFIDENCE) -> Interval:
+    """The q-quantile of one process's steps with its order-statistic interval, autocorrelation allowed for.
+
+    The ends are fractional order statistics (Hutson 1999), so that the interval does not cover more than it says where
+    ranks are few, of the effective number of samples: what counts is how the steps below the quantile follow each
+    other, not how the steps themselves do. They are looked up at the same share of all samples. No interval where
+    there are no such ranks: with independent samples below 6 for p50, 36 for p90, 72 for p95 and 368 for p99.
+    """
+    x = np.sort(_finite(samples))
+    if not len(x):
+        return Interval(math.nan, math.nan, math.nan, 0)
+    value = float(np.quantile(x, q))
+    n = min(_effective_n_below(_finite(samples), value), len(x) / _inflation(lag1(samples), q))
+    tail = (1 - confidence) / 2
+    if max(q, 1 - q) ** n > tail:
+        return Interval(value, math.nan, math.nan, len(x))
+    ends = np.quantile(x, [(_rank(p, n, q) - 0.5) / n for p in (1 - tail, tail)], method="hazen")
+    return Interval(value, float(ends[0]), float(ends[1]), len(x))
+
+
+def lag1(samples: Numbers) -> float:
+    """Lag-1 autocorrelation, its small-sample bias −(1 + 4ρ)/n taken out (Kendall 1954); NaN where nothing varies."""
+    x = _finite(samples)
+    n = len(x)
+    if n < 3 or not _varies(x):
+        return math.nan
+    d = x - x.mean()
+    total = float(d @ d)
+    r = float(d[:-1] @ d[1:]) / total
+    return min(1.0, (n * r + 1) / (n - 4)) if n > 4 else r
+
+
+def effective_n(samples: Numbers) -> float:
+    """How many independent samples tell as much: n(1 − ρ)/(1 + ρ) for a first-order process; never more than n."""
+    n, rho = len(_finite(samples)), lag1(samples)
+    if not rho > 0:  # also where nothing varies
+        return float(n)
+    return max(1.0, n * (1 - rho) / (1 + rho))
+
+
+def variation(samples: Numbers) -> float:
+    """The coefficient of variation, standard deviation over mean; NaN for fewer than two samples or a mean of 0."""
+    x = _finite(samples)
+    return float(x.std(ddof=1) / x.mean()) if len(x) > 1 and x.mean() else math.nan
+
+
+def outliers(samples: Numbers) -> int:
+    """How many samples lie outside Tukey's fences, 1.5 interquartile ranges beyond the quartiles."""
+    x = _finite(samples)
+    if not _varies(x):
+        return 0
+    low, high = np.quantile(x, [0.25, 0.75])
+    reach = 1.5 * (high - low)
+    return int(((x < low - reach) | (x > high + reach)).sum())
+
+
+def steady_from(samples: Numbers) -> int | None:
+    """The first step of the steady state by MSER (White 1997): cutting there leaves the smallest standard error.
+
+    Only the first half is searched, since the error of a handful of last steps says nothing. None if cutting more
+    would still help at its end: then the series never settled, or is too short to tell.
+    """
+    x = _finite(samples)
+    n, half = len(x), len(x) // 2
+    if n < 4:
+        return None
+    left = np.arange(n, 0, -1)  # samples left if the first 0, 1, 2 … are cut
+    x = x - x.mean()
+    sums, squares = x[::-1].cumsum()[::-1], (x**2)[::-1].cumsum()[::-1]
+    errors = np.maximum(squares - sums**2 / left, 0) / left.astype(np.float64) ** 2
+    cut = int(errors[: half + 1].argmin())
+    return cut if cut < 0.9 * half else None
+
+
+def holm(p_values: Numbers) -> Array:
+    """Holm's adjusted p-values (1979): reject those below α and the family errs with probability at most α."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p)
+    scaled = p[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1)
+    return adjusted
+
+
+def share_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """A share of n trials with its Clopper–Pearson interval (1934)."""
+    tail = (1 - confidence) / 2
+    low = float(special.betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(special.betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return Interval(hits / n, low, high, n)
+
+
+def _effective_n_below(x: Array, value: float) -> float:
+    """As `effective_n`, for the share of samples at or below `value`: n over the sum of the autocorrelations of being
+    there, ended by Geyer's initial positive sequence (1992)."""
+    below = (x <= value).astype(np.float64)
+    d = below - below.mean()
+    n, total = len(d), float(d @ d)
+    if n < 4 or not _varies(x) or total == 0:
+        return float(n)
+    time = -1.0
+    for lag in range(0, n // 2, 2):
+        pair = (float(d[: n - lag] @ d[lag:]) + float(d[: n - lag - 1] @ d[lag + 1 :])) / total
+        if pair <= 0:
+            break
+        time += 2 * pair
+    return n / max(time, 1.0)
+
+
+def _inflation(rho: float, q: float) -> float:
+    """By how much autocorrelation widens the variance of the share of samples below the q-quantile: the sum of the
+    autocorrelations of being there, of normal samples of a first-order process with lag-1 autocorrelation `rho`.
+
+    In closed form by Mehler's expansion in Hermite polynomials. It stands beside `_effective_n_below` because a
+    short series shows too little of its own autocorrelation.
+    """
+    if not rho > 0:  # also where nothing varies
+        return 1.0
+    z, rho = float(special.ndtri(q)), min(rho, 0.999)
+    h = [1.0, z]  # the polynomials over √m!
+    for m in range(2, TERMS):
+        h.append((z * h[-1] - math.sqrt(m - 1) * h[-2]) / math.sqrt(m))
+    lags = np.arange(1, TERMS + 1)
+    density = math.exp(-(z**2)) / (2 * math.pi)
+    return 1 + 2 * density / (q * (1 - q)) * float((np.square(h) / lags * rho**lags / (1 - rho**lags)).sum())
+
+
+def _rank(p: float, n: float, q: float) -> float:
+    """The fractional rank, of n, whose order statistic lies at or below the q-quantile with probability p."""
+    low, high = 0.0, n + 1
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (middle, high) if special.betainc(middle, n + 1 - middle, q) > p else (low, middle)
+    return low
+
+
+def _varies(x: Array) -> bool:
+    """Whether the values differ by more than their last digits."""
+    return bool(len(x)) and float(np.ptp(x)) > 1e-9 * float(np.abs(x).max())
+
+
+def _finite(values: Numbers) -> Array:
+    x = np.asarray(values, dtype=np.float64)
+    return x[np.isfinite(x)]
+
+
+def _logs(x: Array) -> tuple[Array, Callable[[float], float]]:
+    """The values as logs with the way back, where all are positive; else as they are."""
+    return (np.log(x), _exp) if (x > 0).all() else (x, float)
+
+
+def _exp(x: float) -> float:
+    """As math.exp, infinite where no float is large enough: values may lie hundreds of orders of magnitude apart."""
+    return math.inf if x > 709 else math.exp(x)  # NaN stays NaN
+
+
+def _t_half_width(y: Array, confidence: float) -> float:
+    if len(y) < 2:
+        return math.nan
+    t = float(special.stdtrit(len(y) - 1, (1 + confidence) / 2))
+    return t * float(y.std(ddof=1)) / math.sqrt(len(y))
+
+
+def _welch_df(va: float, na: int, vb: float, nb: int) -> float:
+    total = va + vb
+    return total**2 / (va**2 / (na - 1) + vb**2 / (nb - 1)) if total else math.inf
+
+
+def _t_change(difference: float, variance: float, df: float, confidence: float) -> Change:
+    error = math.sqrt(variance)
+    if error == 0:
+        ratio = _exp(difference)
+        return Change(ratio, ratio, ratio, 0.0 if difference else 1.0)
+    half = float(special.stdtrit(df, (1 + confidence) / 2)) * error
+    p = 2 * float(special.stdtr(df, -abs(difference) / error))
+    return Change(_exp(difference), _exp(difference - half), _exp(difference + half), p)

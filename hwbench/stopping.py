@@ -1,0 +1,151 @@
+"""When a phase of steps has gone on long enough: the rules that end a warm-up and a window.
+
+A rule is asked before each step and mostly answers by comparing two numbers. Only at times that lie further and
+further apart does it look at the durations of the steps so far. It stops because an interval is narrow, never because
+a difference is significant: who stops on significance finds it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from hwbench import stats
+from hwbench.records import Policy
+
+WARMUP_S = 0.5
+"""Long enough for clocks to rise: a 25 ms warm-up measured 30 % off elsewhere."""
+
+MOST_STEPS = 1_000_000
+"""The most steps of a phase: their records must fit the memory of a process that is measuring something else."""
+
+GROWTH = 1.5
+"""How much longer a phase must be before it is looked at again."""
+
+BETWEEN_LOOKS_S = 0.05
+"""The least time from one look to the next."""
+
+LOOK_BACK = 10_000
+"""The most steps of a look, the last ones: it takes some milliseconds, and so many steps are enough to tell."""
+
+FEWEST_TO_SETTLE = 12
+"""With fewer steps nobody can tell a trend from noise: a quarter of them is three."""
+
+SURE_STEPS = 80
+"""With so many steps a change by their own spread is seldom noise, one time in a hundred at an autocorrelation of 0.5.
+With half as many it takes twice that change, and so on."""
+
+Ended = Callable[[int], Sequence[float]]
+"""Asked for at most so many, the durations in seconds of the last steps that have ended on the device."""
+
+
+class StoppingRule(Protocol):
+    """Says when a phase is long enough. Asked before each step, so the answer must be cheap."""
+
+    def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
+        """Whether to stop after `steps` steps submitted in `elapsed_s` seconds of the host's clock."""
+
+    def is_satisfied(self, step_s: Sequence[float], elapsed_s: float) -> bool:
+        """Whether the finished phase, with steps of these durations, has what the rule asked for."""
+
+
+@dataclass(frozen=True)
+class FixedWindow:
+    """At least `min_time_s` and `min_samples`; at most `max_time_s` or MOST_STEPS, but never fewer than one step."""
+
+    min_time_s: float
+    max_time_s: float
+    min_samples: int
+
+    def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
+        if elapsed_s < self.min_time_s:
+            return steps >= MOST_STEPS
+        return steps >= self.min_samples or (elapsed_s >= self.max_time_s and steps > 0)
+
+    def is_satisfied(self, step_s: Sequence[float], elapsed_s: float) -> bool:
+        steps = len(step_s)
+        return steps >= self.min_samples and (elapsed_s >= self.min_time_s or steps >= MOST_STEPS)
+
+
+@dataclass
+class _Looking:
+    """A rule that looks at the steps so far from `min_time_s` and `min_samples` on, at growing distances.
+
+    It ends when what it sees is enough, at `max_time_s` or at MOST_STEPS, but never before the first step.
+    """
+
+    min_time_s: float
+    max_time_s: float
+    min_samples: int
+    precision: float
+    _next_steps: int = field(init=False)
+    _next_s: float = field(init=False)
+    _was_enough: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._next_steps, self._next_s = self.min_samples, self.min_time_s
+
+    def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
+        if (elapsed_s >= self.max_time_s and steps) or steps >= MOST_STEPS:
+            return True
+        if steps < self._next_steps or elapsed_s < self._next_s:
+            return False
+        self._next_steps, self._next_s = math.ceil(GROWTH * steps), elapsed_s + BETWEEN_LOOKS_S
+        self._was_enough = self._is_enough(ended(LOOK_BACK))
+        return self._was_enough
+
+    def is_satisfied(self, step_s: Sequence[float], elapsed_s: float) -> bool:
+        return self._was_enough or (len(step_s) >= self.min_samples and self._is_enough(step_s))
+
+    def _is_enough(self, step_s: Sequence[float]) -> bool:
+        raise NotImplementedError
+
+
+class PreciseWindow(_Looking):
+    """Enough is a 95 % interval of the median step, autocorrelation allowed for (stats.quantile_interval), whose half
+    is within `precision` of the median."""
+
+    def _is_enough(self, step_s: Sequence[float]) -> bool:
+        return stats.quantile_interval(step_s, 0.5).relative_half_width <= self.precision
+
+
+class SteadyWarmup(_Looking):
+    """Enough is a row of steps that has settled within `precision`, or is too short to tell (see `is_steady`)."""
+
+    def _is_enough(self, step_s: Sequence[float]) -> bool:
+        return is_steady(step_s, self.precision, sure_steps=1) is not False  # to go on for nothing costs little
+
+
+def warmup_rule(policy: Policy) -> StoppingRule:
+    """Warm up until the steps are steady, but not longer than the window itself may take."""
+    return SteadyWarmup(min(WARMUP_S, policy.max_time_s), policy.max_time_s, 1, policy.precision)
+
+
+def window_rule(policy: Policy) -> StoppingRule:
+    return PreciseWindow(policy.min_time_s, policy.max_time_s, policy.min_samples, policy.precision)
+
+
+def is_steady(step_s: Sequence[float], precision: float, sure_steps: int = SURE_STEPS) -> bool | None:
+    """Whether the steps have settled; None if they are fewer than FEWEST_TO_SETTLE: too few to tell.
+
+    MSER (White 1997) cuts off an initial transient, at most half of the steps. What is left must show no `late_change`
+    of more than `precision` and of more than the spread that either part has by itself, since MSER does not look for
+    what comes later, such as clocks that sink with heat.
+    """
+    steps = len(step_s)
+    if steps < FEWEST_TO_SETTLE:
+        return None
+    change, spread = late_change(step_s[stats.steady_from(step_s) or 0 :])
+    return abs(change) <= max(precision, spread * max(1.0, sure_steps / steps))
+
+
+def late_change(step_s: Sequence[float]) -> tuple[float, float]:
+    """By which share of it the median step of the last quarter lies above that of the first half, and the larger of
+    the two parts' interquartile ranges as such a share. Both are 0 if the median is."""
+    x = np.asarray(step_s, np.float64)
+    early, late = (np.quantile(part, [0.25, 0.5, 0.75]) for part in (x[: len(x) // 2], x[-(len(x) // 4) :]))
+    if not early[1] > 0:
+        return 0.0, 0.0
+    return float(late[1] / early[1] - 1), float(max(early[2] - early[0], late[2] - late[0]) / early[1])

@@ -1,0 +1,15 @@
+"""A workload without work: what its steps take is the harness's own. `hwbench ab` watches it from commit to commit."""
+
+from hwbench.workload import Built, Mark, workload
+
+
+@workload("harness/empty", marks=[2])
+def empty(p, device):
+    """Steps that do nothing but drop `marks` timestamps."""
+    names = [f"mark {number}" for number in range(p.marks)]
+
+    def step(mark: Mark) -> None:
+        for name in names:
+            mark(name)
+
+    return Built(step)

@@ -1,0 +1,19 @@
+"""How often the gate and its peers cry wolf, what they find, and whether intervals hold the truth as often as they say.
+
+`make bench` prints the full tables; `make test` takes a few data sets to see that the studies run.
+"""
+
+import gate_power
+import intervals
+
+
+def test_the_gate_beside_its_peers(benchmark):
+    pairs = gate_power.PAIRS if benchmark.enabled else 20
+    print("\n" + "\n".join(benchmark.pedantic(lambda: list(gate_power.report(pairs)), rounds=1)))
+
+
+def test_coverage_of_the_intervals(benchmark):
+    sets = intervals.DATA_SETS if benchmark.enabled else 20
+    lines = benchmark.pedantic(lambda: list(intervals.report(sets)), rounds=1)
+    assert len(lines) == 1 + len(intervals.studies())
+    print("\n" + "\n".join(lines))

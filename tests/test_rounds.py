@@ -1,0 +1,61 @@
+import pytest
+from conftest import measured
+
+from hwbench.plan import Plan
+from hwbench.records import Case, Measurement, Policy
+from hwbench.rounds import Rounds
+
+A, B = Case("a", {}, "fp32"), Case("b", {}, "fp32")
+
+
+def carry_out(step_s, **policy):
+    """The rounds of cases A and B, whose processes have these median steps; None stands for a failure."""
+    rounds, done = Rounds(Plan((A, B), Policy(**policy))), []
+    left = {name: iter(values) for name, values in step_s.items()}
+    for process, case in rounds:
+        found = next(left[case.workload])
+        rounds.add(case, Measurement("error", "x") if found is None else measured(step_s=found, steps=1))
+        done.append((process, case.workload))
+    return rounds, done
+
+
+def test_cases_without_noise_have_the_planned_rounds_interleaved():
+    _, done = carry_out({"a": [1.0] * 9, "b": [2.0] * 9}, processes=2)
+    assert done == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
+
+
+def test_only_a_case_that_is_not_precise_goes_on_until_it_is():
+    _, done = carry_out({"a": [1.0, 1.004, 1.002, 1.003] + [1.002] * 9, "b": [1.0] * 9}, processes=2, max_processes=10)
+    assert done[:4] == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
+    assert done[4:] == [(2, "a")]  # t(2) · 0.002/√3 is 0.5 %; of two processes alone it was 2.5 %
+
+
+def test_the_most_processes_are_the_most():
+    rounds, done = carry_out({"a": [1.0, 2.0] * 9, "b": [1.0, 3.0] * 9}, processes=3, max_processes=5)
+    assert [process for process, name in done if name == "a"] == [0, 1, 2, 3, 4]
+    assert len(done) == 10
+    assert not rounds.is_precise(A)
+    assert rounds.most_left(A) == rounds.fewest_left(A) == 0
+
+
+def test_a_case_that_fails_is_not_tried_again():
+    _, done = carry_out({"a": [1.0, None], "b": [1.0] * 9}, processes=3)
+    assert done == [(0, "a"), (0, "b"), (1, "a"), (1, "b"), (2, "b")]
+
+
+def test_one_process_alone_is_never_precise():
+    _, done = carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, processes=1, max_processes=2)
+    assert len(done) == 4
+
+
+@pytest.mark.parametrize(("taken", "fewest", "most"), [([], 2, 4), ([1.0], 1, 3), ([1.0, 1.0], 0, 0), ([1, 2], 1, 2)])
+def test_what_is_left_is_known_as_a_range(taken, fewest, most):
+    rounds = Rounds(Plan((A,), Policy(processes=2, max_processes=4)))
+    for step_s in taken:
+        rounds.add(A, measured(step_s=step_s, steps=1))
+    assert (rounds.fewest_left(A), rounds.most_left(A)) == (fewest, most)
+
+
+def test_a_maximum_below_the_minimum_does_not_count():
+    rounds, _ = carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, processes=4, max_processes=2)
+    assert rounds.most == 4

@@ -1,0 +1,160 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from hwbench import stats
+
+
+def lognormal(generator, shape, cv):
+    return np.exp(generator.normal(0, cv, shape))
+
+
+def autoregressive(generator, n, rho, sd):
+    noise = generator.normal(0, sd * math.sqrt(1 - rho**2), n)
+    x = np.empty(n)
+    x[0] = generator.normal(0, sd)
+    for i in range(1, n):
+        x[i] = rho * x[i - 1] + noise[i]
+    return 1 + x
+
+
+class TestMedianInterval:
+    def test_by_hand(self):
+        """Logs −1, 0, 1: mean 0, standard error 1/√3, t(0.975, 2) = 4.302653."""
+        found = stats.median_interval([math.exp(-1), 1.0, math.e])
+        half = 4.302652729911275 / math.sqrt(3)
+        assert found.value == 1.0
+        assert found.low == pytest.approx(math.exp(-half))
+        assert found.high == pytest.approx(math.exp(half))
+        assert found.n == 3
+
+    def test_blank_where_there_is_nothing_to_say(self):
+        assert math.isnan(stats.median_interval([2.0]).low)
+        assert math.isnan(stats.median_interval([]).value)
+        assert stats.median_interval([2.0, math.nan, math.inf]).n == 1
+        assert stats.median_interval([2.0]).relative_half_width == math.inf
+
+    def test_values_that_do_not_vary(self):
+        found = stats.median_interval([3.0] * 5)
+        assert (found.low, found.value, found.high) == pytest.approx((3.0, 3.0, 3.0))
+
+    def test_zeros_are_taken_as_they_are(self):
+        assert stats.median_interval([0.0, 0.0, 3.0]).low < 0
+
+    @pytest.mark.parametrize("n", [3, 5, 10])
+    def test_it_covers_what_it_says(self, n):
+        generator = np.random.default_rng(1)
+        intervals = [stats.median_interval(x) for x in lognormal(generator, (2000, n), 0.01)]
+        assert 0.93 <= np.mean([i.low <= 1 <= i.high for i in intervals]) <= 0.98
+        assert all(i.low <= i.value <= i.high for i in intervals if i.n <= 5)
+
+
+class TestChange:
+    def test_agrees_with_welch(self):
+        a, b = [1.0, 1.1, 0.9, 1.05], [1.2, 1.25, 1.31, 1.22, 1.4]
+        found = stats.change(a, b)
+        theirs = scipy_stats.ttest_ind(np.log(b), np.log(a), equal_var=False)
+        low, high = theirs.confidence_interval(0.95)
+        assert found.p == pytest.approx(theirs.pvalue)
+        assert (found.low, found.high) == pytest.approx((math.exp(low), math.exp(high)))
+        assert stats.change(b, a).ratio == pytest.approx(1 / found.ratio)
+
+    def test_paired_agrees_with_students_t_of_the_differences(self):
+        a, b = [1.0, 2.0, 3.0, 4.0], [1.1, 2.3, 3.2, 4.5]
+        theirs = scipy_stats.ttest_rel(np.log(b), np.log(a))
+        assert stats.paired_change(a, b).p == pytest.approx(theirs.pvalue)
+        with pytest.raises(ValueError, match="as many values"):
+            stats.paired_change(a, b[:2])
+
+    def test_pairs_cancel_a_drift_that_both_share(self):
+        drift = np.linspace(1, 2, 8)
+        assert stats.paired_change(drift, drift * 1.02).low == pytest.approx(1.02)
+        assert stats.change(drift, drift * 1.02).low < 1
+
+    @pytest.mark.parametrize(("a", "b"), [([], [1.0]), ([0.0, 1.0], [1.0, 1.0]), ([-1.0, 1.0], [1.0, 2.0])])
+    def test_no_ratio_where_there_is_none(self, a, b):
+        assert math.isnan(stats.change(a, b).ratio)
+
+    def test_one_process_has_a_ratio_and_no_interval(self):
+        found = stats.change([1.0], [2.0, 2.0])
+        assert found.ratio == pytest.approx(2.0)
+        assert math.isnan(found.p)
+
+    def test_sides_that_do_not_vary_differ_exactly_or_not_at_all(self):
+        assert stats.change([2.0] * 3, [2.0] * 3).p == 1.0
+        found = stats.change([2.0] * 3, [4.0] * 3)
+        assert (found.p, found.low, found.high) == (0.0, pytest.approx(2.0), pytest.approx(2.0))
+
+
+class TestQuantileInterval:
+    @pytest.mark.parametrize(("q", "least"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)])
+    def test_blank_below_the_known_smallest_n(self, q, least):
+        """The smallest n for which the extremes of independent samples enclose the quantile 19 times in 20."""
+        samples = np.arange(float(least))
+        up_and_down = np.concatenate([samples[::2], samples[1::2][::-1]])  # any order without runs will do
+        generator = np.random.default_rng(3)
+        found = [stats.quantile_interval(generator.permutation(up_and_down), q) for _ in range(20)]
+        assert any(math.isfinite(interval.low) for interval in found)
+        fewer = [stats.quantile_interval(generator.permutation(up_and_down[:-1]), q) for _ in range(20)]
+        assert all(math.isnan(interval.low) for interval in fewer)
+
+    @pytest.mark.parametrize("rho", [0.0, 0.5])
+    @pytest.mark.parametrize(("q", "n"), [(0.5, 50), (0.9, 200), (0.95, 400)])
+    def test_it_covers_what_it_says(self, rho, q, n):
+        generator = np.random.default_rng(2)
+        true = 1 + 0.01 * scipy_stats.norm.ppf(q)
+        found = [stats.quantile_interval(autoregressive(generator, n, rho, 0.01), q) for _ in range(500)]
+        known = [i for i in found if math.isfinite(i.low)]
+        assert len(known) > 400
+        assert 0.92 <= np.mean([i.low <= true <= i.high for i in known]) <= 0.985
+
+
+def test_lag_1_and_the_effective_n():
+    generator = np.random.default_rng(4)
+    x = autoregressive(generator, 20_000, 0.5, 1.0)
+    assert stats.lag1(x) == pytest.approx(0.5, abs=0.03)
+    assert stats.effective_n(x) == pytest.approx(20_000 / 3, rel=0.1)
+    assert stats.effective_n([1.0, 1.0, 1.0]) == 3
+    assert math.isnan(stats.lag1([1.0, 1.0, 1.0]))
+    assert math.isnan(stats.lag1([1.0, 2.0]))
+
+
+def test_outliers_lie_outside_tukeys_fences():
+    assert stats.outliers([1.0, 2.0, 3.0, 4.0, 5.0, 100.0, -100.0]) == 2
+    assert stats.outliers([]) == 0
+
+
+def test_variation():
+    assert stats.variation([1.0, 3.0]) == pytest.approx(math.sqrt(2) / 2)
+    assert math.isnan(stats.variation([1.0]))
+
+
+class TestSteadyState:
+    def test_a_slow_start_is_cut_off(self):
+        generator = np.random.default_rng(5)
+        x = 1 + generator.normal(0, 0.01, 100)
+        x[:12] += np.linspace(1, 0.1, 12)
+        assert 11 <= stats.steady_from(x) <= 20
+
+    def test_a_series_that_is_steady_is_kept(self):
+        generator = np.random.default_rng(6)
+        assert stats.steady_from(1 + generator.normal(0, 0.01, 200)) <= 40
+
+    def test_a_series_that_never_settles_has_none(self):
+        assert stats.steady_from(np.linspace(1, 2, 100)) is None
+        assert stats.steady_from([1.0, 1.0]) is None
+
+
+def test_holm_by_hand():
+    assert stats.holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert stats.holm([0.5, 0.9]).tolist() == [1.0, 1.0]
+
+
+def test_a_share_has_clopper_and_pearsons_interval():
+    theirs = scipy_stats.binomtest(3, 100).proportion_ci(method="exact")
+    found = stats.share_interval(3, 100)
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+    assert stats.share_interval(0, 10).low == 0.0
+    assert stats.share_interval(10, 10).high == 1.0
