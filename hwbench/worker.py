@@ -25,7 +25,7 @@ from hwbench.harness import measure
 from hwbench.neighbours import CpuWatch
 from hwbench.records import Case, Measurement, Policy, Unsupported, Window
 from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
-from hwbench.workload import discover, params_of
+from hwbench.workload import find, params_of
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def run_case(
         _seed(device, policy.seed)
         device.require(case.dtype)
         device.reset_memory_peak()
-        built = discover(files)[case.workload].build(params_of(case.params, case.dtype), device)
+        built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
         window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy), follow)
         foreign = watch.notes()
         loss = _number(result)

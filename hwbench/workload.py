@@ -149,6 +149,16 @@ def discover(files: Iterable[str] = ()) -> dict[str, Workload]:
     return found
 
 
+def find(name: str, files: Iterable[str] = ()) -> Workload:
+    """The one workload of that name, as `discover` finds it but importing no more than it takes: a workload of a file
+    brings neither the built-in ones nor what they import. KeyError if there is none."""
+    given = [_declared_in(_import_file(Path(file))) for file in files]
+    for declared in reversed(given):
+        if name in declared:
+            return declared[name]
+    return discover()[name]
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """One line for a name that is not there: the near names if any, else all of them."""
     names = sorted(known)

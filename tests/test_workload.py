@@ -1,7 +1,7 @@
 import pytest
 
 from hwbench.records import UserError
-from hwbench.workload import Axis, axis, discover, unknown, workload
+from hwbench.workload import Axis, axis, discover, find, unknown, workload
 
 
 def test_a_list_of_defaults_makes_an_axis_of_that_type():
@@ -75,6 +75,15 @@ def test_a_file_adds_workloads_and_may_replace_one(tmp_path):
         "def mine(p, device):\n    return Built(lambda mark: None)\n"
     )
     assert list(discover([str(file)])["copy"].axes) == ["kb", "dtype"]
+
+
+def test_one_workload_is_found_as_among_all(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from hwbench.workload import workload\n@workload('copy')\ndef mine(p, device): ...\n")
+    assert find("copy", [str(file)]).origin == "hwbench_workloads_mine"
+    assert find("gemm", [str(file)]).origin == "workloads.gemm"
+    with pytest.raises(KeyError, match="absent"):
+        find("absent", [str(file)])
 
 
 @pytest.mark.parametrize(
