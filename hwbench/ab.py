@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from hwbench import compare, environment, probe, stats
+from hwbench import compare, environment, gate, probe, stats
 from hwbench.metrics import per_process
 from hwbench.plan import Plan
 from hwbench.records import UserError
@@ -106,14 +106,18 @@ def measure_pairs(
 
 
 def judge(baseline: RunTables, candidate: RunTables, metrics: Sequence[str], threshold: float) -> pd.DataFrame:
-    """As `compare.judge`, of two runs that `measure_pairs` made: processes of one number are a pair."""
+    """As `compare.judge`, of two runs that `measure_pairs` made: processes of one number are a pair.
+
+    A row is faster or slower only if that stays significant among all rows (Holm), as in the gate: there is an exit
+    status on it.
+    """
     table = compare.judge([baseline], candidate, Rules(tuple(metrics), threshold))
     values = [
         {key: group.set_index("process").value for key, group in per_process(run).groupby(["case_id", "metric"])}
         for run in (baseline, candidate)
     ]
     rows = [_paired(row, values) for row in table.to_dict("records")]
-    return pd.DataFrame(rows, columns=compare.JUDGED)
+    return gate.doubted(pd.DataFrame(rows, columns=compare.JUDGED))
 
 
 def _in_turn(pair: int, sides: Iterable[tuple[Side, Writer]]) -> list[tuple[Side, Writer]]:

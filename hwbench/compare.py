@@ -7,6 +7,7 @@ run did not measure keeps its place in the table, with the outcome that says why
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -113,11 +114,12 @@ def judge(
     """A row (JUDGED) for each case and metric of either side: what it came to, the ratio candidate / baseline with its
     95 % interval, and the verdict.
 
-    `rules` say what is judged and what change matters. Several baseline runs count as one with all their processes.
+    `rules` say what is judged and what change matters. Of several baseline runs, what they differ by among themselves
+    counts as noise (stats.change_from_runs).
     `floors` holds, by case_id and metric, what this machine's noise alone can do; the threshold of a row is never below
     it. `reason` says why there is no verdict.
     """
-    sides = [_values(baseline), _values([candidate])]
+    sides = [_sides(baseline), _sides([candidate])]
     known = pd.concat([cases(run) for run in (*baseline, candidate)]).drop_duplicates("case_id")
     strangers = "" if across_devices else _strangers(baseline, candidate)
     doubts = _doubts(baseline, candidate)
@@ -128,9 +130,9 @@ def judge(
             floor = (floors or {}).get((case.case_id, metric), 0.0)
             limit = max(rules.threshold_of(case.workload, metric), floor)
             row = {"case_id": case.case_id, "label": case.label, "workload": case.workload, "metric": metric}
-            values = [side.get(metric, ("", [])) for side in found]
-            absent = _absent(case.case_id, [*baseline, candidate], values)
-            rows.append(row | _judged(values, metric, limit, absent, strangers or doubts.get(case.case_id, "")))
+            both = [side.get(metric, _Side()) for side in found]
+            absent = _absent(case.case_id, [*baseline, candidate], both)
+            rows.append(row | _judged(both, metric, limit, absent, strangers or doubts.get(case.case_id, "")))
     return pd.DataFrame(rows, columns=JUDGED)
 
 
@@ -157,12 +159,24 @@ def overall(verdicts: Sequence[str]) -> str:
     return next((word for word in order if word in verdicts), "same" if len(verdicts) else "missing")
 
 
-def _values(runs: Sequence[RunTables]) -> dict[str, dict[str, tuple[str, list[float]]]]:
-    """By case_id and metric: the unit, and the values of all processes."""
-    found: dict[str, dict[str, tuple[str, list[float]]]] = {}
+@dataclass
+class _Side:
+    """What a side measured of a metric: for each of its runs that has any, the values of its processes."""
+
+    unit: str = ""
+    runs: list[list[float]] = field(default_factory=list)
+
+    @property
+    def values(self) -> list[float]:
+        return [value for run in self.runs for value in run]
+
+
+def _sides(runs: Sequence[RunTables]) -> dict[str, dict[str, _Side]]:
+    """By case_id and metric."""
+    found: dict[str, dict[str, _Side]] = {}
     for run in runs:
         for (case_id, metric, unit), group in per_process(run).groupby(["case_id", "metric", "unit"], sort=False):
-            found.setdefault(case_id, {}).setdefault(metric, (unit, []))[1].extend(group.value)
+            found.setdefault(case_id, {}).setdefault(metric, _Side(unit)).runs.append(list(group.value))
     return found
 
 
@@ -175,26 +189,24 @@ def _wanted(rules: Rules, workload: str, sides: Sequence[Mapping[str, Any]]) -> 
     return list(dict.fromkeys([*chosen, *rules.added(workload)]))
 
 
-def _judged(
-    values: Sequence[tuple[str, list[float]]], metric: str, threshold: float, absent: str, strange: str
-) -> dict[str, Any]:
+def _judged(sides: Sequence[_Side], metric: str, threshold: float, absent: str, strange: str) -> dict[str, Any]:
     """The columns of a row from `unit` on. `absent` and `strange` say why there can be no verdict, or nothing."""
-    usable = not (absent or strange) and np.isfinite([*values[0][1], *values[1][1]]).all()
-    change = stats.change(values[0][1], values[1][1]) if usable else UNKNOWN
-    known = [stats.median_interval(side).value for _, side in values]
+    baseline, candidate = sides[0].values, sides[1].values
+    usable = not (absent or strange) and np.isfinite([*baseline, *candidate]).all()
+    change = stats.change_from_runs(sides[0].runs, candidate) if usable else UNKNOWN
     word, reason = verdict(change, threshold, metric in HIGHER_IS_BETTER), ""
     if absent or strange:
         word, reason = ("missing", absent) if absent else ("incomparable", strange)
-    elif not any(side[1] and any(side[1]) for side in values):
+    elif not any(baseline) and not any(candidate):
         word, reason = "same", "zero on both sides"
     elif math.isnan(change.ratio):
         word, reason = "incomparable", "a value is zero, negative or not a number: there is no ratio"
     elif math.isnan(change.p):
         reason = "one process on a side: measure with --processes 3 or more"
     return {
-        "unit": values[0][0] or values[1][0],
-        "baseline": known[0],
-        "candidate": known[1],
+        "unit": sides[0].unit or sides[1].unit,
+        "baseline": stats.median_interval(baseline).value,
+        "candidate": stats.median_interval(candidate).value,
         "ratio": change.ratio,
         "ci_low": change.low,
         "ci_high": change.high,
@@ -205,11 +217,11 @@ def _judged(
     }
 
 
-def _absent(case_id: str, runs: Sequence[RunTables], values: Sequence[tuple[str, list[float]]]) -> str:
+def _absent(case_id: str, runs: Sequence[RunTables], sides: Sequence[_Side]) -> str:
     """Why a case has no value on a side: the outcome there, or that it was not asked for. Empty if both have one."""
-    for name, side, (_, there) in zip(("baseline", "candidate"), (runs[:-1], runs[-1:]), values, strict=True):
-        if not there:
-            stored = pd.concat([run.measurements for run in side])
+    for name, its, side in zip(("baseline", "candidate"), (runs[:-1], runs[-1:]), sides, strict=True):
+        if not side.runs:
+            stored = pd.concat([run.measurements for run in its])
             failed = stored[(stored.case_id == case_id) & (stored.outcome != "ok")]
             if len(failed):
                 return f"{name}: {failed.outcome.iloc[0]}: {failed.reason.iloc[0]}"

@@ -52,19 +52,17 @@ def hold(
     across_devices: bool = False,
 ) -> pd.DataFrame:
     """The candidate against its baseline: a row (COLUMNS) for each case and metric, worst status first."""
-    table = compare.judge(baseline, candidate, rules, floors, across_devices)
-    words = beyond_doubt(list(table.verdict), table.p.to_numpy(np.float64))
+    table = doubted(compare.judge(baseline, candidate, rules, floors, across_devices))
     broken = _broken(candidate)
-    rows = []
-    for row, word in zip(table.to_dict("records"), words, strict=True):
-        if word != row["verdict"]:
-            row |= {"verdict": word, "reason": f"not beyond doubt among {table.p.notna().sum()} rows judged at once"}
-        if row["case_id"] in broken:
-            row |= broken[row["case_id"]]
-        else:
-            row["status"] = _status(row)
-        rows.append(row)
+    rows = [row | broken.get(row["case_id"], {"status": _status(row)}) for row in table.to_dict("records")]
     return _worst_first(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def doubted(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `compare.judge` whose verdicts are `beyond_doubt` among all its rows; `reason` tells where not."""
+    words = np.array(beyond_doubt(list(table.verdict), table.p.to_numpy(np.float64)), dtype=object)
+    reason = f"not beyond doubt among {table.p.notna().sum()} rows judged at once"
+    return table.assign(reason=table.reason.where(words == table.verdict, reason), verdict=words)
 
 
 def beyond_doubt(verdicts: Sequence[str], p_values: stats.Numbers) -> list[str]:

@@ -58,7 +58,7 @@ def summarize(run: RunTables) -> pd.DataFrame:
     """The `metrics` table of a run: one row a case and metric, for cases with at least one measured process.
 
     `value` is the median over processes, `ci_low` and `ci_high` its 95 % interval (stats.median_interval), whose unit
-    is the process; `n` counts processes. Of a single process, quantiles of its steps have an order-statistic interval.
+    is the process; `n` counts processes. Of a single process, quantiles of many steps have an order-statistic interval.
     A case that nowhere came out ok has no metrics; its rows stay in `measurements`.
     """
     values = per_process(run)
@@ -92,7 +92,8 @@ def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) ->
     if interval.n == 1 and metric.startswith("step_s_p"):
         steps = timed_samples(run)
         q = int(metric.removeprefix("step_s_p")) / 100
-        interval = stats.quantile_interval(steps[steps.case_id == case_id].step_s, q)
+        own = steps[steps.case_id == case_id].step_s
+        interval = stats.quantile_interval(own, q, times=stats.SHOWS_ITSELF)
         method = "order_statistics_of_one_process"
     return {
         "case_id": case_id,
@@ -144,7 +145,7 @@ def cases(run: RunTables) -> pd.DataFrame:
                 "outcome": "missing" if stored.empty else "ok" if bad.empty else bad.outcome.iloc[0],
                 "reason": "" if bad.empty else bad.reason.iloc[0],
                 "processes": len(stored) - len(bad),
-                "planned": plan["policy"]["processes"],
+                "planned": max(plan["policy"]["processes"], len(stored)),
             }
         )
     names = ["case_id", "workload", "params", "dtype", "label", "outcome", "reason", "processes", "planned"]

@@ -14,7 +14,7 @@ import pandas as pd
 from hwbench import stats
 from hwbench.metrics import per_process
 from hwbench.schema import SCHEMAS
-from hwbench.store import RunTables, read_noise
+from hwbench.store import RunTables, read_heads, read_noise
 
 COLUMNS = SCHEMAS["noise"].names
 
@@ -53,3 +53,10 @@ def floors(results: Path, run: RunTables) -> dict[tuple[str, str], float]:
     here = stored[(stored.device_kind == head.device_kind) & (stored.device_name == head.device_name)]
     newest = here.sort_values("started_at", kind="stable").drop_duplicates(["case_id", "metric"], keep="last")
     return {(row.case_id, row.metric): float(row.floor) for row in newest.itertuples()}
+
+
+def newest(results: Path) -> Path | None:
+    """The folder of the newest A/A run in `results`; None if there is none."""
+    heads = read_heads(results)
+    found = heads[[any(folder.glob("noise/*.parquet")) for folder in heads.folder]]
+    return found.sort_values("started_at", kind="stable").folder.iloc[-1] if len(found) else None

@@ -1,12 +1,13 @@
 """The gate on processes whose truth is known: how often it cries wolf, and how small a slow-down it finds.
 
-A step of a process takes m · e^(b + w): b is what the process was started with, w is first-order autoregressive noise
-between its steps, both normal with about the coefficients of variation asked for. Medians of processes go through
-the same `stats.change`, `compare.verdict` and `gate.beyond_doubt` as a real run's.
+The processes are a run's own, dealt out to two sides at random: what the sides differ by is noise. Or they are made
+up: a step of a process takes m · e^(b + w), where b is what the process was started with and w is first-order
+autoregressive noise between its steps, both normal with about the coefficients of variation asked for. Either way
+medians of processes go through the same `stats.change`, `compare.verdict` and `gate.beyond_doubt` as a real run's.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,9 @@ from hwbench.store import RunTables
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 """What is injected into the candidate; 0 makes A/A pairs."""
+
+TWO_HALVES = 4
+"""Processes that make two halves of two, the fewest that have an interval."""
 
 WORDS = ("slower", "same", "inconclusive", "faster")
 COLUMNS = ["slowdown", "pairs", *WORDS, "slower_low", "slower_high"]
@@ -76,9 +80,43 @@ def power(
     At a slow-down of 0 `slower` is the share of false alarms, above it the power.
     """
     generator = np.random.default_rng(seed)
+
+    def draw() -> tuple[Array, Array]:
+        baseline, candidate = (np.median(steps(noise, pairs, generator), axis=2) for _ in range(2))
+        return baseline, candidate
+
+    return _power(draw, pairs, threshold, slowdowns)
+
+
+def dealt_power(medians: Array, pairs: int, threshold: float, seed: int = 0) -> pd.DataFrame:
+    """As `power`, of a run's own processes by their median steps: each pair deals them out to two halves at random.
+
+    The pairs share their processes, so the interval is of these processes and not of the machine for all time.
+    """
+    generator, half = np.random.default_rng(seed), len(medians) // 2
+
+    def draw() -> tuple[Array, Array]:
+        dealt = generator.permuted(np.tile(medians, (pairs, 1)), axis=1)
+        return dealt[:, :half], dealt[:, half : 2 * half]
+
+    return _power(draw, pairs, threshold, SLOWDOWNS)
+
+
+def medians_of(run: RunTables) -> dict[str, Array]:
+    """The median steps of the processes of each case, by its label; cases with too few for two halves are left out."""
+    labels = metrics.cases(run).set_index("case_id").label
+    steps = metrics.timed_samples(run).groupby(["case_id", "process"]).step_s.median()
+    found = {str(labels[case_id]): values.to_numpy() for case_id, values in steps.groupby(level=0)}
+    return {label: values for label, values in found.items() if len(values) >= TWO_HALVES}
+
+
+def _power(
+    draw: Callable[[], tuple[Array, Array]], pairs: int, threshold: float, slowdowns: Sequence[float]
+) -> pd.DataFrame:
+    """The table of `power`; `draw` gives the processes' medians of both sides, shape (pairs, processes) each."""
     rows = []
     for slowdown in slowdowns:
-        baseline, candidate = (np.median(steps(noise, pairs, generator), axis=2) for _ in range(2))
+        baseline, candidate = draw()
         words = [_judged(a, b, threshold)[0] for a, b in zip(baseline, candidate * (1 + slowdown), strict=True)]
         bound = stats.share_interval(words.count("slower"), pairs)
         shares = {word: words.count(word) / pairs for word in WORDS}

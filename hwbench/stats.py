@@ -18,6 +18,14 @@ Numbers = Sequence[float] | Array
 
 CONFIDENCE = 0.95
 
+SHOWS_ITSELF = 6
+"""With so many times the fewest independent samples, a series shows its own autocorrelation. Of shorter ones those that
+seem independent by chance have intervals that are too narrow (tests/bench/intervals.py): enough to stop on, since
+nothing is claimed by that, and not to report."""
+
+RUNS_TO_TELL = 3
+"""Two runs say next to nothing of how runs differ: t has one degree of freedom."""
+
 TERMS = 200
 """Of a series whose terms fall as m^(−5/2)."""
 
@@ -83,6 +91,23 @@ def change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE
     return _t_change(difference, va + vb, _welch_df(va, len(a), vb, len(b)), confidence)
 
 
+def change_from_runs(baseline: Sequence[Numbers], candidate: Numbers, confidence: float = CONFIDENCE) -> Change:
+    """As `change`, against several runs of a baseline, each with the values of its processes.
+
+    Runs differ by what their processes have in common: the day, the neighbours, the heat. From RUNS_TO_TELL runs on the
+    candidate is also held against the prediction interval for one more such run (Student's t on the runs' mean logs,
+    s²(1 + 1/N), N − 1 degrees of freedom), and the less certain of the two answers is given.
+    """
+    pooled = change(np.concatenate([_finite(run) for run in baseline]) if baseline else [], candidate, confidence)
+    if math.isnan(pooled.p) or len(baseline) < RUNS_TO_TELL:
+        return pooled
+    means = np.array([np.log(_finite(run)).mean() for run in baseline])
+    difference = float(np.log(_finite(candidate)).mean() - means.mean())
+    n = len(means)
+    predicted = _t_change(difference, float(means.var(ddof=1)) * (1 + 1 / n), n - 1, confidence)
+    return max(pooled, predicted, key=lambda one: one.p)
+
+
 def paired_change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE) -> Change:
     """As `change`, of pairs measured next to each other: what both share (a drift of the machine) cancels."""
     a, b = np.asarray(baseline, np.float64), np.asarray(candidate, np.float64)
@@ -96,13 +121,14 @@ def paired_change(baseline: Numbers, candidate: Numbers, confidence: float = CON
     return _t_change(float(d.mean()), float(d.var(ddof=1)) / len(d), len(d) - 1, confidence)
 
 
-def quantile_interval(samples: Numbers, q: float, confidence: float = CONFIDENCE) -> Interval:
+def quantile_interval(samples: Numbers, q: float, confidence: float = CONFIDENCE, times: float = 1) -> Interval:
     """The q-quantile of one process's steps with its order-statistic interval, autocorrelation allowed for.
 
     The ends are fractional order statistics (Hutson 1999), so that the interval does not cover more than it says where
     ranks are few, of the effective number of samples: what counts is how the steps below the quantile follow each
     other, not how the steps themselves do. They are looked up at the same share of all samples. No interval where
-    there are no such ranks: with independent samples below 6 for p50, 36 for p90, 72 for p95 and 368 for p99.
+    there are no such ranks: with independent samples below 6 for p50, 36 for p90, 72 for p95 and 368 for p99; nor
+    below so many `times` that number, see SHOWS_ITSELF.
     """
     x = np.sort(_finite(samples))
     if not len(x):
@@ -110,7 +136,7 @@ def quantile_interval(samples: Numbers, q: float, confidence: float = CONFIDENCE
     value = float(np.quantile(x, q))
     n = min(_effective_n_below(_finite(samples), value), len(x) / _inflation(lag1(samples), q))
     tail = (1 - confidence) / 2
-    if max(q, 1 - q) ** n > tail:
+    if max(q, 1 - q) ** min(n, len(x) / times) > tail:
         return Interval(value, math.nan, math.nan, len(x))
     ends = np.quantile(x, [(_rank(p, n, q) - 0.5) / n for p in (1 - tail, tail)], method="hazen")
     return Interval(value, float(ends[0]), float(ends[1]), len(x))

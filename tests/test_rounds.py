@@ -20,14 +20,22 @@ def carry_out(step_s, **policy):
 
 
 def test_cases_without_noise_have_the_planned_rounds_interleaved():
-    _, done = carry_out({"a": [1.0] * 9, "b": [2.0] * 9}, processes=2)
+    _, done = carry_out({"a": [1.0] * 9, "b": [2.0] * 9}, processes=2, max_processes=2)
     assert done == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
 
 
 def test_only_a_case_that_is_not_precise_goes_on_until_it_is():
-    _, done = carry_out({"a": [1.0, 1.004, 1.002, 1.003] + [1.002] * 9, "b": [1.0] * 9}, processes=2, max_processes=10)
-    assert done[:4] == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
-    assert done[4:] == [(2, "a")]  # t(2) · 0.002/√3 is 0.5 %; of two processes alone it was 2.5 %
+    drifting = [1.0, 1.02, 1.01, 1.0, 1.02, *[1.01] * 9]
+    _, done = carry_out({"a": drifting, "b": [1.0] * 9}, processes=5, max_processes=10)
+    assert done[:10] == [(process, name) for process in range(5) for name in "ab"]
+    assert done[10:] == [(5, "a")]  # t(5) · 0.0089/√6 is 0.94 %; of five processes it was 1.24 %
+
+
+def test_where_there_may_be_more_processes_none_are_looked_at_before_five():
+    _, done = carry_out({"a": [1.0] * 9, "b": [1.0, None]}, processes=2, max_processes=10)
+    assert [process for process, name in done if name == "a"] == [0, 1, 2, 3, 4]
+    _, done = carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, processes=2, max_processes=3)
+    assert [process for process, name in done if name == "a"] == [0, 1, 2]
 
 
 def test_the_most_processes_are_the_most():
@@ -39,7 +47,7 @@ def test_the_most_processes_are_the_most():
 
 
 def test_a_case_that_fails_is_not_tried_again():
-    _, done = carry_out({"a": [1.0, None], "b": [1.0] * 9}, processes=3)
+    _, done = carry_out({"a": [1.0, None], "b": [1.0] * 9}, processes=3, max_processes=3)
     assert done == [(0, "a"), (0, "b"), (1, "a"), (1, "b"), (2, "b")]
 
 
@@ -48,9 +56,11 @@ def test_one_process_alone_is_never_precise():
     assert len(done) == 4
 
 
-@pytest.mark.parametrize(("taken", "fewest", "most"), [([], 2, 4), ([1.0], 1, 3), ([1.0, 1.0], 0, 0), ([1, 2], 1, 2)])
+@pytest.mark.parametrize(
+    ("taken", "fewest", "most"), [([], 5, 7), ([1.0] * 4, 1, 3), ([1.0] * 5, 0, 0), ([1, 2] * 3, 1, 1)]
+)
 def test_what_is_left_is_known_as_a_range(taken, fewest, most):
-    rounds = Rounds(Plan((A,), Policy(processes=2, max_processes=4)))
+    rounds = Rounds(Plan((A,), Policy(processes=5, max_processes=7)))
     for step_s in taken:
         rounds.add(A, measured(step_s=step_s, steps=1))
     assert (rounds.fewest_left(A), rounds.most_left(A)) == (fewest, most)

@@ -49,6 +49,28 @@ class TestTargets:
         assert simulate.family(NOISE, 30, 100, threshold).value <= 0.05
 
 
+class TestDealt:
+    """A run's own processes, dealt out to two sides."""
+
+    def test_alarms_are_rare_and_slowdowns_found(self):
+        medians = np.exp(np.random.default_rng(3).normal(0, 0.01, 10))
+        table = simulate.dealt_power(medians, 400, THRESHOLD).set_index("slowdown")
+        assert table.slower[0.0] <= 0.03
+        assert table.slower[0.05] >= 0.95
+        assert table.equals(simulate.dealt_power(medians, 400, THRESHOLD).set_index("slowdown"))
+
+    def test_two_kinds_of_process_are_noise_too(self):
+        """Half of the processes 10 % slow, as where memory is placed by luck: no false alarm, and little is found."""
+        table = simulate.dealt_power(np.array([1.0, 1.1] * 4), 400, THRESHOLD).set_index("slowdown")
+        assert table.slower[0.0] <= 0.05
+        assert table.slower[0.03] <= 0.2
+
+    def test_cases_with_fewer_than_four_processes_are_left_out(self):
+        run = run_of((CASE, around(1.0, processes=4)), (OTHER, around(1.0, processes=3)))
+        (medians,) = simulate.medians_of(run).values()
+        assert len(medians) == 4
+
+
 def test_the_fast_path_says_what_the_full_one_says():
     """Medians through stats and compare.verdict, against whole tables through gate.hold: the same words and p."""
     generator = np.random.default_rng(7)

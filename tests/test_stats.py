@@ -88,6 +88,35 @@ class TestChange:
         assert (found.p, found.low, found.high) == (0.0, pytest.approx(2.0), pytest.approx(2.0))
 
 
+class TestChangeFromRuns:
+    def test_by_hand(self):
+        """Runs with mean logs −1, 0 and 1 and no noise within; the candidate 2 above: s²(1 + 1/3), two degrees."""
+        runs = [[math.exp(mean)] * 4 for mean in (-1, 0, 1)]
+        found = stats.change_from_runs(runs, [math.exp(2)] * 4)
+        half = 4.302652729911275 * math.sqrt(4 / 3)
+        assert found.ratio == pytest.approx(math.exp(2))
+        assert found.high == pytest.approx(math.exp(2 + half))
+        assert found.p == pytest.approx(2 * scipy_stats.t.sf(2 / math.sqrt(4 / 3), 2))
+
+    @pytest.mark.parametrize("runs", [[[1.0, 1.01]], [[1.0, 1.01], [1.02, 1.03]]])
+    def test_fewer_than_three_runs_are_pooled(self, runs):
+        assert stats.change_from_runs(runs, [1.1, 1.2]) == stats.change(np.concatenate(runs), [1.1, 1.2])
+
+    def test_days_that_differ_do_not_raise_false_alarms(self):
+        """Five runs and a candidate, 1 % apart by their days: pooling their processes is wrong four times as often."""
+        generator = np.random.default_rng(6)
+        wrong = np.zeros(2)
+        for _ in range(300):
+            days = lognormal(generator, (6, 1), 0.01) * lognormal(generator, (6, 5), 0.005)
+            found = stats.change_from_runs(list(days[:5]), days[5]), stats.change(days[:5].ravel(), days[5])
+            wrong += [one.p < 0.05 for one in found]
+        assert wrong[0] / 300 <= 0.07
+        assert wrong[1] / 300 >= 0.28
+
+    def test_no_baseline_has_no_ratio(self):
+        assert math.isnan(stats.change_from_runs([], [1.0, 2.0]).ratio)
+
+
 class TestQuantileInterval:
     @pytest.mark.parametrize(("q", "least"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)])
     def test_blank_below_the_known_smallest_n(self, q, least):
@@ -99,6 +128,12 @@ class TestQuantileInterval:
         assert any(math.isfinite(interval.low) for interval in found)
         fewer = [stats.quantile_interval(generator.permutation(up_and_down[:-1]), q) for _ in range(20)]
         assert all(math.isnan(interval.low) for interval in fewer)
+
+    @pytest.mark.parametrize(("q", "n"), [(0.5, 36), (0.9, 216), (0.95, 432)])
+    def test_reported_ones_need_more(self, q, n):
+        samples = np.random.default_rng(5).permutation(np.arange(float(n)))
+        assert math.isfinite(stats.quantile_interval(samples, q, times=6).low)
+        assert math.isnan(stats.quantile_interval(samples[: n - 6], q, times=6).low)
 
     @pytest.mark.parametrize("rho", [0.0, 0.5])
     @pytest.mark.parametrize(("q", "n"), [(0.5, 50), (0.9, 200), (0.95, 400)])

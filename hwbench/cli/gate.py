@@ -37,7 +37,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--confirm", type=click.IntRange(2, 1000), metavar="N", help="Measure regressions again, in N processes.")
 @click.option("--junit", type=FILE, help="Write JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write Markdown for a comment.")
-@click.option("--self-test", is_flag=True, help="Simulate: how often the gate cries wolf, and what it finds.")
+@click.option("--self-test", is_flag=True, help="Try the gate out: how often it cries wolf, and what it finds.")
 @click.option("--pairs", type=click.IntRange(10, 100_000), default=400, show_default=True, help="Of the self-test.")
 @options.workload_files
 @options.output
@@ -64,7 +64,8 @@ def command(
     A regression: the interval leaves no change out, the estimate passes the threshold and this machine's noise floor
     (`hwbench noise`), and the row stays significant among all rows (Holm). A case that is missing or failed in the
     candidate fails too. A baseline is a run, a folder of runs, or label:NAME[:N]: the last N (5) runs in OUTPUT with
-    that --name. With --self-test, --candidate names a run whose own noise is simulated.
+    that --name. With --self-test, --candidate names the run on whose processes and noise the gate is tried; without it
+    that is the newest of `hwbench noise` in OUTPUT, or the noise of the docs.
     """
     from hwbench import gate, noise, store
 
@@ -72,7 +73,8 @@ def command(
     if self_test:
         from hwbench.cli.self_test import run_self_test
 
-        own = store.read_run(store.find_run(candidate, output)) if candidate else None
+        chosen = store.find_run(candidate, output) if candidate else noise.newest(output)
+        own = store.read_run(chosen) if chosen else None
         return run_self_test(own, threshold if given else None, pairs, as_json)
     if not candidate or not baselines:
         raise UserError(f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how")

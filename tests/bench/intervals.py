@@ -12,6 +12,7 @@ from scipy import stats as distributions
 from scipy.signal import lfilter
 
 from hwbench import stats
+from hwbench.rounds import FEWEST_TO_STOP
 
 DATA_SETS = 2000
 LOW, HIGH = 0.93, 0.98
@@ -46,7 +47,7 @@ def of_added_processes(least: int, most: int) -> Callable:
     def run(generator, sets):
         found = []
         for x in np.exp(CV * generator.normal(size=(sets, most))):
-            n = least
+            n = max(least, FEWEST_TO_STOP)
             while n < most and stats.median_interval(x[:n]).relative_half_width > PRECISION:
                 n += 1
             found.append(stats.median_interval(x[:n]))
@@ -78,7 +79,7 @@ def of_quantiles(q: float, n: int, rho: float, lognormal: bool = False) -> Calla
         x = normal_steps(generator, sets, n, rho)
         z = float(distributions.norm.ppf(q))
         x, truth = (np.exp(0.3 * x), math.exp(0.3 * z)) if lognormal else (1 + 0.003 * x, 1 + 0.003 * z)
-        return covered([stats.quantile_interval(row, q) for row in x], truth)
+        return covered([stats.quantile_interval(row, q, times=stats.SHOWS_ITSELF) for row in x], truth)
 
     return run
 
@@ -92,10 +93,11 @@ def studies() -> dict[str, Callable]:
     found["change, 3 and 10 processes"] = of_changes(3, 10)
     found["change, 5 and 5 processes, CV 1 % and 3 %"] = of_changes(5, 5, 0.03)
     found |= {f"paired change, {n} pairs": of_pairs(n) for n in (3, 5, 10)}
-    for q, sizes in {0.5: (10, 50, 400), 0.9: (50, 200, 1000), 0.95: (100, 400, 1000), 0.99: (400, 1000, 4000)}.items():
+    sizes_of = {0.5: (30, 36, 50, 400), 0.9: (200, 220, 1000), 0.95: (400, 440, 1000), 0.99: (2000, 2300, 4000)}
+    for q, sizes in sizes_of.items():
         for rho in (0.0, 0.5):
             found |= {f"p{100 * q:.0f} of {n} steps, lag-1 {rho}": of_quantiles(q, n, rho) for n in sizes}
-    found["p90 of 200 lognormal steps, lag-1 0.5"] = of_quantiles(0.9, 200, 0.5, lognormal=True)
+    found["p90 of 300 lognormal steps, lag-1 0.5"] = of_quantiles(0.9, 300, 0.5, lognormal=True)
     return found
 
 
