@@ -91,9 +91,11 @@ def power(
 def dealt_power(medians: Array, pairs: int, threshold: float, seed: int = 0) -> pd.DataFrame:
     """As `power`, of a run's own processes by their median steps: each pair deals them out to two halves at random.
 
-    The pairs share their processes, so the interval is of these processes and not of the machine for all time.
+    There are no more pairs than there are ways to deal. They share their processes, so the interval is of these and not
+    of the machine for all time.
     """
     generator, half = np.random.default_rng(seed), len(medians) // 2
+    pairs = min(pairs, math.comb(len(medians), half))
 
     def draw() -> tuple[Array, Array]:
         dealt = generator.permuted(np.tile(medians, (pairs, 1)), axis=1)

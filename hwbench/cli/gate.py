@@ -75,7 +75,8 @@ def command(
 
         chosen = store.find_run(candidate, output) if candidate else noise.newest(output)
         own = store.read_run(chosen) if chosen else None
-        return run_self_test(own, threshold if given else None, pairs, as_json)
+        floors = noise.floors(output, own) if own else {}
+        return run_self_test(own, floors, threshold if given else None, pairs, as_json)
     if not candidate or not baselines:
         raise UserError(f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how")
     rules = _rules(threshold if given else None, metrics, rules_file)

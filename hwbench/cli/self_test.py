@@ -1,5 +1,6 @@
 """`hwbench gate --self-test`: the gate on a run's own processes and on simulated ones with their noise or the docs'."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,6 +9,7 @@ from hwbench.cli import options
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
+    from hwbench.simulate import Noise
     from hwbench.store import RunTables
 
 THRESHOLD = 0.02
@@ -15,38 +17,58 @@ MOST_ALARMS = 0.025
 """What the method promises whatever the threshold: half its level, since only slow-downs alarm."""
 
 
-def run_self_test(run: "RunTables | None", threshold: float | None, pairs: int, as_json: bool) -> int:
+def run_self_test(
+    run: "RunTables | None", floors: Mapping[tuple[str, str], float], threshold: float | None, pairs: int, as_json: bool
+) -> int:
     """Print false alarms and power for the processes of each case of `run` and their noise, or for that of the docs.
 
-    Exit status 1 if the share of false alarms is above what the method promises, beyond chance (Clopper–Pearson).
+    `floors` raise a case's threshold as they do in the gate. Exit status 1 if the share of false alarms is above what
+    the method promises, beyond chance (Clopper–Pearson).
     """
     from hwbench.report import power
 
     threshold = THRESHOLD if threshold is None else threshold
-    tests = _tests(run, pairs, threshold)
+    tests = _of_run(run, floors, threshold, pairs) if run else [_of_docs(threshold, pairs)]
     if as_json:
         plain = [test | {"rows": test["rows"].to_dict("records")} for test in tests]
         options.print_json({"threshold": threshold, "pairs": pairs, "tests": plain})
     else:
         for test in tests:
-            click.echo(f"{test['label']}: {test['kind']}, {test['noise']}; threshold {threshold:.1%}")
+            click.echo(f"{test['label']}: {test['kind']}, {test['noise']}; threshold {test['threshold']:.1%}")
             options.print_table(power.as_table(test["rows"]))
     return 1 if any(test["rows"].slower_low.iloc[0] > MOST_ALARMS for test in tests) else 0
 
 
-def _tests(run: "RunTables | None", pairs: int, threshold: float) -> list[dict[str, Any]]:
-    """What is tested: label, kind, noise in words, rows (simulate.power)."""
+def _of_docs(threshold: float, pairs: int) -> dict[str, Any]:
+    """A test: label, kind (simulated or measured), noise in words, threshold, rows (simulate.power)."""
     from hwbench import simulate
 
-    noises = simulate.noise_of(run) if run else {"the docs' noise": simulate.Noise()}
+    return _simulated("any case", simulate.Noise(), threshold, pairs)
+
+
+def _simulated(label: str, noise: "Noise", threshold: float, pairs: int) -> dict[str, Any]:
+    from hwbench import simulate
+
+    rows = simulate.power(noise, pairs, threshold)
+    return {"label": label, "kind": "simulated", "noise": str(noise), "threshold": threshold, "rows": rows}
+
+
+def _of_run(
+    run: "RunTables", floors: Mapping[tuple[str, str], float], threshold: float, pairs: int
+) -> list[dict[str, Any]]:
+    """The tests of a run: each case's processes themselves where there are enough, and processes with their noise."""
+    from hwbench import metrics, simulate
+
+    noises, medians = simulate.noise_of(run), simulate.medians_of(run)
     if not noises:
-        raise UserError(f"run {run.run_id if run else ''}: no case with two processes or more, so no noise to simulate")
+        raise UserError(f"run {run.run_id}: no case with two processes or more, so no noise to simulate")
     tests: list[dict[str, Any]] = []
-    for label, noise in noises.items():
-        rows = simulate.power(noise, pairs, threshold)
-        tests.append({"label": label, "kind": "simulated", "noise": str(noise), "rows": rows})
-    for label, medians in (simulate.medians_of(run) if run else {}).items():
-        rows = simulate.dealt_power(medians, pairs, threshold)
-        noise_words = f"its own {len(medians)} processes dealt out to two halves"
-        tests.append({"label": label, "kind": "measured", "noise": noise_words, "rows": rows})
+    for case in metrics.cases(run).itertuples():
+        limit = max(threshold, floors.get((case.case_id, "step_s_p50"), 0.0))
+        if case.label in medians:
+            own = medians[case.label]
+            rows, words = simulate.dealt_power(own, pairs, limit), f"its own {len(own)} processes dealt out to halves"
+            tests.append({"label": case.label, "kind": "measured", "noise": words, "threshold": limit, "rows": rows})
+        if case.label in noises:
+            tests.append(_simulated(case.label, noises[case.label], limit, pairs))
     return tests
