@@ -2,12 +2,12 @@
 
 import itertools
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from hwbench.inputs import read_toml
 from hwbench.records import Case, Param, Policy, UserError
 from hwbench.workload import Workload, shortened, unknown
 
@@ -60,12 +60,7 @@ def load_suite(name: str) -> Suite:
     file = Path(name) if name.endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
     if not file.is_file():
         raise UserError(f"{name}: no such suite file" if file == Path(name) else unknown("suite", name, suite_names()))
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not TOML: {error}") from error
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+    content = read_toml(file)
     for key in content:
         if key not in ("description", "policy", "cases"):
             raise UserError(f"{file}: " + unknown("key", key, ("description", "policy", "cases")))

@@ -10,13 +10,13 @@ metric = "memory_peak_bytes"
 threshold = "2%"
 """
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from hwbench.inputs import read_toml, share
 from hwbench.metrics import METRICS
 from hwbench.records import UserError
 from hwbench.workload import shortened, unknown
@@ -71,28 +71,11 @@ class Rules:
 
 def read_rules(file: Path) -> Rules:
     """The rules of a TOML file. UserError, one line that names the file, for anything that it cannot mean."""
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not TOML: {error}") from error
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+    content = read_toml(file)
     try:
         return _rules(content)
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
-
-
-def share(word: object) -> float:
-    """`"5%"`, `"0.05"` or `0.05` as a share. UserError if it is none between 0 and 1."""
-    text = str(word).strip()
-    try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if isinstance(word, bool) or not 0 < value < 1:
-        raise UserError(f"threshold {shortened(word)}: expected a share such as 5% or 0.05")
-    return value
 
 
 def _rules(content: dict[str, Any]) -> Rules:
@@ -106,7 +89,7 @@ def _rules(content: dict[str, Any]) -> Rules:
         raise UserError('metrics in [default]: expected a list such as ["tokens_per_s"]')
     rules = [_rule(number, rule) for number, rule in enumerate(special, start=1)]
     known = tuple(dict.fromkeys(_metric(name) for name in metrics))
-    return Rules(known, share(default.get("threshold", THRESHOLD)), tuple(rules))
+    return Rules(known, _threshold(default.get("threshold", THRESHOLD)), tuple(rules))
 
 
 def _rule(number: int, rule: dict[str, Any]) -> Rule:
@@ -118,9 +101,16 @@ def _rule(number: int, rule: dict[str, Any]) -> Rule:
     if not isinstance(workload, str) or not workload:
         raise UserError(f"{where}: workload {shortened(workload)}: expected a name or a pattern such as gpt/*")
     try:
-        return Rule(share(rule["threshold"]), workload, _metric(metric, patterns=True))
+        return Rule(_threshold(rule["threshold"]), workload, _metric(metric, patterns=True))
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _threshold(word: object) -> float:
+    try:
+        return share(word)
+    except UserError as error:
+        raise UserError(f"threshold {error}") from error
 
 
 def _metric(name: object, patterns: bool = False) -> str:

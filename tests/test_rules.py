@@ -1,7 +1,8 @@
 import pytest
 
+from hwbench.inputs import share
 from hwbench.records import UserError
-from hwbench.rules import Rule, Rules, read_rules, share
+from hwbench.rules import Rule, Rules, read_rules
 
 EXAMPLE = """
 [default]

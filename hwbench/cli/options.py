@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from hwbench import inputs
 from hwbench.records import UserError
 
 UNBOUNDED = 1000
@@ -30,16 +31,12 @@ workload_files = click.option(
 )
 
 
-def share(context: click.Context, parameter: click.Parameter, text: str) -> float:
-    """`5%` or `0.05`. UserError if it is no share between 0 and 1."""
-    word = text.strip()
+def share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """`5%` or `0.05`; None if the option is not given. UserError if it is no share between 0 and 1."""
     try:
-        value = float(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
-        raise UserError(f"--{parameter.name} {text}: expected a share such as 5% or 0.05")
-    return value
+        return None if text is None else inputs.share(text)
+    except UserError as error:
+        raise UserError(f"--{parameter.name} {error}") from error
 
 
 def _metrics(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:

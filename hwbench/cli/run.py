@@ -10,10 +10,6 @@ from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_o
 from hwbench.records import FAILED, UserError
 
 
-def _share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    return None if text is None else options.share(context, parameter, text)
-
-
 @click.command("run")
 @click.option("--processes", type=int, metavar="N", help="Fresh processes for each case; N alone means N exactly.")
 @click.option(
@@ -24,7 +20,7 @@ def _share(context: click.Context, parameter: click.Parameter, text: str | None)
 )
 @click.option(
     "--precision",
-    callback=_share,
+    callback=options.share,
     metavar="P",
     help="Half-width of a 95 % interval to measure for, such as 1% or 0.01 of the median.  [default: 1%]",
 )

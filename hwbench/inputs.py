@@ -1,0 +1,30 @@
+"""What users write, read with one clear line where it cannot be meant."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hwbench.records import UserError
+
+
+def share(word: object) -> float:
+    """`"5%"`, `"0.05"` or `0.05` as a share. UserError if it is none between 0 and 1."""
+    text = str(word).strip()
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if isinstance(word, bool) or not 0 < value < 1:
+        shown = text if len(text) <= 60 else f"{text[:60]}…"
+        raise UserError(f"{shown}: expected a share such as 5% or 0.05")
+    return value
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The content of a TOML file. UserError, which names the file, if it is none or cannot be read."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not TOML: {error}") from error
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
