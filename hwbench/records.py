@@ -15,6 +15,9 @@ Param = str | int | float | bool | None
 Outcome = Literal["ok", "unsupported", "oom", "timeout", "error"]
 TimerKind = Literal["device_event", "host"]
 
+Method = Literal["counter", "integrated", "estimated"]
+Grade = Literal["A", "B", "C"]
+
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 FAILED: frozenset[Outcome] = frozenset({"oom", "timeout", "error"})
@@ -114,6 +117,41 @@ class Spans:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a meter says of a window, once a quantity and scope. `value` None is unknown; `reason` then says why.
+
+    `scope` is gpu:N, package:N, dram:N, psys, process or system; `span` names a part of the step, empty for all of it.
+    `uncertainty` is in the unit of the value: the truth lies within value ± uncertainty 19 times in 20. `grade`: A, a
+    counter over 10 s or more; B, a counter or an integral over 5 s or more; C, less, or an estimate.
+    """
+
+    meter: str
+    scope: str
+    quantity: str
+    value: float | None
+    unit: str
+    method: Method | None
+    window_s: float
+    uncertainty: float | None = None
+    grade: Grade | None = None
+    reason: str = ""
+    span: str = ""
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What the meters showed over time, as columns of equal length; `time_ns` is on the clock of the samples."""
+
+    time_ns: list[int] = field(default_factory=list)
+    meter: list[str] = field(default_factory=list)
+    scope: list[str] = field(default_factory=list)
+    device_index: list[int | None] = field(default_factory=list)  # the number in the scope
+    quantity: list[str] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    unit: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Window:
     """What the harness measured in one process: every step, and the host's time over the steps after warm-up."""
 
@@ -123,7 +161,7 @@ class Window:
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
     memory_peak_bytes: int | None = None  # None where the device keeps no such count
-    conditions: list[str] = field(default_factory=list)  # notes of the device at the window's end, while it was busy
+    begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
 
     @property
     def timed_s(self) -> list[float]:
@@ -150,6 +188,8 @@ class Measurement:
     compile_s: float | None = None
     loss: float | None = None  # what the last step returned, where that is a number
     notes: list[str] = field(default_factory=list)  # `code: what happened`, for all that makes its figures doubtful
+    readings: list[Reading] = field(default_factory=list)
+    telemetry: Telemetry = Telemetry()
 
     def as_json(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers, as one process hands them to another."""
@@ -161,7 +201,11 @@ class Measurement:
         window = content["window"]
         if window:
             window = Window(**{**window, "samples": Samples(**window["samples"]), "spans": Spans(**window["spans"])})
-        return cls(**{**content, "work": Work(**content["work"]), "window": window})
+        meters = {
+            "readings": [Reading(**reading) for reading in content.get("readings", [])],
+            "telemetry": Telemetry(**content.get("telemetry", {})),
+        }
+        return cls(**{**content, "work": Work(**content["work"]), "window": window, **meters})
 
 
 @dataclass(frozen=True)
