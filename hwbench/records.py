@@ -161,6 +161,7 @@ class Window:
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
     memory_peak_bytes: int | None = None  # None where the device keeps no such count
+    conditions: list[str] = field(default_factory=list)  # notes of the device at the window's end, while it was busy
     begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
 
     @property

@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Signal:
-    """One thing that a meter shows. `scope` as in records.Reading; `unit` J, W, Hz, °C, B, s, 1 (a share or a count)."""
+    """One thing that a meter shows. `scope` as in records.Reading; `unit` J, W, Hz, °C, B, s or 1 (shares, counts)."""
 
     meter: str
     scope: str
