@@ -1,13 +1,16 @@
-"""What this machine is, as far as meters of its processors must know: it explains why a counter is missing."""
+"""What several meters of processors must know of this machine: where it runs, how busy it is, where its sensors are."""
 
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+PACKAGE_SENSORS = ("coretemp", "k10temp", "zenpower")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,20 @@ def processors(times: Callable[[], Any] = psutil.cpu_times) -> Processors:
     # A guest's time is in `user` already; the fields of a platform that lacks one are simply missing.
     busy = sum(getattr(spent, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
     return Processors(idle + stolen + busy, busy, stolen)
+
+
+def package_sensors(hwmon: Path) -> list[Path]:
+    """The files, in thousandths of °C, of each processor package's temperature. AMD's Tctl may have an offset for the
+    fans, so Tdie goes before it."""
+    found = []
+    for chip in sorted(hwmon.glob("hwmon*")):
+        with suppress(OSError, ValueError):
+            if (chip / "name").read_text().strip() in PACKAGE_SENSORS:
+                labels = {file.read_text().strip(): file for file in sorted(chip.glob("temp*_label"))}
+                ours = [labels[name] for name in labels if name.startswith("Package id")]
+                ours += [labels[name] for name in ("Tdie", "Tctl") if name in labels][:1]
+                found += [file.with_name(file.name.replace("label", "input")) for file in ours]
+    return found
 
 
 def _text(file: Path) -> str:
