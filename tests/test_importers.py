@@ -191,12 +191,37 @@ def test_files_of_two_machines_do_not_mix(tmp_path):
         importers.read("pyperf", [FILES["pyperf"], tmp_path / "b.json"])
 
 
+def slower(tool, factor, file):
+    """The example with all its times so many times as long, as a file."""
+
+    def scaled(content):
+        if isinstance(content, dict):
+            return {name: scaled(value) for name, value in content.items()}
+        return (
+            [scaled(one) if not isinstance(one, float) else one * factor for one in content]
+            if isinstance(content, list)
+            else content
+        )
+
+    file.write_text(json.dumps(scaled(json.loads(FILES[tool].read_text()))))
+    return file
+
+
 class TestCommand:
     @pytest.mark.parametrize("tool", FILES)
     def test_it_makes_a_run_that_report_and_compare_take(self, tmp_path, tool):
         ids = []
         for _ in range(2):
-            done = hwbench("import", tool, FILES[tool], FILES[tool], "--name", "theirs", "--json", cwd=tmp_path)
+            done = hwbench(
+                "import",
+                tool,
+                FILES[tool],
+                slower(tool, 1.01, tmp_path / "s.json"),
+                "--name",
+                "theirs",
+                "--json",
+                cwd=tmp_path,
+            )
             assert done.returncode == 0, done.stderr
             ids.append(json.loads(done.stdout)["run_id"])
         run = store.read_run(tmp_path / "results" / ids[0])
@@ -207,9 +232,14 @@ class TestCommand:
         assert {row["metric"] for row in compared["rows"]} >= {"step_s_p50"}
 
     def test_several_files_are_several_processes(self, tmp_path):
-        file = FILES["pytest-benchmark"]
-        done = hwbench("import", "pytest-benchmark", file, file, file, "--json", cwd=tmp_path)
+        files = [slower("pytest-benchmark", 1 + n / 100, tmp_path / f"{n}.json") for n in range(3)]
+        done = hwbench("import", "pytest-benchmark", *files, "--json", cwd=tmp_path)
         assert {row["processes"] for row in json.loads(done.stdout)["rows"]} == {3}
+
+    def test_the_same_results_twice_would_count_twice(self, tmp_path):
+        file = FILES["pyperf"]
+        done = hwbench("import", "pyperf", file, slower("pyperf", 1, tmp_path / "copy.json"), cwd=tmp_path)
+        assert_one_line(done, 2, "copy.json: the same results a second time")
 
     def test_a_table_for_people(self, tmp_path):
         done = hwbench("import", "pyperf", FILES["pyperf"], cwd=tmp_path)

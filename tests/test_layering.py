@@ -24,13 +24,16 @@ MAY_IMPORT = {
     "rounds": {"records", "plan", "stats"},
     "reasons": set(),
     "schema": set(),
-    "store": {"__init__", "records", "schema"},
+    "damage": {"records", "schema"},
+    "store": {"damage", "__init__", "records", "schema"},
     "runner": {"records", "plan", "rounds", "store"},
     "stats": set(),
     "metrics": {"reasons", "records", "schema", "stats", "store"},
     "rules": {"inputs", "records", "workload", "metrics"},
-    "compare": {"reasons", "records", "stats", "store", "metrics", "rules"},
-    "gate": {"records", "stats", "store", "metrics", "rules", "compare"},
+    "comparable": {"reasons", "store", "metrics"},
+    "lineup": {"metrics"},
+    "compare": {"comparable", "records", "stats", "store", "metrics", "rules"},
+    "gate": {"comparable", "records", "stats", "store", "metrics", "rules", "compare"},
     "simulate": {"stats", "store", "metrics", "compare", "gate"},
     "noise": {"schema", "stats", "store", "metrics"},
     "importers": {"records"},
@@ -48,7 +51,7 @@ MAY_IMPORT = {
         "compare",
         "gate",
     },
-    "report": {"reasons", "records", "store", "metrics", "compare", "gate", "simulate", "__init__"},
+    "report": {"reasons", "records", "store", "metrics", "lineup", "compare", "gate", "simulate", "__init__"},
     "cli": None,  # everything
     "__main__": {"cli"},
 }
@@ -89,7 +92,21 @@ def test_imports_go_one_way(name, file):
         assert allowed is None or target in allowed | {name}, f"{file.name} imports {imported}"
 
 
-ANALYSIS = ("store", "stats", "metrics", "rules", "compare", "gate", "simulate", "noise", "importers", "report")
+ANALYSIS = (
+    "damage",
+    "store",
+    "stats",
+    "metrics",
+    "rules",
+    "lineup",
+    "comparable",
+    "compare",
+    "gate",
+    "simulate",
+    "noise",
+    "importers",
+    "report",
+)
 RECORDING_WITHOUT_TORCH = (
     "records", "workload", "plan", "rounds", "stopping", "harness", "checks", "environment", "neighbours", "runner",
     "worker", "ab",
