@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import make_run, measured
 from scipy.stats import t
-from test_cli import FAKE, hwbench
+from test_cli import FAKE, call  # noqa: F401 - a fixture
 
 from hwbench import noise, stats, store
 from hwbench.records import Case, UserError
@@ -100,9 +100,9 @@ class TestFinding:
 
 
 class TestCommand:
-    def test_it_measures_stores_and_says_the_floor(self, tmp_path):
+    def test_it_measures_stores_and_says_the_floor(self, tmp_path, call):  # noqa: F811
         words = [*FAKE[:4], *FAKE[6:], "--processes", "2"]
-        done = hwbench("noise", "fake/known", *words, "--json", cwd=tmp_path)
+        done = call("noise", "fake/known", *words, "--json")
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
         floors = {row["metric"]: row["floor"] for row in result["rows"]}
@@ -113,8 +113,8 @@ class TestCommand:
         case_id = run.measurements.case_id[0]
         assert noise.floors(tmp_path / "results", run)[case_id, "tokens_per_s"] == floors["tokens_per_s"]
 
-    def test_one_process_in_a_half_is_refused(self, tmp_path):
-        done = hwbench("noise", "gemm", "--processes", "1", cwd=tmp_path)
+    def test_one_process_in_a_half_is_refused(self, call):  # noqa: F811
+        done = call("noise", "gemm", "--processes", "1")
         assert done.returncode == 2
         assert done.stderr.startswith("hwbench: --processes 1: a half of fewer than 2 processes")
         assert done.stdout == ""
