@@ -1,5 +1,6 @@
 """Shared helpers: synthetic runs whose every figure is known beforehand."""
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,3 +73,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.gpu)
             if not torch.cuda.is_available():
                 item.add_marker(pytest.mark.skip(reason="no CUDA device here; `make gpu-check` on a machine with one"))
+
+
+def pytest_collection_finish() -> None:
+    """The harness collects garbage before each window: with all of torch to look through, that is most of a test."""
+    gc.collect()
+    gc.freeze()
