@@ -1,6 +1,7 @@
 """Shared helpers: synthetic runs whose every figure is known beforehand."""
 
 import gc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def measured(
 @pytest.fixture
 def training() -> Case:
     return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
+
+
+TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # as inductor is imported
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Seeds torch and leaves it one thread: on tensors as small as those of tests, more only wait for one another."""
+    import torch
+
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
