@@ -15,6 +15,14 @@ from hwbench.store import Writer
 from hwbench.workload import Mark
 
 
+@pytest.fixture(scope="module", autouse=True)
+def light_garbage() -> None:
+    """The harness collects garbage before each window. With all of torch to look through, that would be most of the
+    time of a fake one: what earlier modules left is looked through once, and frozen."""
+    gc.collect()
+    gc.freeze()
+
+
 def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 0.002):
     """A step of known duration on the fake device: two spans, launched without waiting."""
 
@@ -89,9 +97,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.gpu)
             if not torch.cuda.is_available():
                 item.add_marker(pytest.mark.skip(reason="no CUDA device here; `make gpu-check` on a machine with one"))
-
-
-def pytest_collection_finish() -> None:
-    """The harness collects garbage before each window: with all of torch to look through, that is most of a test."""
-    gc.collect()
-    gc.freeze()

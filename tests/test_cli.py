@@ -76,14 +76,14 @@ class TestRun:
     def test_a_real_run_on_the_cpu(self, tmp_path, call):
         words = ["gpt/train", "gpt/decode", "gemm", "--set", "size=nano", "--set", "batch=1", "--set", "seq=64"]
         words += ["--set", "prompt=16", "--set", "m=256", "--set", "n=256", "--set", "k=256", "--set", "new=4"]
-        words += ["--dtype", "fp32", "--processes", "2", "--min-time", "0.2", "--max-time", "1", "--device", "cpu"]
+        words += ["--dtype", "fp32", "--processes", "1", "--min-time", "0.2", "--max-time", "1", "--device", "cpu"]
         done = call("run", *words, "--run-id", "r", "--json")
         assert done.returncode == 0, done.stderr
         rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
         assert [row["outcome"] for row in rows.values()] == ["ok"] * 3
         train = rows["gpt/train"]
         stored = read(tmp_path, "measurements").set_index("workload").loc["gpt/train"]
-        assert train["tokens_per_s"] == pytest.approx((64 * stored.samples / stored.window_s).median())
+        assert train["tokens_per_s"] == pytest.approx(64 * stored.samples / stored.window_s)
         assert 0 < train["mfu_achievable"] < 1
         assert train["memory_peak_bytes"] > 100e6
         spans, samples = read(tmp_path, "spans"), read(tmp_path, "samples")
