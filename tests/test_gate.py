@@ -414,15 +414,13 @@ def test_the_workflows_do_what_they_promise(pipeline, tmp_path):
     assert "broken" in (tmp_path / "gate.md").read_text()
 
 
-def test_confirm_measures_suspects_again(tmp_path):
+def test_confirm_measures_suspects_again(tmp_path, call, monkeypatch):  # noqa: F811
     """A candidate that was slow by chance: its fresh processes are not, and the gate passes."""
     (tmp_path / "known.py").write_text(WORKLOAD)
 
-    def hwbench(*words, **settings):
-        return subprocess.run(
-            [sys.executable, "-m", "hwbench", *words],
-            cwd=tmp_path, env={**os.environ, **PYTHONPATH, **settings}, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+    def hwbench(*words, SLOWDOWN="1"):
+        monkeypatch.setenv("SLOWDOWN", SLOWDOWN)
+        return call(*words)
 
     measure = ["fake/known", "--device", "fake", "--workloads", "known.py", "--processes", "3", "--min-time", "0.03"]
     assert hwbench("run", *measure, "--run-id", "base").returncode == 0

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import make_run, measured
 from scipy.stats import t
-from test_cli import FAKE, hwbench
+from test_cli import FAKE, call  # noqa: F401 - a fixture
 
 from hwbench import noise, stats, store
-from hwbench.records import Case, UserError
+from hwbench.records import Case
 
 
 def a_run(results, run_id, times, case, **fields):
@@ -109,9 +109,9 @@ class TestFinding:
 
 
 class TestCommand:
-    def test_it_measures_stores_and_says_the_floor(self, tmp_path):
+    def test_it_measures_stores_and_says_the_floor(self, tmp_path, call):  # noqa: F811
         words = [*FAKE[:4], *FAKE[6:], "--processes", "3"]
-        done = hwbench("noise", "fake/known", *words, "--json", cwd=tmp_path)
+        done = call("noise", "fake/known", *words, "--json")
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
         floors = {row["metric"]: row["floor"] for row in result["rows"]}
@@ -124,8 +124,8 @@ class TestCommand:
         assert set(stored.case_id) == {case_id}
         assert noise.floors(tmp_path / "results", run, pytest.fail) == {}  # a floor of nothing
 
-    def test_two_processes_in_a_half_are_refused(self, tmp_path):
-        done = hwbench("noise", "gemm", "--processes", "2", cwd=tmp_path)
+    def test_two_processes_in_a_half_are_refused(self, call):  # noqa: F811
+        done = call("noise", "gemm", "--processes", "2")
         assert done.returncode == 2
         assert done.stderr.startswith("hwbench: --processes 2: halves of fewer than 3 processes")
         assert done.stdout == ""

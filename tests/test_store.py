@@ -121,7 +121,8 @@ class TestFindRun:
         assert store.find_run("ref", tmp_path) == folder
 
     @pytest.mark.parametrize("name", ["r2", "../x", "/nowhere"])
-    def test_what_is_not_there_is_said_with_what_is(self, run, tmp_path, name):
+    def test_what_is_not_there_is_said_with_what_is(self, run, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)  # beside which there is no x, whatever lies beside the checkout
         with pytest.raises(UserError, match="the latest there are r1"):
             store.find_run(name, tmp_path)
 

@@ -49,7 +49,8 @@ def plan_of(asked: Mapping[str, Any]) -> "Plan":
     from hwbench import plan
     from hwbench.workload import discover
 
-    known, names, suite = discover(asked["files"]), asked["workloads"], asked["suite"]
+    names, suite = asked["workloads"], asked["suite"]
+    known = discover(asked["files"], names if suite is None else ())
     words = [*asked["settings"], *([f"dtype={asked['dtype']}"] if asked["dtype"] is not None else [])]
     changes = {name: asked[name] for name in POLICY if asked.get(name) is not None}
     wanted = plan.named(known, names)
