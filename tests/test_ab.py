@@ -123,7 +123,7 @@ class TestJudgement:
 
     def test_one_pair_says_nothing_and_why(self, tmp_path):
         row = self.judge(tmp_path, [0.003], [0.006])
-        assert (row["verdict"], row["reason"]) == ("inconclusive", "one pair only: measure with --pairs 6 or more")
+        assert (row["verdict"], row["reason"]) == ("incomparable", "one pair only: measure with --pairs 6 or more")
         assert math.isnan(row["ci_low"])
 
     def test_a_side_without_a_figure_is_missing_with_the_reason(self, tmp_path):

@@ -1,5 +1,6 @@
 """compare.judge: a candidate against its baseline, verdict by verdict."""
 
+import json
 import math
 
 import numpy as np
@@ -84,12 +85,32 @@ class TestJudge:
         noisy = around(1.0, cv=0.2)
         assert only_row(run_of((CASE, noisy)), run_of((CASE, noisy)))["verdict"] == "inconclusive"
 
-    def test_the_floor_is_the_least_threshold(self):
+    def test_below_the_floor_nothing_is_a_change_and_nothing_the_same(self):
         pair = run_of((CASE, around(1.0))), run_of((CASE, around(1.05)))
         key = (CASE.case_id, "step_s_p50")
-        assert only_row(*pair, floors={key: 0.001})["threshold"] == 0.02
+        row = only_row(*pair, floors={key: 0.001})
+        assert (row["threshold"], row["floor"], row["verdict"], row["reason"]) == (0.02, 0.001, "slower", "")
         row = only_row(*pair, floors={key: 0.10})
-        assert (row["threshold"], row["verdict"]) == (0.10, "same")
+        assert (row["threshold"], row["floor"], row["verdict"]) == (0.02, 0.10, "inconclusive")
+        assert row["reason"] == "within this machine's noise of 10% (hwbench noise)"
+        assert only_row(pair[0], pair[0], floors={key: 6.0})["verdict"] == "same"
+
+    def test_a_change_comes_with_what_was_noted_in_the_runs(self):
+        slow = with_measurements(run_of((CASE, around(1.1))), CASE, notes='["throttled: hot", "foreign_load: 10 %"]')
+        row = only_row(run_of((CASE, around(1.0))), slow)
+        assert (row["verdict"], row["reason"]) == ("slower", "candidate: throttled, foreign_load")
+
+    def test_rates_of_another_work_are_incomparable(self):
+        run = run_of((CASE, around(1.0)))
+        sides = [with_measurements(run, CASE, tokens=tokens, flops=None) for tokens in (100, 200)]
+        row = only_row(*sides, Rules(("tokens_per_s",)))
+        assert row["verdict"] == "incomparable"
+        assert row["reason"] == "another work of a step: tokens 100 against tokens 200"
+        assert only_row(*sides)["verdict"] == "same"  # the time of a step
+
+    def test_an_unknown_device_may_be_another(self):
+        runs = [run_of((CASE, around(1.0)), device="unknown CPU") for _ in range(2)]
+        assert only_row(*runs)["verdict"] == "incomparable"
 
     def test_several_baselines_are_one(self):
         runs = [run_of((CASE, around(1.0))), run_of((CASE, around(1.2)))]
@@ -160,6 +181,26 @@ class TestJudge:
         host = run_of((CASE, around(1.0)))
         events = with_measurements(host, CASE, timer_kind="device_event")
         assert only_row(host, events)["reason"] == "another clock: host against device_event"
+        assert only_row(host, events, across_devices=True)["verdict"] == "same"
+
+    def test_clocks_are_compared_case_by_case(self):
+        both = run_of((CASE, around(1.0)), (OTHER, around(1.0)))
+        baseline = with_measurements(both, CASE, timer_kind="device_event")
+        candidate = with_measurements(both, OTHER, timer_kind="device_event")
+        assert {row["verdict"] for row in judged(baseline, candidate)} == {"incomparable"}
+        assert [row["verdict"] for row in judged(baseline, both)] == ["incomparable", "same"]
+
+    def test_what_differs_between_the_environments(self):
+        sides = [
+            run_of((CASE, around(1.0)), environment=json.dumps(environment))
+            for environment in (
+                {"packages": {"torch": "2.12"}, "cpu": {"smt": "on"}, "variables": {"OMP_NUM_THREADS": "1"}},
+                {"packages": {"torch": "2.13"}, "cpu": {}, "variables": {}},
+            )
+        ]
+        found = ["torch: 2.12 against 2.13", "$OMP_NUM_THREADS: 1 against not set"]
+        assert comparable.differences(*sides) == found
+        assert comparable.differences(sides[0], sides[0]) == []
 
     @pytest.mark.parametrize("side", [0, 1])
     def test_invalid_figures_are_incomparable(self, side):
