@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from hwbench import compare, environment, gate, probe, stats
-from hwbench.metrics import per_process
+from hwbench.metrics import HIGHER_IS_BETTER, per_process
 from hwbench.plan import Plan
 from hwbench.records import UserError
 from hwbench.rules import Rules
@@ -132,19 +132,16 @@ def _shown(on_progress: Callable[[Progress], None], number: int, progress: Progr
 
 def _paired(row: dict[str, Any], values: Sequence[Mapping[tuple[str, str], pd.Series]]) -> dict[str, Any]:
     """A row of `compare.judge` with what the pairs say instead."""
-    if row["verdict"] in ("missing", "incomparable"):
+    if row["verdict"] in ("missing", "incomparable") or math.isnan(row["ratio"]):
         return row
     sides = [side[row["case_id"], row["metric"]] for side in values]
     pairs = pd.concat(sides, axis=1, join="inner").to_numpy()
     change = stats.paired_change(pairs[:, 0], pairs[:, 1])
-    reason = ""
-    if math.isnan(change.ratio):
-        reason = "a value is zero or negative: there is no ratio"
-    elif math.isnan(change.p):
-        reason = "one pair only: measure with --pairs 6 or more"
-    word = compare.verdict(change, row["threshold"], row["metric"] in compare.HIGHER_IS_BETTER)
     numbers = {"ratio": change.ratio, "ci_low": change.low, "ci_high": change.high, "p": change.p}
-    return row | numbers | {"verdict": word, "reason": reason}
+    if math.isnan(change.p):
+        return row | numbers | {"verdict": "incomparable", "reason": "one pair only: measure with --pairs 6 or more"}
+    word = compare.verdict(change, row["threshold"], row["metric"] in HIGHER_IS_BETTER)
+    return row | numbers | {"verdict": word, "reason": row["reason"] if word == row["verdict"] else ""}
 
 
 def _launch(program: str, folder: Path | None) -> Launch:
@@ -169,8 +166,11 @@ def _facts(name: str, launch: Launch, device: str) -> dict[str, Any]:
     if done.returncode:
         words = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise UserError(f"side {name} ({launch.command[0]}): {words[-1]}")
-    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return facts
+    try:
+        facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return facts
+    except (IndexError, ValueError) as error:
+        raise UserError(f"side {name} ({launch.command[0]}): not a Python, by its answer") from error
 
 
 def _ask(launch: Launch, *words: str) -> subprocess.CompletedProcess[str]:

@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 
 from hwbench import compare, stats
-from hwbench.metrics import cases
+from hwbench.comparable import invalid
+from hwbench.metrics import HIGHER_IS_BETTER, cases
 from hwbench.records import FAILED
 from hwbench.rules import Rules
 from hwbench.store import RunTables
 
 Status = Literal["regression", "failed", "missing", "incomparable", "inconclusive", "new", "skipped", "pass"]
 STATUSES: dict[Status, str] = {
-    "regression": "slower than the threshold allows, beyond doubt",
+    "regression": "worse than the threshold allows, beyond doubt",
     "failed": "the case failed in the candidate, or its figures are invalid",
     "missing": "the candidate has no figure where the baseline has one",
     "incomparable": "there can be no verdict",
@@ -53,8 +54,11 @@ def hold(
 ) -> pd.DataFrame:
     """The candidate against its baseline: a row (COLUMNS) for each case and metric, worst status first."""
     table = doubted(compare.judge(baseline, candidate, rules, floors, across_devices))
-    broken = _broken(candidate)
-    rows = [row | broken.get(row["case_id"], {"status": _status(row)}) for row in table.to_dict("records")]
+    broken, unmeasured = _broken(candidate), _unmeasured(baseline)
+    rows = [
+        row | (broken.get(row["case_id"]) or {"status": _status(row, row["case_id"] in unmeasured)})
+        for row in table.to_dict("records")
+    ]
     return _worst_first(pd.DataFrame(rows, columns=COLUMNS))
 
 
@@ -90,24 +94,43 @@ def outcome(table: pd.DataFrame, strict: bool = False) -> Outcome:
     return "no verdict" if found & undecided or not found & {"pass", "inconclusive"} else "pass"
 
 
+def overall(table: pd.DataFrame) -> str:
+    """The verdict over all rows that were judged: what only one side has, or neither, does not count."""
+    return compare.overall(list(table.verdict[~table.status.isin(("new", "skipped"))]))
+
+
 def confirmed(table: pd.DataFrame, again: pd.DataFrame, processes: int) -> pd.DataFrame:
     """`table` after its regressions were measured once more in `processes` fresh processes and judged as `again`.
 
-    A regression that the second measurement does not show is inconclusive; one that it could not judge stays.
+    A regression that the second measurement does not show is inconclusive. Where it cannot tell there is no verdict:
+    few noisy processes must not clear what more of them found. One that it could not judge stays.
     """
     second = {(row["case_id"], row["metric"]): row for row in again.to_dict("records")}
     rows = table.to_dict("records")
     for row in rows:
         if row["status"] == "regression":
             told = second.get((row["case_id"], row["metric"]), {"status": "missing", "reason": "not measured again"})
-            if told["status"] in ("pass", "inconclusive"):
-                doubt = f"{processes} fresh processes do not confirm it: ratio {told['ratio']:.4f}"
-                row |= {"status": "inconclusive", "verdict": "inconclusive", "reason": doubt}
-            elif told["status"] == "regression":
-                row["reason"] = f"confirmed by {processes} fresh processes: ratio {told['ratio']:.4f}"
-            else:
-                row["reason"] = f"not confirmed: {told['reason']}"
+            row |= _second_opinion(row, told, processes)
     return _worst_first(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _second_opinion(row: Mapping[str, Any], told: Mapping[str, Any], processes: int) -> dict[str, Any]:
+    """What becomes of a regression when its second measurement is `told`."""
+    if told["status"] == "regression":
+        return {"reason": f"confirmed by {processes} fresh processes: ratio {told['ratio']:.4f}"}
+    if told["status"] == "pass" or (told["status"] == "inconclusive" and not _passes_threshold(told)):
+        doubt = f"{processes} fresh processes do not confirm it: ratio {told['ratio']:.4f}"
+        return {"status": "inconclusive", "verdict": "inconclusive", "reason": doubt}
+    if told["status"] == "inconclusive":
+        doubt = f"{processes} fresh processes cannot tell: ratio {told['ratio']:.4f}; use a larger --confirm"
+        return {"status": "incomparable", "verdict": "inconclusive", "reason": doubt}
+    return {"reason": f"not confirmed: {told['reason']}"}
+
+
+def _passes_threshold(row: Mapping[str, Any]) -> bool:
+    """Whether the estimate is worse than the threshold allows."""
+    worse = 1 / row["ratio"] if row["metric"] in HIGHER_IS_BETTER else row["ratio"]
+    return bool(worse > 1 + row["threshold"])
 
 
 def rolling(heads: pd.DataFrame, label: str, n: int, candidate: RunTables) -> list[Path]:
@@ -125,20 +148,34 @@ def rolling(heads: pd.DataFrame, label: str, n: int, candidate: RunTables) -> li
 
 def _broken(candidate: RunTables) -> dict[str, dict[str, str]]:
     """Status and reason of each case of the candidate whose figures, if there are any, must not pass."""
-    found = {
-        case_id: {"status": "failed", "reason": f"candidate: invalid: {code}"}
-        for case_id, code in compare.invalid(candidate).items()
+    found: dict[str, tuple[Status, str]] = {
+        case_id: ("failed", f"candidate: invalid: {code}") for case_id, code in invalid(candidate).items()
     }
     for case in cases(candidate).itertuples():
         if case.outcome in FAILED:
-            found[case.case_id] = {"status": "failed", "reason": f"candidate: {case.outcome}: {case.reason}"}
+            found[case.case_id] = "failed", f"candidate: {case.outcome}: {case.reason}"
         elif case.outcome == "missing":
-            found[case.case_id] = {"status": "missing", "reason": "candidate: planned and not measured"}
-    return found
+            found[case.case_id] = "missing", "candidate: planned and not measured"
+    return {
+        case_id: {"status": status, "verdict": "missing", "reason": reason}
+        for case_id, (status, reason) in found.items()
+    }
 
 
-def _status(row: Mapping[str, Any]) -> Status:
-    """The status of a judged row of a case that came out ok or unsupported in the candidate."""
+def _unmeasured(baseline: Sequence[RunTables]) -> set[str]:
+    """The cases that the baseline planned and never measured, because they failed or it died: not new ones."""
+    outcomes: dict[str, set[str]] = {}
+    for run in baseline:
+        for case in cases(run).itertuples():
+            outcomes.setdefault(case.case_id, set()).add("ok" if case.processes else case.outcome)
+    return {case_id for case_id, found in outcomes.items() if not found & {"ok", "unsupported"}}
+
+
+def _status(row: Mapping[str, Any], unmeasured: bool) -> Status:
+    """The status of a judged row of a case that came out ok or unsupported in the candidate. `unmeasured`: the baseline
+    planned it and has no figure at all."""
+    if unmeasured:
+        return "incomparable"
     if row["verdict"] == "missing":
         sides = (math.isfinite(row["baseline"]), math.isfinite(row["candidate"]))
         return "missing" if sides[0] else "new" if sides[1] else "skipped"
@@ -154,7 +191,7 @@ def _status(row: Mapping[str, Any]) -> Status:
 def _may_be_worse(row: Mapping[str, Any]) -> bool:
     """Whether the interval reaches a change for the worse that the threshold does not allow."""
     limit = 1 + row["threshold"]
-    if row["metric"] in compare.HIGHER_IS_BETTER:
+    if row["metric"] in HIGHER_IS_BETTER:
         return bool(row["ci_low"] <= 1 / limit)
     return bool(row["ci_high"] >= limit)
 

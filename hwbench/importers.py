@@ -47,6 +47,9 @@ def read(tool: str, files: Sequence[Path]) -> Imported:
     for file, part in zip(files, parts, strict=True):
         if part.device_name != first.device_name:
             raise UserError(f"{file}: measured on {part.device_name}, and {files[0]} on {first.device_name}")
+    for number, part in enumerate(parts):
+        if any(part.measured == earlier.measured for earlier in parts[:number]):
+            raise UserError(f"{files[number]}: the same results a second time; they would count twice")
     return Imported(
         first.started_at, first.device_name, first.environment, [pair for part in parts for pair in part.measured]
     )

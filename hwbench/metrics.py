@@ -14,8 +14,8 @@ import pandas as pd
 from hwbench import stats
 from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
-from hwbench.schema import SCHEMAS
-from hwbench.store import KEY, RunTables
+from hwbench.schema import KEY, SCHEMAS
+from hwbench.store import RunTables
 
 PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
 """Each percentile with the samples a process must have for it; with fewer it would only name the slowest step."""
@@ -33,8 +33,15 @@ THROUGHPUT = {
 }
 """The metric and the unit of each kind of work."""
 
+RATES = [metric for metric, _ in THROUGHPUT.values()]
+WORK_METRICS = frozenset({*RATES, "mfu_achievable"})
+"""What follows from the work that a step is said to do."""
+
+HIGHER_IS_BETTER = WORK_METRICS
+"""Of every other metric, less is better."""
+
 METRICS = [
-    *(metric for metric, _ in THROUGHPUT.values()),
+    *RATES,
     "mfu_achievable",
     *(f"{name}_{percentile}" for name in ("step_s", "itl_s") for percentile in PERCENTILES),
     "ttft_s_p50",
@@ -92,7 +99,7 @@ def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) ->
     if interval.n == 1 and metric.startswith("step_s_p"):
         steps = timed_samples(run)
         q = int(metric.removeprefix("step_s_p")) / 100
-        own = steps[steps.case_id == case_id].step_s
+        own = steps[(steps.case_id == case_id) & (steps.process == group.process.iloc[0])].step_s
         interval = stats.quantile_interval(own, q, times=stats.SHOWS_ITSELF)
         method = "order_statistics_of_one_process"
     return {
@@ -102,7 +109,7 @@ def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) ->
         "value": interval.value,
         "ci_low": interval.low,
         "ci_high": interval.high,
-        "n": len(group),
+        "n": int(np.isfinite(group.value).sum()),
         "method": method,
     }
 
@@ -242,16 +249,25 @@ def _rows(keyed: pd.DataFrame, metric: str, unit: str, value: pd.Series) -> pd.D
 
 
 def _share_of_ceiling(values: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """mfu_achievable: model FLOP/s over the best matmul FLOP/s that this run measured in the same dtype."""
+    """mfu_achievable: model FLOP/s over the best matmul FLOP/s that this run measured in the same dtype.
+
+    The ceiling is that of the same round, the process of the same number, so that its noise is in the figures; where
+    that round has none it is the median over rounds.
+    """
     rates = values[values.metric == "flops_per_s"]
     first = measured.drop_duplicates("case_id").set_index("case_id")
     typical = rates.groupby("case_id").value.median()
-    matmuls = typical[first.workload.reindex(typical.index) == CEILING_WORKLOAD]
-    ceiling = matmuls.groupby(first.dtype.reindex(matmuls.index)).max()
-    of_case = {case_id: ceiling.get(first.dtype[case_id], math.nan) for case_id in typical.index}
-    known = {case_id: top for case_id, top in of_case.items() if typical[case_id] <= NO_CEILING * top}
-    rates = rates[rates.case_id.isin(known)]
-    return rates.assign(metric="mfu_achievable", unit="1", value=rates.value / [known[c] for c in rates.case_id])
+    best: dict[str, str] = {}  # by dtype, the fastest matmul
+    for case_id in typical[typical.index.map(first.workload) == CEILING_WORKLOAD].sort_values().index:
+        best[first.dtype[case_id]] = case_id
+    of_round = {(row.case_id, row.process): row.value for row in rates[rates.case_id.isin(best.values())].itertuples()}
+    rows, shares = [], []
+    for row in rates.itertuples():
+        ceiling_case = best.get(first.dtype[row.case_id])
+        if ceiling_case and typical[row.case_id] <= NO_CEILING * typical[ceiling_case]:
+            rows.append(row.Index)
+            shares.append(row.value / of_round.get((ceiling_case, row.process), typical[ceiling_case]))
+    return rates.loc[rows].assign(metric="mfu_achievable", unit="1", value=shares)
 
 
 def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[str, list[str]]:
@@ -259,11 +275,12 @@ def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> t
     policy = json.loads(run.runs.plan.iloc[0])["policy"]
     notes = [note for row in processes.notes for note in json.loads(row)]
     codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
-    steps = values[(values.case_id == processes.case_id.iloc[0]) & (values.metric == "step_s_p50")].value
-    interval = stats.median_interval(steps)
-    if interval.n < FEW_PROCESSES:
+    own = values[values.case_id == processes.case_id.iloc[0]]
+    rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")
+    intervals = [stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)]
+    if min(interval.n for interval in intervals) < FEW_PROCESSES:
         codes.append("few_processes")
-    elif interval.relative_half_width > policy.get("precision", PRECISION):
+    elif any(interval.relative_half_width > policy.get("precision", PRECISION) for interval in intervals):
         codes.append("not_converged")
     return ("invalid" if INVALIDATING & set(codes) else "suspect" if codes else "valid"), codes
 

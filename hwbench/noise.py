@@ -14,7 +14,7 @@ import pandas as pd
 from hwbench import stats
 from hwbench.metrics import per_process
 from hwbench.schema import SCHEMAS
-from hwbench.store import RunTables, read_heads, read_noise
+from hwbench.store import RunTables, Warn, read_heads, read_noise
 
 COLUMNS = SCHEMAS["noise"].names
 
@@ -36,7 +36,7 @@ def measure_floors(run: RunTables) -> pd.DataFrame:
         half = TURNS[group.process.to_numpy() % len(TURNS)]
         values = [group.value.to_numpy()[half == side] for side in (0, 1)]
         floor = floor_of(stats.change(*values))
-        if not math.isnan(floor):
+        if math.isfinite(floor):
             rows.append(head | {"case_id": case_id, "metric": metric, "floor": floor, "n": min(map(len, values))})
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -47,16 +47,17 @@ def floor_of(change: stats.Change) -> float:
     return math.expm1(max(half_width, abs(math.log(change.ratio))))
 
 
-def floors(results: Path, run: RunTables) -> dict[tuple[str, str], float]:
+def floors(results: Path, run: RunTables, warn: Warn) -> dict[tuple[str, str], float]:
     """By case_id and metric, the newest floor stored in `results` for the device of `run` (kind and name)."""
-    stored, head = read_noise(results), run.runs.iloc[0]
+    stored, head = read_noise(results, warn), run.runs.iloc[0]
     here = stored[(stored.device_kind == head.device_kind) & (stored.device_name == head.device_name)]
     newest = here.sort_values("started_at", kind="stable").drop_duplicates(["case_id", "metric"], keep="last")
-    return {(row.case_id, row.metric): float(row.floor) for row in newest.itertuples()}
+    known = newest[np.isfinite(newest.floor) & (newest.floor > 0)]
+    return {(row.case_id, row.metric): float(row.floor) for row in known.itertuples()}
 
 
-def newest(results: Path) -> Path | None:
+def newest(results: Path, warn: Warn) -> Path | None:
     """The folder of the newest A/A run in `results`; None if there is none."""
-    heads = read_heads(results)
+    heads = read_heads(results, warn)
     found = heads[[any(folder.glob("noise/*.parquet")) for folder in heads.folder]]
     return found.sort_values("started_at", kind="stable").folder.iloc[-1] if len(found) else None

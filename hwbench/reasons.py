@@ -34,11 +34,6 @@ REASONS: dict[str, Reason] = {
         "Fewer than 3 processes: how one start differs from the next is not known.",
         "Use --processes 3 or more; 5 make a narrow interval.",
     ),
-    "high_variation": Reason(
-        "suspect",
-        "The processes differ from each other far more than a quiet machine's do.",
-        "Stop what else runs, fix the clocks, pin the processes; `hwbench noise` measures what remains.",
-    ),
     "throttled": Reason(
         "suspect",
         "The device slowed its clocks for heat or at an alarm of its power supply.",

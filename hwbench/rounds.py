@@ -19,8 +19,8 @@ class Rounds:
     """The rounds of a run. Iterate over them, and `add` each outcome before asking for the next.
 
     After `policy.processes` rounds over all cases (FEWEST_TO_STOP if there may be more), further ones take only cases
-    whose interval over processes of the median step is wider than `policy.precision`, until none is left or
-    `policy.max_processes` are reached. A case that does not come out ok is not tried again.
+    whose interval over processes, of the median step or of the throughput, is wider than `policy.precision`, until none
+    is left or `policy.max_processes` are reached. A case that does not come out ok is not tried again.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -29,6 +29,7 @@ class Rounds:
         self.most = max(fewest, plan.policy.max_processes)
         self.planned = max(fewest, min(FEWEST_TO_STOP, self.most))
         self._medians: dict[str, list[float]] = {case.case_id: [] for case in plan.cases}
+        self._means: dict[str, list[float]] = {case.case_id: [] for case in plan.cases}
         self._given_up: set[str] = set()
 
     def __iter__(self) -> Iterator[tuple[int, Case]]:
@@ -44,6 +45,7 @@ class Rounds:
         """Count the outcome of one process."""
         if measurement.outcome == "ok" and measurement.window:
             self._medians[case.case_id].append(median(measurement.window.timed_s))
+            self._means[case.case_id].append(measurement.window.window_s / measurement.window.timed_steps)
         else:
             self._given_up.add(case.case_id)
 
@@ -64,6 +66,6 @@ class Rounds:
         return self.most - self.taken(case)
 
     def is_precise(self, case: Case) -> bool:
-        """Whether half the interval over the case's processes is within the policy's precision."""
-        interval = stats.median_interval(self._medians[case.case_id])
-        return interval.relative_half_width <= self._plan.policy.precision
+        """Whether half the intervals over the case's processes are within the policy's precision."""
+        intervals = [stats.median_interval(steps[case.case_id]) for steps in (self._medians, self._means)]
+        return max(interval.relative_half_width for interval in intervals) <= self._plan.policy.precision

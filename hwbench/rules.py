@@ -48,7 +48,7 @@ class Rules:
     special: tuple[Rule, ...] = ()
 
     def threshold_of(self, workload: str, metric: str) -> float:
-        matching = [rule for rule in self._of(workload) if fnmatchcase(metric, rule.metric)]
+        matching = [rule for rule in self._of(workload) if _fits(metric, rule.metric)]
         return matching[-1].threshold if matching else self.threshold
 
     def added(self, workload: str) -> list[str]:
@@ -58,7 +58,7 @@ class Rules:
     def unused(self, workloads: Iterable[str]) -> list[Rule]:
         """The special rules that apply to none of the workloads."""
         names = set(workloads)
-        return [rule for rule in self.special if not any(fnmatchcase(name, rule.workload) for name in names)]
+        return [rule for rule in self.special if not any(_fits(name, rule.workload) for name in names)]
 
     def narrowed(self, metrics: tuple[str, ...]) -> "Rules":
         """These rules for some metrics alone."""
@@ -66,7 +66,12 @@ class Rules:
         return replace(self, metrics=metrics, special=special)
 
     def _of(self, workload: str) -> list[Rule]:
-        return [rule for rule in self.special if fnmatchcase(workload, rule.workload)]
+        return [rule for rule in self.special if _fits(workload, rule.workload)]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a pattern is the name, brackets and all, or matches it."""
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def read_rules(file: Path) -> Rules:

@@ -5,6 +5,9 @@ import pyarrow as pa
 SCHEMA_VERSION = 1
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics."""
 
+KEY = ["case_id", "process"]
+"""What names a process of a run."""
+
 _CASE = [("run_id", pa.string()), ("case_id", pa.string()), ("process", pa.int32())]
 SCHEMAS: dict[str, pa.Schema] = {
     "runs": pa.schema(

@@ -48,7 +48,8 @@ class Noise:
 
 
 def noise_of(run: RunTables) -> dict[str, Noise]:
-    """How the steps of each case of a run varied, by the case's label; cases of one process are left out."""
+    """How the steps of each case of a run varied, by the case's label; cases of one process, or of one
+    step, are left out."""
     cases = metrics.cases(run).set_index("case_id")
     timed = metrics.timed_samples(run).groupby(["case_id", "process"]).size().groupby("case_id").median()
     found = {}
@@ -57,7 +58,8 @@ def noise_of(run: RunTables) -> dict[str, Noise]:
         if case.processes > 1:
             lag1 = 0.0 if math.isnan(row.lag1) else min(max(row.lag1, 0.0), 0.99)
             noise = Noise(row.between_cv, row.within_cv, lag1, int(case.processes), int(timed[row.case_id]))
-            found[str(case.label)] = noise
+            if all(map(math.isfinite, (noise.process_cv, noise.within_cv))):
+                found[str(case.label)] = noise
     return found
 
 
@@ -73,7 +75,12 @@ def steps(noise: Noise, runs: int, generator: np.random.Generator) -> Array:
 
 
 def power(
-    noise: Noise, pairs: int, threshold: float, seed: int = 0, slowdowns: Sequence[float] = SLOWDOWNS
+    noise: Noise,
+    pairs: int,
+    threshold: float,
+    seed: int = 0,
+    slowdowns: Sequence[float] = SLOWDOWNS,
+    floor: float = 0.0,
 ) -> pd.DataFrame:
     """A row (COLUMNS) for each slow-down: the shares of the verdicts, `slower` with its interval (Clopper–Pearson).
 
@@ -85,10 +92,10 @@ def power(
         baseline, candidate = (np.median(steps(noise, pairs, generator), axis=2) for _ in range(2))
         return baseline, candidate
 
-    return _power(draw, pairs, threshold, slowdowns)
+    return _power(draw, pairs, (threshold, floor), slowdowns)
 
 
-def dealt_power(medians: Array, pairs: int, threshold: float, seed: int = 0) -> pd.DataFrame:
+def dealt_power(medians: Array, pairs: int, threshold: float, seed: int = 0, floor: float = 0.0) -> pd.DataFrame:
     """As `power`, of a run's own processes by their median steps: each pair deals them out to two halves at random.
 
     There are no more pairs than there are ways to deal. They share their processes, so the interval is of these and not
@@ -101,7 +108,7 @@ def dealt_power(medians: Array, pairs: int, threshold: float, seed: int = 0) -> 
         dealt = generator.permuted(np.tile(medians, (pairs, 1)), axis=1)
         return dealt[:, :half], dealt[:, half : 2 * half]
 
-    return _power(draw, pairs, threshold, SLOWDOWNS)
+    return _power(draw, pairs, (threshold, floor), SLOWDOWNS)
 
 
 def medians_of(run: RunTables) -> dict[str, Array]:
@@ -109,17 +116,18 @@ def medians_of(run: RunTables) -> dict[str, Array]:
     labels = metrics.cases(run).set_index("case_id").label
     steps = metrics.timed_samples(run).groupby(["case_id", "process"]).step_s.median()
     found = {str(labels[case_id]): values.to_numpy() for case_id, values in steps.groupby(level=0)}
-    return {label: values for label, values in found.items() if len(values) >= TWO_HALVES}
+    return {label: values for label, values in found.items() if len(values) >= TWO_HALVES and (values > 0).all()}
 
 
 def _power(
-    draw: Callable[[], tuple[Array, Array]], pairs: int, threshold: float, slowdowns: Sequence[float]
+    draw: Callable[[], tuple[Array, Array]], pairs: int, limits: tuple[float, float], slowdowns: Sequence[float]
 ) -> pd.DataFrame:
-    """The table of `power`; `draw` gives the processes' medians of both sides, shape (pairs, processes) each."""
+    """The table of `power` at these limits, threshold and floor; `draw` gives the processes' medians of both sides,
+    each of shape (pairs, processes)."""
     rows = []
     for slowdown in slowdowns:
         baseline, candidate = draw()
-        words = [_judged(a, b, threshold)[0] for a, b in zip(baseline, candidate * (1 + slowdown), strict=True)]
+        words = [_judged(a, b, *limits)[0] for a, b in zip(baseline, candidate * (1 + slowdown), strict=True)]
         bound = stats.share_interval(words.count("slower"), pairs)
         shares = {word: words.count(word) / pairs for word in WORDS}
         rows.append(
@@ -147,6 +155,6 @@ def untold(noise: Noise, process_cv: float, pairs: int, threshold: float, seed: 
     return stats.share_interval(int(counts.inconclusive), int(counts.sum()))
 
 
-def _judged(baseline: Array, candidate: Array, threshold: float) -> tuple[str, float]:
+def _judged(baseline: Array, candidate: Array, threshold: float, floor: float = 0.0) -> tuple[str, float]:
     change = stats.change(baseline, candidate)
-    return verdict(change, threshold, higher_is_better=False), change.p
+    return verdict(change, threshold, higher_is_better=False, floor=floor), change.p

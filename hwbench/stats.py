@@ -63,15 +63,18 @@ def median_interval(values: Numbers, confidence: float = CONFIDENCE) -> Interval
     """The median over processes with Student's t interval of their logs.
 
     The interval is exact where the logs are normal, from two values on: a percentile bootstrap over five would cover
-    far less than it says. It holds the median over a symmetric distribution's center, and with up to five values it
-    always holds the median itself. Values that are not all positive are taken as they are.
+    far less than it says. Of processes of two kinds, fast and slow, the median may lie outside what Student says of the
+    center; the interval then reaches to it. Values that are not all positive are taken as they are.
     """
     x = _finite(values)
     if not len(x):
         return Interval(math.nan, math.nan, math.nan, 0)
     y, back = _logs(x)
     mean, half = float(y.mean()), _t_half_width(y, confidence)
-    return Interval(float(np.median(x)), back(mean - half), back(mean + half), len(x))
+    median, low, high = float(np.median(x)), back(mean - half), back(mean + half)
+    if math.isnan(half):
+        return Interval(median, math.nan, math.nan, len(x))
+    return Interval(median, min(low, median), max(high, median), len(x))
 
 
 def change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE) -> Change:

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import hwbench
-from hwbench.records import OUTCOMES, Case, Measurement, Run, Samples, Spans, UserError, Window
-from hwbench.schema import SCHEMA_VERSION, SCHEMAS
+from hwbench.damage import check_run
+from hwbench.records import Case, Measurement, Run, Samples, Spans, UserError, Window
+from hwbench.schema import KEY, SCHEMA_VERSION, SCHEMAS
 
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
-KEY = ["case_id", "process"]
 RAW = ("runs", "measurements", "samples", "spans")
 """The tables that a run cannot do without; `metrics` is derived from them."""
+Warn = Callable[[str], None]
 TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
 
 
@@ -128,19 +130,36 @@ def write_noise(run: RunTables, noise: pd.DataFrame) -> None:
     write_part(run.folder, "noise", "noise", table)
 
 
-def read_noise(results: Path) -> pd.DataFrame:
-    """The noise floors of all runs in `results` and its reference runs. UserError names a damaged file."""
-    files = [file for place in (results, results / REFERENCE) for file in sorted(place.glob("*/noise/*.parquet"))]
-    parts = [_read_part(file, "noise") for file in files]
-    return pa.concat_tables(parts or [SCHEMAS["noise"].empty_table()]).to_pandas()
+def read_noise(results: Path, warn: Warn) -> pd.DataFrame:
+    """The noise floors of all runs in `results` and its reference runs; `warn` hears of what cannot be read."""
+    parts = []
+    for folder in _run_folders(results):
+        with _told(warn):
+            parts.append(_read_table(folder, "noise"))
+    return pd.concat(parts, ignore_index=True) if parts else SCHEMAS["noise"].empty_table().to_pandas()
 
 
-def read_heads(results: Path) -> pd.DataFrame:
-    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the order of names."""
-    folders = sorted(path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs"))
-    tables = [_read_table(folder, "runs").assign(folder=folder) for folder in folders]
+def read_heads(results: Path, warn: Warn) -> pd.DataFrame:
+    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the order of names;
+    `warn` hears of what cannot be read: one damaged run must not stop the work on others."""
+    tables = []
+    for folder in _run_folders(results):
+        with _told(warn):
+            tables.append(_read_table(folder, "runs").assign(folder=folder))
     empty = SCHEMAS["runs"].empty_table().to_pandas().assign(folder=[])
     return pd.concat(tables, ignore_index=True) if tables else empty
+
+
+def _run_folders(results: Path) -> list[Path]:
+    return sorted(path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs"))
+
+
+@contextmanager
+def _told(warn: Warn) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        warn(f"{error}; left out")
 
 
 def find_run(name: str, results: Path) -> Path:
@@ -165,44 +184,10 @@ def read_run(folder: Path) -> RunTables:
         raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
     if len(runs) > 1:
         raise UserError(f"{folder}: more than one run in this folder")
-    measured = measurements[KEY]
-    samples, spans = samples.merge(measured.drop_duplicates(), on=KEY), spans.merge(measured.drop_duplicates(), on=KEY)
-    for column, kind in (("plan", dict), ("environment", dict), ("argv", list)):
-        _check_json(folder, "runs", column, runs[column], kind)
-    _check_json(folder, "measurements", "notes", measurements.notes, list)
-    _check_plan(folder, json.loads(runs.plan.iloc[0]))
-    if measured.duplicated().any():
-        raise UserError(f"{folder}: two measurements of the same case and process")
-    if strange := set(measurements.outcome) - set(OUTCOMES):
-        raise UserError(f"{folder}: a measurement with the outcome {strange.pop()!r}, which there is not")
-    windows = measurements.window_s[measurements.outcome == "ok"]
-    for table, seconds in (("samples", samples.step_s), ("spans", spans.span_s), ("measurements", windows)):
-        if not (seconds.between(0, float("inf"), inclusive="left")).all():
-            raise UserError(f"{folder}: table {table!r} has a time that is negative or not a number")
+    measured = measurements[KEY].drop_duplicates()
+    samples, spans = samples.merge(measured, on=KEY), spans.merge(measured, on=KEY)
+    check_run(folder, runs, measurements, samples, spans)
     return RunTables(folder, runs, measurements, samples, spans)
-
-
-def _check_json(folder: Path, table: str, column: str, texts: pd.Series, kind: type) -> None:
-    for text in texts:
-        try:
-            fits = isinstance(json.loads(text), kind)
-        except (TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise UserError(f"{folder}: column {column!r} of table {table!r} is damaged")
-
-
-def _check_plan(folder: Path, plan: Mapping[str, Any]) -> None:
-    """The plan must name its cases and its processes: without them nothing can be said to be missing."""
-    try:
-        fits = isinstance(plan["policy"]["processes"], int) and all(
-            isinstance(case["case_id"], str) and isinstance(case["params"], dict) and case["workload"] and case["dtype"]
-            for case in plan["cases"]
-        )
-    except (KeyError, TypeError):
-        fits = False
-    if not fits:
-        raise UserError(f"{folder}: column 'plan' of table 'runs' is damaged")
 
 
 def _read_table(folder: Path, table: str) -> pd.DataFrame:

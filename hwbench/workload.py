@@ -13,7 +13,7 @@ import math
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -127,11 +127,20 @@ def params_of(values: Mapping[str, Param], dtype: str) -> SimpleNamespace:
     return SimpleNamespace(**values, dtype=dtype)
 
 
-def discover(files: Iterable[str] = ()) -> dict[str, Workload]:
+def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[str, Workload]:
     """All workloads by name: built-in, then entry points, then `files`, where a later one replaces an earlier name.
 
-    UserError names the file or package whose import fails.
+    Where `files` declare all that is `needed`, theirs are all there are: the built-in ones bring torch, which takes
+    seconds. UserError names the file or package whose import fails.
     """
+    given: dict[str, Workload] = {}
+    for file in files:
+        declared = _declared_in(_import_file(Path(file)))
+        if not declared:
+            raise UserError(f"{file}: no @workload in it")
+        given |= declared
+    if needed and given.keys() >= set(needed):
+        return given
     found: dict[str, Workload] = {}
     for module in _builtin_modules():
         found |= _declared_in(module)
@@ -141,22 +150,12 @@ def discover(files: Iterable[str] = ()) -> dict[str, Workload]:
         except Exception as error:
             raise UserError(f"workloads of the installed package {point.value}: {_brief(error)}") from error
         found |= _declared_in(loaded) if isinstance(loaded, ModuleType) else {loaded.name: loaded}
-    for file in files:
-        declared = _declared_in(_import_file(Path(file)))
-        if not declared:
-            raise UserError(f"{file}: no @workload in it")
-        found |= declared
-    return found
+    return found | given
 
 
 def find(name: str, files: Iterable[str] = ()) -> Workload:
-    """The one workload of that name, as `discover` finds it but importing no more than it takes: a workload of a file
-    brings neither the built-in ones nor what they import. KeyError if there is none."""
-    given = [_declared_in(_import_file(Path(file))) for file in files]
-    for declared in reversed(given):
-        if name in declared:
-            return declared[name]
-    return discover()[name]
+    """The one workload of that name, importing no more than it takes. KeyError if there is none."""
+    return discover(files, [name])[name]
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

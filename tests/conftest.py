@@ -1,5 +1,7 @@
 """Shared helpers: synthetic runs whose every figure is known beforehand."""
 
+import gc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,14 @@ from hwbench.records import Case, Measurement, Policy, Run, Unsupported, Work
 from hwbench.stopping import FixedWindow
 from hwbench.store import Writer
 from hwbench.workload import Mark
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light_garbage() -> None:
+    """The harness collects garbage before each window. With all of torch to look through, that would be most of the
+    time of a fake one: what earlier modules left is looked through once, and frozen."""
+    gc.collect()
+    gc.freeze()
 
 
 def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 0.002):
@@ -50,6 +60,21 @@ def measured(
 @pytest.fixture
 def training() -> Case:
     return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
+
+
+TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # as inductor is imported
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Seeds torch and leaves it one thread: on tensors as small as those of tests, more only wait for one another."""
+    import torch
+
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 
 from hwbench.records import Case, Policy
-from hwbench.schema import SCHEMAS
-from hwbench.store import KEY, RunTables
+from hwbench.schema import KEY, SCHEMAS
+from hwbench.store import RunTables
 
 CASE = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 OTHER = Case("gemm", {"n": 64}, "fp32")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import make_run, measured
-from test_cli import FILE, assert_one_line, hwbench
+from test_cli import FILE, assert_one_line, call  # noqa: F401 - a fixture
 
 from hwbench import ab, probe, store
 from hwbench.cli.ab import exit_status
@@ -123,7 +123,7 @@ class TestJudgement:
 
     def test_one_pair_says_nothing_and_why(self, tmp_path):
         row = self.judge(tmp_path, [0.003], [0.006])
-        assert (row["verdict"], row["reason"]) == ("inconclusive", "one pair only: measure with --pairs 6 or more")
+        assert (row["verdict"], row["reason"]) == ("incomparable", "one pair only: measure with --pairs 6 or more")
         assert math.isnan(row["ci_low"])
 
     def test_a_side_without_a_figure_is_missing_with_the_reason(self, tmp_path):
@@ -201,7 +201,7 @@ class TestSides:
 
 
 class TestCommand:
-    def test_two_checkouts_and_two_interpreters_to_the_last_digit(self, tmp_path):
+    def test_two_checkouts_and_two_interpreters_to_the_last_digit(self, tmp_path, call):  # noqa: F811
         """Side a is of an older hwbench that knows no seed, side b has a device that is 10 % slower."""
         older = checkout(
             tmp_path / "older",
@@ -210,9 +210,9 @@ class TestCommand:
         as_is, at_ten_percent_more = "self.host_ns) + round(seconds * 1e9)", "self.host_ns) + round(seconds * 1.1e9)"
         slower = checkout(tmp_path / "slower", [("hwbench/devices/fake.py", as_is, at_ten_percent_more)])
         python = virtual_environment(tmp_path / "venv", packages=True)
-        done = hwbench(
+        done = call(
             "ab", "fake/known", *QUICK, "--a-dir", older, "--b-dir", slower, "--b", python, "--pairs", 2,
-            "--metric", "tokens_per_s,step_s_p50", "--json", cwd=tmp_path,
+            "--metric", "tokens_per_s,step_s_p50", "--json",
         )  # fmt: skip
         assert done.returncode == 1, done.stderr
         result = json.loads(done.stdout)
@@ -224,18 +224,18 @@ class TestCommand:
         runs = [store.read_run(tmp_path / "results" / run) for run in result["runs"]]
         assert [run.run_id[-2:] for run in runs] == ["-a", "-b"]
         assert [len(run.measurements) for run in runs] == [2, 2]
-        again = hwbench("compare", *result["runs"], "--metric", "step_s_p50", "--json", cwd=tmp_path)
+        again = call("compare", *result["runs"], "--metric", "step_s_p50", "--json")
         assert json.loads(again.stdout)["verdict"] == "slower"
 
-    def test_a_case_that_fails_on_both_sides(self, tmp_path):
-        done = hwbench("ab", "fake/raises", *QUICK, "--pairs", 2, "--json", cwd=tmp_path)
+    def test_a_case_that_fails_on_both_sides(self, call):  # noqa: F811
+        done = call("ab", "fake/raises", *QUICK, "--pairs", 2, "--json")
         assert done.returncode == 1
         (row,) = json.loads(done.stdout)["rows"]
         assert (row["verdict"], row["ratio"]) == ("missing", None)
         assert "error: the last line" in row["reason"]
 
-    def test_a_python_without_torch(self, tmp_path):
+    def test_a_python_without_torch(self, tmp_path, call):  # noqa: F811
         python = virtual_environment(tmp_path / "venv", packages=False)
-        done = hwbench("ab", "fake/known", *QUICK, "--a", python, cwd=tmp_path)
+        done = call("ab", "fake/known", *QUICK, "--a", python)
         assert_one_line(done, 2, "side a .*: ModuleNotFoundError: No module named 'torch'")
         assert not (tmp_path / "results").exists()

@@ -1,96 +1,234 @@
+"""compare.judge: a candidate against its baseline, verdict by verdict."""
+
+import json
 import math
 
-import pandas as pd
+import numpy as np
 import pytest
-from conftest import make_run, measured
+from synthetic import CASE, OTHER, around, run_of, with_measurements
 
-from hwbench import compare
-from hwbench.metrics import cases, summarize
-from hwbench.records import Case, Measurement
-from hwbench.store import read_run
+from hwbench import comparable, compare
+from hwbench.rules import Rule, Rules
+from hwbench.stats import Change
 
-GEMM = Case("gemm", {"n": 64}, "fp32")
-TRAIN = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
-COPY = Case("copy", {"mib": 1}, "fp32")
+STEP = Rules(("step_s_p50",), 0.02)
 
 
-@pytest.fixture
-def run(tmp_path):
-    def stored(name: str, *outcomes: tuple[Case, Measurement | None]):
-        writer = make_run(tmp_path, name, [case for case, _ in outcomes])
-        for case, measurement in outcomes:
-            if measurement:
-                writer.add(case, 0, measurement)
-        return read_run(writer.folder)
-
-    return stored
+def judged(baseline, candidate, rules=STEP, **options):
+    return compare.judge([baseline], candidate, rules, **options).to_dict("records")
 
 
-def table_of(*runs) -> pd.DataFrame:
-    return compare.side_by_side([cases(run) for run in runs], [summarize(run) for run in runs])
+def only_row(baseline, candidate, rules=STEP, **options):
+    (row,) = judged(baseline, candidate, rules, **options)
+    return row
 
 
-def line(table: pd.DataFrame, case: Case, metric: str) -> pd.DataFrame:
-    return table[(table.case_id == case.case_id) & (table.metric == metric)]
-
-
-def test_the_same_case_has_both_values_and_the_exact_ratio(run):
-    table = table_of(run("cpu", (TRAIN, measured(step_s=0.003))), run("gpu", (TRAIN, measured(step_s=0.001))))
-    tokens = line(table, TRAIN, "tokens_per_s")
-    assert tokens.value.tolist() == [10_000.0, 30_000.0]
-    assert tokens.ratio.tolist() == [1.0, 3.0]
-    assert tokens.unit.tolist() == ["tokens/s"] * 2
-    assert line(table, TRAIN, "step_s_p50").ratio.iloc[1] == pytest.approx(1 / 3)
-    assert compare.shared(table) == [TRAIN.case_id]
-
-
-def test_metrics_stand_in_the_headline_order(run):
-    table = table_of(run("a", (TRAIN, measured(memory_peak_bytes=7))))
-    expected = [m for m in compare.HEADLINE if m not in ("ttft_s_p50", "tpot_s_p50")]
-    assert table.metric.tolist() == expected
-
-
-def test_a_case_that_only_one_run_has_is_kept(run):
-    table = table_of(
-        run("a", (TRAIN, measured()), (GEMM, measured())), run("b", (COPY, measured()), (TRAIN, measured()))
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("low", "ratio", "high", "expected"),
+        [
+            (0.99, 1.00, 1.01, "same"),
+            (1.001, 1.010, 1.019, "same"),  # surely a change, surely a small one
+            (1.01, 1.03, 1.05, "slower"),
+            (0.95, 0.97, 0.99, "faster"),
+            (0.99, 1.03, 1.07, "inconclusive"),  # no change is not left out
+            (1.00, 1.03, 1.06, "inconclusive"),
+            (1.005, 1.015, 1.025, "inconclusive"),  # the estimate is within the threshold, the interval is not
+            (0.90, 1.00, 1.10, "inconclusive"),
+            (math.nan, 1.5, math.nan, "inconclusive"),
+            (0.0, 1.0, math.inf, "inconclusive"),
+        ],
     )
-    assert table.case_id.drop_duplicates().tolist() == [TRAIN.case_id, GEMM.case_id, COPY.case_id]
-    only = line(table, GEMM, "flops_per_s")
-    assert only.outcome.tolist() == ["ok", compare.NOT_PLANNED]
-    assert only.ratio.iloc[0] == 1.0
-    assert math.isnan(only.ratio.iloc[1])
-    assert line(table, COPY, "flops_per_s").ratio.isna().all()  # nothing to relate it to
-    assert compare.shared(table) == [TRAIN.case_id]
+    def test_a_time(self, low, ratio, high, expected):
+        assert compare.verdict(Change(ratio, low, high, 0.5), 0.02, higher_is_better=False) == expected
+
+    def test_a_rate_is_the_other_way_round(self):
+        change = Change(1.03, 1.01, 1.05, 0.01)
+        assert compare.verdict(change, 0.02, higher_is_better=True) == "faster"
+        assert compare.verdict(Change(1 / 1.03, 1 / 1.05, 1 / 1.01, 0.01), 0.02, higher_is_better=True) == "slower"
+
+    def test_both_directions_alike(self):
+        """A rate that sinks by 1/(1 + t) is as much of a change as a time that grows by 1 + t."""
+        exactly = math.nextafter(1.02, 2)
+        assert compare.verdict(Change(exactly, 1.01, 1.03, 0.01), 0.02, False) == "slower"
+        assert compare.verdict(Change(1 / exactly, 1 / 1.03, 1 / 1.01, 0.01), 0.02, True) == "slower"
+
+    def test_overall_is_the_worst(self):
+        assert compare.overall(["same", "faster", "slower", "missing"]) == "slower"
+        assert compare.overall(["same", "faster"]) == "faster"
+        assert compare.overall(["same"]) == "same"
+        assert compare.overall([]) == "missing"
 
 
-def test_outcomes_other_than_ok_are_cells(run):
-    first = run("a", (TRAIN, measured()), (GEMM, Measurement("oom", "no memory")), (COPY, None))
-    second = run("b", (TRAIN, Measurement("unsupported", "no")), (GEMM, Measurement("error", "boom")), (COPY, None))
-    present = compare.presence(table_of(first, second))
-    assert present.loc[TRAIN.case_id].tolist() == ["ok", "unsupported"]
-    assert present.loc[GEMM.case_id].tolist() == ["oom", "error"]
-    assert present.loc[COPY.case_id].tolist() == ["missing", "missing"]
+class TestJudge:
+    def test_exact_figures(self):
+        """Medians 1 ms and 2 ms, e^±0.01 around them: Welch's t of the logs by hand."""
+        sides = [[[s * math.exp(x)] * 4 for x in (-0.01, 0, 0.01)] for s in (0.001, 0.002)]
+        row = only_row(run_of((CASE, sides[0])), run_of((CASE, sides[1])))
+        half = 2.7764451051977987 * math.sqrt(2 * 0.01**2 / 3)  # t(0.975, 4)
+        assert row["baseline"] == 0.001
+        assert row["candidate"] == 0.002
+        assert row["ratio"] == pytest.approx(2)
+        assert row["ci_low"] == pytest.approx(2 * math.exp(-half))
+        assert row["ci_high"] == pytest.approx(2 * math.exp(half))
+        assert row["verdict"] == "slower"
+        assert row["unit"] == "s"
+        assert row["threshold"] == 0.02
+        assert row["reason"] == ""
+        assert row["label"] == str(CASE)
 
+    @pytest.mark.parametrize(("factor", "word"), [(1.0, "same"), (1.05, "slower"), (0.95, "faster")])
+    def test_words(self, factor, word):
+        assert only_row(run_of((CASE, around(1.0))), run_of((CASE, around(factor))))["verdict"] == word
 
-def test_a_case_without_any_figure_has_a_row_for_each_run(run):
-    table = table_of(run("a", (GEMM, Measurement("oom", "no memory"))), run("b", (GEMM, None)))
-    assert table.outcome.tolist() == ["oom", "missing"]
-    assert table.metric.isna().all()
-    assert compare.shared(table) == []
+    def test_what_varies_too_much_is_inconclusive(self):
+        noisy = around(1.0, cv=0.2)
+        assert only_row(run_of((CASE, noisy)), run_of((CASE, noisy)))["verdict"] == "inconclusive"
 
+    def test_below_the_floor_nothing_is_a_change_and_nothing_the_same(self):
+        pair = run_of((CASE, around(1.0))), run_of((CASE, around(1.05)))
+        key = (CASE.case_id, "step_s_p50")
+        row = only_row(*pair, floors={key: 0.001})
+        assert (row["threshold"], row["floor"], row["verdict"], row["reason"]) == (0.02, 0.001, "slower", "")
+        row = only_row(*pair, floors={key: 0.10})
+        assert (row["threshold"], row["floor"], row["verdict"]) == (0.02, 0.10, "inconclusive")
+        assert row["reason"] == "within this machine's noise of 10% (hwbench noise)"
+        assert only_row(pair[0], pair[0], floors={key: 6.0})["verdict"] == "same"
 
-def test_an_invalid_figure_has_no_ratio(run):
-    broken = measured(notes=["loss_not_finite: nan"])
-    table = table_of(run("a", (TRAIN, broken), (GEMM, measured())), run("b", (TRAIN, measured()), (GEMM, broken)))
-    for case in (TRAIN, GEMM):
-        figures = line(table, case, "flops_per_s")
-        assert figures.value.notna().all()
-        assert math.isnan(figures.ratio.iloc[1])
+    def test_a_change_comes_with_what_was_noted_in_the_runs(self):
+        slow = with_measurements(run_of((CASE, around(1.1))), CASE, notes='["throttled: hot", "foreign_load: 10 %"]')
+        row = only_row(run_of((CASE, around(1.0))), slow)
+        assert (row["verdict"], row["reason"]) == ("slower", "candidate: throttled, foreign_load")
 
+    def test_rates_of_another_work_are_incomparable(self):
+        run = run_of((CASE, around(1.0)))
+        sides = [with_measurements(run, CASE, tokens=tokens, flops=None) for tokens in (100, 200)]
+        row = only_row(*sides, Rules(("tokens_per_s",)))
+        assert row["verdict"] == "incomparable"
+        assert row["reason"] == "another work of a step: tokens 100 against tokens 200"
+        assert only_row(*sides)["verdict"] == "same"  # the time of a step
 
-def test_zero_is_a_value_without_a_ratio(run):
-    nothing, something = measured(memory_peak_bytes=0), measured(memory_peak_bytes=8)
-    table = table_of(run("a", (TRAIN, nothing)), run("b", (TRAIN, something)))
-    peak = line(table, TRAIN, "memory_peak_bytes")
-    assert peak.value.tolist() == [0.0, 8.0]
-    assert peak.ratio.isna().all()
+    def test_an_unknown_device_may_be_another(self):
+        runs = [run_of((CASE, around(1.0)), device="unknown CPU") for _ in range(2)]
+        assert only_row(*runs)["verdict"] == "incomparable"
+
+    def test_several_baselines_are_one(self):
+        runs = [run_of((CASE, around(1.0))), run_of((CASE, around(1.2)))]
+        (row,) = compare.judge(runs, run_of((CASE, around(1.1))), STEP).to_dict("records")
+        assert row["baseline"] == pytest.approx(1.1, rel=0.1)
+        assert row["verdict"] == "inconclusive"
+
+    def test_rules_choose_threshold_and_metrics(self):
+        rules = Rules((), 0.05, (Rule(0.5, "gpt/*"), Rule(0.3, "gpt/*", "step_s_p90")))
+        rows = judged(
+            run_of((CASE, around(1.0)), (OTHER, around(1.0))), run_of((CASE, around(1)), (OTHER, around(1))), rules
+        )
+        assert [(r["workload"], r["metric"], r["threshold"]) for r in rows] == [
+            ("gpt/train", "step_s_p50", 0.5), ("gpt/train", "step_s_p90", 0.3), ("gemm", "step_s_p50", 0.05),
+        ]  # fmt: skip
+
+    def test_zero_on_both_sides_is_no_change(self):
+        runs = [with_measurements(run_of((CASE, around(1.0))), CASE, memory_peak_bytes=0) for _ in range(2)]
+        row = only_row(*runs, Rules(("memory_peak_bytes",)))
+        assert (row["verdict"], row["reason"], row["baseline"]) == ("same", "zero on both sides", 0.0)
+
+    @pytest.mark.parametrize("sides", [(0, 8), (8, 0)])
+    def test_zero_on_one_side_has_no_ratio(self, sides):
+        runs = [with_measurements(run_of((CASE, around(1.0))), CASE, memory_peak_bytes=size) for size in sides]
+        row = only_row(*runs, Rules(("memory_peak_bytes",)))
+        assert row["verdict"] == "incomparable"
+        assert "zero" in row["reason"]
+        assert math.isnan(row["ratio"])
+
+    def test_one_process_has_a_ratio_without_interval(self):
+        row = only_row(run_of((CASE, around(1.0, processes=1))), run_of((CASE, around(2.0))))
+        assert row["verdict"] == "inconclusive"
+        assert row["ratio"] == pytest.approx(2)
+        assert "--processes" in row["reason"]
+
+    def test_times_that_do_not_vary_differ_exactly(self):
+        row = only_row(run_of((CASE, [[1.0]] * 3)), run_of((CASE, [[1.1]] * 3)))
+        assert (row["verdict"], row["p"]) == ("slower", 0.0)
+
+    @pytest.mark.parametrize("side", [0, 1])
+    def test_a_case_of_one_side_is_missing_on_the_other(self, side):
+        runs = [run_of((CASE, around(1.0)), (OTHER, around(1.0))), run_of((CASE, around(1.0)))]
+        rows = judged(*(runs if side else reversed(runs)))
+        assert [row["verdict"] for row in rows if row["workload"] == "gemm"] == ["missing"]
+        reason = next(row["reason"] for row in rows if row["workload"] == "gemm")
+        assert reason == f"{('baseline', 'candidate')[side]}: not measured"
+
+    def test_a_failed_case_tells_why(self):
+        broken = with_measurements(run_of((CASE, around(1.0))), CASE, outcome="oom", reason="no memory")
+        row = only_row(run_of((CASE, around(1.0))), broken)
+        assert (row["verdict"], row["reason"]) == ("missing", "candidate: oom: no memory")
+        assert row["baseline"] == 1.0
+        assert math.isnan(row["candidate"])
+
+    def test_a_metric_that_neither_has(self):
+        row = only_row(run_of((CASE, around(1.0))), run_of((CASE, around(1.0))), Rules(("tokens_per_s",)))
+        assert (row["verdict"], row["reason"]) == ("missing", "baseline: no such figure")
+
+    def test_another_device_is_incomparable_unless_allowed(self):
+        here, there = run_of((CASE, around(1.0))), run_of((CASE, around(1.0)), device="Other device")
+        row = only_row(there, here)
+        assert row["verdict"] == "incomparable"
+        assert row["reason"] == "another device: Other device against Fake device"
+        assert math.isnan(row["ratio"])
+        assert only_row(there, here, across_devices=True)["verdict"] == "same"
+
+    def test_another_clock_is_incomparable(self):
+        host = run_of((CASE, around(1.0)))
+        events = with_measurements(host, CASE, timer_kind="device_event")
+        assert only_row(host, events)["reason"] == "another clock: host against device_event"
+        assert only_row(host, events, across_devices=True)["verdict"] == "same"
+
+    def test_clocks_are_compared_case_by_case(self):
+        both = run_of((CASE, around(1.0)), (OTHER, around(1.0)))
+        baseline = with_measurements(both, CASE, timer_kind="device_event")
+        candidate = with_measurements(both, OTHER, timer_kind="device_event")
+        assert {row["verdict"] for row in judged(baseline, candidate)} == {"incomparable"}
+        assert [row["verdict"] for row in judged(baseline, both)] == ["incomparable", "same"]
+
+    def test_what_differs_between_the_environments(self):
+        sides = [
+            run_of((CASE, around(1.0)), environment=json.dumps(environment))
+            for environment in (
+                {"packages": {"torch": "2.12"}, "cpu": {"smt": "on"}, "variables": {"OMP_NUM_THREADS": "1"}},
+                {"packages": {"torch": "2.13"}, "cpu": {}, "variables": {}},
+            )
+        ]
+        found = ["torch: 2.12 against 2.13", "$OMP_NUM_THREADS: 1 against not set"]
+        assert comparable.differences(*sides) == found
+        assert comparable.differences(sides[0], sides[0]) == []
+
+    @pytest.mark.parametrize("side", [0, 1])
+    def test_invalid_figures_are_incomparable(self, side):
+        runs = [run_of((CASE, around(1.0))), run_of((CASE, around(1.0)))]
+        runs[side] = with_measurements(runs[side], CASE, notes='["loss_not_finite: nan"]')
+        row = only_row(*runs)
+        assert row["verdict"] == "incomparable"
+        assert row["reason"] == f"{('baseline', 'candidate')[side]}: invalid: loss_not_finite"
+
+    def test_notes_that_are_no_text_are_no_traceback(self):
+        odd = with_measurements(run_of((CASE, around(1.0))), CASE, notes="[1, null]")
+        assert comparable.invalid(odd) == {}
+
+    def test_values_worlds_apart(self):
+        """No overflow, whatever the spread."""
+        row = only_row(run_of((CASE, [[1e-300], [1e300]])), run_of((CASE, [[1e300], [1e-300]])))
+        assert row["verdict"] == "inconclusive"
+        assert row["ci_high"] == math.inf
+
+    def test_runs_without_any_case(self):
+        assert compare.judge([run_of()], run_of()).empty
+
+    def test_a_million_steps_a_run_take_under_three_seconds(self):
+        import time
+
+        generator = np.random.default_rng(1)
+        times = 0.001 + generator.exponential(1e-5, (5, 200_000))
+        runs = run_of((CASE, times)), run_of((CASE, times))
+        began = time.process_time()
+        judged(*runs, Rules())
+        assert time.process_time() - began < 3

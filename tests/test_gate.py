@@ -68,8 +68,18 @@ class TestStatus:
         assert statuses(bad, bad) == ["failed"]
 
     def test_of_a_case_that_failed_in_the_baseline_alone(self):
+        """It was planned there, so it is not new: nobody can say whether it holds."""
         good = run_of((CASE, around(1.0)))
-        assert statuses(with_measurements(good, CASE, outcome="oom", reason="no"), good) == ["new"]
+        assert statuses(with_measurements(good, CASE, outcome="oom", reason="no"), good) == ["incomparable"]
+        assert statuses(with_measurements(good, CASE, outcome="unsupported", reason="no"), good) == ["new"]
+
+    def test_of_a_case_that_the_baseline_died_before(self):
+        died = run_of((CASE, around(1.0)), planned=[CASE, OTHER])
+        both = run_of((CASE, around(1.0)), (OTHER, around(9.0)))
+        assert statuses(died, both) == ["incomparable", "pass"]
+        whole = run_of((CASE, around(1.0)), (OTHER, around(1.0)))
+        table = gate.hold([died, whole], both, STEP)
+        assert table.status.tolist() == ["regression", "pass"]
 
     def test_of_a_case_that_neither_machine_supports(self):
         none = with_measurements(run_of((CASE, around(1.0))), CASE, outcome="unsupported", reason="no")
@@ -95,7 +105,16 @@ class TestStatus:
 
     def test_the_floor_keeps_a_quiet_alarm_from_ringing(self):
         sides = run_of((CASE, around(1.0))), run_of((CASE, around(1.05)))
-        assert statuses(*sides, floors={(CASE.case_id, "step_s_p50"): 0.08}) == ["pass"]
+        assert statuses(*sides, floors={(CASE.case_id, "step_s_p50"): 0.08}) == ["inconclusive"]
+
+    def test_the_verdict_agrees_with_the_outcome(self):
+        good = run_of((CASE, around(1.0)))
+        broken = with_measurements(good, CASE, outcome=["error", *["ok"] * 4], reason="boom")
+        table = held(good, broken)
+        assert (gate.outcome(table), gate.overall(table)) == ("fail", "missing")
+        assert table.verdict.tolist() == ["missing"]
+        table = held(good, run_of((CASE, around(1.0)), (OTHER, around(1.0))))
+        assert (gate.outcome(table), gate.overall(table)) == ("pass", "same")
 
     def test_a_rule_is_the_threshold_of_its_cases(self):
         sides = [run_of((CASE, around(s)), (OTHER, around(s))) for s in (1.0, 1.05)]
@@ -168,6 +187,15 @@ class TestConfirm:
         assert found.status.tolist() == [status]
         assert says in found.reason[0]
 
+    def test_few_noisy_processes_do_not_clear_what_they_cannot_tell(self):
+        baseline = run_of((CASE, around(1.0)))
+        again = held(baseline, run_of((CASE, around(1.1, cv=0.2))))
+        assert again.status.tolist() == ["inconclusive"]
+        found = gate.confirmed(held(baseline, run_of((CASE, around(1.1)))), again, 3)
+        assert found.status.tolist() == ["incomparable"]
+        assert gate.outcome(found) == "no verdict"
+        assert "3 fresh processes cannot tell: ratio 1.0" in found.reason[0]
+
     def test_a_regression_that_could_not_be_measured_again_stays(self):
         baseline, slow = run_of((CASE, around(1.0))), run_of((CASE, around(1.1)))
         failed = with_measurements(slow, CASE, outcome="oom", reason="no memory")
@@ -211,20 +239,20 @@ class TestRolling:
             store_run(tmp_path, f"r{day}", 0.003, label="main", day=day)
         store_run(tmp_path, "other", 0.003, label="nightly", day=9)
         candidate = read_run(tmp_path / "r6")
-        found = gate.rolling(read_heads(tmp_path), "main", 3, candidate)
+        found = gate.rolling(read_heads(tmp_path, pytest.fail), "main", 3, candidate)
         assert [folder.name for folder in found] == ["r4", "r5", "r7"]
-        assert gate.rolling(read_heads(tmp_path), "none", 3, candidate) == []
+        assert gate.rolling(read_heads(tmp_path, pytest.fail), "none", 3, candidate) == []
 
     def test_runs_of_this_device_go_first(self, tmp_path):
         store_run(tmp_path, "here", 0.003, label="main", day=1)
         store_run(tmp_path, "there", 0.003, label="main", day=2, device="cuda")
         candidate = read_run(store_run(tmp_path, "c", 0.003))
-        assert [f.name for f in gate.rolling(read_heads(tmp_path), "main", 5, candidate)] == ["here"]
+        assert [f.name for f in gate.rolling(read_heads(tmp_path, pytest.fail), "main", 5, candidate)] == ["here"]
         elsewhere = read_run(store_run(tmp_path, "x", 0.003, device="xpu"))
-        assert len(gate.rolling(read_heads(tmp_path), "main", 5, elsewhere)) == 2
+        assert len(gate.rolling(read_heads(tmp_path, pytest.fail), "main", 5, elsewhere)) == 2
 
     def test_no_results_at_all(self, tmp_path):
-        assert read_heads(tmp_path / "none").empty
+        assert read_heads(tmp_path / "none", pytest.fail).empty
 
 
 class TestCommand:
@@ -337,6 +365,31 @@ class TestCommand:
         json.loads(done.stdout)
         assert "::error" in done.stderr
 
+    def test_one_run_counts_once_however_it_is_named(self, call, results):  # noqa: F811
+        names = ["base", str(results / "base"), "label:main", str(results)]
+        once = call("gate", "--baseline", "base", "--baseline", "slow", "--candidate", "same", "--json")
+        words = [word for name in names for word in ("--baseline", name)]
+        assert call("gate", *words, "--candidate", "same", "--json").stdout == once.stdout
+
+    def test_a_run_is_no_baseline_of_itself(self, call, results):  # noqa: F811
+        done = call("gate", "--baseline", str(results / "same"), "--candidate", "same")
+        assert_one_line(done, 2, "the baseline same is the candidate itself")
+
+    def test_a_damaged_run_does_not_stop_the_work_on_others(self, call, results):  # noqa: F811
+        (results / "junk" / "runs").mkdir(parents=True)
+        (results / "junk" / "runs" / "run.parquet").write_bytes(b"PAR1")
+        done = call("gate", "--baseline", "label:main", "--candidate", "same")
+        assert done.returncode == 0, done.stderr
+        assert "warning: " in done.stderr
+        assert "junk/runs/run.parquet: not a readable Parquet file" in done.stderr
+
+    def test_an_unwritable_summary_does_not_replace_the_verdict(self, call, results, monkeypatch):  # noqa: F811
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(results))
+        done = call("gate", "--baseline", "base", "--candidate", "slow")
+        assert done.returncode == 1
+        assert "Is a directory" in done.stderr
+
     def test_self_test(self, call, results):  # noqa: F811
         done = call("gate", "--self-test", "--pairs", "50", "--json")
         assert done.returncode == 0, done.stderr
@@ -414,30 +467,28 @@ def test_the_workflows_do_what_they_promise(pipeline, tmp_path):
     assert "broken" in (tmp_path / "gate.md").read_text()
 
 
-def test_confirm_measures_suspects_again(tmp_path):
+def test_confirm_measures_suspects_again(tmp_path, call, monkeypatch):  # noqa: F811
     """A candidate that was slow by chance: its fresh processes are not, and the gate passes."""
     (tmp_path / "known.py").write_text(WORKLOAD)
 
-    def hwbench(*words, **settings):
-        return subprocess.run(
-            [sys.executable, "-m", "hwbench", *words],
-            cwd=tmp_path, env={**os.environ, **PYTHONPATH, **settings}, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+    def hwbench(*words, SLOWDOWN="1"):
+        monkeypatch.setenv("SLOWDOWN", SLOWDOWN)
+        return call(*words)
 
     measure = ["fake/known", "--device", "fake", "--workloads", "known.py", "--processes", "3", "--min-time", "0.03"]
     assert hwbench("run", *measure, "--run-id", "base").returncode == 0
     assert hwbench("run", *measure, "--run-id", "slow", SLOWDOWN="1.2").returncode == 0
-    words = ["gate", "--baseline", "base", "--candidate", "slow", "--confirm", "2", "--workloads", "known.py"]
+    words = ["gate", "--baseline", "base", "--candidate", "slow", "--confirm", "3", "--workloads", "known.py"]
     by_chance = hwbench(*words)
     assert by_chance.returncode == 0, by_chance.stdout + by_chance.stderr
-    assert "2 fresh processes do not confirm it: ratio 1.0000" in by_chance.stdout
+    assert "3 fresh processes do not confirm it: ratio 1.0000" in by_chance.stdout
     truly = hwbench(*words, SLOWDOWN="1.2")
     assert truly.returncode == 1
-    assert "confirmed by 2 fresh processes" in truly.stdout
-    assert len(read_heads(tmp_path / "results")) == 4
-    nothing = hwbench("gate", "--baseline", "base", "--candidate", "base", "--confirm", "2")
+    assert "confirmed by 3 fresh processes" in truly.stdout
+    assert len(read_heads(tmp_path / "results", pytest.fail)) == 4
+    nothing = hwbench("gate", "--baseline", "slow", "--candidate", "base", "--confirm", "3")
     assert nothing.returncode == 0
-    assert len(read_heads(tmp_path / "results")) == 4
+    assert len(read_heads(tmp_path / "results", pytest.fail)) == 4
 
 
 def test_a_case_that_failed_counts_though_other_processes_did_not(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import TORCH_WARNS_OF_ITSELF
 
 from hwbench.devices import open_device
 from hwbench.records import Unsupported
@@ -17,17 +18,7 @@ from workloads.models.sizes import SIZES, gpt_config
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
 CPU = torch.device("cpu")
 
-
-TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # as inductor is imported
-
-
-@pytest.fixture(autouse=True)
-def _seed_and_one_thread():
-    torch.manual_seed(0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # on tensors this small threads only wait for one another
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def built(config: GPTConfig = TINY, dtype: torch.dtype = torch.float32, gain: float = 1.0) -> GPT:

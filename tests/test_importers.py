@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_cli import assert_one_line, hwbench
+from test_cli import assert_one_line, call  # noqa: F401 - a fixture
 
 from hwbench import importers, metrics, store
 from hwbench.records import UserError
@@ -191,35 +191,55 @@ def test_files_of_two_machines_do_not_mix(tmp_path):
         importers.read("pyperf", [FILES["pyperf"], tmp_path / "b.json"])
 
 
+def slower(tool, factor, file):
+    """The example with all its times so many times as long, as a file."""
+
+    def scaled(content):
+        if isinstance(content, dict):
+            return {name: scaled(value) for name, value in content.items()}
+        if isinstance(content, list):
+            return [one * factor if isinstance(one, float) else scaled(one) for one in content]
+        return content
+
+    file.write_text(json.dumps(scaled(json.loads(FILES[tool].read_text()))))
+    return file
+
+
 class TestCommand:
     @pytest.mark.parametrize("tool", FILES)
-    def test_it_makes_a_run_that_report_and_compare_take(self, tmp_path, tool):
+    def test_it_makes_a_run_that_report_and_compare_take(self, tmp_path, call, tool):  # noqa: F811
         ids = []
         for _ in range(2):
-            done = hwbench("import", tool, FILES[tool], FILES[tool], "--name", "theirs", "--json", cwd=tmp_path)
+            other = slower(tool, 1.01, tmp_path / "s.json")
+            done = call("import", tool, FILES[tool], other, "--name", "theirs", "--json")
             assert done.returncode == 0, done.stderr
             ids.append(json.loads(done.stdout)["run_id"])
         run = store.read_run(tmp_path / "results" / ids[0])
         assert set(metrics.cases(run).outcome) == {"ok"}
         assert "pyperf/sort" in html.render([run]) or "test_sort" in html.render([run])
-        compared = json.loads(hwbench("compare", *ids, "--json", cwd=tmp_path).stdout)
+        compared = json.loads(call("compare", *ids, "--json").stdout)
         assert {row["ratio"] for row in compared["rows"]} == {1.0}
         assert {row["metric"] for row in compared["rows"]} >= {"step_s_p50"}
 
-    def test_several_files_are_several_processes(self, tmp_path):
-        file = FILES["pytest-benchmark"]
-        done = hwbench("import", "pytest-benchmark", file, file, file, "--json", cwd=tmp_path)
+    def test_several_files_are_several_processes(self, tmp_path, call):  # noqa: F811
+        files = [slower("pytest-benchmark", 1 + n / 100, tmp_path / f"{n}.json") for n in range(3)]
+        done = call("import", "pytest-benchmark", *files, "--json")
         assert {row["processes"] for row in json.loads(done.stdout)["rows"]} == {3}
 
-    def test_a_table_for_people(self, tmp_path):
-        done = hwbench("import", "pyperf", FILES["pyperf"], cwd=tmp_path)
+    def test_the_same_results_twice_would_count_twice(self, tmp_path, call):  # noqa: F811
+        file = FILES["pyperf"]
+        done = call("import", "pyperf", file, slower("pyperf", 1, tmp_path / "copy.json"))
+        assert_one_line(done, 2, "copy.json: the same results a second time")
+
+    def test_a_table_for_people(self, tmp_path, call):  # noqa: F811
+        done = call("import", "pyperf", FILES["pyperf"])
         assert done.returncode == 0, done.stderr
         assert "pyperf/sort" in done.stdout
 
-    def test_a_foreign_file_leaves_nothing_behind(self, tmp_path):
+    def test_a_foreign_file_leaves_nothing_behind(self, tmp_path, call):  # noqa: F811
         (tmp_path / "x.json").write_text("{}")
-        assert_one_line(hwbench("import", "pyperf", "x.json", cwd=tmp_path), 2, "x.json: not a result of pyperf")
+        assert_one_line(call("import", "pyperf", "x.json"), 2, "x.json: not a result of pyperf")
         assert not (tmp_path / "results").exists()
 
-    def test_an_unknown_tool(self, tmp_path):
-        assert_one_line(hwbench("import", "asv", "x.json", cwd=tmp_path), 2, "'asv' is not one of")
+    def test_an_unknown_tool(self, call):  # noqa: F811
+        assert_one_line(call("import", "asv", "x.json"), 2, "'asv' is not one of")

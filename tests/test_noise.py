@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import make_run, measured
 from scipy.stats import t
-from test_cli import FAKE, hwbench
+from test_cli import FAKE, call  # noqa: F401 - a fixture
 
 from hwbench import noise, stats, store
-from hwbench.records import Case, UserError
+from hwbench.records import Case
 
 
 def a_run(results, run_id, times, case, **fields):
@@ -74,47 +74,58 @@ class TestFinding:
         other = Case("gemm", {"n": 8}, "fp32")
         self.stored(tmp_path, "old", [0.0030, 0.0033, 0.0033, 0.0030], training)
         self.stored(tmp_path, "old-too", [0.0030, 0.0036, 0.0036, 0.0030], other)
-        run = self.stored(tmp_path, "a-newer-one", [0.003] * 4, training, day=25)
-        found = noise.floors(tmp_path, run)
-        assert found[training.case_id, "step_s_p50"] == pytest.approx(0, abs=1e-9)
+        run = self.stored(tmp_path, "a-newer-one", [0.0030, 0.0039, 0.0039, 0.0030], training, day=25)
+        found = noise.floors(tmp_path, run, pytest.fail)
+        assert found[training.case_id, "step_s_p50"] == pytest.approx(0.3, rel=1e-6)
         assert found[other.case_id, "step_s_p50"] == pytest.approx(0.2, rel=1e-6)
 
     def test_another_device_has_other_noise(self, tmp_path, training):
         self.stored(tmp_path, "r", [0.003] * 4, training, device_kind="cuda")
         run = a_run(tmp_path, "s", [0.003], training)
-        assert noise.floors(tmp_path, run) == {}
+        assert noise.floors(tmp_path, run, pytest.fail) == {}
 
     def test_among_the_reference_runs_too(self, tmp_path, training):
         (tmp_path / "reference").mkdir()
-        run = self.stored(tmp_path / "reference", "r", [0.003] * 4, training)
-        assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run)
+        run = self.stored(tmp_path / "reference", "r", [0.003, 0.0033, 0.0033, 0.003], training)
+        assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run, pytest.fail)
 
-    def test_a_damaged_file_is_named(self, tmp_path, training):
-        run = self.stored(tmp_path, "r", [0.003] * 4, training)
-        (tmp_path / "r" / "noise" / "noise.parquet").write_bytes(b"PAR1")
-        with pytest.raises(UserError, match=r"noise\.parquet: not a readable Parquet file"):
-            noise.floors(tmp_path, run)
+    def test_a_damaged_file_is_named_and_does_not_stop_the_rest(self, tmp_path, training):
+        self.stored(tmp_path, "broken", [0.003] * 4, training)
+        (tmp_path / "broken" / "noise" / "noise.parquet").write_bytes(b"PAR1")
+        run = self.stored(tmp_path, "whole", [0.003, 0.0033, 0.0033, 0.003], training)
+        told = []
+        assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run, told.append)
+        (line,) = told
+        assert "noise.parquet: not a readable Parquet file" in line
+
+    def test_the_newest_run_that_measured_noise(self, tmp_path, training):
+        self.stored(tmp_path, "noisy", [0.003] * 4, training)
+        a_run(tmp_path, "other", [0.003], training)
+        assert noise.newest(tmp_path, pytest.fail) == tmp_path / "noisy"
+        assert noise.newest(tmp_path / "nowhere", pytest.fail) is None
 
     def test_no_results_no_floors(self, tmp_path, training):
-        assert noise.floors(tmp_path / "nowhere", a_run(tmp_path, "r", [0.003], training)) == {}
+        assert noise.floors(tmp_path / "nowhere", a_run(tmp_path, "r", [0.003], training), pytest.fail) == {}
 
 
 class TestCommand:
-    def test_it_measures_stores_and_says_the_floor(self, tmp_path):
-        words = [*FAKE[:4], *FAKE[6:], "--processes", "2"]
-        done = hwbench("noise", "fake/known", *words, "--json", cwd=tmp_path)
+    def test_it_measures_stores_and_says_the_floor(self, tmp_path, call):  # noqa: F811
+        words = [*FAKE[:4], *FAKE[6:], "--processes", "3"]
+        done = call("noise", "fake/known", *words, "--json")
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
         floors = {row["metric"]: row["floor"] for row in result["rows"]}
         assert floors["tokens_per_s"] == pytest.approx(0, abs=1e-9)
-        assert {row["n"] for row in result["rows"]} == {2}
+        assert {row["n"] for row in result["rows"]} == {3}
         run = store.read_run(tmp_path / result["folder"])
-        assert len(run.measurements) == 4
+        assert len(run.measurements) == 6
         case_id = run.measurements.case_id[0]
-        assert noise.floors(tmp_path / "results", run)[case_id, "tokens_per_s"] == floors["tokens_per_s"]
+        stored = store.read_noise(tmp_path / "results", pytest.fail)
+        assert set(stored.case_id) == {case_id}
+        assert noise.floors(tmp_path / "results", run, pytest.fail) == {}  # a floor of nothing
 
-    def test_one_process_in_a_half_is_refused(self, tmp_path):
-        done = hwbench("noise", "gemm", "--processes", "1", cwd=tmp_path)
+    def test_two_processes_in_a_half_are_refused(self, call):  # noqa: F811
+        done = call("noise", "gemm", "--processes", "2")
         assert done.returncode == 2
-        assert done.stderr.startswith("hwbench: --processes 1: a half of fewer than 2 processes")
+        assert done.stderr.startswith("hwbench: --processes 2: halves of fewer than 3 processes")
         assert done.stdout == ""

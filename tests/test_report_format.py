@@ -22,6 +22,8 @@ from hwbench.report import format
         (0, "B", "0 B"),
         (0.487, "1", "48.70 %"),
         (99.996, "x/s", "100.0 x/s"),
+        (3.1e-300, "s", "3.100e-291 ns"),
+        (1.5e40, "tokens/s", "1.500e+40 tokens/s"),
     ],
 )
 def test_a_quantity_has_the_scale_that_fits(value, unit, text):
@@ -56,3 +58,8 @@ def test_counts_are_grammatical():
 
 def test_what_no_page_can_hold_is_replaced():
     assert format.clean("a\x00b\x1b[31m\udcff\n") == "a\ufffdb\ufffd[31m\ufffd\n"
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0084, "0.84 %"), (1e-16, "0.00 %"), (0.0, "0.00 %"), (None, "–")])
+def test_an_uncertainty(share, text):
+    assert format.uncertainty(share) == text

@@ -61,7 +61,7 @@ def test_rows_are_plain_json_in_base_units(run):
     assert (train["tokens_per_s"], train["flops_per_s"], train["bytes_per_s"]) == (10_000.0, 2e6, 300_000.0)
     assert (train["mfu_achievable"], train["memory_peak_bytes"]) == (0.25, 3 * 2**30)
     assert train["step_s_p50"] == pytest.approx(0.003)
-    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 3, 2)
+    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 3, 3)
     assert (train["validity"], train["reasons"]) == ("valid", [])
     assert (gemm["tokens_per_s"], copy["flops_per_s"]) == (None, None)
     assert (hostile["outcome"], hostile["processes"], hostile["step_s_p50"], hostile["validity"]) == (

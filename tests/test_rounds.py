@@ -2,10 +2,15 @@ import pytest
 from conftest import measured
 
 from hwbench.plan import Plan
-from hwbench.records import Case, Measurement, Policy
+from hwbench.records import Case, Measurement, Policy, Samples, Spans, Window
 from hwbench.rounds import Rounds
 
 A, B = Case("a", {}, "fp32"), Case("b", {}, "fp32")
+
+
+def stepped(step_s):
+    samples = Samples(list(range(len(step_s))), [False] * len(step_s), [None] * len(step_s), step_s, [""] * len(step_s))
+    return Measurement("ok", window=Window("host", samples, Spans(), sum(step_s), converged=True))
 
 
 def carry_out(step_s, **policy):
@@ -69,3 +74,11 @@ def test_what_is_left_is_known_as_a_range(taken, fewest, most):
 def test_a_maximum_below_the_minimum_does_not_count():
     rounds, _ = carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, processes=4, max_processes=2)
     assert rounds.most == 4
+
+
+def test_the_throughput_has_to_be_precise_too():
+    """Medians that agree say nothing of a mean that a few slow steps move."""
+    rounds = Rounds(Plan((A,), Policy(processes=5, max_processes=6)))
+    for slowest in (1.0, 2.0, 1.0, 3.0, 1.0):
+        rounds.add(A, stepped([0.1] * 9 + [slowest]))
+    assert not rounds.is_precise(A)

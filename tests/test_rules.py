@@ -100,3 +100,10 @@ def test_one_clear_line_that_names_the_file(write, text, says):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_rules(tmp_path / "none.toml")
+
+
+def test_a_name_with_brackets_is_its_own_pattern():
+    name = "pytest-benchmark/test_a.py::test[x|1]"
+    rules = Rules(special=(Rule(0.2, name),))
+    assert rules.threshold_of(name, "step_s_p50") == 0.2
+    assert rules.unused([name]) == []

@@ -46,10 +46,10 @@ def test_rounds_are_interleaved(tmp_path):
 
 
 def test_a_case_that_differs_from_process_to_process_has_more_of_them(tmp_path):
-    tables, _ = run(tmp_path, fake("known", ms=3), fake("restless"), processes=2, max_processes=4)
+    tables, _ = run(tmp_path, fake("known", ms=3), fake("restless"), processes=5, max_processes=6)
     counts = tables.measurements.groupby("workload").process.agg(list)
-    assert sorted(counts["fake/known"]) == [0, 1]
-    assert sorted(counts["fake/restless"]) == [0, 1, 2, 3]
+    assert sorted(counts["fake/known"]) == [0, 1, 2, 3, 4]
+    assert sorted(counts["fake/restless"]) == [0, 1, 2, 3, 4, 5]
     assert tables.measurements.converged.all()  # within each process its median is known
 
 

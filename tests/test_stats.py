@@ -88,6 +88,13 @@ class TestChange:
         assert (found.p, found.low, found.high) == (0.0, pytest.approx(2.0), pytest.approx(2.0))
 
 
+def test_an_interval_holds_its_own_median():
+    """Six fast processes and four slow ones: the center lies between them, the median at the fast."""
+    found = stats.median_interval([1.0] * 6 + [1.1] * 4)
+    assert found.low == found.value == 1.0
+    assert found.high == pytest.approx(1.0761, rel=1e-4)
+
+
 class TestChangeFromRuns:
     def test_by_hand(self):
         """Runs with mean logs −1, 0 and 1 and no noise within; the candidate 2 above: s²(1 + 1/3), two degrees."""

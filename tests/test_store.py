@@ -121,7 +121,8 @@ class TestFindRun:
         assert store.find_run("ref", tmp_path) == folder
 
     @pytest.mark.parametrize("name", ["r2", "../x", "/nowhere"])
-    def test_what_is_not_there_is_said_with_what_is(self, run, tmp_path, name):
+    def test_what_is_not_there_is_said_with_what_is(self, run, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)  # beside which there is no x, whatever lies beside the checkout
         with pytest.raises(UserError, match="the latest there are r1"):
             store.find_run(name, tmp_path)
 
@@ -170,6 +171,9 @@ class TestBadParts:
             ("runs", "argv", None, "column 'argv' of table 'runs' is damaged"),
             ("measurements", "notes", None, "column 'notes' of table 'measurements' is damaged"),
             ("measurements", "outcome", "wat", "the outcome 'wat', which there is not"),
+            ("measurements", "notes", "[1]", "column 'notes' of table 'measurements' is damaged"),
+            ("measurements", "run_id", "another", "table 'measurements' has rows of another run, another"),
+            ("measurements", "samples", 11, "table 'samples' is damaged: it has 10 of 11 steps of case"),
             ("samples", "step_s", float("nan"), "'samples' has a time that is negative or not a number"),
             ("samples", "step_s", -1.0, "'samples' has a time that is negative or not a number"),
             ("spans", "span_s", float("inf"), "'spans' has a time that is negative or not a number"),

@@ -77,6 +77,14 @@ def test_a_file_adds_workloads_and_may_replace_one(tmp_path):
     assert list(discover([str(file)])["copy"].axes) == ["kb", "dtype"]
 
 
+def test_where_files_have_all_that_is_needed_nothing_else_is_imported(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text("from hwbench.workload import workload\n@workload('mine')\ndef mine(p, device): ...\n")
+    assert {"mine", "gemm"} <= set(discover([str(file)], ["mine", "gemm"]))
+    monkeypatch.setattr("hwbench.workload._builtin_modules", lambda: pytest.fail("imported"))
+    assert list(discover([str(file)], ["mine"])) == ["mine"]
+
+
 def test_one_workload_is_found_as_among_all(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("from hwbench.workload import workload\n@workload('copy')\ndef mine(p, device): ...\n")

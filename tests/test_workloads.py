@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import TORCH_WARNS_OF_ITSELF
 
 import workloads
 from hwbench.devices import open_device
@@ -32,17 +33,7 @@ MARKS = {
     "gpt/decode": ["decode"] * 4,
 }
 
-
-TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # as inductor is imported
-
-
-@pytest.fixture(autouse=True)
-def _seed_and_one_thread():
-    torch.manual_seed(0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # on tensors this small threads only wait for one another
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def build(name, dtype="fp32", device=None, **given):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of
 from hwbench.records import FAILED, UserError
 
 FOLDER = click.Path(path_type=Path)
@@ -60,7 +60,8 @@ def command(
         click.echo(side, err=True)
     warn_of(run.environment)
     twice = 2 * plan.policy.processes
-    with reporter(replace(plan, policy=replace(plan.policy, processes=twice, max_processes=twice))) as progress:
+    both = replace(plan, policy=replace(plan.policy, processes=twice, max_processes=twice))
+    with kept(*(writer.folder for writer in writers)), reporter(both) as progress:
         pairs.measure_pairs(plan, sides, writers, progress)
     runs = [store.read_run(writer.folder) for writer in writers]
     return _conclude(runs, pairs.judge(runs[0], runs[1], metrics, threshold), strict, as_json)
@@ -68,13 +69,15 @@ def command(
 
 def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
     """Store the metrics and print the judgement; the exit status."""
-    from hwbench import metrics, store
+    from hwbench import compare, metrics, store
     from hwbench.report import comparison
 
     for run in runs:
         store.write_metrics(run, metrics.summarize(run))
     if as_json:
-        options.print_json(comparison.as_data(table) | {"runs": [run.run_id for run in runs]})
+        options.print_json(
+            comparison.as_data(table, compare.overall(list(table.verdict))) | {"runs": [run.run_id for run in runs]}
+        )
     else:
         options.print_table(comparison.as_table(table))
         click.echo(f"runs: {', '.join(str(run.folder) for run in runs)}", err=True)

@@ -29,15 +29,17 @@ def command(
     faster, slower: the interval leaves no change out and the ratio passes the threshold. same: the whole interval lies
     within it. Else inconclusive: measure more processes. Exit status 0, or 3 if nothing could be compared.
     """
-    from hwbench import compare, noise, store
+    from hwbench import comparable, compare, noise, store
     from hwbench.report import comparison
     from hwbench.rules import Rules
 
     runs = [store.read_run(store.find_run(name, output)) for name in (baseline, candidate)]
-    floors = noise.floors(output, runs[1])
+    floors = noise.floors(output, runs[1], options.warn)
     table = compare.judge(runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices)
+    for difference in comparable.differences(*runs):
+        click.echo(f"differs: {difference}", err=True)
     if as_json:
-        options.print_json(comparison.as_data(table))
+        options.print_json(comparison.as_data(table, compare.overall(list(table.verdict))))
     else:
         options.print_table(comparison.as_table(table))
     return 3 if set(table.verdict) <= {"missing", "incomparable"} else 0

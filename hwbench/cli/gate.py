@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from hwbench.cli import options
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from hwbench.gate import Outcome
@@ -34,7 +37,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--rules", "rules_file", type=FILE, help="A gate.toml: thresholds by workload and metric.")
 @options.across_devices
 @click.option("--strict", is_flag=True, help="No verdict, exit status 3, if a row is inconclusive.")
-@click.option("--confirm", type=click.IntRange(2, 1000), metavar="N", help="Measure regressions again, in N processes.")
+@click.option("--confirm", type=click.IntRange(3, 1000), metavar="N", help="Measure regressions again, in N processes.")
 @click.option("--junit", type=FILE, help="Write JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write Markdown for a comment.")
 @click.option("--self-test", is_flag=True, help="Try the gate out: how often it cries wolf, and what it finds.")
@@ -73,26 +76,24 @@ def command(
     if self_test:
         from hwbench.cli.self_test import run_self_test
 
-        chosen = store.find_run(candidate, output) if candidate else noise.newest(output)
+        chosen = store.find_run(candidate, output) if candidate else noise.newest(output, options.warn)
         own = store.read_run(chosen) if chosen else None
-        floors = noise.floors(output, own) if own else {}
+        floors = noise.floors(output, own, options.warn) if own else {}
         return run_self_test(own, floors, threshold if given else None, pairs, as_json)
     if not candidate or not baselines:
         raise UserError(f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how")
     rules = _rules(threshold if given else None, metrics, rules_file)
     run = store.read_run(store.find_run(candidate, output))
-    folders, message = _folders(baselines, run, output)
+    runs, message = _baseline(baselines, run, output)
     table = gate.EMPTY
-    if folders:
-        runs = [store.read_run(folder) for folder in folders]
-        floors = noise.floors(output, run)
-        table = gate.hold(runs, run, rules, floors, across_devices)
+    if runs:
+        floors = noise.floors(output, run, options.warn)
+        hold = partial(gate.hold, runs, rules=rules, floors=floors, across_devices=across_devices)
+        table = hold(candidate=run)
         _warn_of_unused(rules, table)
+        _tell_differences(runs[-1], run)
         if confirm:
-            from hwbench.cli.confirm import measure_again
-
-            if again := measure_again(table, run, confirm, files, output):
-                table = gate.confirmed(table, gate.hold(runs, again, rules, floors, across_devices), confirm)
+            table = _confirmed(table, hold, run, confirm, files, output, junit, markdown)
     outcome = gate.outcome(table, strict)
     _show(table, outcome, message, as_json)
     _write(table, outcome, message, junit, markdown)
@@ -100,13 +101,44 @@ def command(
     return gate.EXIT[outcome]
 
 
+def _confirmed(
+    table: "pd.DataFrame",
+    hold: "Callable[..., pd.DataFrame]",
+    candidate: "RunTables",
+    processes: int,
+    files: tuple[str, ...],
+    output: Path,
+    junit: Path | None,
+    markdown: Path | None,
+) -> "pd.DataFrame":
+    """The table after its regressions were measured again; it is written before that too, which may be cut short."""
+    from hwbench import gate
+    from hwbench.cli.confirm import check_machine, measure_again
+
+    spec = check_machine(candidate)
+    _write(table, gate.outcome(table), "", junit, markdown)
+    again = measure_again(table, candidate, spec, processes, files, output)
+    return gate.confirmed(table, hold(candidate=again), processes) if again else table
+
+
 def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None) -> "Rules":
-    """The rules of the file, if there is one; what the command line says goes first."""
+    """The rules of the file, if there is one; the command line's threshold replaces its default."""
     from hwbench.rules import Rules, read_rules
 
     rules = read_rules(file) if file else Rules()
     rules = rules if threshold is None else replace(rules, threshold=threshold)
     return rules.narrowed(metrics) if metrics else rules
+
+
+def _baseline(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -> tuple[list["RunTables"], str]:
+    """The runs of the baseline, each once, or why there is none. UserError if one of them is the candidate itself."""
+    from hwbench import store
+
+    folders, message = _folders(baselines, candidate, output)
+    runs = {run.run_id: run for run in map(store.read_run, folders)}
+    if candidate.run_id in runs:
+        raise UserError(f"the baseline {candidate.run_id} is the candidate itself")
+    return list(runs.values()), message
 
 
 def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -> tuple[list[Path], str]:
@@ -119,7 +151,9 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
         if name.startswith("label:") and not label:
             raise UserError(f"--baseline {name}: expected label:NAME or label:NAME:N, e.g. label:main:5")
         if label:
-            rolling = gate.rolling(store.read_heads(output), label[1], int(label[2] or ROLLING), candidate)
+            rolling = gate.rolling(
+                store.read_heads(output, options.warn), label[1], int(label[2] or ROLLING), candidate
+            )
             if not rolling:
                 return [], f"no baseline: no other run in {output} has the label {label[1]!r} (hwbench run --name)"
             found += rolling
@@ -130,7 +164,14 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
                 found.append(store.find_run(name, output))
             except UserError as error:
                 return [], f"no baseline: {error}"
-    return list(dict.fromkeys(found)), ""
+    return found, "" if found else f"no baseline: nothing but the candidate in {', '.join(baselines)}"
+
+
+def _tell_differences(baseline: "RunTables", candidate: "RunTables") -> None:
+    from hwbench import comparable
+
+    for difference in comparable.differences(baseline, candidate):
+        click.echo(f"differs: {difference}", err=True)
 
 
 def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
@@ -139,12 +180,14 @@ def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
 
 
 def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, as_json: bool) -> None:
+    from hwbench import gate
     from hwbench.report import comparison
 
     if message:
         click.echo(f"hwbench: {message}", err=True)
     if as_json:
-        content = comparison.as_data(table, ("label", "unit", "threshold", "status"))
+        more = ("label", "unit", "threshold", "floor", "status")
+        content = comparison.as_data(table, gate.overall(table), more)
         options.print_json({"outcome": outcome, "message": message or None, **content})
     elif len(table):
         options.print_table(comparison.as_table(table, "status"))
@@ -171,5 +214,8 @@ def _tell_github(table: "pd.DataFrame", outcome: "Outcome", message: str, as_jso
     for line in github.annotations(table, outcome, message):
         click.echo(line, err=as_json)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown.render(table, outcome, message) + "\n")
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(markdown.render(table, outcome, message) + "\n")
+        except OSError as error:  # the verdict does not depend on it
+            options.warn(f"{summary}: cannot be written: {error.strerror}")

@@ -1,8 +1,10 @@
 """What the commands that measure share: the options that say what and how long, the plan, a run's description."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,8 @@ def plan_of(asked: Mapping[str, Any]) -> "Plan":
     from hwbench import plan
     from hwbench.workload import discover
 
-    known, names, suite = discover(asked["files"]), asked["workloads"], asked["suite"]
+    names, suite = asked["workloads"], asked["suite"]
+    known = discover(asked["files"], names if suite is None else ())
     words = [*asked["settings"], *([f"dtype={asked['dtype']}"] if asked["dtype"] is not None else [])]
     changes = {name: asked[name] for name in POLICY if asked.get(name) is not None}
     wanted = plan.named(known, names)
@@ -82,8 +85,18 @@ def run_of(
     )
 
 
+@contextmanager
+def kept(*folders: Path) -> Iterator[None]:
+    """If what happens inside is cut short, tell where the part that is stored lies."""
+    try:
+        yield
+    except BaseException:
+        click.echo(f"not complete; kept: {', '.join(map(str, folders))}", err=True)
+        raise
+
+
 def warn_of(facts: Mapping[str, Any]) -> None:
     """Tell what the environment checks found that has a cure, a line each."""
     for check in facts["checks"]:
         if check["severity"] == "warning":
-            click.echo(f"warning: {check['finding']}. Cure: {check['cure']}", err=True)
+            options.warn(f"{check['finding']}. Cure: {check['cure']}")

@@ -1,13 +1,12 @@
 """`hwbench noise`: what this machine's noise alone can do, case by case."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of
 from hwbench.records import FAILED, UserError
 
 
@@ -25,8 +24,8 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     from hwbench.cli.progress import reporter
     from hwbench.runner import describe_device, run_plan
 
-    if processes < 2:
-        raise UserError(f"--processes {processes}: a half of fewer than 2 processes shows no noise")
+    if processes < 3:
+        raise UserError(f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise")
     plan = plan_of({**asked, "processes": 2 * processes})
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)
@@ -35,7 +34,7 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     writer = store.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))
     click.echo(f"{run_id}: {len(plan.cases)} cases × {2 * processes} on {found['name']}", err=True)
     warn_of(facts)
-    with reporter(plan) as progress:
+    with kept(writer.folder), reporter(plan) as progress:
         run_plan(plan, spec, asked["files"], writer, progress)
     run = store.read_run(writer.folder)
     table = noise.measure_floors(run)
@@ -49,7 +48,6 @@ def _show(run: Any, table: Any, as_json: bool) -> None:
     from hwbench.report import floors
 
     if as_json:
-        rows = json.loads(table.to_json(orient="records"))
-        options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": rows})
+        options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": options.plain_rows(table)})
     else:
         options.print_table(floors.as_table(run, table))

@@ -1,6 +1,7 @@
 """Options and outputs that several commands share."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,21 @@ across_devices = click.option(
 )
 
 
+def warn(problem: str) -> None:
+    """A line on standard error that does not end the command."""
+    click.echo(f"warning: {problem}", err=True)
+
+
+def plain_rows(table: Any) -> list[dict[str, Any]]:
+    """The rows of a data frame as JSON takes them, to the last digit; null for what is no finite number."""
+    rows: list[dict[str, Any]] = table.to_dict("records")
+    return [{name: None if _is_unknown(value) else value for name, value in row.items()} for row in rows]
+
+
+def _is_unknown(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
 def print_json(content: Any) -> None:
     """JSON on standard output."""
     with _if_anyone_reads():
@@ -96,9 +112,13 @@ def drop_output() -> None:
 def write_page(file: Path, text: str) -> None:
     """Write a page whole or not at all. UserError if it cannot be written.
 
-    A link is followed, and what is no plain file (a pipe, a device) is written into, not replaced.
+    A link is followed, and what is no plain file (a pipe, a device, /dev/stdout) is written into, not replaced.
     """
     try:
+        if file.is_absolute() and file.parts[1:2] in (("dev",), ("proc",)):
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(text)
+            return
         target = file.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not target.is_file():

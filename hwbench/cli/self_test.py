@@ -22,7 +22,7 @@ def run_self_test(
 ) -> int:
     """Print false alarms and power for the processes of each case of `run` and their noise, or for that of the docs.
 
-    `floors` raise a case's threshold as they do in the gate. Exit status 1 if the share of false alarms is above what
+    `floors` count as they do in the gate. Exit status 1 if the share of false alarms is above what
     the method promises, beyond chance (Clopper–Pearson).
     """
     from hwbench.report import power
@@ -34,23 +34,24 @@ def run_self_test(
         options.print_json({"threshold": threshold, "pairs": pairs, "tests": plain})
     else:
         for test in tests:
-            click.echo(f"{test['label']}: {test['kind']}, {test['noise']}; threshold {test['threshold']:.1%}")
+            floor = f", noise floor {test['floor']:.1%}" if test["floor"] else ""
+            click.echo(f"{test['label']}: {test['kind']}, {test['noise']}; threshold {threshold:.1%}{floor}")
             options.print_table(power.as_table(test["rows"]))
     return 1 if any(test["rows"].slower_low.iloc[0] > MOST_ALARMS for test in tests) else 0
 
 
 def _of_docs(threshold: float, pairs: int) -> dict[str, Any]:
-    """A test: label, kind (simulated or measured), noise in words, threshold, rows (simulate.power)."""
+    """A test: label, kind (simulated or measured), noise in words, floor, rows (simulate.power)."""
     from hwbench import simulate
 
     return _simulated("any case", simulate.Noise(), threshold, pairs)
 
 
-def _simulated(label: str, noise: "Noise", threshold: float, pairs: int) -> dict[str, Any]:
+def _simulated(label: str, noise: "Noise", threshold: float, pairs: int, floor: float = 0.0) -> dict[str, Any]:
     from hwbench import simulate
 
-    rows = simulate.power(noise, pairs, threshold)
-    return {"label": label, "kind": "simulated", "noise": str(noise), "threshold": threshold, "rows": rows}
+    rows = simulate.power(noise, pairs, threshold, floor=floor)
+    return {"label": label, "kind": "simulated", "noise": str(noise), "floor": floor, "rows": rows}
 
 
 def _of_run(
@@ -61,14 +62,15 @@ def _of_run(
 
     noises, medians = simulate.noise_of(run), simulate.medians_of(run)
     if not noises:
-        raise UserError(f"run {run.run_id}: no case with two processes or more, so no noise to simulate")
+        raise UserError(f"run {run.run_id}: no case with two processes of two steps or more, so no noise to simulate")
     tests: list[dict[str, Any]] = []
     for case in metrics.cases(run).itertuples():
-        limit = max(threshold, floors.get((case.case_id, "step_s_p50"), 0.0))
+        floor = floors.get((case.case_id, "step_s_p50"), 0.0)
         if case.label in medians:
             own = medians[case.label]
-            rows, words = simulate.dealt_power(own, pairs, limit), f"its own {len(own)} processes dealt out to halves"
-            tests.append({"label": case.label, "kind": "measured", "noise": words, "threshold": limit, "rows": rows})
+            rows = simulate.dealt_power(own, pairs, threshold, floor=floor)
+            words = f"its own {len(own)} processes dealt out to halves"
+            tests.append({"label": case.label, "kind": "measured", "noise": words, "floor": floor, "rows": rows})
         if case.label in noises:
-            tests.append(_simulated(case.label, noises[case.label], limit, pairs))
+            tests.append(_simulated(case.label, noises[case.label], threshold, pairs, floor))
     return tests

@@ -1,6 +1,5 @@
 """`hwbench summarize`: the metrics table of a run, made anew from its raw tables."""
 
-import json
 from pathlib import Path
 
 import click
@@ -21,7 +20,7 @@ def command(run: str, output: Path, as_json: bool) -> int:
     summary = metrics.summarize(tables)
     store.write_metrics(tables, summary)
     if as_json:
-        options.print_json(json.loads(summary.to_json(orient="records")))
+        options.print_json(options.plain_rows(summary))
     else:
         options.print_table(terminal.summary_table(tables))
     return 0

@@ -8,7 +8,6 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.compare import overall
 from hwbench.report.format import clean, quantity
 
 ROW = ("case_id", "workload", "metric", "baseline", "candidate", "ratio", "ci_low", "ci_high", "verdict", "reason")
@@ -18,10 +17,10 @@ COLORS = {"faster": "green", "same": "green", "pass": "green"} | dict.fromkeys(
 """Of verdicts and of a gate's statuses; every other is yellow."""
 
 
-def as_data(table: pd.DataFrame, more: Sequence[str] = ()) -> dict[str, Any]:
+def as_data(table: pd.DataFrame, verdict: str, more: Sequence[str] = ()) -> dict[str, Any]:
     """{"verdict": …, "rows": […]}, numbers in base units, null where unknown. `more` names further columns."""
     rows = [{name: _plain(row[name]) for name in (*ROW, *more)} for row in table.to_dict("records")]
-    return {"verdict": overall(list(table.verdict)), "rows": rows}
+    return {"verdict": verdict, "rows": rows}
 
 
 def as_table(table: pd.DataFrame, word: str = "verdict") -> Table:
@@ -34,8 +33,13 @@ def as_table(table: pd.DataFrame, word: str = "verdict") -> Table:
     for row in table.to_dict("records"):
         said = f"{row[word]}: {row['reason']}" if row["reason"] else row[word]
         label, *cells = columns_of(row)
-        drawn.add_row(Text(clean(label)), *cells, Text(clean(said), COLORS.get(row[word], "yellow")))
+        drawn.add_row(_line(label), *cells, _line(said, COLORS.get(row[word], "yellow")))
     return drawn
+
+
+def _line(text: str, style: str = "") -> Text:
+    """On one line: a log's reader, such as GitHub's, may take the start of a line for a command."""
+    return Text(" ".join(clean(text).split()), style)
 
 
 def columns_of(row: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.compare import HEADLINE
+from hwbench.lineup import HEADLINE
 from hwbench.metrics import cases
 from hwbench.report.format import clean, quantity
 from hwbench.report.tables import METRICS

@@ -16,6 +16,9 @@ SCALES: dict[str, list[tuple[float, str]]] = {
 }
 """For each unit of the metrics table, its scales from the largest down."""
 
+TINY = 1e-5
+"""A share below which nobody cares how much it is."""
+
 # Characters that XML or UTF-8 cannot hold; a lone surrogate comes from a file name that is not UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -41,10 +44,13 @@ def quantity(value: float | None, unit: str, digits: int = 4) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """`value` to so many significant digits, but always to the unit: 12,345 is not rounded to 12,350."""
+    """`value` to so many significant digits, but always to the unit: 12,345 is not rounded to 12,350. What would take
+    a row of zeros is written with its power of ten."""
     if value == 0 or digits == 0:
         return f"{value:,.0f}"
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # after rounding, so that 9.9999 counts as 10
+    if not -6 <= exponent < 15:
+        return f"{value:.{digits - 1}e}"
     return f"{value:,.{max(0, digits - 1 - exponent)}f}"
 
 
@@ -77,4 +83,4 @@ def clean(text: str) -> str:
 
 def uncertainty(share: float | None) -> str:
     """Half an interval as a share of its value, e.g. "0.8 %"; a dash where there is no interval."""
-    return quantity(share, "1", 2)
+    return "0.00 %" if share is not None and share < TINY else quantity(share, "1", 2)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from hwbench.compare import shared, side_by_side
+from hwbench.lineup import shared, side_by_side
 from hwbench.metrics import PERCENTILES, timed_samples
 from hwbench.report import headline, machine, panels, tables
 from hwbench.report.format import clean

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from hwbench.compare import presence
+from hwbench.lineup import presence
 from hwbench.metrics import PERCENTILES
 from hwbench.reasons import REASONS
 from hwbench.report.format import UNKNOWN, count, quantity, ratio, uncertainty
@@ -78,7 +78,7 @@ def results(run: RunView) -> Table:
 
 
 def comparison(runs: Sequence[RunView], table: pd.DataFrame) -> Table:
-    """`compare.side_by_side` as rows: each run's value, then each later run's ratio to the first."""
+    """`lineup.side_by_side` as rows: each run's value, then each later run's ratio to the first."""
     names = {case.case_id: case for run in reversed(runs) for case in run.cases}
     rows = []
     for case_id, group in table.groupby("case_id", sort=False):

@@ -81,7 +81,7 @@ class RunView:
 
     @property
     def outcomes(self) -> pd.DataFrame:
-        """The cases as `compare.side_by_side` takes them, labelled with their short names."""
+        """The cases as `lineup.side_by_side` takes them, labelled with their short names."""
         rows = [(case.case_id, case.short, case.outcome) for case in self.cases]
         return pd.DataFrame(rows, columns=["case_id", "label", "outcome"])
 
