@@ -4,7 +4,7 @@ Times are seconds from the begin of a window, powers W, energies J.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,10 @@ def square(generator, times_s):
     return np.where(phase < generator.uniform(0.2, 0.8), high, low), step_s
 
 
+def square_of_unknown_step(generator, times_s):
+    return square(generator, times_s)[0], None
+
+
 def bursts(generator, times_s):
     """Busy for 5 to 300 ms, at random."""
     edges = generator.exponential(generator.uniform(0.02, 0.3), size=4 + int(8 * len(times_s) * RESOLUTION_S / 0.02))
@@ -85,9 +89,7 @@ def training(generator, times_s):
     return np.where(busy, level, 0.5 * level), step_s
 
 
-SHAPES: dict[str, Shape] = {
-    shape.__name__: shape for shape in (constant, square, bursts, ramp, walk, training)
-}  # fmt: skip
+SHAPES: dict[str, Shape] = {shape.__name__: shape for shape in (constant, square, bursts, ramp, walk, training)}
 
 
 def draw(shape: Shape, generator: np.random.Generator, window_s: float) -> tuple[Load, float | None]:
@@ -101,7 +103,9 @@ def draw(shape: Shape, generator: np.random.Generator, window_s: float) -> tuple
 def reading_times(generator: np.random.Generator, window_s: float) -> np.ndarray:
     """Every 50 ms and a little more, now and then late."""
     n = int((window_s + 1 + AFTER_S) / READ_EVERY_S)
-    gaps = READ_EVERY_S + generator.exponential(0.0005, size=n) + (generator.random(n) < 0.02) * generator.random(n) / 20
+    gaps = (
+        READ_EVERY_S + generator.exponential(0.0005, size=n) + (generator.random(n) < 0.02) * generator.random(n) / 20
+    )
     times = gaps.cumsum() - 1 + generator.random() * READ_EVERY_S
     return times[times < window_s + AFTER_S]
 
@@ -144,7 +148,9 @@ MODELS: dict[str, Model] = {
     "Hopper instant 100/25": Model(sensor("nvml", 0.1, 0.025), clock_error=0.002, lag_s=0.005),
     "NVML counter 100": Model(NVML),
     "RAPL 1": Model(RAPL),
-}  # fmt: skip
+    "100/100, 3 % and 1 W too high": Model(sensor("nvml", 0.1, 0.1, gain=0.05), gain=1.03, offset_w=1),
+    "counter 100, 4 % too low": Model(replace(NVML, gain=0.05), clock_error=-0.02, gain=0.96),
+}
 
 
 def recorded(readings: dict[EnergySource, tuple[np.ndarray, np.ndarray]]) -> Trace:

@@ -1,6 +1,7 @@
 """What one source says of one window, whichever kind of source it is, and the doubts that all kinds share.
 
-Uncertainties are half-widths that hold the truth 19 times in 20, and add as squares (GUM, JCGM 100:2008, 5.1.2).
+Uncertainties are half-widths that hold the truth 19 times in 20, and add as squares (GUM, JCGM 100:2008, 5.1.2); but
+a source's gain is one unknown number within bounds, not drawn anew, so what it may matter is added as it is.
 """
 
 import math
@@ -32,7 +33,8 @@ class NoAnswer(Exception):
 class Answer:
     """Joules over a window and the highest mean power (W) over one tick, or one average, of the source.
 
-    `random_j` is drawn anew in each window, `systematic_j` is the same in all of them. `source` gave it.
+    `random_j` is drawn anew in each window, `systematic_j` may be the same in all of them, and `share` of the value is
+    what gain and model may be off. `source` gave it.
     """
 
     source: EnergySource
@@ -42,10 +44,11 @@ class Answer:
     random_j: float
     systematic_j: float
     peak_error_w: float
+    share: float
 
     @property
     def uncertainty_j(self) -> float:
-        return math.hypot(self.random_j, self.systematic_j)
+        return math.hypot(self.random_j, self.systematic_j) + self.share * self.joules
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ def readings_around(trace: Trace, source: EnergySource, begin_ns: int, end_ns: i
     """The readings from `margin_s` before the window to its end; NoAnswer if fewer than two lie in the window."""
     times_ns, values = trace.series(source.signal)
     times_s, window_s = (times_ns - begin_ns) / 1e9, (end_ns - begin_ns) / 1e9
-    kept = (times_s >= -margin_s) & (times_s <= window_s) & np.isfinite(values)
+    kept = (
+        (times_s >= -margin_s) & (times_s <= window_s) & np.isfinite(values) & (np.diff(times_s, prepend=-np.inf) > 0)
+    )
     times_s, values = times_s[kept], values[kept]
     inside = times_s >= 0
     if inside.sum() < 2:
@@ -81,12 +86,12 @@ def check_seen(seen_s: float, window_s: float) -> None:
 def unseen_j(unseen_s: Array, spacing_s: float, mean_w: float, spread_w: float, step_s: float) -> float:
     """The uncertainty (J) of parts of a window that were not seen, of lengths `unseen_s`, taken at the mean power.
 
-    `spread_w` is the standard deviation of the means over `spacing_s`, so that a part of length u strays by
-    spread √(spacing · u): a random walk's increments. Faster than that it may swing unseen with a period of `step_s`;
-    between 0 and twice the mean, such a swing is ahead of the mean by up to mean · step / 4. Of a part that is LONG
-    nothing is known: it may have taken nothing, or twice the mean.
+    `spread_w` is the standard deviation of the means over `spacing_s`. A part of length u strays from the mean by
+    spread · √(spacing · u), as the sum of independent pieces does. Faster than that the power may swing unseen, within
+    `step_s`: the energy of a square wave from 0 to any height gets ahead of its mean by at most mean · step / 2 at a
+    duty of one half. Of a part that is LONG nothing is known: it may have taken nothing, or twice the mean.
     """
     strayed = 2 * spread_w * np.sqrt(spacing_s * unseen_s)
-    swung = mean_w * min(step_s, spacing_s) / 4
+    swung = mean_w * min(step_s, spacing_s) / 2
     each = np.where(unseen_s > LONG * spacing_s, mean_w * unseen_s, np.hypot(strayed, swung))
     return float(np.sqrt((each**2).sum()))

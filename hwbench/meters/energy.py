@@ -149,6 +149,7 @@ def _sum(trace: Trace, source: EnergySource, intervals: NDArray[np.int64]) -> _O
         random_j=math.hypot(*(part.random_j for part in parts)),
         systematic_j=sum(part.systematic_j for part in parts),
         peak_error_w=max(part.peak_error_w for part in parts),
+        share=parts[0].share,
     )
 
 

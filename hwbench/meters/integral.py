@@ -18,8 +18,15 @@ CLOCK_ERROR = 0.005
 """By which share a sensor's period may differ from what is published, or a step from its median: the two may keep the
 same phase although their figures say otherwise."""
 
+FEW = 3
+"""A deviation of n independent averages is taken √(1 + 3 / n) times: few of them, and smooth, show too little of it."""
+
 PHASES = 100
 """Into so many parts a step's cycle is divided."""
+
+SCATTER = 2
+"""Averages that meet the step at random leave gaps of about 1/n between them, and seldom more than so many times that.
+What they miss there is the luck of a sample, not a bias."""
 
 
 def sensor_answer(
@@ -35,11 +42,12 @@ def sensor_answer(
     peak_w = float(powers_w.max())
     highest_w = max(peak_w, highest_w or 0.0)
     hidden_s = sensor.update_s if step_s is None else step_s
-    share = math.hypot(sensor.gain or 0.0, sensor.error or 0.0)
+    share = (sensor.gain or 0.0) + (sensor.error or 0.0)
     rounding_w = sensor.quantum / math.sqrt(3)  # twice the deviation of what is uniform within ± quantum/2
+    spread_w = float(powers_w.std()) * math.sqrt(1 + FEW * lag_s / (window_s - lag_s))
     random_w = math.hypot(_instants_w(times_s, powers_w), _unsampled_w(sensor, times_s, powers_w, step_s))
-    ends_j = unseen_j(np.full(2, lag_s / 2), lag_s, mean_w, float(powers_w.std()), hidden_s)
-    systematic_w = math.hypot(_unvisited_w(sensor, times_s, step_s, highest_w), rounding_w, share * mean_w)
+    ends_j = unseen_j(np.full(2, lag_s / 2), lag_s, mean_w, spread_w, hidden_s)
+    systematic_w = math.hypot(_unvisited_w(sensor, times_s, step_s, highest_w), rounding_w)
     return Answer(
         source=sensor,
         window_s=window_s,
@@ -47,7 +55,8 @@ def sensor_answer(
         peak_w=peak_w,
         random_j=math.hypot(random_w * window_s, missing_s * mean_w),
         systematic_j=math.hypot(systematic_w * window_s, ends_j),
-        peak_error_w=math.hypot(share * peak_w, rounding_w),
+        peak_error_w=share * peak_w + rounding_w,
+        share=share,
     )
 
 
@@ -57,7 +66,7 @@ def _clean(sensor: PowerSensor, readings: Readings) -> tuple[Array, Array, float
     spacing_s = max(sensor.update_s, readings.gap_s)
     clean = readings.times_s >= first_s
     times_s = readings.times_s[clean]
-    if last_s - first_s < spacing_s or len(times_s) < 2:
+    if len(times_s) < 2 or last_s - first_s < spacing_s:
         raise NoAnswer(f"each reading is the mean of {sensor.averaging_s:g} s: measure longer")
     gaps_s = np.diff(times_s, prepend=first_s, append=last_s)
     missing_s = float(gaps_s[gaps_s > LONG * spacing_s].sum())
@@ -78,12 +87,11 @@ def _instants_w(times_s: Array, powers_w: Array) -> float:
 
 
 def _unsampled_w(sensor: PowerSensor, times_s: Array, powers_w: Array, step_s: float | None) -> float:
-    """What the time between the sensor's averages matters, none of which it sees, if the load does as it likes then.
+    """What the time between the sensor's averages matters, which it does not see.
 
-    n averages of deviation s that see the share f of the window: 2 s √((1 − f) / n), as of a sample of a finite
-    population (Cochran 1977, 2.12). Where the step is known, what comes and goes with it is `_unvisited_w`'s, and s is
-    of neighbours (von Neumann 1941), because a slow change is seen well enough. Where it is not, a slow change may be
-    the beat of a step with the sensor, seen for a part of it only: so many averages count as are independent.
+    n averages of deviation s that see the share f of the window: 2 s √((1 − f) / n), as of a sample from a finite
+    population (Cochran 1977, 2.14). Where no step is known, a slow change may be the beat of an unknown one with the
+    sensor, of which too little was seen: then only so many averages count as are independent of each other.
     """
     _, last = np.unique(np.floor(times_s / sensor.update_s)[::-1], return_index=True)
     averages_w = powers_w[::-1][last]
@@ -91,31 +99,39 @@ def _unsampled_w(sensor: PowerSensor, times_s: Array, powers_w: Array, step_s: f
     unseen = 1 - min(1.0, n * sensor.averaging_s / float(times_s[-1] - times_s[0]))
     if n < 2:
         return float(averages_w[0]) * unseen
-    if step_s is None:
-        variance = float(averages_w.var(ddof=1)) / effective_n(averages_w)
-    else:
-        variance = float((np.diff(averages_w) ** 2).mean()) / 2 / n
-    return 2 * math.sqrt(variance * unseen)
+    independent = effective_n(averages_w) if step_s is None else n
+    return 2 * math.sqrt(float(averages_w.var(ddof=1)) * unseen / independent)
 
 
 def _unvisited_w(sensor: PowerSensor, times_s: Array, step_s: float | None, highest_w: float) -> float:
-    """By how much the mean may be off because the sensor sees some phases of the step more often than others.
+    """By how much the mean may be off because the sensor sees some phases of the step more often than others, or never.
 
-    Where it sees the share w(φ) of its time at the phase φ, the bias is ∫ (w − 1) p dφ, at most ½ ∫ |w − 1| dφ times the
-    range of the power p. Phases that it visits are known to be between 0 and `highest_w`; those it never visits, as
-    where the period of the sensor is nearly a multiple of the step, may reach HEADROOM times that.
+    That is where its period is nearly a multiple of the step, or of a simple fraction of it. An average that is longer
+    than the step sees every phase, but the phases of its remainder, a part of its time, once more than others.
     """
     if step_s is None or sensor.averaging_s >= max(sensor.update_s, float(np.median(np.diff(times_s)))):
         return 0.0
     updates = np.unique(np.floor(times_s / sensor.update_s))
-    length = sensor.averaging_s / step_s
-    worst = 0.0
-    for error in np.linspace(-CLOCK_ERROR, CLOCK_ERROR, 5):
-        ends = updates * sensor.update_s * (1 + error) / step_s
-        seen = visits(ends, length)
-        uneven, unvisited = float(np.abs(seen - 1).mean() / 2), float((seen == 0).mean())
-        worst = max(worst, unvisited * HEADROOM + max(0.0, uneven - unvisited))
-    return worst * highest_w
+    turns = sensor.averaging_s / step_s
+    remainder = turns % 1
+    length = max(remainder, SCATTER / len(updates))
+    by_luck = 1 / math.sqrt(2 * math.pi * len(updates) * length)
+    beyond = HEADROOM if turns < 1 else 1
+    clocks_s = np.linspace(1 - CLOCK_ERROR, 1 + CLOCK_ERROR, 5) * sensor.update_s
+    worst = max(_bias(visits(updates * clock_s / step_s, length), by_luck, beyond) for clock_s in clocks_s)
+    return worst * remainder / turns * highest_w
+
+
+def _bias(seen: Array, by_luck: float, beyond: float) -> float:
+    """The largest bias of a mean whose phases are `seen` so often, in units of the highest power seen.
+
+    The bias is ∫ (seen − 1) p dφ, at most ½ ∫ |seen − 1| dφ times the range of the power p: for phases that are seen,
+    from 0 to the highest, for the others to `beyond` times that. As much of it as there is `by_luck` where phases are
+    met at random, √(2 / π) of the standard deviation of the visits, belongs to the sample: `_unsampled_w`.
+    """
+    unvisited = float((seen == 0).mean())
+    uneven = float(np.abs(seen - 1).mean()) / 2 - by_luck
+    return unvisited * beyond + max(0.0, uneven - unvisited)
 
 
 def visits(ends: Array, length: float) -> Array:
