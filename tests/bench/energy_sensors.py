@@ -50,16 +50,20 @@ def study(loads: int, seed: int = 1) -> dict[tuple[str, str], list[Row | None]]:
     return found
 
 
+def median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
 def summary(rows: list[Row | None]) -> dict[str, float]:
     """Shares: covered, median error and uncertainty over all and over windows of LONG_S or more, without an answer."""
-    window_s, error, uncertainty = np.array([row for row in rows if row is not None]).T
+    window_s, error, uncertainty = np.array([row for row in rows if row is not None]).reshape(-1, 3).T
     long = window_s >= LONG_S
     return {
-        "coverage": float((np.abs(error) <= uncertainty).mean()),
-        "error": float(np.median(np.abs(error[long]))),
-        "uncertainty": float(np.median(uncertainty[long])),
-        "short_error": float(np.median(np.abs(error[~long]))),
-        "short_uncertainty": float(np.median(uncertainty[~long])),
+        "coverage": float((np.abs(error) <= uncertainty).sum() / max(1, len(error))),
+        "error": median(np.abs(error[long])),
+        "uncertainty": median(uncertainty[long]),
+        "short_error": median(np.abs(error[~long])),
+        "short_uncertainty": median(uncertainty[~long]),
         "blank": sum(row is None for row in rows) / len(rows),
     }
 
