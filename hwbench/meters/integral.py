@@ -68,6 +68,8 @@ def _clean(sensor: PowerSensor, readings: Readings) -> tuple[Array, Array, float
     times_s = readings.times_s[clean]
     if len(times_s) < 2 or last_s - first_s < spacing_s:
         raise NoAnswer(f"each reading is the mean of {sensor.averaging_s:g} s: measure longer")
+    if readings.values[clean].max() <= 0:
+        raise NoAnswer("the sensor shows 0 W")  # nothing that is switched on takes that: it is broken, or asleep
     gaps_s = np.diff(times_s, prepend=first_s, append=last_s)
     missing_s = float(gaps_s[gaps_s > LONG * spacing_s].sum())
     check_seen(last_s - missing_s, last_s)
@@ -90,7 +92,7 @@ def _unsampled_w(sensor: PowerSensor, times_s: Array, powers_w: Array, step_s: f
     """What the time between the sensor's averages matters, which it does not see.
 
     n averages of deviation s that see the share f of the window: 2 s √((1 − f) / n), as of a sample from a finite
-    population (Cochran 1977, 2.14). Where no step is known, a slow change may be the beat of an unknown one with the
+    population (Cochran 1977, chapter 2). Where no step is known, a slow change may be the beat of an unknown one with the
     sensor, of which too little was seen: then only so many averages count as are independent of each other.
     """
     _, last = np.unique(np.floor(times_s / sensor.update_s)[::-1], return_index=True)
