@@ -92,7 +92,7 @@ def _unsampled_w(sensor: PowerSensor, times_s: Array, powers_w: Array, step_s: f
     """What the time between the sensor's averages matters, which it does not see.
 
     n averages of deviation s that see the share f of the window: 2 s √((1 − f) / n), as of a sample from a finite
-    population (Cochran 1977, chapter 2). Where no step is known, a slow change may be the beat of an unknown one with the
+    population (Cochran 1977, ch. 2). Where no step is known, a slow change may be the beat of an unknown one with the
     sensor, of which too little was seen: then only so many averages count as are independent of each other.
     """
     _, last = np.unique(np.floor(times_s / sensor.update_s)[::-1], return_index=True)
