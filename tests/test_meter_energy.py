@@ -158,6 +158,21 @@ def test_a_process_that_was_suspended():
     assert 200 < energy.uncertainty < 230
 
 
+def test_an_end_of_the_window_that_nobody_saw():
+    """It may have taken nothing, or twice the mean; the last tick seen is up to 100 ms before the last reading."""
+    seen = TIMES < 7
+    energy = told(NVML, ticked(100.0)[seen], times=TIMES[seen])["energy"]
+    assert energy.value == pytest.approx(1000)
+    assert 300 < energy.uncertainty < 320
+
+
+def test_the_peak_of_a_steady_counter_is_its_power_however_it_is_read():
+    """The times of ticks are known to 50 ms: two may seem 60 ms apart."""
+    times = TIMES + 0.02 * np.sin(np.arange(len(TIMES)))
+    found = told(NVML, ticked(200.0, times), times=times)
+    assert found["power_peak"].value == pytest.approx(200, rel=0.05)
+
+
 def test_gain_is_added_to_the_uncertainty():
     plain, vague = (told(source, 100 * TIMES)["energy"] for source in (RAPL, replace(RAPL, gain=0.05)))
     assert vague.uncertainty == pytest.approx(plain.uncertainty + 50)
@@ -209,6 +224,12 @@ def test_a_sensor_that_keeps_step_with_the_load_says_how_little_it_knows():
     assert blind.uncertainty == pytest.approx(0.75 * 4 * 1000, rel=0.02)
     assert sighted.uncertainty < 0.02 * 1000
     assert told(TURING, 100.0, step_s=0.1)["energy"].uncertainty < 0.02 * 1000
+
+
+def test_a_beat_that_is_seen_one_and_a_half_times_is_biased():
+    """Each phase of the step is seen, but half of them twice: more unevenly than by luck, unlike those of 2.5 beats."""
+    assert 40 < told(A100, 100.0, step_s=0.0985)["energy"].uncertainty < 50
+    assert told(A100, 100.0, step_s=0.0975)["energy"].uncertainty < 7
 
 
 def test_a_step_that_is_nearly_in_step_counts_as_in_step():
@@ -276,7 +297,7 @@ def test_none_is_never_zero(source):
 )
 @settings(max_examples=300, deadline=None)
 def test_any_readings_have_an_answer_or_a_reason(readings, source, step_s):
-    gaps, values = np.array(readings).reshape(-1, 2).T
+    gaps, values = np.array(readings).reshape(-1, 2).T.round(6)  # a millionth of a second, joule or watt
     for energy in told(source, values, times=gaps.cumsum(), window_s=3, step_s=step_s).values():
         assert (energy.value is None) == bool(energy.reason)
         assert energy.value is None or np.isfinite([energy.value, energy.uncertainty]).all()
@@ -313,6 +334,14 @@ def test_parts_of_a_step_that_a_counter_resolves():
     assert (forward.span, backward.span, forward.method) == ("forward", "backward", "counter")
     assert (forward.value, backward.value) == pytest.approx((1500, 500))
     assert (forward.window_s, forward.grade, forward.quantity) == (5, "B", "energy")
+
+
+def test_what_is_random_averages_out_over_the_parts():
+    """When a tick came is known to 25 ms, anew in each interval: 4 J at 100 W."""
+    trace = recorded({NVML: (TIMES, ticked(100.0))})
+    one, ten = (span_readings(trace, [NVML], {"a": intervals(0, 0.8, 1, n)})[0] for n in (1, 10))
+    assert ten.value == pytest.approx(10 * one.value)
+    assert 3 * one.uncertainty < ten.uncertainty < 9.5 * one.uncertainty
 
 
 def test_parts_of_a_step_that_nobody_resolves_are_left_out():
