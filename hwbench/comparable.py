@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from hwbench.energy_metrics import ENERGY
 from hwbench.metrics import WORK_METRICS
 from hwbench.reasons import INVALIDATING
 from hwbench.store import RunTables
@@ -33,12 +34,14 @@ class Obstacles:
         self._strange = "" if across_devices else _strange_device(baseline, candidate)
         self._invalid = _invalid_cases(baseline, candidate)
         self._clocks = {} if across_devices else _differing(baseline, candidate, ["timer_kind"], "clock")
+        self._meters = _differing_meters(baseline, candidate)
         self._work = _differing(baseline, candidate, ["tokens", "flops", "bytes"], "work of a step")
 
     def of(self, case_id: str, metric: str) -> str:
         """The reason for this case and metric, in one line; empty if there is none."""
         work = self._work.get(case_id, "") if metric in WORK_METRICS else ""
-        return self._strange or self._invalid.get(case_id, "") or self._clocks.get(case_id, "") or work
+        meter = self._meters.get(case_id, "") if metric in ENERGY else ""
+        return self._strange or self._invalid.get(case_id, "") or self._clocks.get(case_id, "") or work or meter
 
 
 def invalid(run: RunTables) -> dict[str, str]:
@@ -109,6 +112,29 @@ def _differing(baseline: Sequence[RunTables], candidate: RunTables, columns: lis
         for case_id in theirs.keys() & ours.keys()
         if theirs[case_id] != ours[case_id]
     }
+
+
+def _differing_meters(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str]:
+    """By case_id, how the sources of its energy differ: an estimate and a counter have no ratio."""
+    theirs, ours = _sources(baseline), _sources([candidate])
+    return {
+        case_id: f"another meter: {_in_order(theirs[case_id])} against {_in_order(ours[case_id])}"
+        for case_id in theirs.keys() & ours.keys()
+        if theirs[case_id] != ours[case_id]
+    }
+
+
+def _sources(runs: Sequence[RunTables]) -> dict[str, set[tuple[str, str]]]:
+    """By case_id, meters and methods that its energy was read with."""
+    readings = pd.concat([run.readings for run in runs])
+    readings = readings[(readings.quantity == "energy") & readings.value.notna()]
+    return {
+        str(case_id): set(zip(rows.meter, rows.method, strict=True)) for case_id, rows in readings.groupby("case_id")
+    }
+
+
+def _in_order(sources: set[tuple[str, str]]) -> str:
+    return ", ".join(sorted(f"{meter} {method}" for meter, method in sources))
 
 
 def _values(runs: Sequence[RunTables], columns: list[str]) -> dict[str, set[tuple[Any, ...]]]:

@@ -7,7 +7,7 @@ Units stand in the names: `_s` seconds, `_ns` nanoseconds, `_bytes` bytes. None 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any, Literal, get_args
 
@@ -93,6 +93,7 @@ class Policy:
     min_samples: int = 10
     timeout_s: float = 900.0
     seed: int = 0
+    tdp_w: float | None = None  # what all processors take at most, for an estimate of their power
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,6 @@ class Window:
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
     memory_peak_bytes: int | None = None  # None where the device keeps no such count
-    conditions: list[str] = field(default_factory=list)  # notes of the device at the window's end, while it was busy
     begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
 
     @property
@@ -198,15 +198,23 @@ class Measurement:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Measurement":
-        """The measurement that `as_json` took apart."""
+        """The measurement that `as_json` took apart. Another version's fields, which say nothing here, are left out."""
         window = content["window"]
         if window:
-            window = Window(**{**window, "samples": Samples(**window["samples"]), "spans": Spans(**window["spans"])})
-        meters = {
+            parts = {"samples": Samples(**window["samples"]), "spans": Spans(**window["spans"])}
+            window = Window(**_known(Window, {**window, **parts}))
+        parts = {
+            "work": Work(**content["work"]),
+            "window": window,
             "readings": [Reading(**reading) for reading in content.get("readings", [])],
             "telemetry": Telemetry(**content.get("telemetry", {})),
         }
-        return cls(**{**content, "work": Work(**content["work"]), "window": window, **meters})
+        return cls(**_known(cls, {**content, **parts}))
+
+
+def _known(noun: type, content: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(noun)}
+    return {name: value for name, value in content.items() if name in names}
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,11 @@ def run_plan(
     A case that fails, or that the machine does not support, is a row and is not tried again; the others go on.
     OSError from the store and KeyboardInterrupt pass through, with the child ended and all earlier rows kept.
     """
-    rounds = Rounds(plan)
+    rounds, idle = Rounds(plan), True
     for process, case in rounds:
-        rounds.add(case, run_case(case, process, vars(plan.policy), device, files, writer, on_progress))
+        done = run_case(case, process, vars(plan.policy), device, files, writer, on_progress, idle=idle)
+        idle = idle and done.outcome != "ok"  # at rest it is measured once
+        rounds.add(case, done)
 
 
 def run_case(
@@ -80,13 +82,15 @@ def run_case(
     writer: Writer,
     on_progress: Callable[[Progress], None],
     launch: Launch | None = None,
+    idle: bool = False,
 ) -> Measurement:
-    """Measure a case in one process and store the outcome. The process's log stays where it failed."""
+    """Measure a case in one process, with `idle` the device at rest too, and store the outcome. The process's log stays
+    where it failed."""
     on_progress(Progress("started", case, process))
     log = writer.log(case, process)
     measurement = run_process(
         {"case": {**vars(case), "params": dict(case.params)}, "policy": dict(policy), "device": device}
-        | {"files": list(files)},
+        | {"files": list(files), "idle": idle},
         policy["timeout_s"],
         log,
         lambda phase: on_progress(Progress("phase", case, process, phase)),

@@ -69,7 +69,7 @@ def signal(gpu, quantity, unit):
 
 
 def test_the_names_of_old_and_new_versions_are_read():
-    meter = amdsmi.open_meter(lambda: Smi(NEW, OLD))
+    meter = amdsmi.open_meter(load=lambda: Smi(NEW, OLD))
     shown = meter.read()
     assert shown[signal(0, "power", "W")] == 600
     assert shown[signal(1, "power", "W")] == 305
@@ -81,13 +81,13 @@ def test_the_names_of_old_and_new_versions_are_read():
 
 
 def test_energy_is_steps_by_their_size():
-    meter = amdsmi.open_meter(lambda: Smi(NEW))
+    meter = amdsmi.open_meter(load=lambda: Smi(NEW))
     energies = [meter.read()[signal(0, "energy", "J")] for _ in range(2)]
     assert max(energies) - 4750896266 * 15.3e-6 == pytest.approx(1961176 * 15.3e-6)
 
 
 def test_the_counter_goes_before_the_power():
-    counter, power = amdsmi.open_meter(lambda: Smi(NEW)).energy
+    counter, power = amdsmi.open_meter(load=lambda: Smi(NEW)).energy
     assert isinstance(counter, Counter)
     assert counter.quantum == pytest.approx(15.3e-6)
     assert isinstance(power, PowerSensor)
@@ -95,7 +95,7 @@ def test_the_counter_goes_before_the_power():
 
 
 def test_what_a_gpu_lacks_is_named_and_no_source():
-    meter = amdsmi.open_meter(lambda: Smi(OLD, broken=["energy", "temperature"]))
+    meter = amdsmi.open_meter(load=lambda: Smi(OLD, broken=["energy", "temperature"]))
     assert [source.signal.quantity for source in meter.energy] == ["power"]
     assert set(meter.failures) == {signal(0, "energy", "J"), signal(0, "temperature", "°C")}
     assert "Feature not supported" in meter.failures[signal(0, "energy", "J")]
@@ -103,7 +103,7 @@ def test_what_a_gpu_lacks_is_named_and_no_source():
 
 def test_a_gpu_that_falls_silent_in_mid_run_is_named():
     smi = Smi(NEW)
-    meter = amdsmi.open_meter(lambda: smi)
+    meter = amdsmi.open_meter(load=lambda: smi)
     smi.broken.add("power")
     assert signal(0, "power", "W") not in meter.read()
     assert "AMD SMI" in meter.failures[signal(0, "power", "W")]
@@ -130,7 +130,7 @@ def missing(error):
     ],
 )
 def test_without_a_gpu_the_reason_and_the_cure_are_told(load, reason, cure):
-    assert amdsmi.open_meter(load) is None
+    assert amdsmi.open_meter(load=load) is None
     (source,) = amdsmi.sources(load)
     assert not source.works
     assert reason in source.reason

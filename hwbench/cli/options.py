@@ -27,6 +27,14 @@ output = click.option(
     help="Folder of the results.",
 )
 
+tdp = click.option(
+    "--tdp",
+    "tdp_w",
+    type=float,
+    metavar="W",
+    help="What all processors take at most, to estimate energy where nothing counts it.",
+)
+
 workload_files = click.option(
     "--workloads", "files", type=click.Path(), multiple=True, help="A Python file with more workloads."
 )

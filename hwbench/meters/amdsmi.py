@@ -10,7 +10,7 @@ GPUs come in the driver's order, which HIP_VISIBLE_DEVICES does not change.
 import contextlib
 import importlib
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
@@ -41,15 +41,18 @@ class AmdSmiMeter:
 
     name = "amdsmi"
 
-    def __init__(self, smi: Any) -> None:
-        """`smi` is the module amdsmi; raises its AmdSmiException where there is no driver."""
+    def __init__(self, smi: Any, gpus: Sequence[str] | None = None) -> None:
+        """`smi` is the module amdsmi, `gpus` the PCI addresses of those that are used (None: all). Raises its
+        AmdSmiException where there is no driver."""
         smi.amdsmi_init()
-        self.energy: list[EnergySource] = []
+        self._sources: list[EnergySource] = []
+        self.energy: Sequence[EnergySource] = self._sources
         self.failures: dict[Signal, str] = {}
         self._smi = smi
         self._asks: dict[Signal, Ask] = {}
         for index, gpu in enumerate(smi.amdsmi_get_processor_handles()):
-            self._add(f"gpu:{index}", gpu)
+            if gpus is None or smi.amdsmi_get_gpu_device_bdf(gpu).lower() in gpus:
+                self._add(f"gpu:{index}", gpu)
 
     def read(self) -> Mapping[Signal, float]:
         shown = {}
@@ -73,9 +76,9 @@ class AmdSmiMeter:
             self._asks[signal] = ask
             if quantity == "energy":
                 step_j = self._smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6
-                self.energy.append(Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W))
+                self._sources.append(Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W))
             elif quantity == "power":
-                self.energy.append(PowerSensor(signal, POWER_S, POWER_S, quantum=1.0))
+                self._sources.append(PowerSensor(signal, POWER_S, POWER_S, quantum=1.0))
 
     def _questions(self, gpu: Any) -> Iterator[tuple[str, str, Ask]]:
         smi = self._smi
@@ -102,9 +105,10 @@ def library() -> Any:
         return importlib.import_module("amdsmi")
 
 
-def open_meter(load: Callable[[], Any] = library) -> AmdSmiMeter | None:
-    """The meter; None without the library, the driver or a GPU that shows anything. `sources` says why."""
-    meter = _opened(load)
+def open_meter(gpus: Sequence[str] | None = None, load: Callable[[], Any] = library) -> AmdSmiMeter | None:
+    """The meter of the GPUs at these PCI addresses (None: of all); None without the library, the driver or a GPU that
+    shows anything. `sources` says why."""
+    meter = _opened(load, gpus)
     if isinstance(meter, Source):
         return None
     return meter
@@ -120,7 +124,7 @@ def sources(load: Callable[[], Any] = library) -> list[Source]:
     return [Source("amdsmi", True, names)]
 
 
-def _opened(load: Callable[[], Any]) -> AmdSmiMeter | Source:
+def _opened(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSmiMeter | Source:
     """The meter, or the line that says why there is none."""
     try:
         smi = load()
@@ -128,7 +132,7 @@ def _opened(load: Callable[[], Any]) -> AmdSmiMeter | Source:
         reason = "not installed" if isinstance(error, ImportError) else "its library libamd_smi.so is missing"
         return Source("amdsmi", False, (), f"the package amdsmi: {reason}", INSTALL)
     try:
-        meter = AmdSmiMeter(smi)
+        meter = AmdSmiMeter(smi, gpus)
     except smi.AmdSmiException as error:
         return Source("amdsmi", False, (), f"AMD SMI: {' '.join(str(error).split())}", PERMISSION)
     if meter.read():

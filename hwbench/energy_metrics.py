@@ -1,0 +1,120 @@
+"""Joules and watts of each process, from what the meters said of its window: what a step and a token take.
+
+The device that a case runs on has the headline. Its scopes are the GPUs that it uses, or the processor packages; the
+host beside a GPU, and memory beside a processor, are figures of their own, and sums are made only where every part is
+known. Nothing is made of readings that are not there.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from hwbench.schema import KEY
+from hwbench.store import RunTables
+
+ENERGY = {
+    "energy_j": "J",
+    "energy_j_per_token": "J/token",
+    "energy_net_j": "J",
+    "energy_net_j_per_token": "J/token",
+    "power_w": "W",
+    "power_peak_w": "W",
+    "host_energy_j": "J",
+    "total_energy_j": "J",
+}
+"""The metrics and their units. All energies but those per token are of a step."""
+
+COLUMNS = [*KEY, "metric", "unit", "value", "source", "uncertainty", "grade"]
+PARTS = ("gpu", "package", "dram")
+"""Scopes that do not contain each other; psys holds them all, and is never added."""
+
+
+def energy_of(run: RunTables) -> pd.DataFrame:
+    """A row (COLUMNS) for each process and metric of ENERGY that is known.
+
+    `source` names meters and methods, `grade` is the worst of the parts, `uncertainty` (in the unit of the value) the
+    sum of theirs. `energy_net_j` is without what the device takes at rest, measured once in the run.
+    """
+    readings = run.readings[run.readings.span == ""]
+    if readings.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    idle_w = _idle_w(readings, run)
+    rows = []
+    for measured in run.measurements[run.measurements.outcome == "ok"].to_dict("records"):
+        own = readings[(readings.case_id == measured["case_id"]) & (readings.process == measured["process"])]
+        rows += _of_process(own, measured, _own_kind(run), idle_w)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _own_kind(run: RunTables) -> str:
+    """The kind of scope that the run's device is."""
+    kind = str(run.runs.device_kind.iloc[0])
+    return "package" if kind in ("cpu", "fake") else "gpu"
+
+
+def _idle_w(readings: pd.DataFrame, run: RunTables) -> float:
+    """What the device takes at rest, NaN where that was not measured."""
+    at_rest = readings[(readings.quantity == "idle_power") & _is_of(readings, _own_kind(run))]
+    return float(at_rest.value.sum(skipna=False)) if len(at_rest) else math.nan
+
+
+def _of_process(readings: pd.DataFrame, measured: Mapping[str, Any], kind: str, idle_w: float) -> list[dict[str, Any]]:
+    energy = readings[readings.quantity == "energy"]
+    own, others = energy[_is_of(energy, kind)], energy[_is_of(energy, *PARTS) & ~_is_of(energy, kind)]
+    steps, tokens, window_s = measured["samples"], measured["tokens"], measured["window_s"]
+    found = {"energy_j": _sum(own, 1 / steps), "power_w": _sum(own, 1 / window_s)}
+    found["energy_net_j"] = _less(found["energy_j"], idle_w * window_s / steps)
+    if not pd.isna(tokens) and tokens:
+        for name in ("energy_j", "energy_net_j"):
+            found[f"{name}_per_token"] = _scaled(found[name], 1 / tokens)
+    peaks = readings[(readings.quantity == "power_peak") & _is_of(readings, kind)]
+    if len(peaks) == 1:  # peaks of several parts need not come at one time
+        found["power_peak_w"] = _sum(peaks, 1.0)
+    if len(others):
+        found["host_energy_j"] = _sum(others, 1 / steps) if kind == "gpu" else None
+        found["total_energy_j"] = _sum(pd.concat([own, others]), 1 / steps) if len(own) else None
+    key = {name: measured[name] for name in KEY}
+    return [key | {"metric": name, "unit": ENERGY[name]} | parts for name, parts in found.items() if parts]
+
+
+def _is_of(readings: pd.DataFrame, *kinds: str) -> pd.Series:
+    return readings.scope.str.partition(":")[0].isin(kinds)
+
+
+def _sum(parts: pd.DataFrame, scale: float) -> dict[str, Any] | None:
+    """The parts together, None if there is none or one is not known."""
+    if parts.empty or parts.value.isna().any():
+        return None
+    sources = sorted({f"{row.meter} {row.method}" for row in parts.itertuples()})
+    return {
+        "value": float(parts.value.sum()) * scale,
+        "source": ", ".join(sources),
+        "uncertainty": float(parts.uncertainty.sum(skipna=False)) * scale,
+        "grade": max(parts.grade),
+    }
+
+
+def _scaled(parts: dict[str, Any] | None, scale: float) -> dict[str, Any] | None:
+    if parts is None:
+        return None
+    return parts | {name: parts[name] * scale for name in ("value", "uncertainty")}
+
+
+def _less(parts: dict[str, Any] | None, taken: float) -> dict[str, Any] | None:
+    """Without so much; None if that is not known or leaves nothing."""
+    if parts is None or not taken < parts["value"]:
+        return None
+    return parts | {"value": parts["value"] - taken}
+
+
+def why_unknown(run: RunTables) -> list[str]:
+    """Why energy of the run's device is not known, each reason once; empty where it is or nothing was asked."""
+    energy = run.readings[(run.readings.quantity == "energy") & (run.readings.span == "")]
+    lacking = energy[energy.value.isna() & _is_of(energy, _own_kind(run))]
+    if lacking.empty and energy.empty:
+        facts = json.loads(run.runs.environment.iloc[0]).get("meters", [])
+        return [f"{fact['meter']}: {fact['reason']}. Cure: {fact['cure']}" for fact in facts if not fact["works"]]
+    return [f"{row.meter} {row.scope}: {row.reason}" for row in lacking.drop_duplicates("reason").itertuples()]
