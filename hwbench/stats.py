@@ -153,6 +153,8 @@ def lag1(samples: Numbers) -> float:
         return math.nan
     d = x - x.mean()
     total = float(d @ d)
+    if not total:  # squares too small for a float
+        return math.nan
     r = float(d[:-1] @ d[1:]) / total
     return min(1.0, (n * r + 1) / (n - 4)) if n > 4 else r
 

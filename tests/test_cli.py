@@ -75,7 +75,7 @@ class TestRun:
 
     def test_a_real_run_on_the_cpu(self, tmp_path, call):
         words = ["gpt/train", "gpt/decode", "gemm", "--set", "size=nano", "--set", "batch=1", "--set", "seq=64"]
-        words += ["--set", "prompt=16", "--set", "m=256", "--set", "n=256", "--set", "k=256", "--set", "new=4"]
+        words += ["--set", "prompt=16", "--set", "m=768", "--set", "n=768", "--set", "k=768", "--set", "new=4"]
         words += ["--dtype", "fp32", "--processes", "1", "--min-time", "0.2", "--max-time", "1", "--device", "cpu"]
         done = call("run", *words, "--run-id", "r", "--json")
         assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ GEMM = Case("gemm", {"m": 4}, "fp32")
 
 
 def summary_of(writer):
-    table = metrics.summarize(store.store.read_run(writer.folder))
+    table = metrics.summarize(store.read_run(writer.folder))
     return table.pivot_table(index="case_id", columns="metric", values="value", sort=False)
 
 
@@ -43,7 +43,7 @@ def test_the_process_is_the_unit(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
     for process, (step_s, steps) in enumerate([(0.001, 1000), (0.002, 10), (0.004, 10)]):
         writer.add(training, process, measured(step_s=step_s, steps=steps))
-    table = metrics.summarize(store.store.read_run(writer.folder)).set_index("metric")
+    table = metrics.summarize(store.read_run(writer.folder)).set_index("metric")
     assert table.value["step_s_p50"] == pytest.approx(0.002)
     assert table.n["step_s_p50"] == 3
     assert table.n["step_s_p99"] == 1  # only one process has the 100 samples that a p99 takes
@@ -112,21 +112,21 @@ def test_span_times_put_all_marks_of_a_name_together_and_show_the_rest(tmp_path,
     writer = make_run(tmp_path, "r", [training])
     spans = [("decode", 1.0), ("decode", 2.0)]
     writer.add(training, 0, Measurement("ok", window=window([4.0, 4.0, 4.0], spans)))
-    found = metrics.span_times(store.store.read_run(writer.folder))
+    found = metrics.span_times(store.read_run(writer.folder))
     assert found[["name", "seconds"]].to_numpy().tolist() == [["decode", 3.0], ["(rest)", 1.0]]
 
 
 def test_a_rest_of_nothing_is_not_shown(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
     writer.add(training, 0, measured())
-    assert list(metrics.span_times(store.store.read_run(writer.folder)).name) == ["forward", "backward"]
+    assert list(metrics.span_times(store.read_run(writer.folder)).name) == ["forward", "backward"]
 
 
 def test_a_loss_that_is_not_finite_makes_the_case_invalid(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
     for process, notes in enumerate([[], [], ["loss_not_finite: the last step returned nan"]]):
         writer.add(training, process, measured(notes=notes))
-    table = metrics.summarize(store.store.read_run(writer.folder))
+    table = metrics.summarize(store.read_run(writer.folder))
     assert set(table.validity) == {"invalid"}
     assert json.loads(table.reasons[0]) == ["loss_not_finite"]
 
@@ -134,7 +134,7 @@ def test_a_loss_that_is_not_finite_makes_the_case_invalid(tmp_path, training):
 def test_doubts_make_a_case_suspect(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
     writer.add(training, 0, measured(notes=["clock_disagreement: 1 against 2 ms"]))
-    assert set(metrics.summarize(store.store.read_run(writer.folder)).validity) == {"suspect"}
+    assert set(metrics.summarize(store.read_run(writer.folder)).validity) == {"suspect"}
 
 
 def test_cases_tell_the_outcome_of_each(tmp_path, training):
@@ -144,7 +144,7 @@ def test_cases_tell_the_outcome_of_each(tmp_path, training):
     writer.add(training, 1, measured())
     writer.add(GEMM, 0, measured())
     writer.add(GEMM, 1, Measurement("oom", "no memory"))
-    found = metrics.cases(store.store.read_run(writer.folder))
+    found = metrics.cases(store.read_run(writer.folder))
     assert found.outcome.tolist() == ["ok", "oom", "missing"]
     assert found.processes.tolist() == [2, 1, 0]
     assert found.planned.tolist() == [2, 2, 2]
@@ -154,7 +154,7 @@ def test_cases_tell_the_outcome_of_each(tmp_path, training):
 def test_a_run_without_a_measured_case_has_no_metrics(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
     writer.add(training, 0, Measurement("error", "x"))
-    run = store.store.read_run(writer.folder)
+    run = store.read_run(writer.folder)
     assert metrics.summarize(run).empty
     assert metrics.span_times(run).empty
     store.write_metrics(run, metrics.summarize(run))
@@ -165,7 +165,7 @@ class TestIntervals:
         writer = make_run(tmp_path, "r", [training])
         for process, step_s in enumerate(durations):
             writer.add(training, process, measured(step_s=step_s, **fields))
-        return store.store.read_run(writer.folder)
+        return store.read_run(writer.folder)
 
     def test_the_unit_is_the_process(self, tmp_path, training):
         """Logs of the processes' medians are −1, 0 and 1 above that of 3 ms: see test_stats."""

@@ -200,3 +200,7 @@ def test_a_share_has_clopper_and_pearsons_interval():
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
     assert stats.share_interval(0, 10).low == 0.0
     assert stats.share_interval(10, 10).high == 1.0
+
+
+def test_squares_that_underflow_say_nothing():
+    assert math.isnan(stats.lag1([1e-171, 2e-171, 1e-171, 3e-171]))

@@ -83,4 +83,4 @@ def clean(text: str) -> str:
 
 def uncertainty(share: float | None) -> str:
     """Half an interval as a share of its value, e.g. "0.8 %"; a dash where there is no interval."""
-    return "0.00 %" if share is not None and share < TINY else quantity(share, "1", 2)
+    return "0 %" if share is not None and share < TINY else quantity(share, "1", 2)
