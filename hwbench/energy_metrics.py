@@ -58,7 +58,8 @@ def _own_kind(run: RunTables) -> str:
 def _idle_w(readings: pd.DataFrame, run: RunTables) -> float:
     """What the device takes at rest, NaN where that was not measured."""
     at_rest = readings[(readings.quantity == "idle_power") & _is_of(readings, _own_kind(run))]
-    return float(at_rest.value.sum(skipna=False)) if len(at_rest) else math.nan
+    of_process = at_rest.groupby(KEY).value.agg(lambda parts: parts.sum(skipna=False))
+    return float(of_process.median()) if len(of_process) else math.nan
 
 
 def _of_process(readings: pd.DataFrame, measured: Mapping[str, Any], kind: str, idle_w: float) -> list[dict[str, Any]]:

@@ -34,7 +34,8 @@ def run_with(*rows, tokens=100, device_kind="cpu", **options):
 
 
 def values(run):
-    return {row.metric: row.value for row in metrics.summarize(run).itertuples() if row.source}
+    table = metrics.summarize(run)
+    return dict(table[table.source.notna()].set_index("metric").value)
 
 
 PACKAGE = ("rapl", "package:0", "energy", 500.0, "counter")

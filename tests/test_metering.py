@@ -29,6 +29,9 @@ def metered(device, steps=100, forward_s=0.1, backward_s=0.2, rest=False):
 
         window, _ = measure(read_after, device, FixedWindow(0, 1e9, 2), FixedWindow(0, 1e9, steps))
         if rest:
+            device.rest = lambda seconds: [
+                (device.compute(0.1), metering._recorder.read_once()) for _ in range(round(10 * seconds))
+            ]
             metering.rest()
     return window, metering
 

@@ -28,6 +28,7 @@ def counter_answer(counter: Counter, readings: Readings, step_s: float | None = 
     timing_j = 2 * mean_w * math.hypot(half_s[0], half_s[-1]) / math.sqrt(3)  # each uniform within ± half_s
     rounding_j = 2 * counter.quantum / math.sqrt(6)  # two readings, each uniform within ± quantum/2
     peak_w = float(powers_w[lengths_s >= spacing_s / 2].max(initial=mean_w))
+    late_w = peak_w * counter.tick_s / spacing_s if counter.tick_s <= readings.gap_s else 0.0  # a tick at either end
     share = counter.gain or 0.0
     return Answer(
         source=counter,
@@ -36,7 +37,7 @@ def counter_answer(counter: Counter, readings: Readings, step_s: float | None = 
         peak_w=peak_w,
         random_j=scale * math.hypot(timing_j, rounding_j),
         systematic_j=unseen_j(ends_s, spacing_s, mean_w, _spread(powers_w, lengths_s), step_s or math.inf),
-        peak_error_w=share * peak_w + rounding_j / spacing_s,
+        peak_error_w=share * peak_w + rounding_j / spacing_s + late_w,
         share=share,
     )
 

@@ -52,7 +52,7 @@ class Trace:
 
 
 class Recorder:
-    """Reads `meters` every INTERVAL_S from a thread of its own, from `with` on to its end; `trace` holds the result.
+    """Reads `meters`, and those that are added to the list meanwhile, every INTERVAL_S from a thread of its own, from `with` on to its end; `trace` holds the result.
 
     A machine that is busy or asleep makes longer gaps; they are seen in the times, nothing is made up to fill them.
     """
@@ -60,31 +60,30 @@ class Recorder:
     def __init__(self, meters: Sequence[Meter], now_ns: Callable[[], int], interval_s: float = INTERVAL_S) -> None:
         self.trace = Trace()
         self._meters, self._now_ns, self._interval_s = meters, now_ns, interval_s
-        self._over = threading.Event()
+        self._over, self._reading = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._record, name="meters", daemon=True)
 
     def read_once(self) -> None:
-        """Read every meter now."""
-        for meter in self._meters:
-            before = self._now_ns()
-            found = meter.read()
-            middle = (before + self._now_ns()) // 2
-            for signal, value in found.items():
-                self.trace.add(middle, signal, value)
+        """Read every meter now, from whatever thread."""
+        with self._reading:
+            for meter in self._meters:
+                before = self._now_ns()
+                found = meter.read()
+                middle = (before + self._now_ns()) // 2
+                for signal, value in found.items():
+                    self.trace.add(middle, signal, value)
 
     def __enter__(self) -> "Recorder":
-        if self._meters:
-            self.read_once()
-            self._thread.start()
+        self.read_once()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        if self._meters:
-            self._thread.join()
-            self.read_once()
+        self._thread.join()
+        self.read_once()
 
     def _record(self) -> None:
         while not self._over.wait(self._interval_s):
