@@ -5,7 +5,6 @@ host beside a GPU, and memory beside a processor, are figures of their own, and 
 known. Nothing is made of readings that are not there.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -112,10 +111,7 @@ def _less(parts: dict[str, Any] | None, taken: float) -> dict[str, Any] | None:
 
 
 def why_unknown(run: RunTables) -> list[str]:
-    """Why energy of the run's device is not known, each reason once; empty where it is or nothing was asked."""
+    """Why energy of the run's device is not known, each reason once, in one line; empty where it is."""
     energy = run.readings[(run.readings.quantity == "energy") & (run.readings.span == "")]
     lacking = energy[energy.value.isna() & _is_of(energy, _own_kind(run))]
-    if lacking.empty and energy.empty:
-        facts = json.loads(run.runs.environment.iloc[0]).get("meters", [])
-        return [f"{fact['meter']}: {fact['reason']}. Cure: {fact['cure']}" for fact in facts if not fact["works"]]
-    return [f"{row.meter} {row.scope}: {row.reason}" for row in lacking.drop_duplicates("reason").itertuples()]
+    return [f"{row.scope}, by {row.meter}: {row.reason}" for row in lacking.drop_duplicates("reason").itertuples()]

@@ -35,7 +35,8 @@ class Metering:
     @property
     def window_s(self) -> float:
         """How long a window must be for energy of the grade B; 0 where nothing but an estimate is to be had."""
-        return GRADE_B_S if any(not _is_estimate(source) for source in self._sources) else 0.0
+        failed = self._failures
+        return GRADE_B_S if any(s.signal not in failed and not _is_estimate(s) for s in self._sources) else 0.0
 
     def rest(self) -> None:
         """Leave the device alone for a few seconds, to know what it takes at rest with all that is resident. Nothing is

@@ -52,6 +52,7 @@ def command(
         options.print_json(shown.as_data(metered) | {"folder": str(folder) if folder else None})
     else:
         options.print_table(shown.as_table(metered))
+        options.print_line(shown.summary(metered))
     if folder:
         click.echo(f"run: {folder}", err=True)
     return metered.exit_status

@@ -92,6 +92,12 @@ def print_json(content: Any) -> None:
         click.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
+def print_line(text: str) -> None:
+    """A line on standard output."""
+    with _if_anyone_reads():
+        click.echo(text)
+
+
 def print_table(table: Any) -> None:
     """A rich table on standard output: as wide as the terminal, or as wide as it likes where there is none."""
     from rich.console import Console

@@ -52,7 +52,8 @@ class Trace:
 
 
 class Recorder:
-    """Reads `meters`, and those that are added to the list meanwhile, every INTERVAL_S from a thread of its own, from `with` on to its end; `trace` holds the result.
+    """Reads `meters`, and those added to the list meanwhile, every INTERVAL_S from a thread of its own, from `with` on
+    to its end; `trace` holds the result.
 
     A machine that is busy or asleep makes longer gaps; they are seen in the times, nothing is made up to fill them.
     """

@@ -18,7 +18,7 @@ ENERGY_TITLES = ("scope", "energy", "±", "power", "peak", "grade", "from")
 
 def as_table(metered: "Metered") -> Table:
     """A row for each scope: energy with its uncertainty, mean and peak power, grade and source; why where unknown."""
-    table = Table(box=None, pad_edge=False, header_style="bold", caption=_caption(metered), caption_justify="left")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ENERGY_TITLES:
         table.add_column(title, justify="right" if title in ENERGY_TITLES[1:5] else "left", overflow="fold")
     for scope, found in _by_scope(metered.readings).items():
@@ -29,6 +29,13 @@ def as_table(metered: "Metered") -> Table:
             (energy.grade if energy else None) or UNKNOWN, Text(clean(source)),
         )  # fmt: skip
     return table
+
+
+def summary(metered: "Metered") -> str:
+    """How the command ended, in one line, and what was noted meanwhile."""
+    took = f"{quantity(metered.elapsed_s, 's')}, exit status {metered.exit_status}"
+    memory = f", memory peak {quantity(metered.memory_peak_bytes, 'B')}" if metered.memory_peak_bytes else ""
+    return "; ".join([took + memory, *metered.notes])
 
 
 def as_data(metered: "Metered") -> dict[str, Any]:
@@ -77,10 +84,3 @@ def _doubt(reading: "Reading | None") -> str:
 
 def _why(reading: "Reading | None") -> str:
     return f"{reading.meter}: {reading.reason}" if reading else "unknown"
-
-
-def _caption(metered: "Metered") -> str:
-    took = f"{quantity(metered.elapsed_s, 's')}, exit status {metered.exit_status}"
-    memory = f", memory peak {quantity(metered.memory_peak_bytes, 'B')}" if metered.memory_peak_bytes else ""
-    nothing = "" if metered.readings else "; nothing here measures energy: `hwbench meter --list` says why and the cure"
-    return "; ".join([took + memory + nothing, *metered.notes])
