@@ -36,8 +36,8 @@ def judge(
     floors: Mapping[tuple[str, str], float] | None = None,
     across_devices: bool = False,
 ) -> pd.DataFrame:
-    """A row (JUDGED) for each case and metric of either side: what it came to, the ratio candidate / baseline with its
-    95 % interval, and the verdict.
+    """A row (JUDGED) for each case and metric of either side: what it came to (stats.center of its processes, so that
+    the two make the ratio), the ratio candidate / baseline with its 95 % interval, and the verdict.
 
     `rules` say what is judged and what change matters. Of several baseline runs, what they differ by among themselves
     counts as noise (stats.change_from_runs). `floors` holds, by case_id and metric, what this machine's noise alone can
@@ -132,8 +132,8 @@ def _judged(
         reason = "one process on a side: measure with --processes 3 or more"
     return {
         "unit": sides[0].unit or sides[1].unit,
-        "baseline": stats.median_interval(baseline).value,
-        "candidate": stats.median_interval(candidate).value,
+        "baseline": stats.center(baseline),
+        "candidate": stats.center(candidate),
         "ratio": change.ratio,
         "ci_low": change.low,
         "ci_high": change.high,

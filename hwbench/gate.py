@@ -94,6 +94,18 @@ def outcome(table: pd.DataFrame, strict: bool = False) -> Outcome:
     return "no verdict" if found & undecided or not found & {"pass", "inconclusive"} else "pass"
 
 
+def summary(table: pd.DataFrame) -> str:
+    """How many rows have each status, from the worst down: "1 regression, 3 pass"."""
+    counts = table.status.value_counts()
+    return ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
+
+
+def subject(baseline: Sequence[RunTables], candidate: RunTables) -> str:
+    """What is held against what: "candidate c of DEVICE against baseline a, b"."""
+    names = ", ".join(run.run_id for run in baseline) or "nothing"
+    return f"candidate {candidate.run_id} of {candidate.runs.device_name.iloc[0]} against baseline {names}"
+
+
 def overall(table: pd.DataFrame) -> str:
     """The verdict over all rows that were judged: what only one side has, or neither, does not count."""
     return compare.overall(list(table.verdict[~table.status.isin(("new", "skipped"))]))

@@ -56,6 +56,9 @@ METRICS = [
 FEW_PROCESSES = 3
 """With fewer, an interval over processes says next to nothing."""
 
+HIGH_VARIATION = 1.5
+"""How much slower the slowest of a case's processes may be than the fastest."""
+
 PRECISION = 0.01
 """The relative half-width that a run was after, where its plan does not say."""
 
@@ -292,6 +295,9 @@ def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> t
         codes.append("few_processes")
     elif any(interval.relative_half_width > policy.get("precision", PRECISION) for interval in intervals):
         codes.append("not_converged")
+    steps = own[own.metric == "step_s_p50"].value
+    if steps.max() > HIGH_VARIATION * steps.min():
+        codes.append("high_variation")
     return ("invalid" if INVALIDATING & set(codes) else "suspect" if codes else "valid"), codes
 
 

@@ -34,6 +34,11 @@ REASONS: dict[str, Reason] = {
         "Fewer than 3 processes: how one start differs from the next is not known.",
         "Use --processes 3 or more; 5 make a narrow interval.",
     ),
+    "high_variation": Reason(
+        "suspect",
+        "The slowest process took half as long again as the fastest, or longer: something disturbed some of them.",
+        "Stop what else runs, fix the clocks, pin the processes; `hwbench noise` measures what remains.",
+    ),
     "throttled": Reason(
         "suspect",
         "The device slowed its clocks for heat or at an alarm of its power supply.",

@@ -95,28 +95,32 @@ def power(
     return _power(draw, pairs, (threshold, floor), slowdowns)
 
 
-def dealt_power(medians: Array, pairs: int, threshold: float, seed: int = 0, floor: float = 0.0) -> pd.DataFrame:
-    """As `power`, of a run's own processes by their median steps: each pair deals them out to two halves at random.
+def dealt_power(times: Array, pairs: int, threshold: float, seed: int = 0, floor: float = 0.0) -> pd.DataFrame:
+    """As `power`, of a run's own processes by their times: each pair deals them out to two halves at random.
 
     There are no more pairs than there are ways to deal. They share their processes, so the interval is of these and not
     of the machine for all time.
     """
-    generator, half = np.random.default_rng(seed), len(medians) // 2
-    pairs = min(pairs, math.comb(len(medians), half))
+    generator, half = np.random.default_rng(seed), len(times) // 2
+    pairs = min(pairs, math.comb(len(times), half))
 
     def draw() -> tuple[Array, Array]:
-        dealt = generator.permuted(np.tile(medians, (pairs, 1)), axis=1)
+        dealt = generator.permuted(np.tile(times, (pairs, 1)), axis=1)
         return dealt[:, :half], dealt[:, half : 2 * half]
 
     return _power(draw, pairs, (threshold, floor), SLOWDOWNS)
 
 
-def medians_of(run: RunTables) -> dict[str, Array]:
-    """The median steps of the processes of each case, by its label; cases with too few for two halves are left out."""
-    labels = metrics.cases(run).set_index("case_id").label
-    steps = metrics.timed_samples(run).groupby(["case_id", "process"]).step_s.median()
-    found = {str(labels[case_id]): values.to_numpy() for case_id, values in steps.groupby(level=0)}
-    return {label: values for label, values in found.items() if len(values) >= TWO_HALVES and (values > 0).all()}
+def times_of(run: RunTables) -> dict[str, tuple[str, Array]]:
+    """By case_id, the metric that the gate judges first and what each process came to, as a time: a rate's inverse.
+    Cases with too few processes for two halves are left out."""
+    found = {}
+    for case_id, values in metrics.per_process(run).groupby("case_id", sort=False):
+        metric = next((name for name in metrics.RATES if name in set(values.metric)), "step_s_p50")
+        x = values[values.metric == metric].value.to_numpy(np.float64)
+        if len(x) >= TWO_HALVES and (x > 0).all() and np.isfinite(x).all():
+            found[str(case_id)] = metric, 1 / x if metric in metrics.HIGHER_IS_BETTER else x
+    return found
 
 
 def _power(

@@ -77,6 +77,14 @@ def median_interval(values: Numbers, confidence: float = CONFIDENCE) -> Interval
     return Interval(median, min(low, median), max(high, median), len(x))
 
 
+def center(values: Numbers) -> float:
+    """What `change` takes a side for: the geometric mean of its processes, the median where one is not positive."""
+    x = _finite(values)
+    if not len(x):
+        return math.nan
+    return _exp(float(np.log(x).mean())) if (x > 0).all() else float(np.median(x))
+
+
 def change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE) -> Change:
     """Candidate over baseline, from the values of their processes: Welch's t on the logs (Welch 1947).
 
@@ -105,9 +113,8 @@ def change_from_runs(baseline: Sequence[Numbers], candidate: Numbers, confidence
     if math.isnan(pooled.p) or len(baseline) < RUNS_TO_TELL:
         return pooled
     means = np.array([np.log(_finite(run)).mean() for run in baseline])
-    difference = float(np.log(_finite(candidate)).mean() - means.mean())
     n = len(means)
-    predicted = _t_change(difference, float(means.var(ddof=1)) * (1 + 1 / n), n - 1, confidence)
+    predicted = _t_change(math.log(pooled.ratio), float(means.var(ddof=1)) * (1 + 1 / n), n - 1, confidence)
     return max(pooled, predicted, key=lambda one: one.p)
 
 

@@ -66,8 +66,8 @@ class TestJudge:
         sides = [[[s * math.exp(x)] * 4 for x in (-0.01, 0, 0.01)] for s in (0.001, 0.002)]
         row = only_row(run_of((CASE, sides[0])), run_of((CASE, sides[1])))
         half = 2.7764451051977987 * math.sqrt(2 * 0.01**2 / 3)  # t(0.975, 4)
-        assert row["baseline"] == 0.001
-        assert row["candidate"] == 0.002
+        assert row["baseline"] == pytest.approx(0.001)
+        assert row["candidate"] == pytest.approx(0.002)
         assert row["ratio"] == pytest.approx(2)
         assert row["ci_low"] == pytest.approx(2 * math.exp(-half))
         assert row["ci_high"] == pytest.approx(2 * math.exp(half))
@@ -162,7 +162,7 @@ class TestJudge:
         broken = with_measurements(run_of((CASE, around(1.0))), CASE, outcome="oom", reason="no memory")
         row = only_row(run_of((CASE, around(1.0))), broken)
         assert (row["verdict"], row["reason"]) == ("missing", "candidate: oom: no memory")
-        assert row["baseline"] == 1.0
+        assert row["baseline"] == pytest.approx(1.0)
         assert math.isnan(row["candidate"])
 
     def test_a_metric_that_neither_has(self):

@@ -398,7 +398,7 @@ class TestCommand:
         assert [row["slowdown"] for row in content["tests"][0]["rows"]] == [0, 0.01, 0.02, 0.03, 0.05, 0.1]
         done = call("gate", "--self-test", "--pairs", "20", "--candidate", "same")
         assert done.returncode == 0, done.stderr
-        assert "gpt/train size=nano batch=1 fp32: simulated, 3 processes × 10 steps" in done.stdout
+        assert "gpt/train size=nano batch=1 fp32: simulated, step_s_p50 of 3 processes × 10 steps" in done.stdout
 
 
 WORKLOAD = """

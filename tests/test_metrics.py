@@ -175,7 +175,7 @@ class TestIntervals:
         assert row.ci_high / row.value == pytest.approx(math.exp(4.302652729911275 / math.sqrt(3)))
         assert row.ci_high / row.value == pytest.approx(row.value / row.ci_low)
         assert row.method == "t_of_log_processes"
-        assert json.loads(row.reasons) == ["not_converged"]
+        assert json.loads(row.reasons) == ["not_converged", "high_variation"]
 
     def test_processes_that_agree_are_valid(self, tmp_path, training):
         table = metrics.summarize(self.run(tmp_path, training, [0.003] * 3))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import CASE, OTHER, around, run_of
+from synthetic import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench import compare, gate, simulate, stats
 from hwbench.report import power
@@ -67,8 +67,14 @@ class TestDealt:
 
     def test_cases_with_fewer_than_four_processes_are_left_out(self):
         run = run_of((CASE, around(1.0, processes=4)), (OTHER, around(1.0, processes=3)))
-        (medians,) = simulate.medians_of(run).values()
-        assert len(medians) == 4
+        ((metric, times),) = simulate.times_of(run).values()
+        assert (metric, len(times)) == ("step_s_p50", 4)
+
+    def test_a_rate_is_tried_by_its_inverse(self):
+        run = with_measurements(run_of((CASE, around(2.0, cv=0.1, processes=4))), CASE, tokens=10)
+        ((metric, times),) = simulate.times_of(run).values()
+        assert metric == "tokens_per_s"
+        assert times == pytest.approx(np.median(around(2.0, cv=0.1, processes=4), axis=1) / 10)
 
 
 def test_the_fast_path_says_what_the_full_one_says():

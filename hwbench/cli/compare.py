@@ -37,7 +37,7 @@ def command(
     floors = noise.floors(output, runs[1], options.warn)
     table = compare.judge(runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices)
     for difference in comparable.differences(*runs):
-        click.echo(f"differs: {difference}", err=True)
+        click.echo(f"the environments differ: {difference}", err=True)
     if as_json:
         options.print_json(comparison.as_data(table, compare.overall(list(table.verdict))))
     else:

@@ -85,7 +85,7 @@ def command(
     rules = _rules(threshold if given else None, metrics, rules_file)
     run = store.read_run(store.find_run(candidate, output))
     runs, message = _baseline(baselines, run, output)
-    table = gate.EMPTY
+    table, subject = gate.EMPTY, gate.subject(runs, run)
     if runs:
         floors = noise.floors(output, run, options.warn)
         hold = partial(gate.hold, runs, rules=rules, floors=floors, across_devices=across_devices)
@@ -93,32 +93,35 @@ def command(
         _warn_of_unused(rules, table)
         _tell_differences(runs[-1], run)
         if confirm:
-            table = _confirmed(table, hold, run, confirm, files, output, junit, markdown)
+            write = partial(_write, message="", subject=subject, junit_file=junit, markdown_file=markdown)
+            table = _confirmed(table, hold, write, run, confirm, files, output)
     outcome = gate.outcome(table, strict)
-    _show(table, outcome, message, as_json)
-    _write(table, outcome, message, junit, markdown)
-    _tell_github(table, outcome, message, as_json)
+    _show(table, outcome, message, subject, as_json)
+    _write(table, outcome, message, subject, junit, markdown)
+    _tell_github(table, outcome, message, subject, as_json)
     return gate.EXIT[outcome]
 
 
 def _confirmed(
     table: "pd.DataFrame",
     hold: "Callable[..., pd.DataFrame]",
+    write: "Callable[..., None]",
     candidate: "RunTables",
     processes: int,
     files: tuple[str, ...],
     output: Path,
-    junit: Path | None,
-    markdown: Path | None,
 ) -> "pd.DataFrame":
     """The table after its regressions were measured again; it is written before that too, which may be cut short."""
     from hwbench import gate
     from hwbench.cli.confirm import check_machine, measure_again
 
     spec = check_machine(candidate)
-    _write(table, gate.outcome(table), "", junit, markdown)
+    write(table, gate.outcome(table))
     again = measure_again(table, candidate, spec, processes, files, output)
-    return gate.confirmed(table, hold(candidate=again), processes) if again else table
+    if not again:
+        return table
+    _tell_differences(candidate, again, "the candidate and its second measurement differ")
+    return gate.confirmed(table, hold(candidate=again), processes)
 
 
 def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None) -> "Rules":
@@ -167,11 +170,11 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
     return found, "" if found else f"no baseline: nothing but the candidate in {', '.join(baselines)}"
 
 
-def _tell_differences(baseline: "RunTables", candidate: "RunTables") -> None:
+def _tell_differences(one: "RunTables", other: "RunTables", what: str = "the environments differ") -> None:
     from hwbench import comparable
 
-    for difference in comparable.differences(baseline, candidate):
-        click.echo(f"differs: {difference}", err=True)
+    for difference in comparable.differences(one, other):
+        click.echo(f"{what}: {difference}", err=True)
 
 
 def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
@@ -179,7 +182,7 @@ def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
         click.echo(f"rules: no case here is a {rule.workload!r}; its threshold for {rule.metric!r} is unused", err=True)
 
 
-def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, as_json: bool) -> None:
+def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool) -> None:
     from hwbench import gate
     from hwbench.report import comparison
 
@@ -188,24 +191,30 @@ def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, as_json: bool
     if as_json:
         more = ("label", "unit", "threshold", "floor", "status")
         content = comparison.as_data(table, gate.overall(table), more)
-        options.print_json({"outcome": outcome, "message": message or None, **content})
+        options.print_json({"outcome": outcome, "message": message or None, "runs": subject, **content})
     elif len(table):
         options.print_table(comparison.as_table(table, "status"))
-    click.echo(f"gate: {outcome}", err=True)
+    click.echo(subject, err=True)
+    click.echo(f"gate: {outcome}" + (f" ({gate.summary(table)})" if len(table) else ""), err=True)
 
 
 def _write(
-    table: "pd.DataFrame", outcome: "Outcome", message: str, junit_file: Path | None, markdown_file: Path | None
+    table: "pd.DataFrame",
+    outcome: "Outcome",
+    message: str,
+    subject: str,
+    junit_file: Path | None,
+    markdown_file: Path | None,
 ) -> None:
     from hwbench.report import junit, markdown
 
     if junit_file:
-        options.write_page(junit_file, junit.render(table, message))
+        options.write_page(junit_file, junit.render(table, message, subject))
     if markdown_file:
-        options.write_page(markdown_file, markdown.render(table, outcome, message))
+        options.write_page(markdown_file, markdown.render(table, outcome, message, subject))
 
 
-def _tell_github(table: "pd.DataFrame", outcome: "Outcome", message: str, as_json: bool) -> None:
+def _tell_github(table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool) -> None:
     """In GitHub Actions: annotations in the log (on standard error beside JSON), and the step's summary."""
     from hwbench.report import github, markdown
 
@@ -216,6 +225,6 @@ def _tell_github(table: "pd.DataFrame", outcome: "Outcome", message: str, as_jso
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(markdown.render(table, outcome, message) + "\n")
+                file.write(markdown.render(table, outcome, message, subject) + "\n")
         except OSError as error:  # the verdict does not depend on it
             options.warn(f"{summary}: cannot be written: {error.strerror}")

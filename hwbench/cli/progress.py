@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 
 from hwbench.plan import Plan
 from hwbench.records import Case
+from hwbench.report.format import count
 from hwbench.rounds import Rounds
 from hwbench.runner import Progress
 
@@ -120,7 +121,7 @@ class LineReporter:
             return
         window = progress.measurement.window
         assert window
-        result = f"{window.timed_steps} steps in {window.window_s:.1f} s"
+        result = f"{count(window.timed_steps, 'step')} in {window.window_s:.1f} s"
         click.echo(f"{self._books.round_of(progress)} {progress.case}: {result}; {self._books.left()}", err=True)
 
 

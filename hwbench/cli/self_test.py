@@ -51,7 +51,7 @@ def _simulated(label: str, noise: "Noise", threshold: float, pairs: int, floor: 
     from hwbench import simulate
 
     rows = simulate.power(noise, pairs, threshold, floor=floor)
-    return {"label": label, "kind": "simulated", "noise": str(noise), "floor": floor, "rows": rows}
+    return {"label": label, "kind": "simulated", "noise": f"step_s_p50 of {noise}", "floor": floor, "rows": rows}
 
 
 def _of_run(
@@ -60,17 +60,18 @@ def _of_run(
     """The tests of a run: each case's processes themselves where there are enough, and processes with their noise."""
     from hwbench import metrics, simulate
 
-    noises, medians = simulate.noise_of(run), simulate.medians_of(run)
+    noises, times = simulate.noise_of(run), simulate.times_of(run)
     if not noises:
         raise UserError(f"run {run.run_id}: no case with two processes of two steps or more, so no noise to simulate")
     tests: list[dict[str, Any]] = []
     for case in metrics.cases(run).itertuples():
-        floor = floors.get((case.case_id, "step_s_p50"), 0.0)
-        if case.label in medians:
-            own = medians[case.label]
+        if case.case_id in times:
+            metric, own = times[case.case_id]
+            floor = floors.get((case.case_id, metric), 0.0)
             rows = simulate.dealt_power(own, pairs, threshold, floor=floor)
-            words = f"its own {len(own)} processes dealt out to halves"
+            words = f"{metric} of its own {len(own)} processes dealt out to halves"
             tests.append({"label": case.label, "kind": "measured", "noise": words, "floor": floor, "rows": rows})
         if case.label in noises:
+            floor = floors.get((case.case_id, "step_s_p50"), 0.0)
             tests.append(_simulated(case.label, noises[case.label], threshold, pairs, floor))
     return tests

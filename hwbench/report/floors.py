@@ -7,7 +7,6 @@ from rich.text import Text
 from hwbench.lineup import HEADLINE
 from hwbench.metrics import cases
 from hwbench.report.format import clean, quantity
-from hwbench.report.tables import METRICS
 from hwbench.store import RunTables
 
 
@@ -21,7 +20,7 @@ def as_table(run: RunTables, floors: pd.DataFrame) -> Table:
     for case in cases(run).itertuples():
         rows = floors[(floors.case_id == case.case_id) & floors.metric.isin(HEADLINE)]
         for row in rows.itertuples():
-            drawn.add_row(Text(clean(case.label)), METRICS[row.metric], quantity(row.floor, "1", 3), str(row.n))
+            drawn.add_row(Text(clean(case.label)), row.metric, quantity(row.floor, "1", 3), str(row.n))
         if rows.empty:
             drawn.add_row(Text(clean(case.label)), "none", quantity(None, "1"), "")
     return drawn

@@ -34,7 +34,8 @@ def is_known(value: float | None) -> bool:
 def scale_of(value: float, unit: str) -> tuple[float, str]:
     """The divisor and unit to print `value` with: the largest scale that leaves at least 1 before the point."""
     scales = SCALES.get(unit, [(1, unit)])
-    return next((s for s in scales if abs(value) >= s[0]), scales[-1]) if value else scales[-1]
+    rounded = abs(value) * 1.00005  # what is printed as 1,000 of one scale is 1 of the next
+    return next((s for s in scales if rounded >= s[0]), scales[-1]) if value else scales[-1]
 
 
 def quantity(value: float | None, unit: str, digits: int = 4) -> str:

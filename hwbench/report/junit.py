@@ -12,10 +12,14 @@ from hwbench.report.format import clean
 PASSING = ("pass", "new")
 
 
-def render(table: pd.DataFrame, message: str = "") -> str:
-    """The XML text. `message` says why there is no row at all, and then stands as the one test case, skipped."""
+def render(table: pd.DataFrame, message: str = "", subject: str = "") -> str:
+    """The XML text. `subject` names the runs (gate.subject). `message` says why there is no row at all, and then stands
+    as the one test case, skipped."""
     rows = table.to_dict("records")
     suite = ElementTree.Element("testsuite", name="hwbench gate")
+    if subject:
+        properties = ElementTree.SubElement(suite, "properties")
+        ElementTree.SubElement(properties, "property", name="runs", value=clean(subject))
     for row in rows:
         suite.append(_case(row))
     if not rows:

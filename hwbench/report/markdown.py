@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from hwbench.gate import STATUSES, Outcome
+from hwbench.gate import Outcome, summary
 from hwbench.report.comparison import columns_of
 from hwbench.report.format import clean, count
 
@@ -20,13 +20,14 @@ SIGNS = {"regression": "❌", "failed": "❌", "missing": "❌", "incomparable":
 SPECIAL = re.compile(r"[\\`*_{}\[\]<>&|#@~$:!]")
 
 
-def render(table: pd.DataFrame, outcome: Outcome, message: str = "", limit: int = LIMIT) -> str:
+def render(table: pd.DataFrame, outcome: Outcome, message: str = "", subject: str = "", limit: int = LIMIT) -> str:
     """The text, in at most `limit` bytes: rows of the best statuses are left out first, and counted.
 
-    `message` says why there is no row at all.
+    `subject` names the runs (gate.subject); `message` says why there is no row at all.
     """
     rows = table.to_dict("records")  # worst first
-    head = f"### hwbench gate: {outcome}\n\n{_summary(rows) if rows else cell(message)}\n"
+    told = "\n\n".join(filter(None, [cell(subject), summary(table) if rows else cell(message)]))
+    head = f"### hwbench gate: {outcome}\n\n{told}\n"
     if not rows:
         return head
     lines = [_line(TITLES), _line(["---", "---", *["---:"] * 5, "---"])]
@@ -36,7 +37,7 @@ def render(table: pd.DataFrame, outcome: Outcome, message: str = "", limit: int 
     while kept < len(lines) and (room := room - len(lines[kept].encode())) >= 0:
         kept += 1
     left_out = len(lines) - kept
-    foot = f"\n{count(left_out, 'row')} more left out: {_summary(rows[-left_out:])}\n" if left_out else ""
+    foot = f"\n{count(left_out, 'row')} more left out: {summary(table[-left_out:])}\n" if left_out else ""
     return head + "\n" + "".join(lines[:kept]) + foot
 
 
@@ -45,11 +46,6 @@ def cell(text: str) -> str:
     words = " ".join(clean(text).split())
     words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
     return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", words)
-
-
-def _summary(rows: list[dict[str, Any]]) -> str:
-    statuses = [row["status"] for row in rows]
-    return ", ".join(f"{statuses.count(status)} {status}" for status in STATUSES if status in statuses)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

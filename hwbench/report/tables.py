@@ -161,12 +161,12 @@ def failures(run: RunView) -> Table:
 def notes(run: RunView) -> Table:
     """What makes figures doubtful, in the words of the measurement, and for which cases."""
     rows = []
-    for (verdict, note), cases in doubts(run).items():
-        code, _, text = note.partition(":")
+    for (verdict, code), (texts, cases) in doubts(run).items():
+        text = texts[0] + (f"; {len(texts) - 1} more such" if len(texts) > 1 else "")
         where = "all cases" if len(cases) == len(run.cases) > 1 else ", ".join(cases)
         cure = REASONS[code].cure if code in REASONS else ""
         tone = Cell(verdict, tone=_tone(verdict))
-        rows.append([Cell(text.strip() or code, sub=code, head=True), tone, Cell(where), Cell(cure)])
+        rows.append([Cell(text or code, sub=code, head=True), tone, Cell(where), Cell(cure)])
     return Table("What speaks against figures", "llll", ["What happened", "Figures are", "Cases", "What to do"], rows)
 
 
@@ -178,7 +178,8 @@ def policy(run: RunView) -> Table:
     limits = {name: quantity(asked.get(f"{name}_time_s"), "s") for name in ("min", "max")}
     lines = {
         "Processes": f"{count(asked['processes'], 'fresh process')} a case; {run.stored} of {run.planned} stored",
-        "Window": f"{limits['min']} to {limits['max']} and {asked.get('min_samples')} steps or more, after warm-up",
+        "Window": f"{limits['min']} or more and {count(asked.get('min_samples', 1), 'step')} or more, after warm-up; "
+        f"no step is begun after {limits['max']}",
         "Time-out": quantity(asked.get("timeout_s"), "s"),
         "Seed": json.dumps(asked.get("seed")),
         "Clock of the steps": ", ".join(clocks.get(kind, kind) for kind in kinds) or "nothing was timed",

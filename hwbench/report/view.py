@@ -157,16 +157,18 @@ def spans_of(runs: Sequence[RunView]) -> list[tuple[RunView, CaseView, pd.DataFr
     ]
 
 
-def doubts(run: RunView) -> dict[tuple[str, str], list[str]]:
-    """What speaks against figures: {(validity, what happened): short names of the cases}."""
-    found: dict[tuple[str, str], list[str]] = {}
+def doubts(run: RunView) -> dict[tuple[str, str], tuple[list[str], list[str]]]:
+    """What speaks against figures: {(validity, code): (what happened, short names of the cases)}, each once."""
+    found: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
     for case in run.cases:
         rows = run.tables.measurements[run.tables.measurements.case_id == case.case_id]
-        notes = list(dict.fromkeys(note for text in rows.notes.dropna() for note in json.loads(text)))
+        notes = [note for text in rows.notes.dropna() for note in json.loads(text)]
         told = {note.partition(":")[0] for note in notes}
         notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
-        for note in notes:
-            found.setdefault((case.validity or case.outcome, note), []).append(case.short)
+        for code, _, text in (note.partition(":") for note in notes):
+            texts, cases = found.setdefault((case.validity or case.outcome, code), ([], []))
+            texts += [text.strip()] if text.strip() not in texts else []
+            cases += [case.short] if case.short not in cases else []
     return found
 
 
