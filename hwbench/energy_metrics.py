@@ -57,8 +57,9 @@ def _own_kind(run: RunTables) -> str:
 def _idle_w(readings: pd.DataFrame, run: RunTables) -> float:
     """What the device takes at rest, NaN where that was not measured."""
     at_rest = readings[(readings.quantity == "idle_power") & _is_of(readings, _own_kind(run))]
-    of_process = at_rest.groupby(KEY).value.agg(lambda parts: parts.sum(skipna=False))
-    return float(of_process.median()) if len(of_process) else math.nan
+    if at_rest.empty:
+        return math.nan
+    return float(at_rest.groupby(KEY).value.agg(lambda parts: parts.sum(skipna=False)).median())
 
 
 def _of_process(readings: pd.DataFrame, measured: Mapping[str, Any], kind: str, idle_w: float) -> list[dict[str, Any]]:
@@ -81,7 +82,7 @@ def _of_process(readings: pd.DataFrame, measured: Mapping[str, Any], kind: str, 
 
 
 def _is_of(readings: pd.DataFrame, *kinds: str) -> pd.Series:
-    return readings.scope.str.partition(":")[0].isin(kinds)
+    return readings.scope.str.split(":").str[0].isin(kinds)
 
 
 def _sum(parts: pd.DataFrame, scale: float) -> dict[str, Any] | None:
