@@ -40,11 +40,11 @@ def energy_of(run: RunTables) -> pd.DataFrame:
     readings = run.readings[run.readings.span == ""]
     if readings.empty:
         return pd.DataFrame(columns=COLUMNS)
-    idle_w = _idle_w(readings, run)
+    idle = _idle(readings, run)
     rows = []
     for measured in run.measurements[run.measurements.outcome == "ok"].to_dict("records"):
         own = readings[(readings.case_id == measured["case_id"]) & (readings.process == measured["process"])]
-        rows += _of_process(own, measured, _own_kind(run), idle_w)
+        rows += _of_process(own, measured, _own_kind(run), idle)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -54,20 +54,23 @@ def _own_kind(run: RunTables) -> str:
     return "package" if kind in ("cpu", "fake") else "gpu"
 
 
-def _idle_w(readings: pd.DataFrame, run: RunTables) -> float:
-    """What the device takes at rest, NaN where that was not measured."""
+def _idle(readings: pd.DataFrame, run: RunTables) -> tuple[float, float]:
+    """What the device takes at rest in W, with its uncertainty; NaN where that was not measured."""
     at_rest = readings[(readings.quantity == "idle_power") & _is_of(readings, _own_kind(run))]
     if at_rest.empty:
-        return math.nan
-    return float(at_rest.groupby(KEY).value.agg(lambda parts: parts.sum(skipna=False)).median())
+        return math.nan, math.nan
+    parts = at_rest.groupby(KEY)[["value", "uncertainty"]].agg(lambda found: found.sum(skipna=False)).median()
+    return float(parts.value), float(parts.uncertainty)
 
 
-def _of_process(readings: pd.DataFrame, measured: Mapping[str, Any], kind: str, idle_w: float) -> list[dict[str, Any]]:
+def _of_process(
+    readings: pd.DataFrame, measured: Mapping[str, Any], kind: str, idle: tuple[float, float]
+) -> list[dict[str, Any]]:
     energy = readings[readings.quantity == "energy"]
     own, others = energy[_is_of(energy, kind)], energy[_is_of(energy, *PARTS) & ~_is_of(energy, kind)]
     steps, tokens, window_s = measured["samples"], measured["tokens"], measured["window_s"]
     found = {"energy_j": _sum(own, 1 / steps), "power_w": _sum(own, 1 / window_s)}
-    found["energy_net_j"] = _less(found["energy_j"], idle_w * window_s / steps)
+    found["energy_net_j"] = _less(found["energy_j"], *(watts * window_s / steps for watts in idle))
     if not pd.isna(tokens) and tokens:
         for name in ("energy_j", "energy_net_j"):
             found[f"{name}_per_token"] = _scaled(found[name], 1 / tokens)
@@ -104,11 +107,12 @@ def _scaled(parts: dict[str, Any] | None, scale: float) -> dict[str, Any] | None
     return parts | {name: parts[name] * scale for name in ("value", "uncertainty")}
 
 
-def _less(parts: dict[str, Any] | None, taken: float) -> dict[str, Any] | None:
-    """Without so much; None if that is not known or leaves nothing."""
-    if parts is None or not taken < parts["value"]:
+def _less(parts: dict[str, Any] | None, taken: float, doubt: float) -> dict[str, Any] | None:
+    """Without so much ± its doubt; None if that is not known, or if what is left is less than its own doubt."""
+    if parts is None or math.isnan(taken):
         return None
-    return parts | {"value": parts["value"] - taken}
+    left = parts | {"value": parts["value"] - taken, "uncertainty": parts["uncertainty"] + doubt}
+    return left if left["value"] > left["uncertainty"] else None
 
 
 def why_unknown(run: RunTables) -> list[str]:
