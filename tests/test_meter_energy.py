@@ -276,6 +276,17 @@ def test_a_scope_without_an_answer_has_the_best_sources_reason():
     assert found[0].reason == "fewer than two readings in this window"
 
 
+def test_a_scope_without_any_source_has_the_reason_of_its_failure():
+    power = replace(NVML.signal, quantity="power", unit="W")
+    lost = {replace(signal, scope="gpu:1"): f"{signal.quantity} is lost" for signal in (NVML.signal, power)}
+    found = readings_of(
+        recorded({NVML: (TIMES, ticked(100.0))}), [NVML], BEGIN_NS, end(10), lost | {NVML.signal: "busy"}
+    )
+    assert [r.quantity for r in found if r.scope == NVML.signal.scope] == ["energy", "power", "power_peak"]
+    (unknown,) = [r for r in found if r.scope == "gpu:1"]
+    assert (unknown.quantity, unknown.value, unknown.reason) == ("energy", None, "energy is lost")
+
+
 def test_a_failure_that_passed_does_not_spoil_an_answer():
     assert told(NVML, ticked(100.0), failures={NVML.signal: "busy"})["energy"].value == pytest.approx(1000)
 

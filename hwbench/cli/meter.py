@@ -44,11 +44,10 @@ def command(
         raise UserError("no command to measure; e.g. `hwbench meter -- python train.py`; --list shows the meters")
     store = _store(words, output, label) if output else None
     metered = run_metered(words, tdp_w)
+    folder = store(metered) if store else None
     if metered.problem:
         click.echo(f"hwbench: {metered.problem}", err=True)
-        return metered.exit_status
-    folder = store(metered) if store else None
-    if as_json:
+    elif as_json:
         options.print_json(shown.as_data(metered) | {"folder": str(folder) if folder else None})
     else:
         options.print_table(shown.as_table(metered))

@@ -41,16 +41,20 @@ def readings_of(
 
     `energy_residual` (J), counter minus integral, follows where both answer. `sources` are the best first; `failures`
     says why a signal shows nothing; `step_s` is the period of the load, where it has one. A scope without an answer
-    has one reading, `energy`, with the reason of its first source.
+    has one reading, `energy`, with the reason of its first source; so has one that lacks even a source, as a GPU that
+    shows neither energy nor power, with the reason of its failure.
     """
     found = []
     for scope in _scopes(sources):
         outcomes = _outcomes(trace, _of_scope(sources, scope), begin_ns, end_ns, failures, step_s)
         answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
         if not answers:
-            found.append(_unknown(outcomes[0], "energy", "J", (end_ns - begin_ns) / 1e9))
+            found.append(_unknown(outcomes[0], (end_ns - begin_ns) / 1e9))
             continue
         found += [_energy(answers[0]), _power(answers[0]), _peak(answers[0]), *_residual(answers)]
+    for signal, why in failures.items():
+        if signal.quantity == "energy" and signal.scope not in _scopes(sources):
+            found.append(_no_energy(signal, why, (end_ns - begin_ns) / 1e9))
     return found
 
 
@@ -77,7 +81,7 @@ def span_readings(
             if outcomes:
                 best = next((outcome for outcome in outcomes if isinstance(outcome, Answer)), None)
                 length_s = float(np.diff(intervals).sum()) / 1e9
-                reading = _energy(best) if best else _unknown(outcomes[0], "energy", "J", length_s)
+                reading = _energy(best) if best else _unknown(outcomes[0], length_s)
                 found.append(replace(reading, span=name))
     return found
 
@@ -190,10 +194,13 @@ def _reading(answer: Answer, quantity: str, unit: str, value: float, uncertainty
     )
 
 
-def _unknown(outcome: _Outcome, quantity: str, unit: str, window_s: float) -> Reading:
+def _unknown(outcome: _Outcome, window_s: float) -> Reading:
     assert isinstance(outcome, _Failure)
-    signal = outcome.source.signal
-    return Reading(signal.meter, signal.scope, quantity, None, unit, None, window_s, reason=outcome.reason)
+    return _no_energy(outcome.source.signal, outcome.reason, window_s)
+
+
+def _no_energy(signal: Signal, reason: str, window_s: float) -> Reading:
+    return Reading(signal.meter, signal.scope, "energy", None, "J", None, window_s, reason=reason)
 
 
 def _method(source: EnergySource) -> Method:
