@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from hwbench.energy_metrics import ENERGY
+from hwbench.energy_metrics import energy_of
 from hwbench.metrics import WORK_METRICS
 from hwbench.reasons import INVALIDATING
 from hwbench.store import RunTables
@@ -40,7 +40,7 @@ class Obstacles:
     def of(self, case_id: str, metric: str) -> str:
         """The reason for this case and metric, in one line; empty if there is none."""
         work = self._work.get(case_id, "") if metric in WORK_METRICS else ""
-        meter = self._meters.get(case_id, "") if metric in ENERGY else ""
+        meter = self._meters.get((case_id, metric), "")
         return self._strange or self._invalid.get(case_id, "") or self._clocks.get(case_id, "") or work or meter
 
 
@@ -114,27 +114,23 @@ def _differing(baseline: Sequence[RunTables], candidate: RunTables, columns: lis
     }
 
 
-def _differing_meters(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str]:
-    """By case_id, how the sources of its energy differ: an estimate and a counter have no ratio."""
+def _differing_meters(baseline: Sequence[RunTables], candidate: RunTables) -> dict[tuple[str, str], str]:
+    """By case_id and metric, how the sources of an energy differ: an estimate and a counter have no ratio."""
     theirs, ours = _sources(baseline), _sources([candidate])
     return {
-        case_id: f"another meter: {_in_order(theirs[case_id])} against {_in_order(ours[case_id])}"
-        for case_id in theirs.keys() & ours.keys()
-        if theirs[case_id] != ours[case_id]
+        key: f"another meter: {' or '.join(sorted(theirs[key]))} against {' or '.join(sorted(ours[key]))}"
+        for key in theirs.keys() & ours.keys()
+        if theirs[key] != ours[key]
     }
 
 
-def _sources(runs: Sequence[RunTables]) -> dict[str, set[tuple[str, str]]]:
-    """By case_id, meters and methods that its energy was read with."""
-    readings = pd.concat([run.readings for run in runs])
-    readings = readings[(readings.quantity == "energy") & readings.value.notna()]
-    return {
-        str(case_id): set(zip(rows.meter, rows.method, strict=True)) for case_id, rows in readings.groupby("case_id")
-    }
-
-
-def _in_order(sources: set[tuple[str, str]]) -> str:
-    return ", ".join(sorted(f"{meter} {method}" for meter, method in sources))
+def _sources(runs: Sequence[RunTables]) -> dict[tuple[str, str], set[str]]:
+    """By case_id and metric, the sources of its energy in each process."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        for row in energy_of(run).itertuples():
+            found.setdefault((row.case_id, row.metric), set()).add(row.source)
+    return found
 
 
 def _values(runs: Sequence[RunTables], columns: list[str]) -> dict[str, set[tuple[Any, ...]]]:

@@ -34,8 +34,9 @@ PARTS = ("gpu", "package", "dram")
 def energy_of(run: RunTables) -> pd.DataFrame:
     """A row (COLUMNS) for each process and metric of ENERGY that is known.
 
-    `source` names meters and methods, `grade` is the worst of the parts, `uncertainty` (in the unit of the value) the
-    sum of theirs. `energy_net_j` is without what the device takes at rest, measured once in the run.
+    `source` names meters and methods, and of a sum over several kinds of parts the kinds, too: with memory and without
+    it are not the same figure. `grade` is the worst of the parts, `uncertainty` (in the unit of the value) the sum of
+    theirs. `energy_net_j` is without what the device takes at rest, measured once in the run.
     """
     readings = run.readings[run.readings.span == ""]
     if readings.empty:
@@ -85,14 +86,20 @@ def _of_process(
 
 
 def _is_of(readings: pd.DataFrame, *kinds: str) -> pd.Series:
-    return readings.scope.str.split(":").str[0].isin(kinds)
+    return _kinds(readings).isin(kinds)
+
+
+def _kinds(readings: pd.DataFrame) -> pd.Series:
+    return readings.scope.str.split(":").str[0]
 
 
 def _sum(parts: pd.DataFrame, scale: float) -> dict[str, Any] | None:
     """The parts together, None if there is none or one is not known."""
     if parts.empty or parts.value.isna().any():
         return None
-    sources = sorted({f"{row.meter} {row.method}" for row in parts.itertuples()})
+    kinds = _kinds(parts)
+    of_kind = [f" of {kind}" if kinds.nunique() > 1 else "" for kind in kinds]
+    sources = sorted({f"{row.meter} {row.method}{kind}" for row, kind in zip(parts.itertuples(), of_kind, strict=True)})
     return {
         "value": float(parts.value.sum()) * scale,
         "source": ", ".join(sources),

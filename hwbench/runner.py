@@ -25,6 +25,9 @@ from hwbench.store import Writer
 OPENING_TIMEOUT_S = 300
 """A driver may take minutes on its first start, never this long."""
 
+AT_REST_S = 10.0
+"""How much longer a process may take that reads the device's power at rest when its case is measured."""
+
 POLL_S = 0.2
 """How often to look whether a silent child still lives."""
 
@@ -183,7 +186,8 @@ class _Worker:
             self.child.stdin.close()
 
     def messages(self, timeout_s: float) -> Iterator[dict[str, Any]]:
-        """The worker's replies until it ends. TimeoutError if it has not ended after `timeout_s` seconds."""
+        """The worker's replies until it ends. TimeoutError if it has not ended after `timeout_s` seconds, to which come
+        AT_REST_S once its case is measured and only the device at rest is not: that must not cost it the case."""
         deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             ended = self.child.poll() is not None
@@ -195,7 +199,10 @@ class _Worker:
                 continue
             if not line:
                 return
-            yield json.loads(line)
+            message = json.loads(line)
+            if "phase" in message and message["phase"] == "idle":
+                deadline += AT_REST_S
+            yield message
         raise TimeoutError
 
     def _read(self) -> None:

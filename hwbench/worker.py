@@ -77,7 +77,7 @@ def run_case(
             window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy, least_s), follow)
             foreign = watch.notes()
             loss = _number(result)
-            if idle and metering.window_s:
+            if idle and least_s:  # there is something to be read
                 on_phase("idle")
                 metering.rest()
         return Measurement(

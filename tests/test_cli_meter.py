@@ -229,7 +229,7 @@ class TestCommand:
         energy = energies(found)["package:0"]
         assert (energy["meter"], energy["method"], energy["grade"]) == ("estimate", "estimated", "C")
         assert energy["uncertainty"] > 0.5 * energy["value"]
-        assert 0 < energy["value"] <= 40 * found["elapsed_s"]
+        assert 0 < energy["value"] < 1.1 * 40 * found["elapsed_s"]  # time comes in ticks of 10 ms
 
 
 class TestSignals:

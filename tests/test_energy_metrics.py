@@ -7,6 +7,7 @@ import pytest
 from synthetic import CASE, around, frame, run_of, with_measurements
 
 from hwbench import comparable, compare, metrics
+from hwbench.energy_metrics import why_unknown
 from hwbench.rules import Rules
 from hwbench.store import RunTables
 
@@ -106,6 +107,25 @@ def test_an_estimate_and_a_counter_have_no_ratio():
     assert energy["verdict"] == "same"
 
 
+def test_the_meters_of_other_parts_do_not_matter_but_to_sums():
+    """On a host without permission the GPU's own energy is as comparable as ever."""
+    gpu, memory = ("nvml", "gpu:0", "energy", 4000.0, "counter"), ("rapl", "dram:0", "energy", 100.0, "counter")
+    whole = run_with(gpu, PACKAGE, memory, device_kind="cuda")
+    rules = Rules(("energy_j", "host_energy_j", "total_energy_j"))
+
+    def verdicts(*readings):
+        rows = compare.judge([whole], run_with(gpu, *readings, device_kind="cuda"), rules)
+        return dict(zip(rows.metric, rows.verdict, strict=True)), rows.set_index("metric").reason
+
+    none = ("rapl", "package:0", "energy", None, None)
+    assert verdicts(none)[0] == {"energy_j": "same", "host_energy_j": "missing", "total_energy_j": "missing"}
+    found, reasons = verdicts(PACKAGE)
+    assert found == {"energy_j": "same", "host_energy_j": "incomparable", "total_energy_j": "incomparable"}
+    of_whole = "nvml counter of gpu, rapl counter of dram, rapl counter of package"
+    assert reasons.total_energy_j == f"another meter: {of_whole} against nvml counter of gpu, rapl counter of package"
+    assert set(verdicts(PACKAGE, memory)[0].values()) == {"same"}
+
+
 def test_a_run_of_an_older_schema_has_no_energy():
     run = run_of((CASE, around(1.0, processes=3)))
     table = metrics.summarize(run)
@@ -114,3 +134,4 @@ def test_a_run_of_an_older_schema_has_no_energy():
     assert not set(table.metric) & {"energy_j"}
     assert math.isnan(table.uncertainty.max())
     assert json.loads(table.reasons.iloc[0]) == []
+    assert why_unknown(run) == []
