@@ -6,6 +6,7 @@ The counters are a powercap tree that a thread advances by the clock, and the sc
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -333,6 +334,22 @@ class TestStored:
         (row,) = pd.concat(map(pd.read_parquet, tmp_path.glob("*/measurements"))).itertuples()
         assert row.outcome == "error"
         assert reason in row.reason
+
+    def test_what_cannot_be_stored_in_the_end_is_shown_all_the_same(self, tmp_path):
+        """As on a disk that has become full."""
+        output = tmp_path / "results"
+        script = f"rm -r {shlex.quote(str(output))}; touch {shlex.quote(str(output))}"
+        done = hwbench("meter", "--output", output, "--", "sh", "-c", script)
+        assert done.returncode == 2
+        assert re.match(r"hwbench: \S*results/\S+: Not a directory", done.stderr)
+        assert "exit status 0" in done.stdout
+
+    def test_where_nothing_can_be_stored_nothing_is_started(self, tmp_path):
+        (tmp_path / "results").touch()
+        done = hwbench("meter", "--output", tmp_path / "results", "--", "touch", tmp_path / "started")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("hwbench: ")
+        assert not (tmp_path / "started").exists()
 
 
 class TestList:

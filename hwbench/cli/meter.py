@@ -42,9 +42,8 @@ def command(
         return 0
     if not words:
         raise UserError("no command to measure; e.g. `hwbench meter -- python train.py`; --list shows the meters")
-    store = _store(words, output, label) if output else None
+    folder, store = _store(words, output, label) if output else (None, None)
     metered = run_metered(words, tdp_w)
-    folder = store(metered) if store else None
     if metered.problem:
         click.echo(f"hwbench: {metered.problem}", err=True)
     elif as_json:
@@ -52,14 +51,15 @@ def command(
     else:
         options.print_table(shown.as_table(metered))
         options.print_line(shown.summary(metered))
-    if folder:
+    if store:  # after the figures, so that a full disk does not cost them
+        store(metered)
         click.echo(f"run: {folder}", err=True)
     return metered.exit_status
 
 
-def _store(words: tuple[str, ...], output: Path, label: str) -> "Callable[[Metered], Path]":
-    """Open a run for the command, before it starts: what cannot be stored is better known then. Returns what adds the
-    outcome and gives the run's folder."""
+def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Callable[[Metered], None]]":
+    """Open a run for the command, before it starts: what cannot be stored is better known then. Returns the run's
+    folder and what adds the outcome to it."""
     from hwbench import environment, metrics, store
     from hwbench.cli.measuring import new_run_id, run_of
     from hwbench.meters.command import as_measurement
@@ -75,10 +75,9 @@ def _store(words: tuple[str, ...], output: Path, label: str) -> "Callable[[Meter
     run = run_of(plan, new_run_id("meter"), label, "cpu", found, environment.collect(found))
     writer = store.Writer(output, run)
 
-    def add(metered: "Metered") -> Path:
+    def add(metered: "Metered") -> None:
         writer.add(case, 0, as_measurement(metered))
         stored = store.read_run(writer.folder)
         store.write_metrics(stored, metrics.summarize(stored))
-        return writer.folder
 
-    return add
+    return writer.folder, add
