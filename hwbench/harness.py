@@ -32,14 +32,14 @@ RUN_AHEAD_STEPS = 2
 
 @dataclass
 class Phase:
-    """One uninterrupted row of steps: its samples and spans, its time on the host's clock, the memory peak so far, what
-    the device said against its end, and what the last step returned."""
+    """One uninterrupted row of steps: its samples and spans, when it began and how long it took on the host's clock,
+    the memory peak so far, and what the last step returned."""
 
     samples: Samples
     spans: Spans
+    begin_ns: int
     elapsed_s: float
     memory_peak_bytes: int | None
-    conditions: list[str]
     result: object
 
 
@@ -66,10 +66,10 @@ def measure(
         timer_kind=device.timer().kind,
         samples=_joined(cold.samples, warm.samples, timed.samples),
         spans=_joined(cold.spans, warm.spans, timed.spans),
+        begin_ns=timed.begin_ns,
         window_s=timed.elapsed_s,
         converged=stopping.is_satisfied(timed.samples.step_s, timed.elapsed_s),
         memory_peak_bytes=timed.memory_peak_bytes,
-        conditions=timed.conditions,
     )
     return window, timed.result
 
@@ -96,13 +96,12 @@ def run_phase(
         if steps >= run_ahead:
             wait_for(steps - run_ahead)
         now = now_ns()
-    conditions = device.conditions()  # before it idles; in each phase, since the first answer loads a library
     device.synchronize()
     if timer.kind == "device_event":
         now = now_ns()  # the queue has run dry; steps timed by the host had ended before
     memory_peak_bytes = device.memory_peak_bytes()  # before the stamps are unfolded into what takes more memory
     samples, spans = timer.read(first_step, is_warmup)
-    return Phase(samples, spans, (now - begin) / 1e9, memory_peak_bytes, conditions, result)
+    return Phase(samples, spans, begin, (now - begin) / 1e9, memory_peak_bytes, result)
 
 
 def _joined(*parts: Columns) -> Columns:

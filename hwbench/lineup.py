@@ -16,6 +16,9 @@ HEADLINE = (
     "ttft_s_p50",
     "tpot_s_p50",
     "memory_peak_bytes",
+    "energy_j_per_token",
+    "energy_j",
+    "power_w",
 )
 """The metrics that are set side by side, in this order."""
 

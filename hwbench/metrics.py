@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwbench import stats
+from hwbench.energy_metrics import ENERGY, energy_of
 from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
 from hwbench.schema import KEY, SCHEMAS
@@ -48,6 +49,7 @@ METRICS = [
     "tpot_s_p50",
     "memory_peak_bytes",
     "compile_s",
+    *ENERGY,
 ]
 """Every metric that a run can have."""
 
@@ -89,10 +91,15 @@ def summarize(run: RunTables) -> pd.DataFrame:
 
 
 def per_process(run: RunTables) -> pd.DataFrame:
-    """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok."""
+    """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; of
+    energy and power also source, uncertainty and grade (energy_metrics)."""
     measured = run.measurements[run.measurements.outcome == "ok"]
     values = pd.concat([_throughput(measured), _memory(measured), _latency(run)], ignore_index=True)
-    return pd.concat([values, _share_of_ceiling(values, measured)], ignore_index=True)
+    values = pd.concat([values, _share_of_ceiling(values, measured)], ignore_index=True)
+    energy = energy_of(run)
+    if energy.empty:
+        return values.assign(source=None, uncertainty=math.nan, grade=None)
+    return pd.concat([values, energy], ignore_index=True)
 
 
 def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) -> dict[str, Any]:
@@ -114,6 +121,9 @@ def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) ->
         "ci_high": interval.high,
         "n": int(np.isfinite(group.value).sum()),
         "method": method,
+        "source": ", ".join(group.source.dropna().unique()) or None,
+        "uncertainty": group.uncertainty.max(),
+        "grade": max(group.grade.dropna(), default=None),
     }
 
 

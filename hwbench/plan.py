@@ -26,6 +26,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "min_samples": (1, 10_000_000),
     "timeout_s": (0.1, 7 * 86400),
     "seed": (0, 2**32 - 1),
+    "tdp_w": (0.1, 1e6),
 }
 
 

@@ -59,6 +59,11 @@ REASONS: dict[str, Reason] = {
         "Another process computes on the same GPU.",
         "End it (nvidia-smi lists it), or choose another GPU with --device cuda:N.",
     ),
+    "clock_drift": Reason(
+        "suspect",
+        "The device's clock at the end of a window was another than at its beginning.",
+        "Measure longer, until it has settled (--min-time); cool the device; or fix its clocks.",
+    ),
     "clock_disagreement": Reason(
         "suspect",
         "The device's event clock and the host's disagreed, so each step was timed by the host, which waits for it.",

@@ -7,13 +7,16 @@ Units stand in the names: `_s` seconds, `_ns` nanoseconds, `_bytes` bytes. None 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any, Literal, get_args
 
 Param = str | int | float | bool | None
 Outcome = Literal["ok", "unsupported", "oom", "timeout", "error"]
 TimerKind = Literal["device_event", "host"]
+
+Method = Literal["counter", "integrated", "estimated"]
+Grade = Literal["A", "B", "C"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
@@ -90,6 +93,7 @@ class Policy:
     min_samples: int = 10
     timeout_s: float = 900.0
     seed: int = 0
+    tdp_w: float | None = None  # what all processors take at most, for an estimate of their power
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,41 @@ class Spans:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a meter says of a window, once a quantity and scope. `value` None is unknown; `reason` then says why.
+
+    `scope` is gpu:N, package:N, dram:N, psys, process or system; `span` names a part of the step, empty for all of it.
+    `uncertainty` is in the unit of the value: the truth lies within value ± uncertainty 19 times in 20. `grade`: A, a
+    counter over 10 s or more; B, a counter or an integral over 5 s or more; C, less, or an estimate.
+    """
+
+    meter: str
+    scope: str
+    quantity: str
+    value: float | None
+    unit: str
+    method: Method | None
+    window_s: float
+    uncertainty: float | None = None
+    grade: Grade | None = None
+    reason: str = ""
+    span: str = ""
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What the meters showed over time, as columns of equal length; `time_ns` is on the clock of the samples."""
+
+    time_ns: list[int] = field(default_factory=list)
+    meter: list[str] = field(default_factory=list)
+    scope: list[str] = field(default_factory=list)
+    device_index: list[int | None] = field(default_factory=list)  # the number in the scope
+    quantity: list[str] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    unit: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Window:
     """What the harness measured in one process: every step, and the host's time over the steps after warm-up."""
 
@@ -123,7 +162,7 @@ class Window:
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
     memory_peak_bytes: int | None = None  # None where the device keeps no such count
-    conditions: list[str] = field(default_factory=list)  # notes of the device at the window's end, while it was busy
+    begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
 
     @property
     def timed_s(self) -> list[float]:
@@ -150,6 +189,8 @@ class Measurement:
     compile_s: float | None = None
     loss: float | None = None  # what the last step returned, where that is a number
     notes: list[str] = field(default_factory=list)  # `code: what happened`, for all that makes its figures doubtful
+    readings: list[Reading] = field(default_factory=list)
+    telemetry: Telemetry = Telemetry()
 
     def as_json(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers, as one process hands them to another."""
@@ -157,11 +198,23 @@ class Measurement:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Measurement":
-        """The measurement that `as_json` took apart."""
+        """The measurement that `as_json` took apart. Another version's fields, which say nothing here, are left out."""
         window = content["window"]
         if window:
-            window = Window(**{**window, "samples": Samples(**window["samples"]), "spans": Spans(**window["spans"])})
-        return cls(**{**content, "work": Work(**content["work"]), "window": window})
+            parts = {"samples": Samples(**window["samples"]), "spans": Spans(**window["spans"])}
+            window = Window(**_known(Window, {**window, **parts}))
+        parts = {
+            "work": Work(**content["work"]),
+            "window": window,
+            "readings": [Reading(**reading) for reading in content.get("readings", [])],
+            "telemetry": Telemetry(**content.get("telemetry", {})),
+        }
+        return cls(**_known(cls, {**content, **parts}))
+
+
+def _known(noun: type, content: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(noun)}
+    return {name: value for name, value in content.items() if name in names}
 
 
 @dataclass(frozen=True)

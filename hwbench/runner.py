@@ -25,6 +25,9 @@ from hwbench.store import Writer
 OPENING_TIMEOUT_S = 300
 """A driver may take minutes on its first start, never this long."""
 
+AT_REST_S = 10.0
+"""How much longer a process may take that reads the device's power at rest when its case is measured."""
+
 POLL_S = 0.2
 """How often to look whether a silent child still lives."""
 
@@ -66,9 +69,11 @@ def run_plan(
     A case that fails, or that the machine does not support, is a row and is not tried again; the others go on.
     OSError from the store and KeyboardInterrupt pass through, with the child ended and all earlier rows kept.
     """
-    rounds = Rounds(plan)
+    rounds, idle = Rounds(plan), True
     for process, case in rounds:
-        rounds.add(case, run_case(case, process, vars(plan.policy), device, files, writer, on_progress))
+        done = run_case(case, process, vars(plan.policy), device, files, writer, on_progress, idle=idle)
+        idle = idle and done.outcome != "ok"  # at rest it is measured once
+        rounds.add(case, done)
 
 
 def run_case(
@@ -80,13 +85,15 @@ def run_case(
     writer: Writer,
     on_progress: Callable[[Progress], None],
     launch: Launch | None = None,
+    idle: bool = False,
 ) -> Measurement:
-    """Measure a case in one process and store the outcome. The process's log stays where it failed."""
+    """Measure a case in one process, with `idle` the device at rest too, and store the outcome. The process's log stays
+    where it failed."""
     on_progress(Progress("started", case, process))
     log = writer.log(case, process)
     measurement = run_process(
         {"case": {**vars(case), "params": dict(case.params)}, "policy": dict(policy), "device": device}
-        | {"files": list(files)},
+        | {"files": list(files), "idle": idle},
         policy["timeout_s"],
         log,
         lambda phase: on_progress(Progress("phase", case, process, phase)),
@@ -179,7 +186,8 @@ class _Worker:
             self.child.stdin.close()
 
     def messages(self, timeout_s: float) -> Iterator[dict[str, Any]]:
-        """The worker's replies until it ends. TimeoutError if it has not ended after `timeout_s` seconds."""
+        """The worker's replies until it ends. TimeoutError if it has not ended after `timeout_s` seconds, to which come
+        AT_REST_S once its case is measured and only the device at rest is not: that must not cost it the case."""
         deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             ended = self.child.poll() is not None
@@ -191,7 +199,10 @@ class _Worker:
                 continue
             if not line:
                 return
-            yield json.loads(line)
+            message = json.loads(line)
+            if "phase" in message and message["phase"] == "idle":
+                deadline += AT_REST_S
+            yield message
         raise TimeoutError
 
     def _read(self) -> None:

@@ -2,8 +2,9 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
-"""History: 1 (November 2026) runs, measurements, samples, spans, metrics."""
+SCHEMA_VERSION = 2
+"""History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
+metrics with source, uncertainty and grade. Runs of earlier versions are read as they are: they have no readings."""
 
 KEY = ["case_id", "process"]
 """What names a process of a run."""
@@ -59,6 +60,34 @@ SCHEMAS: dict[str, pa.Schema] = {
     "spans": pa.schema(
         [*_CASE, ("step", pa.int64()), ("name", pa.string()), ("position", pa.int32()), ("span_s", pa.float64())]
     ),
+    "readings": pa.schema(
+        [
+            *_CASE,
+            ("meter", pa.string()),
+            ("scope", pa.string()),
+            ("quantity", pa.string()),
+            ("value", pa.float64()),
+            ("unit", pa.string()),
+            ("method", pa.string()),
+            ("window_s", pa.float64()),
+            ("uncertainty", pa.float64()),  # in the unit of the value
+            ("grade", pa.string()),
+            ("reason", pa.string()),
+            ("span", pa.string()),
+        ]
+    ),
+    "telemetry": pa.schema(
+        [
+            *_CASE,
+            ("time_ns", pa.int64()),
+            ("meter", pa.string()),
+            ("scope", pa.string()),
+            ("device_index", pa.int32()),
+            ("quantity", pa.string()),
+            ("value", pa.float64()),
+            ("unit", pa.string()),
+        ]
+    ),
     "metrics": pa.schema(
         [
             ("run_id", pa.string()),
@@ -74,6 +103,9 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("method", pa.string()),
             ("validity", pa.string()),
             ("reasons", pa.string()),  # JSON
+            ("source", pa.string()),  # of energy and power: the meters and their method
+            ("uncertainty", pa.float64()),  # of the source, in the unit of the value; ci_low and ci_high are without it
+            ("grade", pa.string()),
         ]
     ),
     "noise": pa.schema(

@@ -123,8 +123,10 @@ def warmup_rule(policy: Policy) -> StoppingRule:
     return SteadyWarmup(min(WARMUP_S, policy.max_time_s), policy.max_time_s, 1, policy.precision)
 
 
-def window_rule(policy: Policy) -> StoppingRule:
-    return PreciseWindow(policy.min_time_s, policy.max_time_s, policy.min_samples, policy.precision)
+def window_rule(policy: Policy, least_s: float = 0.0) -> StoppingRule:
+    """The window of a case; at least `least_s` long, for the meters' sake, unless `max_time_s` forbids it."""
+    min_time_s = min(max(policy.min_time_s, least_s), policy.max_time_s)
+    return PreciseWindow(min_time_s, policy.max_time_s, policy.min_samples, policy.precision)
 
 
 def is_steady(step_s: Sequence[float], precision: float, sure_steps: int = SURE_STEPS) -> bool | None:

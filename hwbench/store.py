@@ -9,9 +9,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,29 @@ import pyarrow.parquet as pq
 
 import hwbench
 from hwbench.damage import check_run
-from hwbench.records import Case, Measurement, Run, Samples, Spans, UserError, Window
+from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.schema import KEY, SCHEMA_VERSION, SCHEMAS
 
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
-RAW = ("runs", "measurements", "samples", "spans")
-"""The tables that a run cannot do without; `metrics` is derived from them."""
+RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry")
+"""All tables but those that are derived from them."""
 Warn = Callable[[str], None]
 TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
 
 
 @dataclass(frozen=True)
 class RunTables:
-    """One run read back: a data frame for each raw table. `samples` and `spans` hold only measured cases."""
+    """One run read back: a data frame for each raw table. All but the first two hold only measured cases."""
 
     folder: Path
     runs: pd.DataFrame
     measurements: pd.DataFrame
     samples: pd.DataFrame
     spans: pd.DataFrame
+    readings: pd.DataFrame = field(default_factory=lambda: SCHEMAS["readings"].empty_table().to_pandas())
+    telemetry: pd.DataFrame = field(default_factory=lambda: SCHEMAS["telemetry"].empty_table().to_pandas())
 
     @property
     def run_id(self) -> str:
@@ -88,11 +90,15 @@ class Writer:
         part = f"{case.case_id}-{process}"
         try:
             if measurement.window:
-                self._write("samples", part, _columns(key, measurement.window.samples))
-                self._write("spans", part, _columns(key, measurement.window.spans))
+                self._write("samples", part, _columns(key, vars(measurement.window.samples)))
+                self._write("spans", part, _columns(key, vars(measurement.window.spans)))
+            if measurement.readings:
+                self._write("readings", part, _columns(key, _turned(measurement.readings)))
+            if measurement.telemetry.time_ns:
+                self._write("telemetry", part, _columns(key, vars(measurement.telemetry)))
             self._write("measurements", part, _measurement_row(key, case, measurement))
         except OSError:  # without its measurement a part would count for other tools, and not for us
-            for table in ("samples", "spans"):
+            for table in ("samples", "spans", "readings", "telemetry"):
                 (self.folder / table / f"{part}.parquet").unlink(missing_ok=True)
             raise
 
@@ -179,15 +185,15 @@ def find_run(name: str, results: Path) -> Path:
 
 def read_run(folder: Path) -> RunTables:
     """Read one run, finished or not. UserError names what is truncated, foreign, damaged or of a newer schema."""
-    runs, measurements, samples, spans = (_read_table(folder, table) for table in RAW)
+    runs, measurements, *rest = (_read_table(folder, table) for table in RAW)
     if runs.empty:
         raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
     if len(runs) > 1:
         raise UserError(f"{folder}: more than one run in this folder")
     measured = measurements[KEY].drop_duplicates()
-    samples, spans = samples.merge(measured, on=KEY), spans.merge(measured, on=KEY)
-    check_run(folder, runs, measurements, samples, spans)
-    return RunTables(folder, runs, measurements, samples, spans)
+    run = RunTables(folder, runs, measurements, *(table.merge(measured, on=KEY) for table in rest))
+    check_run(folder, run.runs, run.measurements, run.samples, run.spans)
+    return run
 
 
 def _read_table(folder: Path, table: str) -> pd.DataFrame:
@@ -213,9 +219,14 @@ def _read_part(file: Path, table: str) -> pa.Table:
         raise UserError(f"{file}: a column of table {table!r} has another type than it should") from error
 
 
-def _columns(key: Mapping[str, Any], columns: Samples | Spans) -> dict[str, list[Any]]:
-    rows = len(columns.step)
-    return {name: [value] * rows for name, value in key.items()} | vars(columns)
+def _columns(key: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    rows = len(next(iter(columns.values())))
+    return {name: [value] * rows for name, value in key.items()} | dict(columns)
+
+
+def _turned(readings: Sequence[Reading]) -> dict[str, list[Any]]:
+    """Rows as columns."""
+    return {name: [getattr(reading, name) for reading in readings] for name in vars(readings[0])}
 
 
 def _run_row(run: Run) -> dict[str, list[Any]]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from hwbench import devices
 from hwbench.harness import measure
+from hwbench.metering import Metering
 from hwbench.neighbours import CpuWatch
 from hwbench.records import Case, Measurement, Policy, Unsupported, Window
 from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
@@ -41,16 +42,23 @@ def main() -> None:
 
     if "case" in request:
         case, policy = Case(**request["case"]), Policy(**request["policy"])
-        found = run_case(case, policy, request["device"], request["files"], lambda phase: reply(phase=phase))
+        tell, idle = (lambda phase: reply(phase=phase)), request.get("idle", False)
+        found = run_case(case, policy, request["device"], request["files"], tell, idle)
         reply(measurement=found.as_json())
     else:
         reply(device=describe(request["device"]))
 
 
 def run_case(
-    case: Case, policy: Policy, device_spec: str, files: Sequence[str], on_phase: Callable[[str], None]
+    case: Case,
+    policy: Policy,
+    device_spec: str,
+    files: Sequence[str],
+    on_phase: Callable[[str], None],
+    idle: bool = False,
 ) -> Measurement:
-    """Measure one case in this process. Whatever goes wrong becomes the measurement's outcome and reason."""
+    """Measure one case in this process, and with `idle` the device at rest after it. Whatever goes wrong becomes the
+    measurement's outcome and reason."""
     device, watch = None, CpuWatch()
 
     def follow(phase: str) -> None:
@@ -64,9 +72,14 @@ def run_case(
         device.require(case.dtype)
         device.reset_memory_peak()
         built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
-        window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy), follow)
-        foreign = watch.notes()
-        loss = _number(result)
+        with Metering(device, policy.tdp_w) as metering:
+            least_s = metering.window_s
+            window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy, least_s), follow)
+            foreign = watch.notes()
+            loss = _number(result)
+            if idle and least_s:  # there is something to be read
+                on_phase("idle")
+                metering.rest()
         return Measurement(
             outcome="ok",
             work=built.work,
@@ -75,11 +88,13 @@ def run_case(
             loss=loss,
             notes=[
                 *device.notes,
-                *window.conditions,
+                *metering.notes(window),
                 *foreign,
                 *_steady_notes(window.timed_s, policy.precision),
                 *_loss_notes(loss),
             ],
+            readings=metering.readings(window),
+            telemetry=metering.trace.as_telemetry(),
         )
     except Unsupported as answer:
         return Measurement("unsupported", str(answer))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nvml_library import nvml_library  # noqa: F401  a fixture for all
 
 from hwbench.devices.fake import FakeDevice
 from hwbench.harness import measure

@@ -76,11 +76,12 @@ def test_phases_are_told():
     assert told == ["warmup", "measure"]
 
 
-def test_what_the_device_says_against_the_window_is_kept():
+def test_a_window_knows_when_it_began():
     device = FakeDevice()
-    device.found = ["throttled: x"]
+    device.compute(7.0)
     window, _ = measure(fake_step(device), device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 1))
-    assert window.conditions == ["throttled: x"]
+    timed = [start for start, warmup in zip(window.samples.start_ns, window.samples.warmup, strict=True) if not warmup]
+    assert window.begin_ns == timed[0] > 7e9
 
 
 class Thoughtful:

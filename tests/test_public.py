@@ -8,7 +8,7 @@ from hwbench import cli, records, workload
 
 COMMANDS = {
     "run": "WORKLOADS --device --suite --set --dtype --processes --max-processes --precision --strict --min-time "
-    "--max-time --min-samples --timeout --seed --name --run-id --workloads --output --json",
+    "--max-time --min-samples --timeout --seed --tdp --name --run-id --workloads --output --json",
     "list": "--workloads --json",
     "info": "--device --json",
     "compare": "BASELINE CANDIDATE --threshold --metric --allow-cross-device --output --json",
@@ -16,9 +16,10 @@ COMMANDS = {
     "--markdown --self-test --pairs --workloads --output --json",
     "report": "RUNS -o --output",
     "ab": "WORKLOADS --a --b --a-dir --b-dir --pairs --threshold --metric --strict --device --suite --set --dtype "
-    "--min-time --max-time --min-samples --timeout --seed --workloads --output --json",
+    "--min-time --max-time --min-samples --timeout --seed --tdp --workloads --output --json",
     "noise": "WORKLOADS --processes --device --suite --set --dtype --min-time --max-time --min-samples --timeout "
-    "--seed --workloads --output --json",
+    "--seed --tdp --workloads --output --json",
+    "meter": "WORDS --list --tdp --name --output --json",
     "import": "TOOL FILES --name --output --json",
     "summarize": "RUN --output --json",
     "completion": "SHELL",

@@ -8,7 +8,7 @@ from hwbench.reasons import REASONS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = re.compile(r"([a-z]+(?:_[a-z]+)+): ")
-RECORDING = ("worker.py", "neighbours.py", "devices/accelerator.py", "devices/nvml.py")
+RECORDING = ("worker.py", "neighbours.py", "devices/accelerator.py", "meters/conditions.py")
 
 
 def test_each_has_a_meaning_and_a_cure_of_one_line():

@@ -1,6 +1,8 @@
 """Real child processes on the fake device: whatever becomes of them is a row."""
 
+import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from conftest import make_run
 
 from hwbench import runner, store
 from hwbench.plan import Plan
-from hwbench.records import Case, Policy, UserError
+from hwbench.records import Case, Measurement, Policy, UserError
 
 FILE = str(Path(__file__).with_name("fake_workloads.py"))
 
@@ -117,6 +119,13 @@ def test_a_timeout_ends_the_child_and_its_children(tmp_path):
     assert tables.measurements.outcome.tolist() == ["timeout"]
     (log,) = (tables.folder / "logs").iterdir()
     assert not alive(int(log.read_text().split()[-1]))
+
+
+def test_a_device_at_rest_does_not_cost_a_measured_case_its_time(tmp_path):
+    replies = 'print(\'{"phase": "idle"}\', flush=True); time.sleep(1.5); print(\'{"measurement": %s}\')'
+    answer = json.dumps(Measurement("ok").as_json())
+    launch = runner.Launch([sys.executable, "-c", f"import time; {replies % answer}"], os.environ)
+    assert runner.run_process({}, 1.0, tmp_path / "log", lambda phase: None, launch).outcome == "ok"
 
 
 def test_a_child_that_has_left_the_group_is_ended_too(tmp_path):

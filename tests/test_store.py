@@ -8,13 +8,16 @@ import pytest
 from conftest import make_run, measured
 
 from hwbench import schema, store
-from hwbench.records import Measurement, UserError
+from hwbench.records import Measurement, Reading, Telemetry, UserError
+
+READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C")
 
 
 @pytest.fixture
 def run(tmp_path, training):
     writer = make_run(tmp_path, "r1", [training])
-    writer.add(training, 0, measured())
+    telemetry = Telemetry([5], ["rapl"], ["package:0"], [0], ["energy"], [1.5], ["J"])
+    writer.add(training, 0, measured(readings=[READING], telemetry=telemetry))
     return writer
 
 
@@ -26,6 +29,8 @@ def test_what_is_written_reads_back(run, training):
     assert row.window_s == 0.03
     assert found.samples.step.tolist() == list(range(12))
     assert len(found.spans) == 24
+    assert found.readings.iloc[0][list(vars(READING))].to_dict() == vars(READING)
+    assert found.telemetry[["time_ns", "device_index", "value"]].to_numpy().tolist() == [[5, 0, 1.5]]
     assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
 
 
@@ -44,6 +49,8 @@ def test_the_promised_columns_are_there(run, table):
         "timer_kind tokens flops bytes window_s memory_peak_bytes compile_s",
         "samples": "run_id case_id process step warmup start_ns step_s flags",
         "spans": "run_id case_id process step name position span_s",
+        "readings": "run_id case_id process meter scope quantity value unit method window_s uncertainty grade reason",
+        "telemetry": "run_id case_id process time_ns meter device_index quantity value unit",
     }[table]
     columns = pq.ParquetFile(next((run.folder / table).glob("*.parquet"))).schema_arrow.names
     assert set(promised.split()) <= set(columns)
@@ -51,7 +58,7 @@ def test_the_promised_columns_are_there(run, table):
 
 def test_the_promised_columns_of_the_derived_table():
     promised = "run_id case_id device_kind workload metric value ci_low ci_high unit n method validity reasons"
-    assert schema.SCHEMAS["metrics"].names == promised.split()
+    assert schema.SCHEMAS["metrics"].names == [*promised.split(), "source", "uncertainty", "grade"]
 
 
 def test_all_runs_are_one_table(tmp_path, training):

@@ -23,6 +23,7 @@ COMMANDS = {
     "gate": "Hold a run against a baseline: for CI, with an exit status and reports.",
     "ab": "Measure two environments in turns and judge them as pairs.",
     "noise": "Measure what this machine's noise alone can do.",
+    "meter": "Measure what any command takes: energy, power, memory.",
     "import": "Make a run of pytest-benchmark's or pyperf's results.",
     "summarize": "Rebuild a run's metrics table from its raw tables.",
     "completion": "Print the line that turns on completion in your shell.",
@@ -66,9 +67,10 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Run the command line and exit with its promised status."""
     words = sys.argv[1:]
-    debug = "--debug" in words  # wherever it stands, before or after the command
+    mine = words[: words.index("--")] if "--" in words else words  # what follows is another command's
+    debug = "--debug" in mine  # wherever it stands, before or after the command
     try:
-        words = [word for word in words if word != "--debug"]
+        words = [word for word in mine if word != "--debug"] + words[len(mine) :]
         if "_HWBENCH_COMPLETE" in os.environ:  # the shell asks what may come next
             cli.main(words, prog_name="hwbench")
         with cli.make_context("hwbench", words) as context:

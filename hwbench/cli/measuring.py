@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from hwbench.records import Run
 
 DEFAULT_SUITE = "quick"
-POLICY = ("processes", "max_processes", "precision", "min_time_s", "max_time_s", "min_samples", "timeout_s", "seed")
+POLICY = (
+    "processes",
+    "max_processes",
+    "precision",
+    "min_time_s",
+    "max_time_s",
+    "min_samples",
+    "timeout_s",
+    "seed",
+    "tdp_w",
+)
 
 OPTIONS: list[Callable[[Any], Any]] = [
     click.argument("workloads", nargs=-1),
@@ -31,6 +41,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--min-samples", "min_samples", type=int, metavar="N", help="Fewest timed steps of a window."),
     click.option("--timeout", "timeout_s", type=float, metavar="S", help="Most seconds of a process, with building."),
     click.option("--seed", type=int, help="Seed of all random data.  [default: 0]"),
+    options.tdp,
     options.workload_files,
     options.output,
     options.as_json,

@@ -27,6 +27,14 @@ output = click.option(
     help="Folder of the results.",
 )
 
+tdp = click.option(
+    "--tdp",
+    "tdp_w",
+    type=float,
+    metavar="W",
+    help="What all processors take at most, to estimate energy where nothing counts it.",
+)
+
 workload_files = click.option(
     "--workloads", "files", type=click.Path(), multiple=True, help="A Python file with more workloads."
 )
@@ -82,6 +90,12 @@ def print_json(content: Any) -> None:
     """JSON on standard output."""
     with _if_anyone_reads():
         click.echo(json.dumps(content, indent=2, allow_nan=False))
+
+
+def print_line(text: str) -> None:
+    """A line on standard output."""
+    with _if_anyone_reads():
+        click.echo(text)
 
 
 def print_table(table: Any) -> None:

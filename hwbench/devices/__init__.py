@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from hwbench.devices.timers import Timer
+from hwbench.meters import Meter
 from hwbench.records import UserError
 
 SPEC = re.compile(r"(auto|cpu|cuda|mps|xpu|tpu|fake)(?::(\d+))?")
@@ -58,9 +59,12 @@ class Device(Protocol):
         """The most memory in use since the reset: the allocator's on an accelerator, the process's on a CPU. None
         where nothing counts it."""
 
-    def conditions(self) -> list[str]:
-        """What speaks against figures of right now, `code: what happened`: throttled clocks, another process on the
-        device. Quick, and waits for nothing; empty where nothing tells."""
+    def meters(self, tdp_w: float | None) -> list[Meter]:
+        """Open meters of the device and of the host around it, on the clock of `now_ns`. `tdp_w`: what all processors
+        take at most, for an estimate where nothing counts."""
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing, with all that was claimed still held."""
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error` is this device's way to say that memory ran out."""

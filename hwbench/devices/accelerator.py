@@ -17,6 +17,8 @@ import torch
 from hwbench.devices import _torch
 from hwbench.devices.nvml import DriverView
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
+from hwbench.meters import Meter, host
+from hwbench.meters.opening import open_meters
 from hwbench.records import Unsupported
 
 CHECK_S = 0.02
@@ -77,8 +79,11 @@ class AcceleratorDevice:
         """The most memory that the allocator had handed out at once."""
         return int(torch.accelerator.max_memory_allocated()) or None  # an allocator that does not count says 0
 
-    def conditions(self) -> list[str]:
-        return self._driver.conditions() if self._driver else []
+    def meters(self, tdp_w: float | None) -> list[Meter]:
+        return [*open_meters(self._gpus(), tdp_w), host.open_meter()]
+
+    def rest(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)
@@ -103,6 +108,16 @@ class AcceleratorDevice:
                 "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]  # in torch
             }
         return found
+
+    def _gpus(self) -> list[str]:
+        """What its maker's driver knows it by: NVIDIA's its UUID, AMD's its PCI address; nothing of other makers'."""
+        if self.kind != "cuda":
+            return []
+        found = torch.cuda.get_device_properties(self.torch)
+        if torch.version.hip:
+            domain, bus, number = (getattr(found, f"pci_{part}_id", None) for part in ("domain", "bus", "device"))
+            return [] if bus is None else [f"{domain or 0:04x}:{bus:02x}:{number:02x}.0"]
+        return [str(found.uuid)]
 
     @cached_property
     def _driver(self) -> DriverView | None:

@@ -13,6 +13,8 @@ import torch
 
 from hwbench.devices import _torch
 from hwbench.devices.timers import HostTimer, Timer
+from hwbench.meters import Meter, host
+from hwbench.meters.opening import open_meters
 from hwbench.records import Unsupported
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -63,8 +65,11 @@ class CpuDevice:
         """Peak resident memory of this process, the interpreter and torch included."""
         return peak_resident_bytes()
 
-    def conditions(self) -> list[str]:
-        return []
+    def meters(self, tdp_w: float | None) -> list[Meter]:
+        return [*open_meters([], tdp_w), host.open_meter()]
+
+    def rest(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)

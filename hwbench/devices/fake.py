@@ -9,7 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
+from hwbench.meters import Counter, Meter, Signal
+from hwbench.meters.fake import FakeMeter
 from hwbench.records import TimerKind, Unsupported
+
+ENERGY = Signal("fake", "package:0", "energy", "J")
 
 
 class FakeEvent:
@@ -31,14 +35,17 @@ class FakeEvent:
 
 
 class FakeDevice:
-    """`timer_kind` chooses events or the host's clock; `memory_bytes` is what `require` and `allocate` go by."""
+    """`timer_kind` chooses events or the host's clock; `memory_bytes` is what `require` and `allocate` go by; `power_w`
+    what its meter shows all the time."""
 
     kind = "fake"
     name = "Fake device"
     torch: Any = None
     fused_optimizers = False
 
-    def __init__(self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30, power_w: float | None = None
+    ) -> None:
         self.timer_kind = timer_kind
         self.memory_bytes = memory_bytes
         self.host_ns = 0
@@ -46,7 +53,7 @@ class FakeDevice:
         self.syncs = 0
         self.peak_bytes = 0
         self.notes: list[str] = []
-        self.found: list[str] = []  # what `conditions` will say
+        self.power_w = power_w
 
     def compute(self, seconds: float) -> None:
         """Host work: the host's clock goes on, the queue runs beside it."""
@@ -93,8 +100,15 @@ class FakeDevice:
     def memory_peak_bytes(self) -> int | None:
         return self.peak_bytes
 
-    def conditions(self) -> list[str]:
-        return list(self.found)
+    def meters(self, tdp_w: float | None) -> list[Meter]:
+        """A counter that says that it takes `power_w`; none if that is None."""
+        if self.power_w is None:
+            return []
+        watts = self.power_w
+        return [FakeMeter(self.now_ns, {ENERGY: lambda now_s: watts * now_s}, [Counter(ENERGY)])]
+
+    def rest(self, seconds: float) -> None:
+        self.compute(seconds)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)

@@ -11,6 +11,8 @@ import torch
 
 from hwbench.devices import _torch
 from hwbench.devices.timers import HostTimer, Timer
+from hwbench.meters import Meter, host
+from hwbench.meters.opening import open_meters
 
 
 class MpsDevice:
@@ -52,8 +54,11 @@ class MpsDevice:
     def memory_peak_bytes(self) -> int | None:
         return None
 
-    def conditions(self) -> list[str]:
-        return []
+    def meters(self, tdp_w: float | None) -> list[Meter]:
+        return [*open_meters([], tdp_w), host.open_meter()]
+
+    def rest(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)

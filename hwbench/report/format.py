@@ -10,6 +10,9 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 SCALES: dict[str, list[tuple[float, str]]] = {
     "FLOP/s": [(1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1e3, "kFLOP/s"), (1, "FLOP/s")],
     "B/s": [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")],
+    "J": [(1e3, "kJ"), (1, "J"), (1e-3, "mJ"), (1e-6, "\N{MICRO SIGN}J")],
+    "J/token": [(1, "J/token"), (1e-3, "mJ/token"), (1e-6, "\N{MICRO SIGN}J/token")],
+    "W": [(1, "W"), (1e-3, "mW")],
     "s": [(1, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"), (1e-9, "ns")],
     "B": [(2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")],
     "1": [(0.01, "%")],

@@ -8,9 +8,10 @@ from typing import Any
 
 import jinja2
 
+from hwbench.energy_metrics import why_unknown
 from hwbench.lineup import shared, side_by_side
 from hwbench.metrics import PERCENTILES, timed_samples
-from hwbench.report import headline, machine, panels, tables
+from hwbench.report import energy, headline, machine, panels, tables
 from hwbench.report.format import clean
 from hwbench.report.panels import MOST_PANELS, Panel
 from hwbench.report.svg import house_style
@@ -38,6 +39,8 @@ class RunPart:
     results: Table
     steps: Table
     generation: Table
+    energy: Table
+    why_no_energy: Sequence[str]
     distributions: Sequence[Panel]
     failures: Table
     notes: Table
@@ -89,6 +92,8 @@ def _part(run: RunView, most_panels: int) -> RunPart:
         results=tables.results(run),
         steps=tables.percentiles(run, samples),
         generation=tables.generation(run),
+        energy=energy.table(run),
+        why_no_energy=why_unknown(run.tables),
         distributions=panels.distributions(run, samples, most_panels),
         failures=tables.failures(run),
         notes=tables.notes(run),

@@ -21,6 +21,9 @@ METRICS = {
     "ttft_s_p50": "Time to first token, p50",
     "tpot_s_p50": "Time per output token, p50",
     "memory_peak_bytes": "Memory peak",
+    "energy_j_per_token": "Energy per token",
+    "energy_j": "Energy per step",
+    "power_w": "Power",
 }
 """How the headline metrics of `compare` are called on the page."""
 

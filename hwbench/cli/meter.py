@@ -1,0 +1,83 @@
+"""`hwbench meter`: energy, power and telemetry of any command; which meters work here."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hwbench.cli import options
+from hwbench.records import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hwbench.meters.command import Metered
+
+
+@click.command("meter")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND…")
+@click.option("--list", "as_list", is_flag=True, help="Say which meters work here, and what makes the others work.")
+@options.tdp
+@click.option("--name", "label", default="", help="A label for the stored run.")
+@click.option("--output", type=click.Path(path_type=Path), help="Store it as a run in this folder.")
+@options.as_json
+def command(
+    words: tuple[str, ...], as_list: bool, tdp_w: float | None, label: str, output: Path | None, as_json: bool
+) -> int:
+    """Measure what COMMAND takes: energy and power of processors and GPUs, and where each figure comes from.
+
+    The command has the terminal, and Ctrl-C is its own; when it has ended a table follows on standard output, and its
+    exit status is this command's. What cannot be measured here is said with the reason, and never shown as 0.
+    """
+    from hwbench.meters.command import run_metered
+    from hwbench.meters.opening import all_sources
+    from hwbench.report import meters as shown
+
+    if tdp_w is not None and not 0 < tdp_w < 1e6:
+        raise UserError(f"--tdp {tdp_w:g}: expected watts above 0, such as 65")
+    if as_list:
+        found = all_sources(tdp_w)
+        options.print_json(shown.sources_as_data(found)) if as_json else options.print_table(shown.sources_table(found))
+        return 0
+    if not words:
+        raise UserError("no command to measure; e.g. `hwbench meter -- python train.py`; --list shows the meters")
+    folder, store = _store(words, output, label) if output else (None, None)
+    metered = run_metered(words, tdp_w)
+    if metered.problem:
+        click.echo(f"hwbench: {metered.problem}", err=True)
+    elif as_json:
+        options.print_json(shown.as_data(metered) | {"folder": str(folder) if folder else None})
+    else:
+        options.print_table(shown.as_table(metered))
+        options.print_line(shown.summary(metered))
+    if store:  # after the figures, so that a full disk does not cost them
+        store(metered)
+        click.echo(f"run: {folder}", err=True)
+    return metered.exit_status
+
+
+def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Callable[[Metered], None]]":
+    """Open a run for the command, before it starts: what cannot be stored is better known then. Returns the run's
+    folder and what adds the outcome to it."""
+    from hwbench import environment, metrics, store
+    from hwbench.cli.measuring import new_run_id, run_of
+    from hwbench.meters.command import as_measurement
+    from hwbench.meters.machine import Place
+    from hwbench.plan import Plan
+    from hwbench.records import Case, Policy
+
+    if label and not store.RUN_ID.fullmatch(label):
+        raise UserError(f"--name {label!r}: use up to 100 letters, digits, '.', '_' and '-'")
+    case = Case("command", {"argv": shlex.join(words)}, "none")
+    plan = Plan((case,), Policy(processes=1, max_processes=1))
+    found = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}
+    run = run_of(plan, new_run_id("meter"), label, "cpu", found, environment.collect(found))
+    writer = store.Writer(output, run)
+
+    def add(metered: "Metered") -> None:
+        writer.add(case, 0, as_measurement(metered))
+        stored = store.read_run(writer.folder)
+        store.write_metrics(stored, metrics.summarize(stored))
+
+    return writer.folder, add

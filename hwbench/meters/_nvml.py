@@ -1,0 +1,104 @@
+"""NVIDIA's driver library: opened, its GPUs found, and its errors put into words with their cure."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+Nvml = Any
+"""The module pynvml of nvidia-ml-py, which has no types."""
+Handle = Any
+
+
+class NoAnswer(Exception):
+    """Why the driver does not answer, in one line with the cure.
+
+    `lost`: neither will the GPU answer anything else. `again`: it may answer later.
+    """
+
+    def __init__(self, reason: str, cure: str = "", lost: bool = False, again: bool = False) -> None:
+        super().__init__(f"{reason}; {cure}" if cure else reason)
+        self.reason, self.cure, self.lost, self.again = reason, cure, lost, again
+
+
+# The numbers are those of nvml.h, nvmlReturn_t: the module that names them may be the one that is missing.
+NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NOT_LOADED = 3, 4, 6, 9
+NO_LIBRARY, NO_FUNCTION, LOST, RESET_REQUIRED, OTHER_VERSION = 12, 13, 15, 16, 18
+
+OPENING = {
+    NO_PERMISSION: (
+        "no permission to open the NVIDIA driver",
+        "let this user read and write /dev/nvidiactl and /dev/nvidia0, or run as root",
+    ),
+    NOT_LOADED: ("the NVIDIA driver is not loaded", "load it: sudo modprobe nvidia; if there is none, install it"),
+    NO_LIBRARY: (
+        "there is no NVIDIA driver library (libnvidia-ml.so.1)",
+        "install the NVIDIA driver; start a container with its GPUs, as docker run --gpus all does",
+    ),
+    OTHER_VERSION: (
+        "the NVIDIA driver in the kernel and its library are of different versions, as after an update",
+        "reboot, or reload the module: sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; sudo modprobe nvidia",
+    ),
+}
+"""What the errors of nvmlInit mean, and the cure."""
+
+ASKING = {
+    NOT_SUPPORTED: ("the driver does not show it for this GPU", ""),
+    NO_PERMISSION: ("no permission to ask the driver for it", "run as root, or ask who runs the machine"),
+    NOT_FOUND: ("the driver knows no such GPU", "compare with nvidia-smi -L"),
+    NO_FUNCTION: ("the driver is too old to show it", "install a newer NVIDIA driver"),
+    LOST: ("the GPU is lost", "sudo dmesg | grep Xid says why; reboot"),
+    RESET_REQUIRED: ("the GPU must be reset", "sudo nvidia-smi --gpu-reset, or reboot"),
+}
+"""The same of any other call."""
+
+TOO_OLD = ("the Python package nvidia-ml-py is too old to ask for it", "pip install --upgrade nvidia-ml-py")
+
+
+def open_library() -> Nvml:
+    """The driver's library, initialized; `nvmlShutdown` ends its use. NoAnswer if there is none that works."""
+    try:
+        import pynvml
+    except ImportError as error:
+        raise NoAnswer("the Python package nvidia-ml-py is missing", "pip install nvidia-ml-py") from error
+    answer(pynvml, pynvml.nvmlInit, OPENING)
+    return pynvml
+
+
+def answer(nvml: Nvml, ask: Callable[[], Answer], words: dict[int, tuple[str, str]] = ASKING) -> Answer:
+    """What `ask` returns. NoAnswer instead of what it raises."""
+    try:
+        return ask()
+    except nvml.NVMLError as error:
+        code = error.value
+        reason, cure = words.get(code, (f"the driver fails (NVML: {error})", "sudo dmesg may say why"))
+        raise NoAnswer(reason, cure, lost=code in (LOST, RESET_REQUIRED)) from error
+    except AttributeError as error:
+        raise NoAnswer(*TOO_OLD) from error
+
+
+def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
+    """The place in the driver's list and the handle of a GPU, and whether `gpu` is but a MIG slice of it.
+
+    `gpu` is such a place, a UUID with or without its prefix, or a PCI bus address. NoAnswer if there is none.
+    """
+    if isinstance(gpu, int):
+        return gpu, answer(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(gpu)), False
+    if ":" in gpu:
+        handle, sliced = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByPciBusId(gpu)), False
+    else:
+        handle, sliced = _find_by_uuid(nvml, gpu)
+    return int(answer(nvml, lambda: nvml.nvmlDeviceGetIndex(handle))), handle, sliced
+
+
+def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
+    """A GPU's handle and False, or of a MIG slice the handle of the GPU that it is a part of, and True."""
+    if uuid.startswith("MIG-"):
+        part = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid))
+        return answer(nvml, lambda: nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part)), True
+    bare = uuid.removeprefix("GPU-")
+    try:
+        return answer(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(f"GPU-{bare}")), False
+    except NoAnswer:
+        if bare != uuid:
+            raise
+    return _find_by_uuid(nvml, f"MIG-{bare}")  # torch gives the UUID of a slice without its prefix, too

@@ -1,0 +1,158 @@
+"""AMD GPUs by AMD SMI: energy accumulator, power, clock and temperature.
+
+Unproven on hardware: written by the documentation and the source of the package amdsmi 5.6 to 7.0, tried on a recorded
+trace only. Sources: rocm.docs.amd.com/projects/amdsmi (Python API); the energy counter is in steps of
+`counter_resolution` µJ (15.3) and 64 bits wide, and guests in virtual machines have none. It is known to stand still
+on some MI100 (ROCm/amdsmi issue 38) and to step back at times (issue 115). Its error is not published.
+GPUs come in the driver's order, which HIP_VISIBLE_DEVICES does not change.
+"""
+
+import contextlib
+import importlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
+
+LIMIT_W = 3000.0
+POWER = ("socket_power", "current_socket_power", "average_socket_power")
+"""From ROCm 7 on the first is there; before, MI300 has the second, and older GPUs have the third."""
+
+POWER_S = 0.1
+"""How often the power is brought up to date and over what it is a mean are not published; this is assumed."""
+
+NOTHING = (0xFFFF, 0xFFFF_FFFF, 2**64 - 1)
+"""What a field holds that the GPU does not have, where the library does not turn it into "N/A"."""
+
+INSTALL = (
+    "install ROCm's amd-smi-lib with the package manager, "
+    "then `pip install amdsmi==VERSION` with the same version as /opt/rocm/.info/version"
+)
+PERMISSION = "`sudo usermod -aG render,video $USER`; in a container `--device /dev/kfd --device /dev/dri`"
+UNUSABLE = (ImportError, OSError, KeyError, AttributeError)
+"""How the import fails without the library: a KeyError, in most versions."""
+
+Ask = Callable[[], float | None]
+
+
+class AmdSmiMeter:
+    """Shows of each GPU: energy in J since the driver was loaded, power in W, clock in Hz, temperature in °C."""
+
+    name = "amdsmi"
+
+    def __init__(self, smi: Any, gpus: Sequence[str] | None = None) -> None:
+        """`smi` is the module amdsmi, `gpus` the PCI addresses of those that are used (None: all). Raises its
+        AmdSmiException where there is no driver."""
+        smi.amdsmi_init()
+        self._sources: list[EnergySource] = []
+        self.energy: Sequence[EnergySource] = self._sources
+        self.failures: dict[Signal, str] = {}
+        self._smi = smi
+        self._asks: dict[Signal, Ask] = {}
+        for index, gpu in enumerate(smi.amdsmi_get_processor_handles()):
+            if gpus is None or smi.amdsmi_get_gpu_device_bdf(gpu).lower() in gpus:
+                self._add(f"gpu:{index}", gpu)
+
+    def read(self) -> Mapping[Signal, float]:
+        shown = {}
+        for signal, ask in self._asks.items():
+            value = self._try(signal, ask)
+            if value is not None:
+                shown[signal] = value
+        return shown
+
+    def close(self) -> None:
+        self._asks = {}
+        with contextlib.suppress(self._smi.AmdSmiException):
+            self._smi.amdsmi_shut_down()
+
+    def _add(self, scope: str, gpu: Any) -> None:
+        """What this GPU shows; what it does not is named in `failures` and not asked for again."""
+        for quantity, unit, ask in self._questions(gpu):
+            signal = Signal(self.name, scope, quantity, unit)
+            if self._try(signal, ask) is None:
+                continue
+            self._asks[signal] = ask
+            if quantity == "energy":
+                step_j = self._smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6
+                self._sources.append(Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W))
+            elif quantity == "power":
+                self._sources.append(PowerSensor(signal, POWER_S, POWER_S, quantum=1.0))
+
+    def _questions(self, gpu: Any) -> Iterator[tuple[str, str, Ask]]:
+        smi = self._smi
+        yield "energy", "J", lambda: _joules(smi.amdsmi_get_energy_count(gpu))
+        yield "power", "W", lambda: _first(smi.amdsmi_get_power_info(gpu), *POWER)
+        yield "clock", "Hz", lambda: _hertz(smi.amdsmi_get_clock_info(gpu, smi.AmdSmiClkType.GFX))
+        sensor, metric = smi.AmdSmiTemperatureType.HOTSPOT, smi.AmdSmiTemperatureMetric.CURRENT
+        yield "temperature", "°C", lambda: float(smi.amdsmi_get_temp_metric(gpu, sensor, metric))
+
+    def _try(self, signal: Signal, ask: Ask) -> float | None:
+        try:
+            value = ask()
+        except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
+            self.failures[signal] = f"AMD SMI: {' '.join(str(error).split()) or type(error).__name__}"
+            return None
+        if value is None:
+            self.failures[signal] = "AMD SMI: this GPU does not show it"
+        return value
+
+
+def library() -> Any:
+    """The module amdsmi; imported when asked for, without what it prints when its library is missing."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return importlib.import_module("amdsmi")
+
+
+def open_meter(gpus: Sequence[str] | None = None, load: Callable[[], Any] = library) -> AmdSmiMeter | None:
+    """The meter of the GPUs at these PCI addresses (None: of all); None without the library, the driver or a GPU that
+    shows anything. `sources` says why."""
+    meter = _opened(load, gpus)
+    if isinstance(meter, Source):
+        return None
+    return meter
+
+
+def sources(load: Callable[[], Any] = library) -> list[Source]:
+    """What AMD's GPUs show here, and if nothing, why."""
+    meter = _opened(load)
+    if isinstance(meter, Source):
+        return [meter]
+    names = [f"{signal.scope} {signal.quantity}" for signal in meter.read()]
+    meter.close()
+    return [Source("amdsmi", True, names)]
+
+
+def _opened(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSmiMeter | Source:
+    """The meter, or the line that says why there is none."""
+    try:
+        smi = load()
+    except UNUSABLE as error:
+        reason = "not installed" if isinstance(error, ImportError) else "its library libamd_smi.so is missing"
+        return Source("amdsmi", False, (), f"the package amdsmi: {reason}", INSTALL)
+    try:
+        meter = AmdSmiMeter(smi, gpus)
+    except smi.AmdSmiException as error:
+        return Source("amdsmi", False, (), f"AMD SMI: {' '.join(str(error).split())}", PERMISSION)
+    if meter.read():
+        return meter
+    meter.close()
+    reason = next(iter(meter.failures.values()), "AMD SMI finds no GPU")
+    return Source("amdsmi", False, (), reason, PERMISSION)
+
+
+def _joules(count: Mapping[str, Any]) -> float | None:
+    steps = _first(count, "energy_accumulator", "power")  # the second in versions up to 6.1
+    return None if steps is None else steps * float(count["counter_resolution"]) / 1e6
+
+
+def _hertz(clock: Mapping[str, Any]) -> float | None:
+    megahertz = _first(clock, "clk", "cur_clk")  # the second in versions up to 6.1
+    return None if megahertz is None else megahertz * 1e6
+
+
+def _first(fields: Mapping[str, Any], *names: str) -> float | None:
+    """The first of these fields that holds a number."""
+    numbers = [value for name in names if isinstance(value := fields.get(name), int | float) and value not in NOTHING]
+    return float(numbers[0]) if numbers else None

@@ -1,0 +1,102 @@
+"""Joules of a window from a counter: unwrapped, checked, and read at the ticks of the counter instead of the window's
+ends.
+
+The ends of a window lie between two ticks, and what the counter shows at the next one belongs partly to what came
+before or after, often an idle device. So the energy is that between the first and the last tick in the window, and the
+rest of the window, less than a tick at either end, is taken at the mean power.
+"""
+
+import math
+
+import numpy as np
+
+from hwbench.meters import Counter
+from hwbench.meters.answers import HEADROOM, LONG, Answer, Array, NoAnswer, Readings, check_seen, unseen_j
+
+
+def counter_answer(counter: Counter, readings: Readings, step_s: float | None = None) -> Answer:
+    """Joules over the window; NoAnswer where the counter is at fault, may have wrapped unseen, or hardly moved."""
+    joules = unwrapped(counter, readings.times_s, readings.values)
+    ticks_s, at_tick, half_s = _ticks(counter, readings, joules)
+    seen_s, seen_j = float(ticks_s[-1] - ticks_s[0]), float(at_tick[-1] - at_tick[0])
+    check_seen(seen_s, readings.window_s)
+    mean_w, scale = seen_j / seen_s, readings.window_s / seen_s
+    lengths_s = _lengths(counter, readings, ticks_s)
+    powers_w = np.diff(at_tick) / lengths_s
+    spacing_s = max(counter.tick_s, readings.gap_s)
+    ends_s = np.array([ticks_s[0], readings.window_s - ticks_s[-1]])
+    timing_j = 2 * mean_w * math.hypot(half_s[0], half_s[-1]) / math.sqrt(3)  # each uniform within ± half_s
+    rounding_j = 2 * counter.quantum / math.sqrt(6)  # two readings, each uniform within ± quantum/2
+    peak_w = float(powers_w[lengths_s >= spacing_s / 2].max(initial=mean_w))
+    late_w = peak_w * counter.tick_s / spacing_s if counter.tick_s <= readings.gap_s else 0.0  # a tick at either end
+    share = counter.gain or 0.0
+    return Answer(
+        source=counter,
+        window_s=readings.window_s,
+        joules=mean_w * readings.window_s,
+        peak_w=peak_w,
+        random_j=scale * math.hypot(timing_j, rounding_j),
+        systematic_j=unseen_j(ends_s, spacing_s, mean_w, _spread(powers_w, lengths_s), step_s or math.inf),
+        peak_error_w=share * peak_w + rounding_j / spacing_s + late_w,
+        share=share,
+    )
+
+
+def unwrapped(counter: Counter, times_s: Array, values: Array) -> Array:
+    """Joules since the first reading, shape (n,): each decrease is one wrap, if that makes sense.
+
+    NoAnswer if the counter went back, jumped further than `limit_w` allows, or is not read for so long that it could
+    have wrapped unseen at HEADROOM times the highest power seen otherwise (or at `limit_w`).
+    """
+    gaps_s, steps_j = np.diff(times_s), np.diff(values)
+    if counter.wraps_at is None and (steps_j < 0).any():
+        raise NoAnswer("the counter went back")
+    steps_j = np.where(steps_j < 0, steps_j + (counter.wraps_at or 0.0), steps_j)
+    possible_j = counter.limit_w * (gaps_s + 2 * counter.tick_s) + counter.quantum  # a late tick brings two at once
+    wrong = (steps_j < 0) | (steps_j > possible_j)
+    if wrong.any():
+        back = np.diff(values)[wrong][0] < 0
+        how = "went back: as a wrap it" if back else "jumped: it"
+        raise NoAnswer(f"the counter {how} would mean more than {counter.limit_w:g} W")
+    if counter.wraps_at is not None:
+        _check_gaps(counter, gaps_s, steps_j)
+    return np.concatenate([[0.0], steps_j.cumsum()])
+
+
+def _check_gaps(counter: Counter, gaps_s: Array, steps_j: Array) -> None:
+    assert counter.wraps_at is not None
+    usual = gaps_s <= LONG * np.median(gaps_s)
+    seen_w = float(steps_j[usual].sum() / gaps_s[usual].sum())
+    reach_w = min(counter.limit_w, HEADROOM * seen_w) if usual.sum() > 1 and seen_w > 0 else counter.limit_w
+    if gaps_s.max() * reach_w >= counter.wraps_at:
+        raise NoAnswer(f"readings are missing for {gaps_s.max():.3g} s: a wrap could have been missed")
+
+
+def _ticks(counter: Counter, readings: Readings, joules: Array) -> tuple[Array, Array, Array]:
+    """The ticks seen in the window: their times, the joules after each, and how far off the times may be (±).
+
+    A change that a reading shows came after the reading before, and no longer ago than one tick.
+    """
+    times_s = readings.times_s
+    changed = np.flatnonzero(np.diff(joules) > 0) + 1
+    after_s = np.maximum(times_s[changed - 1], times_s[changed] - counter.tick_s)
+    inside = after_s >= 0
+    changed, after_s = changed[inside], after_s[inside]
+    if len(changed) < 2:
+        raise NoAnswer(f"the counter {'moved once' if len(changed) else 'did not move'} in this window: measure longer")
+    return (times_s[changed] + after_s) / 2, joules[changed], (times_s[changed] - after_s) / 2
+
+
+def _lengths(counter: Counter, readings: Readings, ticks_s: Array) -> Array:
+    """Seconds between ticks. Where ticks are further apart than readings, whole ticks: their times are too vague."""
+    lengths_s = np.diff(ticks_s)
+    if counter.tick_s <= readings.gap_s:
+        return lengths_s
+    whole = np.maximum(1, np.round(lengths_s / counter.tick_s))
+    return np.asarray(whole * lengths_s.sum() / whole.sum())
+
+
+def _spread(powers_w: Array, lengths_s: Array) -> float:
+    """The standard deviation of the power of single ticks, by time."""
+    mean_w = np.average(powers_w, weights=lengths_s)
+    return float(np.sqrt(np.average((powers_w - mean_w) ** 2, weights=lengths_s)))

@@ -1,0 +1,93 @@
+"""A guess at the power of processors without a counter: their thermal design power by how busy they are.
+
+Power = watts per thread × threads that are busy. It is a model, and a crude one: it does not know idle power (it shows
+nothing at all while nothing runs), nor clocks, nor what kind of work is done, and memory is not in it. Linear models
+of the use of processors go back to Fan, Weber and Barroso, "Power provisioning for a warehouse-sized computer", ISCA
+2007, who fit idle power and peak for each machine; with the vendor's figure in place of a fit, as in CodeCarbon, such
+models were found 32 to 56 % off on four processors. So it is stated as ±50 %, and a counter always goes before it.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from hwbench.meters import EnergySource, PowerSensor, Signal, Source
+from hwbench.meters.machine import Place, processors
+from hwbench.meters.tdp import find
+
+ERROR = 0.5
+UPDATE_S = 0.5
+"""The kernel counts in ticks of 10 ms for each processor: in less time they are too coarse."""
+
+SIGNAL = Signal("estimate", "package:0", "power", "W")
+"""All processors together: which of them was busy is not told apart."""
+
+CURE = "say what all processors that show take together with `--tdp W`"
+
+
+class EstimateMeter:
+    """Shows the mean watts since the reading before, every UPDATE_S, while anything runs on the machine."""
+
+    name = "estimate"
+
+    def __init__(
+        self,
+        watts_per_cpu: float,
+        busy_s: Callable[[], float] = lambda: processors().busy_s,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.energy: Sequence[EnergySource] = [PowerSensor(SIGNAL, UPDATE_S, UPDATE_S, error=ERROR)]
+        self.failures: dict[Signal, str] = {}
+        self._watts_per_cpu, self._busy_s, self._now_s = watts_per_cpu, busy_s, now_s
+        self._before = (now_s(), busy_s())
+
+    def read(self) -> Mapping[Signal, float]:
+        now_s = self._now_s()
+        seconds = now_s - self._before[0]
+        if seconds < UPDATE_S:
+            return {}
+        try:
+            busy_s = self._busy_s()
+        except OSError as error:  # a container may hide /proc/stat
+            self.failures[SIGNAL] = f"the processors' use cannot be read: {error.strerror or error}"
+            return {}
+        used, self._before = busy_s - self._before[1], (now_s, busy_s)
+        return {SIGNAL: self._watts_per_cpu * used / seconds} if used > 0 else {}
+
+    def close(self) -> None:
+        pass
+
+
+def open_meter(tdp_w: float | None = None, place: Place | None = None) -> EstimateMeter | None:
+    """The meter; None for a processor of which nobody states the power, unless `tdp_w` does, in W for all that show."""
+    watts = watts_per_cpu(tdp_w, place or Place.here())
+    if watts is None:
+        return None
+    try:
+        return EstimateMeter(watts)
+    except OSError:
+        return None
+
+
+def sources(tdp_w: float | None = None, place: Place | None = None) -> list[Source]:
+    """Whether the power can be guessed, and if not the cure."""
+    place = place or Place.here()
+    if open_meter(tdp_w, place):
+        return [Source("estimate", True, [f"{SIGNAL.scope} power (a guess, ±{ERROR:.0%})"])]
+    if watts_per_cpu(tdp_w, place):
+        return [Source("estimate", False, (), "the processors' use cannot be read", "let the container see /proc/stat")]
+    who = f"the thermal design power of {place.cpu!r}" if place.cpu else "what processor this is"
+    return [Source("estimate", False, (), f"{who} is not known here", CURE)]
+
+
+def watts_per_cpu(tdp_w: float | None, place: Place) -> float | None:
+    """The share of one processor that shows, as a machine of several threads, a part of one or a virtual one has them.
+
+    By the threads of the model, not by those that show: a virtual machine has but some of them, and several sockets
+    have more. With SMT switched off each thread that shows has a core to itself.
+    """
+    if tdp_w is not None:
+        return tdp_w / place.cpus
+    tdp = find(place.cpu)
+    if tdp is None:
+        return None
+    return tdp.watts / (tdp.threads / 2 if place.smt_off else tdp.threads)

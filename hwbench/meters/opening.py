@@ -1,0 +1,60 @@
+"""Which meters are opened, and what each could measure here: the best way to know of each part of the machine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from hwbench.meters import (
+    Counter,
+    EnergySource,
+    Meter,
+    Signal,
+    Source,
+    amdsmi,
+    estimate,
+    host,
+    nvml,
+    perf,
+    powermetrics,
+    rapl,
+)
+
+
+class Silent:
+    """Stands for a part of the machine that nothing measures here, and says why."""
+
+    def __init__(self, source: Source, scope: str) -> None:
+        signal = Signal(source.meter, scope, "energy", "J")
+        self.name = source.meter
+        self.energy: Sequence[EnergySource] = [Counter(signal)]
+        self.failures = {signal: ". Cure: ".join(filter(None, (source.reason, source.cure)))}
+
+    def read(self) -> Mapping[Signal, float]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+def open_meters(gpus: Sequence[str] | None, tdp_w: float | None = None) -> list[Meter]:
+    """The meters of energy here: of these GPUs (UUID or PCI address; None: of all that there are), and of the
+    processors by the first way that works. What should be measured and cannot be has a meter that says why."""
+    of_gpus: list[Meter | None] = [nvml.open_meter(gpus), amdsmi.open_meter(gpus)] if gpus != [] else []
+    if gpus and not any(of_gpus):
+        of_gpus = [Silent(nvml.sources()[0], "gpu")]
+    ways: list[Callable[[], Meter | None]] = [rapl.open_meter, perf.open_meter, powermetrics.open_meter]
+    ways.append(partial(estimate.open_meter, tdp_w))
+    of_processors = next(filter(None, (way() for way in ways)), None) or Silent(rapl.sources()[0], "package:0")
+    return [meter for meter in (*of_gpus, of_processors) if meter]
+
+
+def all_sources(tdp_w: float | None = None) -> list[Source]:
+    """A line or more for every meter: what it measures here, or why not and the cure."""
+    return [
+        *nvml.sources(),
+        *amdsmi.sources(),
+        *rapl.sources(),
+        *perf.sources(),
+        *powermetrics.sources(),
+        *estimate.sources(tdp_w),
+        *host.sources(),
+    ]

@@ -1,0 +1,163 @@
+"""Energy of processors and their memory from RAPL, by perf_event_open: the way for who may not read powercap.
+
+The kernel's `power` PMU counts the same hardware as `rapl`, unwrapped, in steps of 2^-32 J; opening both would only
+show it twice. It counts for a whole package, so that one event a package is opened, on the processors of its `cpumask`.
+Sources: perf_event_open(2); arch/x86/events/rapl.c in the kernel. Neither states an error, so `gain` is None.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import re
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwbench.meters import Counter, EnergySource, Signal, Source
+from hwbench.meters.machine import Place
+from hwbench.meters.rapl import LIMIT_W, QUANTUM_J, TICK_S
+
+POWER = Path("/sys/bus/event_source/devices/power")
+CPUS = Path("/sys/devices/system/cpu")
+SYSCALL = {"x86_64": 298, "i686": 336}
+"""perf_event_open's number; no other machine has the `power` PMU."""
+
+KINDS = {"energy-pkg": "package", "energy-ram": "dram", "energy-psys": "psys"}
+HIDDEN = "start it with `-v /sys/bus/event_source:/sys/bus/event_source:ro --cap-add PERFMON`"
+KERNEL = "`sudo modprobe rapl` (CONFIG_PERF_EVENTS_INTEL_RAPL; AMD since Linux 5.8)"
+REFUSED = (
+    "permission denied: kernel.perf_event_paranoid keeps users from counting for whole processors",
+    "for now `sudo sysctl kernel.perf_event_paranoid=0`; for good that line in /etc/sysctl.d; "
+    "in a container `--cap-add PERFMON` and a seccomp profile that lets perf_event_open pass",
+)
+
+Open = Callable[[int, int, int], int]
+"""Type of the PMU, event and processor to the file that counts it; raises OSError."""
+
+
+@dataclass(frozen=True)
+class Event:
+    counter: Counter
+    config: int
+    cpu: int
+    joules: float  # of one count
+
+
+class PerfMeter:
+    """Shows joules since it was opened."""
+
+    name = "perf"
+
+    def __init__(self, kind: int, events: Sequence[Event], opener: Open) -> None:
+        self.energy: Sequence[EnergySource] = [event.counter for event in events]
+        self.failures: dict[Signal, str] = {}
+        self.refused: list[OSError] = []
+        self._files: dict[Event, int] = {}
+        for event in events:
+            try:
+                self._files[event] = opener(kind, event.config, event.cpu)
+            except OSError as error:
+                self.refused.append(error)
+                self.failures[event.counter.signal] = "; ".join(filter(None, _why(error)))
+
+    def read(self) -> Mapping[Signal, float]:
+        shown = {}
+        for event, file in self._files.items():
+            try:
+                (count,) = struct.unpack("=Q", os.read(file, 8))
+                shown[event.counter.signal] = count * event.joules
+            except (OSError, struct.error) as error:
+                self.failures[event.counter.signal] = f"the event no longer counts: {error}"
+        return shown
+
+    @property
+    def works(self) -> list[Signal]:
+        return [event.counter.signal for event in self._files]
+
+    def close(self) -> None:
+        for file in self._files.values():
+            os.close(file)
+        self._files = {}
+
+
+def perf_event_open(kind: int, config: int, cpu: int) -> int:
+    """perf_event_open(2) for all that runs on a processor; raises OSError."""
+    number = SYSCALL.get(platform.machine())
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    # perf_event_attr in its first version: type, size, config, and zeros up to its 64 bytes.
+    attributes = ctypes.create_string_buffer(struct.pack("=IIQ48x", kind, 64, config), 64)
+    everyone, no_group, close_on_exec = ctypes.c_int(-1), ctypes.c_int(-1), ctypes.c_ulong(8)
+    libc = ctypes.CDLL(None, use_errno=True)
+    file: int = libc.syscall(number, attributes, everyone, ctypes.c_int(cpu), no_group, close_on_exec)
+    if file < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return file
+
+
+def open_meter(pmu: Path = POWER, cpus: Path = CPUS, opener: Open = perf_event_open) -> PerfMeter | None:
+    """The meter; None where there is no such PMU or not one event can be opened. `sources` says why."""
+    meter = _meter(pmu, cpus, opener)
+    return meter if meter and meter.works else None
+
+
+def sources(
+    pmu: Path = POWER, cpus: Path = CPUS, opener: Open = perf_event_open, place: Place | None = None
+) -> list[Source]:
+    """The events that can be counted, and if there are none, why."""
+    meter = _meter(pmu, cpus, opener)
+    if not meter:
+        return [Source("perf", False, (), *(place or Place.here()).why_no_counter(HIDDEN, KERNEL))]
+    names = [f"{signal.scope} energy" for signal in meter.works]
+    meter.close()
+    if not names:
+        return [Source("perf", False, [f"{s.scope} energy" for s in meter.failures], *_why(meter.refused[0]))]
+    return [Source("perf", True, names)]
+
+
+def _meter(pmu: Path, cpus: Path, opener: Open) -> PerfMeter | None:
+    """All events of the PMU, opened as far as possible; None where it has none."""
+    try:
+        kind, numbers = int((pmu / "type").read_text()), _numbered(_list((pmu / "cpumask").read_text()), cpus)
+        events = list(_events(pmu / "events", numbers))
+    except (OSError, ValueError):
+        return None
+    return PerfMeter(kind, events, opener) if events else None
+
+
+def _events(folder: Path, numbers: Mapping[int, int]) -> Iterator[Event]:
+    for name, kind in KINDS.items():
+        if not (folder / name).exists():
+            continue
+        code = re.search(r"event=(0x[0-9a-f]+|\d+)", (folder / name).read_text())
+        joules = float((folder / f"{name}.scale").read_text())
+        for cpu, number in numbers.items():
+            # The board has one counter, which every package shows.
+            if code and (kind != "psys" or cpu == next(iter(numbers))):
+                signal = Signal("perf", kind if kind == "psys" else f"{kind}:{number}", "energy", "J")
+                counter = Counter(signal, None, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind])
+                yield Event(counter, int(code[1], 0), cpu, joules)
+
+
+def _numbered(cpus: Sequence[int], folder: Path) -> dict[int, int]:
+    """Each processor's package; where one has several dies with a counter each, the dies are counted through."""
+    try:
+        numbers = {cpu: int((folder / f"cpu{cpu}/topology/physical_package_id").read_text()) for cpu in cpus}
+    except (OSError, ValueError):
+        numbers = {}
+    return numbers if len(set(numbers.values())) == len(cpus) else {cpu: place for place, cpu in enumerate(cpus)}
+
+
+def _list(text: str) -> list[int]:
+    """The numbers of a kernel's list like 0,18 or 0-3."""
+    ranges = [part.partition("-") for part in text.strip().split(",")]
+    return [number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)]
+
+
+def _why(error: OSError) -> tuple[str, str]:
+    """Reason and cure of an event that could not be opened."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return REFUSED
+    return f"perf_event_open failed: {error.strerror or error}", ""

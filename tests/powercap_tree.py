@@ -1,0 +1,110 @@
+"""A folder like the kernel's powercap, for tests without the hardware: it is built, and its counters are advanced.
+
+    tree = PowercapTree(tmp_path, packages=2, dram=True, psys=True)
+    tree.advance({"package-0": 30.0, "dram": 4.0}, seconds=1.5)   # W by the zone's name, or by its id, for 1.5 s
+    os.environ["HWBENCH_POWERCAP"] = str(tree.folder)
+
+To drive another process, run it by a clock: `python tests/powercap_tree.py FOLDER SECONDS package-0=30 dram=4` builds
+the tree under FOLDER, prints the folder to set HWBENCH_POWERCAP to, and advances it every 10 ms until the time is over.
+Each file is replaced at once, so that a reader never finds half a number.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+INTEL_RANGE_UJ = 262_143_328_850  # of a desktop and most servers: 2^32 - 1 steps of 61 µJ
+AMD_RANGE_UJ = 65_532_610_987  # 2^32 - 1 steps of 15.3 µJ
+
+
+class PowercapTree:
+    """`folder` is what /sys/class/powercap would be: links into a folder of devices, as the kernel lays them out."""
+
+    def __init__(
+        self,
+        root: Path,
+        packages: int = 1,
+        parts: tuple[str, ...] = ("core", "uncore"),
+        dram: bool = False,
+        psys: bool = False,
+        mmio: bool = False,
+        dies: int = 1,
+        range_uj: int = INTEL_RANGE_UJ,
+        start_uj: int = 1_000_000_000,
+    ) -> None:
+        self.folder = root / "class" / "powercap"
+        self.devices = root / "devices" / "virtual" / "powercap"
+        self.range_uj = range_uj
+        self.zones: dict[str, Path] = {}
+        self.folder.mkdir(parents=True)
+        self._put("intel-rapl", "intel-rapl", None, 0)
+        names = [f"package-{p}" if dies == 1 else f"package-{p}-die-{d}" for p in range(packages) for d in range(dies)]
+        for number, name in enumerate(names):
+            top = self._put("intel-rapl", f"intel-rapl:{number}", name, start_uj)
+            for place, part in enumerate([*parts, *(["dram"] if dram else [])]):
+                self._put(top, f"{top}:{place}", part, start_uj)
+        if psys:
+            self._put("intel-rapl", f"intel-rapl:{len(names)}", "psys", start_uj)
+        if mmio:
+            self._put("intel-rapl-mmio", "intel-rapl-mmio", None, 0)
+            self._put("intel-rapl-mmio", "intel-rapl-mmio:0", "package-0", start_uj)
+
+    @classmethod
+    def amd(cls, root: Path, packages: int = 1) -> "PowercapTree":
+        """As AMD's processors show themselves: a package, its cores, and nothing of the memory."""
+        return cls(root, packages, parts=("core",), range_uj=AMD_RANGE_UJ)
+
+    def zone(self, which: str) -> Path:
+        """A zone's folder by its id or by its name; of several with the name, the first."""
+        if which in self.zones:
+            return self.zones[which]
+        return next(zone for zone in self.zones.values() if self._name(zone) == which)
+
+    def set_uj(self, which: str, energy: int) -> None:
+        _replace(self.zone(which) / "energy_uj", f"{energy % (self.range_uj + 1)}\n")
+
+    def uj(self, which: str) -> int:
+        return int((self.zone(which) / "energy_uj").read_text())
+
+    def advance(self, watts: Mapping[str, float], seconds: float) -> None:
+        """Let each zone of `watts` take its power for so long; the counters wrap as the hardware's do."""
+        for which, power in watts.items():
+            self.set_uj(which, self.uj(which) + round(power * seconds * 1e6))
+
+    def _put(self, parent: str, zone: str, name: str | None, energy: int) -> str:
+        place = (self.zones.get(parent) or self.devices / parent) / (zone if zone != parent else "")
+        place.mkdir(parents=True)
+        (self.folder / zone).symlink_to(os.path.relpath(place, self.folder))
+        if name is not None:
+            self.zones[zone] = place
+            (place / "name").write_text(f"{name}\n")
+            (place / "max_energy_range_uj").write_text(f"{self.range_uj}\n")
+            (place / "energy_uj").write_text(f"{energy}\n")
+        return zone
+
+    def _name(self, zone: Path) -> str:
+        return (zone / "name").read_text().strip()
+
+
+def _replace(file: Path, text: str) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def main(root: str, seconds: str, *powers: str) -> None:
+    watts = {which: float(power) for which, power in (text.split("=") for text in powers)}
+    tree = PowercapTree(Path(root), dram="dram" in watts, psys="psys" in watts)
+    print(tree.folder, flush=True)
+    begin = before = time.monotonic()
+    while before - begin < float(seconds):
+        time.sleep(0.01)
+        now = time.monotonic()
+        tree.advance(watts, now - before)
+        before = now
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,241 @@
+"""What the host shows, on processes and sensors of the test's own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from types import SimpleNamespace
+from typing import ClassVar
+
+import psutil
+import pytest
+
+from hwbench.meters import Signal, host, machine
+
+Times = namedtuple("Times", "user nice system idle iowait irq softirq steal guest")
+
+
+class Process:
+    """As psutil.Process: found again by its number, gone when the test says so."""
+
+    family: ClassVar[dict[int, "Process"]] = {}
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.spent, self.rss, self.switches, self.alive = 0.0, 100, (3, 4), True
+
+    def __eq__(self, other):
+        return self.pid == other.pid
+
+    def __hash__(self):
+        return self.pid
+
+    def _ask(self, answer):
+        if not self.alive:
+            raise psutil.NoSuchProcess(self.pid)
+        return answer
+
+    def children(self, recursive):
+        assert recursive
+        return self._ask([process for process in self.family.values() if process is not self and process.alive])
+
+    def cpu_times(self):
+        return self._ask((self.spent, 0.0, 1e6, 1e6))  # children's times would count twice
+
+    def memory_info(self):
+        return self._ask(SimpleNamespace(rss=self.rss))
+
+    def num_ctx_switches(self):
+        return self._ask(self.switches)
+
+
+class World:
+    def __init__(self, root, monkeypatch):
+        self.root, self.now_s, self.cost_s = root, 100.0, 0.0
+        self.family = {7: Process(7)}
+        self.times = Times(10, 0, 5, 100, 0, 0, 0, 0, 0)
+        monkeypatch.setattr(host.psutil, "Process", self._process)
+        monkeypatch.setattr(Process, "family", self.family)
+        monkeypatch.setattr(host, "processors", lambda: machine.processors(lambda: self.times))
+        monkeypatch.setattr(host.psutil, "LINUX", True)
+        monkeypatch.setattr(host.psutil, "cpu_freq", lambda: SimpleNamespace(current=2500.0))
+        monkeypatch.setattr(host.psutil, "virtual_memory", lambda: SimpleNamespace(used=5000))
+        monkeypatch.setattr(host.psutil, "swap_memory", lambda: SimpleNamespace(used=60))
+
+    def _process(self, pid):
+        if pid not in self.family or not self.family[pid].alive:
+            raise psutil.NoSuchProcess(pid)
+        return self.family[pid]
+
+    def add(self, pid, **what):
+        self.family[pid] = Process(pid)
+        vars(self.family[pid]).update(what)
+
+    def meter(self):
+        return host.HostMeter(7, lambda: self.now_s, lambda: self.cost_s, self.root)
+
+    def write(self, file, text):
+        (self.root / file).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / file).write_text(text)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    return World(tmp_path, monkeypatch)
+
+
+def plain(shown):
+    return {(signal.scope, signal.quantity): value for signal, value in shown.items()}
+
+
+def test_the_first_reading_has_all_but_what_is_told_as_a_change(world):
+    world.write("proc/7/status", "Name:\tx\nVmPeak:\t9 kB\nVmHWM:\t     2 kB\n")
+    assert plain(world.meter().read()) == {
+        ("process", "rss"): 100,
+        ("process", "rss_peak"): 2048,
+        ("process", "context_switches"): 7,
+        ("system", "cpu_clock"): 2.5e9,
+        ("system", "memory_used"): 5000,
+        ("system", "swap_used"): 60,
+    }
+
+
+def test_use_is_what_changed_between_two_readings(world):
+    world.add(8, spent=50.0)
+    meter = world.meter()
+    meter.read()
+    world.now_s += 0.5
+    world.family[7].spent, world.family[8].spent = 0.5, 50.25
+    world.times = Times(11, 0, 5, 102, 0.5, 0, 0, 0.5, 0)  # of 4 s, 1 busy, 0.5 stolen
+    shown = plain(meter.read())
+    assert shown["process", "cpu_use"] == pytest.approx(1.5)
+    assert shown["process", "rss"] == 200
+    assert shown["system", "cpu_use"] == pytest.approx(0.25)
+    assert shown["system", "steal"] == pytest.approx(0.125)
+
+
+def test_quick_and_slow_come_at_their_paces(world):
+    meter = world.meter()
+    meter.read()
+    assert meter.read() == {}
+    world.now_s += host.QUICK_S
+    world.times = world.times._replace(idle=200)
+    assert set(plain(meter.read())) == {
+        ("process", "rss"),
+        ("process", "cpu_use"),
+        ("system", "cpu_use"),
+        ("system", "steal"),
+    }
+    world.now_s += host.SLOW_S
+    assert ("system", "memory_used") in plain(meter.read())
+
+
+def test_what_is_dear_comes_less_often(world, monkeypatch):
+    def dear():
+        world.cost_s += 0.01
+        return SimpleNamespace(current=1000.0)
+
+    monkeypatch.setattr(host.psutil, "cpu_freq", dear)
+    meter = world.meter()
+    meter.read()
+    for seconds, is_shown in ((1, False), (8.5, False), (0.5, True)):
+        world.now_s += seconds
+        assert (("system", "cpu_clock") in plain(meter.read())) == is_shown
+
+
+def test_a_newcomer_counts_from_its_second_reading_on(world):
+    meter = world.meter()
+    meter.read()
+    world.add(8, spent=90.0)
+    world.now_s += 1
+    assert plain(meter.read())["process", "cpu_use"] == 0
+    world.now_s += 1
+    world.family[8].spent = 91.0
+    assert plain(meter.read())["process", "cpu_use"] == 1
+
+
+def test_one_that_ends_is_passed_over_and_nothing_is_left_of_a_family_without_its_head(world):
+    world.add(8)
+    meter = world.meter()
+    meter.read()
+    world.family[8].alive = False
+    world.now_s += 0.5
+    assert plain(meter.read())["process", "rss"] == 100
+    world.family[7].alive = False
+    world.now_s += 1
+    assert not [scope for scope, _ in plain(meter.read()) if scope == "process"]
+    world.now_s += 1
+    assert plain(meter.read())["system", "memory_used"] == 5000
+
+
+@pytest.mark.parametrize("error", [OSError, AttributeError, NotImplementedError, RuntimeWarning, psutil.AccessDenied])
+def test_what_a_platform_lacks_is_left_out(world, monkeypatch, error):
+    def lacking(*_):
+        raise error
+
+    for name in ("swap_memory", "cpu_freq", "virtual_memory"):
+        monkeypatch.setattr(host.psutil, name, lacking)
+    assert {scope for scope, _ in plain(world.meter().read())} == {"process"}
+
+
+def test_steal_is_told_by_linux_alone(world, monkeypatch):
+    monkeypatch.setattr(host.psutil, "LINUX", False)
+    world.times = namedtuple("Mac", "user nice system idle")(1, 0, 1, 2)
+    meter = world.meter()
+    world.times = world.times._replace(user=2)
+    shown = plain(meter.read())
+    assert shown["system", "cpu_use"] == 1
+    assert ("system", "steal") not in shown
+
+
+def test_the_hottest_package_is_the_temperature(world):
+    sensors = {
+        "hwmon0": ("nvme", {"Composite": 90000}),
+        "hwmon1": ("coretemp", {"Package id 0": 51000, "Core 0": 70000}),
+        "hwmon2": ("coretemp", {"Package id 1": 63500}),
+    }
+    for chip, (name, temperatures) in sensors.items():
+        world.write(f"sys/class/hwmon/{chip}/name", f"{name}\n")
+        for number, (label, value) in enumerate(temperatures.items(), 1):
+            world.write(f"sys/class/hwmon/{chip}/temp{number}_label", f"{label}\n")
+            world.write(f"sys/class/hwmon/{chip}/temp{number}_input", f"{value}\n")
+    assert world.meter().read()[Signal("host", "system", "temperature", "°C")] == 63.5
+
+
+def test_amds_die_goes_before_what_the_fans_are_told(world):
+    world.write("sys/class/hwmon/hwmon0/name", "k10temp\n")
+    for number, (label, value) in enumerate({"Tctl": 80000, "Tdie": 70000}.items(), 1):
+        world.write(f"sys/class/hwmon/hwmon0/temp{number}_label", f"{label}\n")
+        world.write(f"sys/class/hwmon/hwmon0/temp{number}_input", f"{value}\n")
+    assert plain(world.meter().read())["system", "temperature"] == 70
+    world.write("sys/class/hwmon/hwmon0/temp2_input", "garbage")
+    assert ("system", "temperature") not in plain(world.meter().read())
+
+
+def test_a_real_process_and_its_child_are_seen():
+    hold = "import sys; block = b'x' * 30_000_000; print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        alone, both = (plain(host.open_meter(pid).read()) for pid in (child.pid, os.getpid()))
+        child.stdin.close()
+    assert both["process", "rss"] > alone["process", "rss"] > 30_000_000
+
+
+def test_the_platform_lists_what_it_shows():
+    (source,) = host.sources()
+    assert source.works
+    assert "process rss" in source.signals
+    assert "system memory_used" in source.signals
+
+
+def test_a_reading_is_cheap_on_average(monkeypatch):
+    """By processor time of the thread, which others on the machine do not change."""
+    now = [0.0]
+    meter = host.HostMeter(os.getpid(), lambda: now[0])
+    meter.read()
+    began = time.thread_time()
+    for _ in range(400):  # 20 s of readings
+        now[0] += 0.05
+        meter.read()
+    assert (time.thread_time() - began) / 400 < 1e-3

@@ -1,0 +1,176 @@
+"""RAPL by perf_event_open, on a folder that looks like the kernel's and a system call of the test's own."""
+
+import errno
+import os
+import platform
+import struct
+
+import pytest
+
+from hwbench.meters import Signal, perf
+from hwbench.meters.machine import Place
+
+SCALE = "2.3283064365386962890625e-10"  # 2^-32 J, as the kernel prints it
+
+
+def energy(scope: str) -> Signal:
+    return Signal("perf", scope, "energy", "J")
+
+
+class Kernel:
+    """A power PMU with `cpus` in its mask, and what opens its events: a pipe each, into which the test puts counts."""
+
+    def __init__(self, root, cpumask="0", events=("energy-pkg",), packages=None, error=None):
+        self.pmu, self.cpus = root / "power", root / "cpu"
+        (self.pmu / "events").mkdir(parents=True)
+        (self.pmu / "type").write_text("9\n")
+        (self.pmu / "cpumask").write_text(f"{cpumask}\n")
+        codes = {"energy-cores": 1, "energy-pkg": 2, "energy-ram": 3, "energy-gpu": 4, "energy-psys": 5}
+        for name in events:
+            (self.pmu / "events" / name).write_text(f"event=0x{codes[name]:02x}\n")
+            (self.pmu / "events" / f"{name}.scale").write_text(f"{SCALE}\n")
+            (self.pmu / "events" / f"{name}.unit").write_text("Joules\n")
+        for cpu, package in (packages or {}).items():
+            folder = self.cpus / f"cpu{cpu}" / "topology"
+            folder.mkdir(parents=True)
+            (folder / "physical_package_id").write_text(f"{package}\n")
+        self.opened, self._error = {}, error or {}
+
+    def open(self, kind, config, cpu):
+        assert kind == 9
+        if number := self._error.get(config, self._error.get("all")):
+            raise OSError(number, os.strerror(number))
+        reads, self.opened[config, cpu] = os.pipe()
+        return reads
+
+    def put(self, config, cpu, joules):
+        os.write(self.opened[config, cpu], struct.pack("=Q", round(joules * 2**32)))
+
+    def meter(self):
+        return perf.open_meter(self.pmu, self.cpus, self.open)
+
+    def sources(self, place=None):
+        return perf.sources(self.pmu, self.cpus, self.open, place or Place())
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    made = []
+
+    def make(**what):
+        made.append(Kernel(tmp_path, **what))
+        return made[-1]
+
+    yield make
+    for each in made:
+        for file in each.opened.values():
+            os.close(file)
+
+
+def test_counts_become_joules(kernel):
+    it = kernel(events=("energy-pkg", "energy-ram", "energy-cores", "energy-gpu"))
+    meter = it.meter()
+    assert [source.signal.scope for source in meter.energy] == ["package:0", "dram:0"]
+    it.put(2, 0, 12.5)
+    it.put(3, 0, 0.25)
+    assert meter.read() == {energy("package:0"): 12.5, energy("dram:0"): 0.25}
+    assert meter.failures == {}
+    assert meter.energy[0].wraps_at is None
+    meter.close()
+
+
+def test_one_event_a_package_and_one_for_the_board(kernel):
+    it = kernel(cpumask="0,18", events=("energy-pkg", "energy-psys"), packages={0: 1, 18: 0})
+    meter = it.meter()
+    assert [(source.signal.scope) for source in meter.energy] == ["package:1", "package:0", "psys"]
+    assert set(it.opened) == {(2, 0), (2, 18), (5, 0)}
+    it.put(2, 0, 1)
+    it.put(2, 18, 2)
+    it.put(5, 0, 9)
+    assert meter.read() == {energy("package:1"): 1, energy("package:0"): 2, energy("psys"): 9}
+    meter.close()
+
+
+@pytest.mark.parametrize("packages", [None, {0: 0, 1: 0, 2: 1, 3: 1}])
+def test_without_a_number_for_each_they_are_counted_through(kernel, packages):
+    meter = kernel(cpumask="0-3", packages=packages).meter()
+    assert [source.signal.scope for source in meter.energy] == [f"package:{n}" for n in range(4)]
+    meter.close()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_refusal_names_the_setting(kernel, number):
+    it = kernel(error={"all": number})
+    assert it.meter() is None
+    (source,) = it.sources()
+    assert (source.works, source.signals) == (False, ["package:0 energy"])
+    assert "perf_event_paranoid" in source.reason
+    assert "sysctl kernel.perf_event_paranoid=0" in source.cure
+
+
+def test_one_event_that_fails_leaves_the_others(kernel):
+    it = kernel(events=("energy-pkg", "energy-ram"), error={3: errno.EINVAL})
+    meter = it.meter()
+    it.put(2, 0, 1)
+    assert list(meter.read()) == [energy("package:0")]
+    assert os.strerror(errno.EINVAL) in meter.failures[energy("dram:0")]
+    meter.close()
+    (source,) = it.sources()
+    assert (source.works, source.signals) == (True, ["package:0 energy"])
+
+
+def test_an_event_that_ends_is_named(kernel):
+    it = kernel()
+    meter = it.meter()
+    os.close(it.opened.pop((2, 0)))
+    assert meter.read() == {}
+    assert "no longer counts" in meter.failures[energy("package:0")]
+    meter.close()
+    assert meter.read() == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [(Place(), "kernel"), (Place(virtual=True), "virtual"), (Place(container=True), "container")],
+)
+def test_no_pmu_is_explained(tmp_path, place, reason):
+    nowhere = tmp_path / "none"
+    assert perf.open_meter(nowhere) is None
+    (source,) = perf.sources(nowhere, place=place)
+    assert not source.works
+    assert reason in source.reason
+    assert source.cure
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("type", "x"), ("cpumask", ""), ("events/energy-pkg.scale", "x"), ("events/energy-pkg", "umask=3")],
+)
+def test_garbage_is_no_pmu(kernel, file, content):
+    it = kernel()
+    (it.pmu / file).write_text(content)
+    assert it.meter() is None
+    assert not it.sources()[0].works
+
+
+def test_the_system_call_itself_says_no_in_words(monkeypatch):
+    """No kernel has a PMU of that number, and some machines lack the call."""
+    with pytest.raises(OSError, match=r"\w"):
+        perf.perf_event_open(2**31 - 1, 0, 0)
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSYS)):
+        perf.perf_event_open(9, 2, 0)
+
+
+def test_the_system_call_counts_what_any_kernel_can():
+    """The software PMU's clock of the processor (type 1, config 0), where this user may count at all."""
+    try:
+        file = perf.perf_event_open(1, 0, 0)
+    except OSError as error:
+        pytest.skip(f"no events here: {error}")
+    try:
+        (first,) = struct.unpack("=Q", os.read(file, 8))
+        (second,) = struct.unpack("=Q", os.read(file, 8))
+    finally:
+        os.close(file)
+    assert 0 <= first <= second
