@@ -10,6 +10,7 @@ import pandas as pd
 
 from hwbench import comparable, stats
 from hwbench.comparable import Obstacles
+from hwbench.energy_metrics import ENERGY, why_unknown
 from hwbench.metrics import HIGHER_IS_BETTER, RATES, cases, per_process
 from hwbench.rules import Rules
 from hwbench.store import RunTables
@@ -52,7 +53,7 @@ def judge(
         for metric in _wanted(rules, case.workload, found):
             both = [side.get(metric, _Side()) for side in found]
             limits = rules.threshold_of(case.workload, metric), (floors or {}).get((case.case_id, metric), 0.0)
-            absent = _absent(case.case_id, [*baseline, candidate], both)
+            absent = _absent(case.case_id, metric, [*baseline, candidate], both)
             row = {"case_id": case.case_id, "label": case.label, "workload": case.workload, "metric": metric}
             row |= _judged(both, metric, limits, absent, obstacles.of(case.case_id, metric))
             rows.append(row | {"reason": row["reason"] or _remark(row, doubts.get(case.case_id, ""))})
@@ -156,7 +157,7 @@ def _remark(row: Mapping[str, Any], doubts: str) -> str:
     return "; ".join(filter(None, [floor, doubts]))
 
 
-def _absent(case_id: str, runs: Sequence[RunTables], sides: Sequence[_Side]) -> str:
+def _absent(case_id: str, metric: str, runs: Sequence[RunTables], sides: Sequence[_Side]) -> str:
     """Why a case has no value on a side: the outcome there, or that it was not asked for. Empty if both have one."""
     for name, its, side in zip(("baseline", "candidate"), (runs[:-1], runs[-1:]), sides, strict=True):
         if not side.runs:
@@ -164,5 +165,8 @@ def _absent(case_id: str, runs: Sequence[RunTables], sides: Sequence[_Side]) -> 
             failed = stored[(stored.case_id == case_id) & (stored.outcome != "ok")]
             if len(failed):
                 return f"{name}: {failed.outcome.iloc[0]}: {failed.reason.iloc[0]}"
-            return f"{name}: no such figure" if case_id in set(stored.case_id) else f"{name}: not measured"
+            if case_id not in set(stored.case_id):
+                return f"{name}: not measured"
+            why = [reason for run in its for reason in why_unknown(run)] if metric in ENERGY else []
+            return f"{name}: no such figure" + (f" ({why[0]})" if why else "")
     return ""

@@ -50,9 +50,10 @@ def energy_of(run: RunTables) -> pd.DataFrame:
 
 
 def _own_kind(run: RunTables) -> str:
-    """The kind of scope that the run's device is."""
-    kind = str(run.runs.device_kind.iloc[0])
-    return "package" if kind in ("cpu", "fake") else "gpu"
+    """The kind of scope that the run's device is. A command that was metered may use any: with a GPU it is that."""
+    if str(run.runs.device_kind.iloc[0]) not in ("cpu", "fake"):
+        return "gpu"
+    return "gpu" if set(run.measurements.workload) == {"command"} and _is_of(run.readings, "gpu").any() else "package"
 
 
 def _idle(readings: pd.DataFrame, run: RunTables) -> tuple[float, float]:

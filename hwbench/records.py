@@ -201,15 +201,18 @@ class Measurement:
         """The measurement that `as_json` took apart. Another version's fields, which say nothing here, are left out."""
         window = content["window"]
         if window:
-            parts = {"samples": Samples(**window["samples"]), "spans": Spans(**window["spans"])}
-            window = Window(**_known(Window, {**window, **parts}))
+            columns = {name: noun(**_known(noun, window[name])) for name, noun in _COLUMNS.items()}
+            window = Window(**_known(Window, {**window, **columns}))
         parts = {
-            "work": Work(**content["work"]),
+            "work": Work(**_known(Work, content["work"])),
             "window": window,
-            "readings": [Reading(**reading) for reading in content.get("readings", [])],
-            "telemetry": Telemetry(**content.get("telemetry", {})),
+            "readings": [Reading(**_known(Reading, reading)) for reading in content.get("readings", [])],
+            "telemetry": Telemetry(**_known(Telemetry, content.get("telemetry", {}))),
         }
         return cls(**_known(cls, {**content, **parts}))
+
+
+_COLUMNS: dict[str, type[Samples | Spans]] = {"samples": Samples, "spans": Spans}
 
 
 def _known(noun: type, content: dict[str, Any]) -> dict[str, Any]:

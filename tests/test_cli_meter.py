@@ -302,10 +302,12 @@ class TestStored:
         assert {"energy", "power", "sm_clock", "rss", "cpu_use"} <= set(telemetry.quantity)
         assert set(telemetry.device_index.dropna()) == {0, 1}
 
-    def test_packages_are_added_and_the_board_never_is(self, stored):
+    def test_the_gpus_have_the_headline_and_the_board_is_never_added(self, stored):
         values = {scope: reading["value"] for scope, reading in energies(stored[1]).items()}
         metrics = self.read(stored, "metrics").set_index("metric").value
-        assert metrics.energy_j == pytest.approx(values["package:0"] + values["package:1"])
+        gpus = values["gpu:0"] + values["gpu:1"]
+        assert metrics.energy_j == pytest.approx(gpus)
+        assert metrics.host_energy_j == pytest.approx(sum(values.values()) - values["psys"] - gpus)
         assert metrics.power_w == pytest.approx(metrics.energy_j / stored[1]["elapsed_s"])
         assert metrics.total_energy_j == pytest.approx(sum(values.values()) - values["psys"])
 

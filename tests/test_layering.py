@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "rules": {"inputs", "records", "workload", "metrics"},
     "comparable": {"energy_metrics", "reasons", "store", "metrics"},
     "lineup": {"metrics"},
-    "compare": {"comparable", "records", "stats", "store", "metrics", "rules"},
+    "compare": {"comparable", "energy_metrics", "records", "stats", "store", "metrics", "rules"},
     "gate": {"comparable", "records", "stats", "store", "metrics", "rules", "compare"},
     "simulate": {"stats", "store", "metrics", "compare", "gate"},
     "noise": {"schema", "stats", "store", "metrics"},

@@ -273,7 +273,7 @@ def test_a_scope_without_an_answer_has_the_best_sources_reason():
         ("energy", None, "no permission: run as root", "nvml")
     ]
     found = readings_of(trace, [TURING, NVML], BEGIN_NS, end(10), {NVML.signal: "no permission: run as root"})
-    assert found[0].reason == "fewer than two readings in this window"
+    assert found[0].reason == "fewer than two readings in this window: measure longer"
 
 
 def test_a_scope_without_any_source_has_the_reason_of_its_failure():

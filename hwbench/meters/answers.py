@@ -74,7 +74,7 @@ def readings_around(trace: Trace, source: EnergySource, begin_ns: int, end_ns: i
     times_s, values = times_s[kept], values[kept]
     inside = times_s >= 0
     if inside.sum() < 2:
-        raise NoAnswer("fewer than two readings in this window")
+        raise NoAnswer("fewer than two readings in this window: measure longer")
     return Readings(window_s, times_s, values, float(np.median(np.diff(times_s[inside]))))
 
 

@@ -45,16 +45,18 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
     meters = open_meters(None, tdp_w)
     recorder = Recorder(meters, time.monotonic_ns)
     problem = ""
+    begin = time.monotonic_ns()  # so that the meters' first and last readings are in the window
     with recorder:
-        begin = time.monotonic_ns()
         try:
-            with subprocess.Popen(words) as child, _signals_are_for(child):
+            with _signals_are_for_the_child() as children:
+                child = subprocess.Popen(words)
+                children.append(child)
                 meters.append(host.open_meter(child.pid))
                 status = child.wait()
         except OSError as error:
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
             problem = f"{words[0]}: cannot be started: {error.strerror}"
-        end = time.monotonic_ns()
+    end = time.monotonic_ns()
     sources = [source for meter in meters for source in meter.energy]
     failures = {signal: why for meter in meters for signal, why in meter.failures.items()}
     for meter in meters:
@@ -95,12 +97,14 @@ def as_measurement(metered: Metered) -> Measurement:
 
 
 @contextmanager
-def _signals_are_for(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Meanwhile an interrupt, which a terminal sends to both, does not end this process, and a SIGTERM is handed on. A
-    handler, unlike an ignored signal, is not inherited by the child."""
+def _signals_are_for_the_child() -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Meanwhile an interrupt, which a terminal sends to both, does not end this process, and a SIGTERM is handed on to
+    what is put into the list. A handler, unlike an ignored signal, is not inherited by a child."""
+    children: list[subprocess.Popen[bytes]] = []
 
     def hand_on(number: int, frame: FrameType | None) -> None:
-        child.send_signal(number)
+        for child in children:
+            child.send_signal(number)
 
     def leave_alone(number: int, frame: FrameType | None) -> None:
         pass
@@ -109,7 +113,7 @@ def _signals_are_for(child: "subprocess.Popen[bytes]") -> Iterator[None]:
     handlers |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), hand_on)
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        yield children
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,6 +13,9 @@ import numpy as np
 from hwbench.meters import Counter
 from hwbench.meters.answers import HEADROOM, LONG, Answer, Array, NoAnswer, Readings, check_seen, unseen_j
 
+OFTEN = 0.1
+"""A tick is far shorter than the distance of readings if it is less than this part of it."""
+
 
 def counter_answer(counter: Counter, readings: Readings, step_s: float | None = None) -> Answer:
     """Joules over the window; NoAnswer where the counter is at fault, may have wrapped unseen, or hardly moved."""
@@ -75,12 +78,15 @@ def _check_gaps(counter: Counter, gaps_s: Array, steps_j: Array) -> None:
 def _ticks(counter: Counter, readings: Readings, joules: Array) -> tuple[Array, Array, Array]:
     """The ticks seen in the window: their times, the joules after each, and how far off the times may be (±).
 
-    A change that a reading shows came after the reading before, and no longer ago than one tick.
+    A change that a reading shows came after the reading before, and no longer ago than one tick. A counter that ticks
+    far more often than it is read changes before every reading, the very first one too.
     """
     times_s = readings.times_s
     changed = np.flatnonzero(np.diff(joules) > 0) + 1
     after_s = np.maximum(times_s[changed - 1], times_s[changed] - counter.tick_s)
-    inside = after_s >= 0
+    if len(changed) and counter.tick_s <= OFTEN * readings.gap_s and times_s[0] >= 0:
+        changed, after_s = np.append(0, changed), np.append(times_s[0] - counter.tick_s, after_s)
+    inside = (after_s >= 0) | (changed == 0)
     changed, after_s = changed[inside], after_s[inside]
     if len(changed) < 2:
         raise NoAnswer(f"the counter {'moved once' if len(changed) else 'did not move'} in this window: measure longer")

@@ -1,6 +1,7 @@
 """Meters read over time: one thread in the background, on the clock of whoever asks."""
 
 import threading
+from array import array
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -21,12 +22,14 @@ class Trace:
     """
 
     def __init__(self) -> None:
-        self._times: dict[Signal, list[int]] = {}
-        self._values: dict[Signal, list[float]] = {}
+        self._times: dict[Signal, array[int]] = {}  # eight bytes a number: hours of readings must fit beside the work
+        self._values: dict[Signal, array[float]] = {}
 
     def add(self, time_ns: int, signal: Signal, value: float) -> None:
-        self._times.setdefault(signal, []).append(time_ns)
-        self._values.setdefault(signal, []).append(value)
+        if signal not in self._times:
+            self._times[signal], self._values[signal] = array("q"), array("d")
+        self._times[signal].append(time_ns)
+        self._values[signal].append(value)
 
     @property
     def signals(self) -> list[Signal]:
@@ -34,7 +37,7 @@ class Trace:
 
     def series(self, signal: Signal) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Times in nanoseconds and values; both empty if there are none."""
-        return np.array(self._times.get(signal, []), np.int64), np.array(self._values.get(signal, []), np.float64)
+        return np.array(self._times.get(signal, ()), np.int64), np.array(self._values.get(signal, ()), np.float64)
 
     def as_telemetry(self) -> Telemetry:
         """All of it as columns, signal by signal."""
