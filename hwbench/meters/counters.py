@@ -27,7 +27,7 @@ def counter_answer(counter: Counter, readings: Readings, step_s: float | None = 
     lengths_s = _lengths(counter, readings, ticks_s)
     powers_w = np.diff(at_tick) / lengths_s
     spacing_s = max(counter.tick_s, readings.gap_s)
-    ends_s = np.array([ticks_s[0], readings.window_s - ticks_s[-1]])
+    ends_s = np.maximum(0, [ticks_s[0], readings.window_s - ticks_s[-1]])
     timing_j = 2 * mean_w * math.hypot(half_s[0], half_s[-1]) / math.sqrt(3)  # each uniform within ± half_s
     rounding_j = 2 * counter.quantum / math.sqrt(6)  # two readings, each uniform within ± quantum/2
     peak_w = float(powers_w[lengths_s >= spacing_s / 2].max(initial=mean_w))
