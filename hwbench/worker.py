@@ -57,7 +57,7 @@ def run_case(
     on_phase: Callable[[str], None],
     idle: bool = False,
 ) -> Measurement:
-    """Measure one case in this process, and with `idle` the device at rest after it. Whatever goes wrong becomes the
+    """Measure one case in this process, and with `idle` the device at rest before it. Whatever goes wrong becomes the
     measurement's outcome and reason."""
     device, watch = None, CpuWatch()
 
@@ -74,12 +74,12 @@ def run_case(
         built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
         with Metering(device, policy.tdp_w) as metering:
             least_s = metering.window_s
+            if idle and least_s:  # there is something to be read; before the steps, so that no interrupt can lose them
+                on_phase("idle")
+                metering.rest()
             window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy, least_s), follow)
             foreign = watch.notes()
             loss = _number(result)
-            if idle and least_s:  # there is something to be read
-                on_phase("idle")
-                metering.rest()
         return Measurement(
             outcome="ok",
             work=built.work,
