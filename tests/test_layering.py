@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "store",
         "metrics",
         "energy_metrics",
+        "peak_metrics",
         "lineup",
         "compare",
         "gate",
