@@ -22,6 +22,9 @@ VARIABLES = ("CUDA_", "HIP_", "ROCR_", "OMP_", "MKL_", "KMP_", "GOMP_", "TORCH",
 NO_VALUES = ("PATH", "HOME", "DIR", "ROOT", "FILE", "TOKEN", "KEY", "CACHE")
 """Variables with such a word in their name say where things lie, or are secret; they stay out."""
 
+CPU_IDENTITY = {"vendor": "vendor_id", "family": "cpu family", "model": "model"}
+"""What an x86 processor's architecture is told by, and how /proc/cpuinfo calls it."""
+
 
 def collect(device: Mapping[str, Any]) -> dict[str, Any]:
     """The environment of a run on the device that `device` describes, and what `checks` finds in it, ready for JSON."""
@@ -47,6 +50,7 @@ def _cpu() -> dict[str, Any]:
     flags = facts.get("flags", "").split()
     return {
         "name": facts.get("model name", platform.processor()).lstrip("\t: "),
+        **{name: facts[key].lstrip("\t: ") if key in facts else None for name, key in CPU_IDENTITY.items()},
         "cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from hwbench import stats
 from hwbench.energy_metrics import ENERGY, energy_of
+from hwbench.peak_metrics import SHARES, shares_of_peak
 from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
 from hwbench.schema import KEY, SCHEMAS
@@ -35,7 +36,7 @@ THROUGHPUT = {
 """The metric and the unit of each kind of work."""
 
 RATES = [metric for metric, _ in THROUGHPUT.values()]
-WORK_METRICS = frozenset({*RATES, "mfu_achievable"})
+WORK_METRICS = frozenset({*RATES, *SHARES, "mfu_achievable"})
 """What follows from the work that a step is said to do."""
 
 HIGHER_IS_BETTER = WORK_METRICS
@@ -43,6 +44,7 @@ HIGHER_IS_BETTER = WORK_METRICS
 
 METRICS = [
     *RATES,
+    *SHARES,
     "mfu_achievable",
     *(f"{name}_{percentile}" for name in ("step_s", "itl_s") for percentile in PERCENTILES),
     "ttft_s_p50",
@@ -61,6 +63,9 @@ HIGH_VARIATION = 1.5
 
 PRECISION = 0.01
 """The relative half-width that a run was after, where its plan does not say."""
+
+SOURCED = ["source", "uncertainty", "grade"]
+"""Columns that only some metrics fill."""
 
 UNIT = ["case_id", "metric", "unit"]
 COLUMNS = SCHEMAS["metrics"].names
@@ -91,15 +96,14 @@ def summarize(run: RunTables) -> pd.DataFrame:
 
 
 def per_process(run: RunTables) -> pd.DataFrame:
-    """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; of
-    energy and power also source, uncertainty and grade (energy_metrics)."""
+    """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; with
+    the source of a share of a peak (peak_metrics), and of energy also uncertainty and grade (energy_metrics)."""
     measured = run.measurements[run.measurements.outcome == "ok"]
     values = pd.concat([_throughput(measured), _memory(measured), _latency(run)], ignore_index=True)
     values = pd.concat([values, _share_of_ceiling(values, measured)], ignore_index=True)
-    energy = energy_of(run)
-    if energy.empty:
-        return values.assign(source=None, uncertainty=math.nan, grade=None)
-    return pd.concat([values, energy], ignore_index=True)
+    sourced = [table for table in (shares_of_peak(run), energy_of(run)) if not table.empty]
+    values = pd.concat([values, *sourced], ignore_index=True)
+    return values.reindex(columns=[*KEY, "metric", "unit", "value", *SOURCED])
 
 
 def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) -> dict[str, Any]:

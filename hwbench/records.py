@@ -61,11 +61,13 @@ class Work:
     """What one step does; None is not declared.
 
     `flops` are model FLOPs (causal attention, no recomputation); `bytes` are the fewest it must move.
+    `flops_full_attention` are the same with every pair of tokens counted, hidden or not, as published figures do.
     """
 
     tokens: int | None = None
     flops: int | None = None
     bytes: int | None = None
+    flops_full_attention: int | None = None
 
     def __post_init__(self) -> None:
         """ValueError unless each is None or a whole number that a 64-bit column holds."""

@@ -4,7 +4,11 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 2
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
-metrics with source, uncertainty and grade. Runs of earlier versions are read as they are: they have no readings."""
+metrics with source, uncertainty and grade; measurements with flops_full_attention. Runs of earlier versions are read as
+they are: they have no readings, and null in columns that came later (ADDED)."""
+
+ADDED = {"measurements": frozenset({"flops_full_attention"})}
+"""Columns that a table has not had from its first day, all of which may be null: an older part lacks them."""
 
 KEY = ["case_id", "process"]
 """What names a process of a run."""
@@ -40,6 +44,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("tokens", pa.int64()),
             ("flops", pa.int64()),
             ("bytes", pa.int64()),
+            ("flops_full_attention", pa.int64()),
             ("window_s", pa.float64()),
             ("memory_peak_bytes", pa.int64()),
             ("compile_s", pa.float64()),
@@ -103,7 +108,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("method", pa.string()),
             ("validity", pa.string()),
             ("reasons", pa.string()),  # JSON
-            ("source", pa.string()),  # of energy and power: the meters and their method
+            ("source", pa.string()),  # of energy and power the meters and their method, of a share the peak
             ("uncertainty", pa.float64()),  # of the source, in the unit of the value; ci_low and ci_high are without it
             ("grade", pa.string()),
         ]

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import hwbench
 from hwbench.damage import check_run
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
-from hwbench.schema import KEY, SCHEMA_VERSION, SCHEMAS
+from hwbench.schema import ADDED, KEY, SCHEMA_VERSION, SCHEMAS
 
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -210,9 +210,11 @@ def _read_part(file: Path, table: str) -> pa.Table:
     version = int(written) if written.isdigit() else 0
     if version > SCHEMA_VERSION:
         raise UserError(f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})")
-    missing = [name for name in SCHEMAS[table].names if name not in content.schema.names]
-    if version == 0 or missing:
+    missing = set(SCHEMAS[table].names) - set(content.schema.names)
+    if version == 0 or missing - ADDED.get(table, frozenset()):
         raise UserError(f"{file}: not a part of hwbench's table {table!r}")
+    for name in missing:
+        content = content.append_column(name, pa.nulls(len(content)))
     try:
         return content.select(SCHEMAS[table].names).cast(SCHEMAS[table])
     except (pa.ArrowException, ValueError) as error:

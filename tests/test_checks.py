@@ -84,3 +84,16 @@ def test_a_gpu_that_is_not_measured_does_not_count():
 def test_the_environment_holds_what_was_found():
     for found in environment.collect({"kind": "fake"})["checks"]:
         assert set(found) == {"code", "severity", "finding", "cure"}
+
+
+def test_an_x86_processor_is_told_by_its_vendor_family_and_model(monkeypatch):
+    text = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC 7543\n"
+    monkeypatch.setattr(environment, "_read", lambda file: text if file == "/proc/cpuinfo" else None)
+    cpu = environment.collect({"kind": "fake"})["cpu"]
+    assert [cpu[key] for key in ("vendor", "family", "model", "name")] == ["AuthenticAMD", "25", "1", "AMD EPYC 7543"]
+
+
+def test_another_processor_has_no_such_words(monkeypatch):
+    monkeypatch.setattr(environment, "_read", lambda file: None)
+    cpu = environment.collect({"kind": "fake"})["cpu"]
+    assert [cpu[key] for key in ("vendor", "family", "model")] == [None] * 3

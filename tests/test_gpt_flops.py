@@ -102,6 +102,33 @@ def test_gpt3_training_cost_is_the_published_one():
     assert without_attention / 2048 * 300e9 == pytest.approx(3.14e23, rel=0.002)
 
 
+def test_with_full_attention_training_flops_are_megatrons_and_palms_to_the_last():
+    """Narayanan et al. 2021, equation 2, three of its four passes; PaLM, appendix B, 6N + 12LHQT a token."""
+    c, batch, seq = SIZES["175b"], 4, 2048
+    megatron = 72 * batch * seq * c.layers * c.width**2 + 12 * batch * seq**2 * c.layers * c.width
+    megatron += 6 * batch * seq * c.width * c.vocab
+    assert c.train_flops(batch, seq, full_attention=True) == megatron
+    multiplying = 12 * c.layers * c.width**2 + c.vocab * c.width
+    assert megatron == batch * seq * (6 * multiplying + 12 * c.layers * c.width * seq)
+
+
+def test_gpt2_takes_the_flops_a_token_that_nanogpt_and_llmc_count():
+    """nanoGPT's estimate_mfu: 6N + 12LHQT, N without positions. llm.c: 6N + 6LdT, N with padding and all. Both count
+    biases and norms as if they were matmuls, which is a thousandth, and llm.c its positions, six thousandths."""
+    c, seq = SIZES["124m"], 1024
+    nanogpt = 6 * (c.parameters - c.positions * c.width) + 12 * c.layers * c.width * seq
+    llmc = 6 * c.stored_parameters + 6 * c.layers * c.width * seq
+    assert (nanogpt, llmc) == (855_166_464, 803_478_528)
+    assert c.train_flops(1, seq, full_attention=True) / seq == pytest.approx(nanogpt, rel=0.001)
+    assert c.train_flops(1, seq) / seq == pytest.approx(llmc, rel=0.008)
+
+
+def test_a_prompt_read_with_full_attention_has_as_many_pairs_more_as_causality_hides():
+    c = SIZES["124m"]
+    hidden = 512 * 511 // 2
+    assert c.prefill_flops(3, 512, full_attention=True) - c.prefill_flops(3, 512) == 3 * 4 * c.layers * c.width * hidden
+
+
 def test_prefill_is_forward_with_the_head_on_one_position_only():
     c = SIZES["124m"]
     assert c.forward_flops(4, 512) - c.prefill_flops(4, 512) == 4 * 511 * 2 * c.width * c.vocab

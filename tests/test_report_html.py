@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from conftest import make_run, measured
+from synthetic import run_of, with_measurements
 
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
 from hwbench.report.html import render
@@ -103,6 +104,15 @@ def test_exact_figures_reach_the_page(tmp_path):
     assert rows["copy fp32mib=1"][1:5] == ["\N{EN DASH}"] * 3 + ["3.000 GB/s"]
     assert ["forward", "1.000 ms", "33.3 %"] in [row[-3:] for row in page.rows]
     assert ["gpt/train fp32", "3", "30", *["3.000 ms"] * 3, *["\N{EN DASH}"] * 2, "3.000 ms"] in page.rows
+
+
+def test_a_device_with_a_known_peak_has_its_mfu_and_the_peak_on_the_page():
+    run = run_of((TRAIN, [[1.0] * 10] * 3), device="NVIDIA A100-SXM4-80GB")
+    page = Page(render([with_measurements(run, TRAIN, flops=39 * 10**11)]))
+    peak = "peak 19.5 TFLOP/s fp32 dense, NVIDIA A100 datasheet 2021"
+    assert ["Held against", peak] in page.rows
+    (row,) = (row for row in page.rows if "3.900 TFLOP/s" in row)
+    assert row[3] == "20.0 %"
 
 
 def test_the_page_says_what_on_what_when_and_how_again(tmp_path):

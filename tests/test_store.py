@@ -8,7 +8,7 @@ import pytest
 from conftest import make_run, measured
 
 from hwbench import schema, store
-from hwbench.records import Measurement, Reading, Telemetry, UserError
+from hwbench.records import Measurement, Reading, Telemetry, UserError, Work
 
 READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C")
 
@@ -32,6 +32,17 @@ def test_what_is_written_reads_back(run, training):
     assert found.readings.iloc[0][list(vars(READING))].to_dict() == vars(READING)
     assert found.telemetry[["time_ns", "device_index", "value"]].to_numpy().tolist() == [[5, 0, 1.5]]
     assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("version", [b"1", b"2"])
+def test_a_column_that_came_later_is_null_in_older_parts(run, training, version):
+    run.add(training, 1, measured(work=Work(flops=1, flops_full_attention=2)))
+    part = next(run.folder.glob("measurements/*-0.parquet"))
+    table = pq.ParquetFile(part).read().drop_columns(["flops_full_attention"])
+    pq.write_table(table.replace_schema_metadata({store.VERSION_KEY: version}), part)
+    found = store.read_run(run.folder).measurements
+    assert found.flops_full_attention.isna().tolist() == [True, False]
+    assert found.columns.tolist() == schema.SCHEMAS["measurements"].names
 
 
 def test_unknown_is_null_not_zero(run, training):

@@ -89,11 +89,13 @@ def test_copy_counts_as_stream_does(op, arrays):
 def test_train_counts_its_step():
     c, work = SIZES["nano"], build("gpt/train", optimizer="sgd").work
     assert (work.tokens, work.flops, work.bytes) == (32, c.train_flops(2, 16), c.train_bytes(16, "sgd"))
+    assert work.flops_full_attention == c.train_flops(2, 16, full_attention=True)
 
 
 def test_prefill_counts_its_prompt():
     c, work = SIZES["nano"], build("gpt/prefill", "bf16").work
     assert (work.tokens, work.flops, work.bytes) == (32, c.prefill_flops(2, 16), c.prefill_bytes(2, 16, "bf16"))
+    assert work.flops_full_attention == c.prefill_flops(2, 16, full_attention=True)
 
 
 def test_decode_counts_its_new_tokens_each_at_its_own_position():

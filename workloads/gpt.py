@@ -64,6 +64,7 @@ def gpt_train(p: Any, device: Device) -> Built:
         tokens=p.batch * p.seq,
         flops=config.train_flops(p.batch, p.seq),
         bytes=config.train_bytes(p.seq, p.optimizer),
+        flops_full_attention=config.train_flops(p.batch, p.seq, full_attention=True),
     )
     return Built(step, work, compiled=p.compile)
 
@@ -94,6 +95,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
         tokens=p.batch * p.prompt,
         flops=config.prefill_flops(p.batch, p.prompt),
         bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
+        flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
     )
     return Built(step, work, compiled=p.compile)
 

@@ -57,6 +57,7 @@ def results(run: RunView) -> Table:
     columns = {
         "Tokens/s": ("tokens_per_s", "tokens/s"),
         "FLOP/s": ("flops_per_s", "FLOP/s"),
+        "MFU": ("mfu", "1"),
         "Of matmul ceiling": ("mfu_achievable", "1"),
         "Memory traffic": ("bytes_per_s", "B/s"),
         "Step p50": ("step_s_p50", "s"),

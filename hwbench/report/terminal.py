@@ -20,6 +20,9 @@ COLUMNS = {
 """Column title to metrics and their units, of which the first that is known is shown: a terminal has 80 columns.
 `matmul` is the share of the measured matmul ceiling."""
 
+IN_JSON_ALONE = ("mfu", "mfu_palm", "mbu")
+"""Metrics that the table has no room for."""
+
 DIGITS = 3
 
 
@@ -50,6 +53,7 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
             "processes": case.processes,
             "planned": case.planned,
             **{metric: case.get(metric) for metrics in COLUMNS.values() for metric in metrics},
+            **{metric: case.get(metric) for metric in IN_JSON_ALONE},
             "uncertainty": case.uncertainty,
             "validity": case.validity or None,
             "reasons": list(case.reasons),

@@ -7,7 +7,7 @@ Closed forms only, so that a 175B model can be accounted for on a laptop. The sy
 FLOPs are model FLOPs: a multiply and an add are two, attention is causal (token i looks at i+1 keys: T(T+1)/2 pairs
 a sequence), the head multiplies by the published vocabulary and not by its padding, looking up an embedding is no
 matmul, and norms, GELU, softmax and the optimizer count nothing. This is PaLM's convention (Chowdhery et al. 2022,
-appendix B; nanoGPT's estimate_mfu), except that PaLM counts all T² pairs.
+appendix B; nanoGPT's estimate_mfu), except that PaLM counts all T² pairs, as `full_attention` does here.
 
 Bytes are the fewest a step must move between memory and processor if caches were ideal: each weight once for each
 use that must see it anew, and what has to persist. Activations count nothing.
@@ -67,22 +67,23 @@ class GPTConfig:
 
     # FLOPs
 
-    def forward_flops(self, batch: int, seq: int) -> int:
+    def forward_flops(self, batch: int, seq: int, full_attention: bool = False) -> int:
         """Model FLOPs of one forward pass with logits at every position: B(T(24Ld² + 2dV) + 2LdT(T+1)).
 
         24d² a token and layer: the 12d² weights, two FLOPs each. Attention: two matmuls (QKᵀ and its product with V)
         of 2d FLOPs a pair. Times three, with T² pairs, it is Megatron's 72BTLd²(1 + T/6d + V/12Ld) (Narayanan et al.
         2021, equation 2, without recomputation).
         """
-        return batch * (seq * (self._block_flops + self._head_flops) + self._attention_flops(seq))
+        return batch * (seq * (self._block_flops + self._head_flops) + self._attention_flops(seq, full_attention))
 
-    def train_flops(self, batch: int, seq: int) -> int:
+    def train_flops(self, batch: int, seq: int, full_attention: bool = False) -> int:
         """Model FLOPs of a training step: three times forward, as a matmul's backward is two matmuls of its size."""
-        return 3 * self.forward_flops(batch, seq)
+        return 3 * self.forward_flops(batch, seq, full_attention)
 
-    def prefill_flops(self, batch: int, prompt: int) -> int:
+    def prefill_flops(self, batch: int, prompt: int, full_attention: bool = False) -> int:
         """Model FLOPs to read a prompt and give one next token: as forward, the head on the last position only."""
-        return batch * (prompt * self._block_flops + self._attention_flops(prompt) + self._head_flops)
+        attention = self._attention_flops(prompt, full_attention)
+        return batch * (prompt * self._block_flops + attention + self._head_flops)
 
     def decode_flops(self, batch: int, position: int) -> int:
         """Model FLOPs of one token at index `position`, its past in the cache: B(L(24d² + 4d(position+1)) + 2dV)."""
@@ -97,8 +98,9 @@ class GPTConfig:
     def _head_flops(self) -> int:
         return 2 * self.width * self.vocab
 
-    def _attention_flops(self, seq: int) -> int:
-        return 2 * self.layers * self.width * seq * (seq + 1)
+    def _attention_flops(self, seq: int, full: bool) -> int:
+        pairs = seq * seq if full else seq * (seq + 1) // 2
+        return 4 * self.layers * self.width * pairs
 
     # Least bytes
 

@@ -1,0 +1,77 @@
+"""What a device could do at most: the datasheet's dense FLOP/s and bytes/s of a GPU, and a CPU's derived FLOP/s.
+
+peaks.csv has a row for each name by which torch knows a device, without its maker's. FLOP/s are in 10¹², bandwidth in
+10⁹ B/s. All are dense: a datasheet that prints figures with 2:4 sparsity alone says so in its source, and is halved.
+Matrix products of 16 bits accumulate in fp32, as cuBLAS's do, which on a GeForce is half of the advertised figure.
+`units` is the number of multiprocessors: a partition, which may have the name of the whole, has fewer.
+
+A device, a dtype or a figure that is not there is not known, and never taken from another.
+"""
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from hwbench import peaks_cpu
+
+MAKERS = re.compile(r"((NVIDIA|AMD|Tesla) )*")
+"""What stands before the model: the same V100 is "Tesla V100-SXM2-16GB" to one driver, with "NVIDIA " to another."""
+
+DTYPES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
+"""What the table has FLOP/s in."""
+
+TF32_IS_ON = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"
+"""With this variable at 1, torch multiplies fp32 matrices as tf32, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """In FLOP/s or B/s; `source` says it in words, with where it is from."""
+
+    value: float
+    source: str
+
+
+def flops(device: str, dtype: str, environment: Mapping[str, Any]) -> Peak | None:
+    """The most FLOP/s of the device in `dtype`; None if it is not known. `environment` is the run's."""
+    if dtype == "fp32" and _facts(environment, "variables").get(TF32_IS_ON) == "1":
+        dtype = "tf32"
+    row = _row(device, environment)
+    if row is None:
+        derived = peaks_cpu.flops(dtype, _facts(environment, "cpu"), _facts(environment, "device"))
+        return Peak(*derived) if derived else None
+    if dtype not in DTYPES or not row[dtype]:
+        return None
+    return Peak(float(row[dtype]) * 1e12, f"peak {row[dtype]} TFLOP/s {dtype} dense, {row['source']}")
+
+
+def bandwidth(device: str, environment: Mapping[str, Any]) -> Peak | None:
+    """The most B/s between the device and its memory; None if it is not known."""
+    row = _row(device, environment)
+    if row is None:
+        return None
+    return Peak(float(row["bandwidth"]) * 1e9, f"peak {row['bandwidth']} GB/s, {row['source']}")
+
+
+@cache
+def table() -> dict[str, dict[str, str]]:
+    """The rows of peaks.csv by name."""
+    text = files("hwbench").joinpath("peaks.csv").read_text()
+    return {row["name"]: row for row in csv.DictReader(text.splitlines())}
+
+
+def _row(device: str, environment: Mapping[str, Any]) -> dict[str, str] | None:
+    """The row of the device of that whole name, None too if it has not as many multiprocessors as it should."""
+    row = table().get(MAKERS.sub("", device, count=1))
+    units = _facts(environment, "device").get("multiprocessors")
+    return row if row and units in (None, int(row["units"])) else None
+
+
+def _facts(environment: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    """A part of the environment; empty where an older or imported run has none."""
+    facts = environment.get(part)
+    return facts if isinstance(facts, Mapping) else {}

@@ -1,0 +1,78 @@
+"""Shares of a device's peak, process by process, and those of runs that others have published."""
+
+import json
+
+import pytest
+from synthetic import run_of, with_measurements
+
+from hwbench import metrics, peaks
+from hwbench.records import Case
+from hwbench.report.terminal import summary_rows
+from workloads.models.sizes import SIZES
+
+TRAIN = Case("gpt/train", {"size": "124m"}, "bf16")
+A100 = "NVIDIA A100-SXM4-80GB"
+
+
+def run_on(device, seconds=(1.0, 1.0, 1.0), case=TRAIN, environment=None, **work):
+    """A run of a process for each of `seconds`, the time of each of its ten steps, which do so much work."""
+    head = {"device": device, "environment": json.dumps(environment or {})}
+    return with_measurements(run_of((case, [[s] * 10 for s in seconds]), **head), case, **work)
+
+
+def rows(run):
+    return metrics.summarize(run).set_index("metric")
+
+
+def test_a_share_is_work_over_time_over_the_peak_and_says_which():
+    found = rows(run_on(A100, flops=156 * 10**12, flops_full_attention=234 * 10**12, bytes=2039 * 10**8))
+    assert found.value[["mfu", "mfu_palm", "mbu"]].tolist() == pytest.approx([0.5, 0.75, 0.1])
+    assert set(found.unit[["mfu", "mfu_palm", "mbu"]]) == {"1"}
+    assert found.source["mfu"] == found.source["mfu_palm"] == "peak 312 TFLOP/s bf16 dense, NVIDIA A100 datasheet 2021"
+    assert found.source["mbu"] == "peak 2039 GB/s, NVIDIA A100 datasheet 2021"
+    assert found.loc["mfu", ["uncertainty", "grade"]].isna().all()
+
+
+def test_a_share_is_of_each_process():
+    values = metrics.per_process(run_on(A100, seconds=(1.0, 2.0, 4.0), flops=312 * 10**12))
+    assert values[values.metric == "mfu"].value.tolist() == pytest.approx([1, 0.5, 0.25])
+    assert rows(run_on(A100, seconds=(1.0, 2.0, 4.0), flops=312 * 10**12)).n["mfu"] == 3
+
+
+@pytest.mark.parametrize("device", ["Fake device", "NVIDIA A100X", ""])
+def test_no_share_of_an_unknown_peak(device):
+    assert not {"mfu", "mfu_palm", "mbu"} & set(rows(run_on(device, flops=1, bytes=1, flops_full_attention=1)).index)
+
+
+def test_no_share_where_the_dtype_has_no_peak_or_the_work_is_not_declared():
+    found = set(rows(run_on("Tesla V100-SXM2-16GB", flops=1, bytes=1)).index)
+    assert "mbu" in found
+    assert not {"mfu", "mfu_palm"} & found
+
+
+def test_a_share_is_json_beside_the_other_figures():
+    (row,) = summary_rows(run_on(A100, flops=156 * 10**12))
+    assert (row["mfu"], row["mfu_palm"], row["mbu"]) == (pytest.approx(0.5), None, None)
+
+
+def test_more_of_the_peak_is_better_and_follows_from_the_work():
+    assert {"mfu", "mfu_palm", "mbu"} <= metrics.HIGHER_IS_BETTER & metrics.WORK_METRICS & set(metrics.METRICS)
+
+
+# Published runs
+
+
+def test_gpt2_trained_by_llmc_on_an_a100():
+    """llm.c (its discussion 481) on one A100, a user's log: 524,288 tokens of 1,024 in 4,187.58 ms, "32.2% bf16 MFU".
+    llm.c counts biases, norms, positions and padding too: 0.7 % more FLOPs than we do."""
+    run = run_on(A100, seconds=(4.18758,) * 3, flops=SIZES["124m"].train_flops(512, 1024))
+    assert rows(run).value["mfu"] == pytest.approx(0.322, rel=0.008)
+
+
+def test_palm_540b_as_its_paper_counts(monkeypatch):
+    """Chowdhery et al. 2022, appendix B: 238.3K tokens/s, 6,144 TPU v4 of 275 TFLOP/s, 540.35B parameters, 118 layers,
+    48 heads of 256, 2,048 tokens: 46.2 %."""
+    monkeypatch.setattr(peaks, "flops", lambda *_: peaks.Peak(6144 * 275e12, "TPU v4"))
+    a_token = 6 * 540.35e9 + 12 * 118 * 48 * 256 * 2048
+    run = run_on("6144 TPU v4", flops_full_attention=int(238_300 * a_token))
+    assert rows(run).value["mfu_palm"] == pytest.approx(0.462, abs=0.0005)
