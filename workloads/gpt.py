@@ -1,23 +1,17 @@
 """A GPT at work: training, reading a prompt, and writing an answer one token at a time."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from hwbench.devices import Device
 from hwbench.records import Work
 from hwbench.workload import Built, Mark, axis, workload
-from workloads.models.config import OPTIMIZER_STATES
 from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
+from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
 from workloads.tensors import TORCH_DTYPES, compiled, random_tokens, torch_dtype
-
-OPTIMIZERS: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-
-LEARNING_RATE = 3e-4
-"""Low enough for every size to stay finite without warm-up; it changes nothing in a step's cost."""
+from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
 
 SIZE = axis("124m", choices=tuple(SIZES))
 LAYERS = axis(None, kind=int)
@@ -31,42 +25,30 @@ INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
     batch=axis(4),
     seq=axis(512),
     layers=LAYERS,
-    optimizer=axis("adamw", choices=tuple(OPTIMIZER_STATES)),
+    optimizer=OPTIMIZER,
     compile=COMPILE,
-    dtype=axis("bf16", choices=("fp32", "bf16")),  # fp16 would need its loss scaled
+    dtype=TRAIN_DTYPE,
 )
 def gpt_train(p: Any, device: Device) -> Built:
     """One GPT training step on random tokens: forward, backward, optimizer.
 
-    Weights, gradients and optimizer state are fp32; bf16 computes under autocast, as most pre-training does.
+    `gd` runs forward and backward over the whole data set of four batches, `sgd` over one random sequence of it.
     """
     config = gpt_config(p.size, p.layers)
     config.require_positions(p.seq)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
     model = GPT.build(config, device.torch)
     loss_of = compiled(model.loss, device) if p.compile else model.loss
-    optimizer = make_optimizer(p.optimizer, model.parameters(), device)
-    tokens = random_tokens(config.vocab, (p.batch, p.seq + 1), device)
-    inputs, targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-
-    def step(mark: Mark) -> Tensor:
-        with device.autocast(p.dtype):
-            loss = loss_of(inputs, targets)
-        mark("forward")
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-        mark("backward")
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        mark("optimizer")
-        return loss.detach()
-
+    tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
+    data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+    samples = OPTIMIZERS[p.optimizer].samples(p.batch)
     work = Work(
-        tokens=p.batch * p.seq,
-        flops=config.train_flops(p.batch, p.seq),
+        tokens=samples * p.seq,
+        flops=config.train_flops(samples, p.seq),
         bytes=config.train_bytes(p.seq, p.optimizer),
-        flops_full_attention=config.train_flops(p.batch, p.seq, full_attention=True),
+        flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
     )
-    return Built(step, work, compiled=p.compile)
+    return Built(training_step(p, device, loss_of, model.parameters(), data), work, compiled=p.compile)
 
 
 @workload(
@@ -136,13 +118,6 @@ def gpt_decode(p: Any, device: Device) -> Built:
         bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
     )
     return Built(step, work, compiled=p.compile)
-
-
-def make_optimizer(name: str, parameters: Iterable[Tensor], device: Device) -> torch.optim.Optimizer:
-    """The optimizer of that name, fused where torch offers it. SGD is plain: no momentum, no state."""
-    fused = True if device.fused_optimizers else None  # torch finds out only at the first step
-    optimizer: torch.optim.Optimizer = OPTIMIZERS[name](parameters, lr=LEARNING_RATE, fused=fused)
-    return optimizer
 
 
 def inference_model(p: Any, device: Device, length: int) -> GPT:

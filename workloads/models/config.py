@@ -16,16 +16,11 @@ use that must see it anew, and what has to persist. Activations count nothing.
 from dataclasses import dataclass
 
 from hwbench.records import Unsupported
+from workloads import optimizers
 from workloads.tensors import torch_dtype
 
 PAD_TO = 128
 """The stored vocabulary is a multiple of this, so that the head's matmul has a shape tensor cores like."""
-
-MASTER_BYTES = 4
-"""Training keeps weights, gradients and optimizer state in fp32, whatever autocast computes in."""
-
-OPTIMIZER_STATES = {"adamw": 2, "adam": 2, "sgd": 0}
-"""Tensors of the weights' size that each optimizer remembers: two moments for Adam, none for SGD without momentum."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +100,13 @@ class GPTConfig:
     # Least bytes
 
     def train_bytes(self, seq: int, optimizer: str) -> int:
-        """Fewest bytes of a training step, 4 an element; s is the optimizer's number of states (AdamW 2, SGD 0).
+        """Fewest bytes of a training step, as `optimizers.train_bytes`: AdamW 40 a parameter, SGD 24.
 
-        Weights read in forward and again in backward (but of the position table the T rows in use), gradients
-        written by backward and read by the optimizer, weights and each of s states read and written by the
-        optimizer: 4 · (2 · read + (4 + 2s) · all parameters). The batch does not appear: activations count nothing,
-        and autocast's bf16 copies cost what they save (4 bytes read once, or 2 written and 2 read).
+        Weights are read in forward and again in backward, but of the position table only the T rows in use. The batch
+        does not appear: activations count nothing, and autocast's bf16 copies cost what they save (4 bytes read once,
+        or 2 written and 2 read).
         """
-        updates = 4 + 2 * OPTIMIZER_STATES[optimizer]
-        return MASTER_BYTES * (2 * self._parameters_read(seq) + updates * self.parameters)
+        return optimizers.train_bytes(2 * self._parameters_read(seq), self.parameters, optimizer)
 
     def prefill_bytes(self, batch: int, prompt: int, dtype: str) -> int:
         """Fewest bytes to read a prompt: every weight once, and the keys and values of the prompt written."""
@@ -140,8 +133,8 @@ class GPTConfig:
         return 2 * self.layers * batch * self.width * length * torch_dtype(dtype).itemsize
 
     def train_state_bytes(self, optimizer: str) -> int:
-        """What training holds between steps, and its gradients: (2 + s) fp32 tensors of the stored parameters."""
-        return MASTER_BYTES * (2 + OPTIMIZER_STATES[optimizer]) * self.stored_parameters
+        """What training holds between steps, and its gradients, of the stored parameters."""
+        return optimizers.train_state_bytes(self.stored_parameters, optimizer)
 
     def inference_state_bytes(self, batch: int, length: int, dtype: str) -> int:
         """What inference holds: the stored weights in `dtype` and a cache of `length` positions."""

@@ -1,0 +1,125 @@
+"""The recurrent and the feed-forward network: their closed forms against torch's counter, their order in time."""
+
+import copy
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from workloads.models.lstm import LSTM, LSTMConfig
+from workloads.models.lstm import SIZES as LSTM_SIZES
+from workloads.models.mlp import MLP, MLPConfig
+from workloads.models.mlp import SIZES as MLP_SIZES
+
+CPU = torch.device("cpu")
+TINY = LSTMConfig("tiny", layers=3, hidden=24, embedding=16, vocab=100)
+FLAT = MLPConfig("flat", depth=3, width=16)
+BATCH, SEQ = 2, 5
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN"),  # torch, of the switch in counted()
+]
+
+
+def counted(run) -> int:
+    """FLOPs that torch counts in `run()`. Without oneDNN an LSTM is made of matmuls, so that the counter sees it."""
+    with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
+    return torch.randint(TINY.vocab, (batch, seq))
+
+
+# Parameters
+
+
+@pytest.mark.parametrize("config", [TINY, LSTM_SIZES["nano"]], ids=lambda config: config.size)
+def test_the_built_lstm_has_the_parameters_of_the_closed_form(config):
+    assert sum(parameter.numel() for parameter in LSTM(config, CPU).parameters()) == config.parameters
+
+
+@pytest.mark.parametrize("config", [FLAT, MLP_SIZES["nano"]], ids=lambda config: config.size)
+def test_the_built_mlp_has_the_parameters_of_the_closed_form(config):
+    assert sum(parameter.numel() for parameter in MLP(config, CPU).parameters()) == config.parameters
+
+
+def test_the_sizes_that_ship():
+    default = LSTM_SIZES["gpt3-simplified"]
+    assert (default.layers, default.hidden, default.embedding, default.vocab) == (12, 1024, 512, 10_000)
+    assert LSTM(default, torch.device("meta")).layers.num_layers == 12
+    assert sum(p.numel() for p in LSTM(default, torch.device("meta")).parameters()) == default.parameters
+    assert sum(p.numel() for p in MLP(MLP_SIZES["default"], torch.device("meta")).parameters()) == 4 * (4096**2 + 4096)
+
+
+# FLOPs
+
+
+def test_an_lstm_costs_eight_h_times_its_inputs_a_layer_and_token():
+    """Layers by hand: 2·4h(i + h) with i of 16, 24 and 24, and the head's 2hV."""
+    a_token = 2 * 4 * 24 * (16 + 24) + 2 * (2 * 4 * 24 * (24 + 24)) + 2 * 24 * 100
+    assert TINY.forward_flops(BATCH, SEQ) == BATCH * SEQ * a_token
+
+
+def test_lstm_forward_agrees_with_torch():
+    model, ids = LSTM(TINY, CPU), tokens()
+    assert counted(lambda: model(ids)) == TINY.forward_flops(BATCH, SEQ)
+
+
+def test_lstm_training_agrees_with_torch_but_for_the_gradient_of_the_past_before_the_first_token():
+    model, ids = LSTM(TINY, CPU), tokens()
+    before_the_first = BATCH * TINY.layers * 2 * 4 * TINY.hidden**2
+    assert counted(lambda: model.loss(ids, ids).backward()) == TINY.train_flops(BATCH, SEQ) - before_the_first
+
+
+def test_mlp_work_agrees_with_torch():
+    model, x = MLP(FLAT, CPU), torch.randn(BATCH, FLAT.width)
+    assert counted(lambda: model(x)) == FLAT.forward_flops(BATCH)
+    assert counted(lambda: model.loss(x, x).backward()) == FLAT.train_flops(BATCH)
+
+
+# Bytes
+
+
+def test_an_lstm_reads_every_weight_and_of_the_embedding_the_rows_looked_up():
+    read = TINY.parameters - (100 - 10) * 16
+    assert TINY.forward_bytes(BATCH, SEQ, "bf16") == 2 * read
+    assert TINY.forward_bytes(BATCH, 1000, "fp32") == 4 * TINY.parameters  # there are no more rows than the vocabulary
+    backward = TINY.parameters - 100 * 16
+    assert TINY.train_bytes(BATCH, SEQ, "sgd") == 4 * (read + backward + 4 * TINY.parameters)
+
+
+def test_an_mlp_reads_every_weight_and_its_backward_all_but_the_first_layers():
+    assert FLAT.forward_bytes("fp16") == 2 * 3 * (16 * 16 + 16)
+    assert FLAT.train_bytes("adamw") == 4 * (3 + 2 + 8 * 3) * (16 * 16 + 16)
+
+
+# What they compute
+
+
+def test_a_later_token_changes_no_earlier_logits():
+    model, ids = LSTM(TINY, CPU), tokens(seq=12)
+    changed = ids.clone()
+    changed[:, 7] = (changed[:, 7] + 1) % TINY.vocab
+    before, after = model(ids), model(changed)
+    torch.testing.assert_close(before[:, :7], after[:, :7], rtol=0, atol=0)
+    assert (before[:, 7:] != after[:, 7:]).any(dim=-1).all()
+
+
+def test_gradients_in_fp32_agree_with_float64():
+    ids = tokens()
+    single = LSTM(TINY, CPU)
+    double = copy.deepcopy(single).double()
+    single.loss(ids, ids).backward()
+    # loss() computes in fp32 from the logits on; here everything is float64
+    torch.nn.functional.cross_entropy(double(ids).flatten(0, 1), ids.flatten()).backward()
+    for (name, a), b in zip(single.named_parameters(), double.parameters(), strict=True):
+        assert (a.grad.double() - b.grad).norm() / b.grad.norm() < 1e-5, name
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_can_be_stored_in_half_the_bytes(dtype):
+    models = (LSTM(TINY, CPU, dtype), MLP(FLAT, CPU, dtype))
+    assert {parameter.dtype for model in models for parameter in model.parameters()} == {dtype}
