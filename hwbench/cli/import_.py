@@ -10,13 +10,13 @@ import click
 from hwbench.cli import options
 from hwbench.cli.measuring import new_run_id
 from hwbench.importers import TOOLS
-from hwbench.records import Run, UserError
+from hwbench.records import Run
 
 
 @click.command("import")
 @click.argument("tool", type=click.Choice(list(TOOLS)), metavar="TOOL")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@click.option("--name", "label", default="", help="A label for the run; runs that belong together share it.")
+@options.label
 @options.output
 @options.as_json
 def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_json: bool) -> int:
@@ -28,8 +28,6 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     from hwbench import importers, metrics, store
     from hwbench.report import terminal
 
-    if label and not store.RUN_ID.fullmatch(label):
-        raise UserError(f"--name {label!r}: use up to 100 letters, digits, '.', '_' and '-'")
     found = importers.read(tool, files)
     writer = store.Writer(output, _run(tool, found, label))
     numbers: Counter[str] = Counter()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND…")
 @click.option("--list", "as_list", is_flag=True, help="Say which meters work here, and what makes the others work.")
 @options.tdp
-@click.option("--name", "label", default="", help="A label for the stored run.")
+@options.label
 @click.option("--output", type=click.Path(path_type=Path), help="Store it as a run in this folder.")
 @options.as_json
 def command(
@@ -67,8 +67,6 @@ def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Cal
     from hwbench.plan import Plan
     from hwbench.records import Case, Policy
 
-    if label and not store.RUN_ID.fullmatch(label):
-        raise UserError(f"--name {label!r}: use up to 100 letters, digits, '.', '_' and '-'")
     case = Case("command", {"argv": shlex.join(words)}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
     found = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}

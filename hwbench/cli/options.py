@@ -1,7 +1,6 @@
 """Options and outputs that several commands share."""
 
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,25 @@ output = click.option(
     default=Path("results"),
     show_default=True,
     help="Folder of the results.",
+)
+
+
+def _label(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """UserError if it could not be the name of a run, which `label:NAME` would then not find."""
+    if text:
+        from hwbench.store import RUN_ID
+
+        if not RUN_ID.fullmatch(text):
+            raise UserError(f"--name {text!r}: use up to 100 letters, digits, '.', '_' and '-'")
+    return text
+
+
+label = click.option(
+    "--name",
+    "label",
+    default="",
+    callback=_label,
+    help="A label for the run; runs that belong together share it.",
 )
 
 tdp = click.option(
@@ -78,12 +96,9 @@ def warn(problem: str) -> None:
 
 def plain_rows(table: Any) -> list[dict[str, Any]]:
     """The rows of a data frame as JSON takes them, to the last digit; null for what is no finite number."""
-    rows: list[dict[str, Any]] = table.to_dict("records")
-    return [{name: None if _is_unknown(value) else value for name, value in row.items()} for row in rows]
+    from hwbench.report.format import plain
 
-
-def _is_unknown(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    return [{name: plain(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def print_json(content: Any) -> None:

@@ -25,7 +25,7 @@ from hwbench.records import FAILED, UserError
     help="Half-width of a 95 % interval to measure for, such as 1% or 0.01 of the median.  [default: 1%]",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where a case is suspect or invalid.")
-@click.option("--name", "label", default="", help="A label for the run; runs that belong together share it.")
+@options.label
 @click.option("--run-id", help="The name of the run's folder.  [default: made of time, device and chance]")
 @measuring
 def command(label: str, run_id: str | None, strict: bool, output: Path, as_json: bool, **asked: Any) -> int:
@@ -40,8 +40,6 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     from hwbench.cli.progress import reporter
     from hwbench.runner import describe_device, run_plan
 
-    if label and not store.RUN_ID.fullmatch(label):
-        raise UserError(f"--name {label!r}: use up to 100 letters, digits, '.', '_' and '-'")
     plan = plan_of(asked)
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)

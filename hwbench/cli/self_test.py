@@ -22,8 +22,8 @@ def run_self_test(
 ) -> int:
     """Print false alarms and power for the processes of each case of `run` and their noise, or for that of the docs.
 
-    `floors` count as they do in the gate. Exit status 1 if the share of false alarms is above what
-    the method promises, beyond chance (Clopper–Pearson).
+    `floors` count as they do in the gate. Exit status 1 if the share of false alarms is above what the method promises,
+    beyond chance (Clopper–Pearson).
     """
     from hwbench.report import power
 

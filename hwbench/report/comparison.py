@@ -8,7 +8,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.report.format import clean, quantity
+from hwbench.report.format import clean, plain, quantity
 
 ROW = ("case_id", "workload", "metric", "baseline", "candidate", "ratio", "ci_low", "ci_high", "verdict", "reason")
 COLORS = {"faster": "green", "same": "green", "pass": "green"} | dict.fromkeys(
@@ -19,7 +19,7 @@ COLORS = {"faster": "green", "same": "green", "pass": "green"} | dict.fromkeys(
 
 def as_data(table: pd.DataFrame, verdict: str, more: Sequence[str] = ()) -> dict[str, Any]:
     """{"verdict": …, "rows": […]}, numbers in base units, null where unknown. `more` names further columns."""
-    rows = [{name: _plain(row[name]) for name in (*ROW, *more)} for row in table.to_dict("records")]
+    rows = [{name: plain(row[name]) for name in (*ROW, *more)} for row in table.to_dict("records")]
     return {"verdict": verdict, "rows": rows}
 
 
@@ -44,7 +44,7 @@ def _line(text: str, style: str = "") -> Text:
 
 def columns_of(row: dict[str, Any]) -> list[str]:
     """Case, metric, baseline, candidate, ratio, interval and threshold of a row, as people read them."""
-    values = [quantity(_plain(row[side]), row["unit"]) for side in ("baseline", "candidate")]
+    values = [quantity(row[side], row["unit"]) for side in ("baseline", "candidate")]
     return [row["label"], row["metric"], *values, _ratio(row["ratio"]), _interval(row), quantity(row["threshold"], "1")]
 
 
@@ -52,10 +52,6 @@ def figures(row: dict[str, Any]) -> str:
     """A row's values and ratio in one line."""
     _, _, baseline, candidate, ratio, interval, threshold = columns_of(row)
     return f"{baseline} → {candidate}, ratio {ratio}, 95 % interval {interval}, threshold {threshold}"
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _ratio(value: float) -> str:

@@ -31,6 +31,11 @@ def is_known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
+def plain(value: object) -> object:
+    """As JSON takes it: null for what is no finite number."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def scale_of(value: float, unit: str) -> tuple[float, str]:
     """The divisor and unit to print `value` with: the largest scale that leaves at least 1 before the point."""
     scales = SCALES.get(unit, [(1, unit)])
