@@ -61,13 +61,15 @@ class Work:
     """What one step does; None is not declared.
 
     `flops` are model FLOPs (causal attention, no recomputation); `bytes` are the fewest it must move.
-    `flops_full_attention` are the same with every pair of tokens counted, hidden or not, as published figures do.
+    `flops_full_attention` are the same with every pair of tokens counted, hidden or not, as published figures do;
+    `hardware_flops` are the model FLOPs and what the step computes again to save memory.
     """
 
     tokens: int | None = None
     flops: int | None = None
     bytes: int | None = None
     flops_full_attention: int | None = None
+    hardware_flops: int | None = None
 
     def __post_init__(self) -> None:
         """ValueError unless each is None or a whole number that a 64-bit column holds."""
@@ -77,6 +79,20 @@ class Work:
             if not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
                 raise ValueError(f"Work({name}={value!r}): expected a whole number from 0 to 2**63 - 1, or None")
             object.__setattr__(self, name, int(value))  # numpy's integers are no JSON
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a workload says of itself beyond its work, for the tables.
+
+    `spans` is what all marks of one name do together in a step; `choices` what it settled for where it had a choice
+    (an attention backend, the shape of a matmul); `memory_bytes` the most that it should hold at once, model and data
+    and workspace, without the interpreter and its libraries.
+    """
+
+    spans: Mapping[str, Work] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +203,9 @@ class Measurement:
     outcome: Outcome
     reason: str = ""
     work: Work = Work()
+    declared: Declared = Declared()
     window: Window | None = None
+    memory_base_bytes: int | None = None  # in use before anything was built: the interpreter and its libraries
     compile_s: float | None = None
     loss: float | None = None  # what the last step returned, where that is a number
     notes: list[str] = field(default_factory=list)  # `code: what happened`, for all that makes its figures doubtful
@@ -207,6 +225,7 @@ class Measurement:
             window = Window(**_known(Window, {**window, **columns}))
         parts = {
             "work": Work(**_known(Work, content["work"])),
+            "declared": _declared(content.get("declared", {})),
             "window": window,
             "readings": [Reading(**_known(Reading, reading)) for reading in content.get("readings", [])],
             "telemetry": Telemetry(**_known(Telemetry, content.get("telemetry", {}))),
@@ -215,6 +234,12 @@ class Measurement:
 
 
 _COLUMNS: dict[str, type[Samples | Spans]] = {"samples": Samples, "spans": Spans}
+
+
+def _declared(content: dict[str, Any]) -> Declared:
+    known = _known(Declared, content)
+    spans = {name: Work(**_known(Work, work)) for name, work in known.pop("spans", {}).items()}
+    return Declared(spans, **known)
 
 
 def _known(noun: type, content: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,24 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
-metrics with source, uncertainty and grade; measurements with flops_full_attention. Runs of earlier versions are read as
-they are: they have no readings, and null in columns that came later (ADDED)."""
+metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
+hardware_flops, span_work, choices and the memory before and predicted. Runs of earlier versions are read as they are:
+they have no readings, and null in columns that came later (ADDED)."""
 
-ADDED = {"measurements": frozenset({"flops_full_attention"})}
+ADDED = {
+    "measurements": frozenset(
+        {
+            "flops_full_attention",
+            "hardware_flops",
+            "span_work",
+            "choices",
+            "memory_base_bytes",
+            "memory_predicted_bytes",
+        }
+    )
+}
 """Columns that a table has not had from its first day, all of which may be null: an older part lacks them."""
 
 KEY = ["case_id", "process"]
@@ -45,8 +57,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("flops", pa.int64()),
             ("bytes", pa.int64()),
             ("flops_full_attention", pa.int64()),
+            ("hardware_flops", pa.int64()),
+            ("span_work", pa.string()),  # JSON: the work of each span of a step
+            ("choices", pa.string()),  # JSON: what the workload settled for
             ("window_s", pa.float64()),
             ("memory_peak_bytes", pa.int64()),
+            ("memory_base_bytes", pa.int64()),
+            ("memory_predicted_bytes", pa.int64()),
             ("compile_s", pa.float64()),
             ("loss", pa.float64()),
             ("notes", pa.string()),  # JSON

@@ -71,6 +71,7 @@ def run_case(
         _seed(device, policy.seed)
         device.require(case.dtype)
         device.reset_memory_peak()
+        base_bytes = device.memory_peak_bytes()
         built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
         with Metering(device, policy.tdp_w) as metering:
             least_s = metering.window_s
@@ -83,7 +84,9 @@ def run_case(
         return Measurement(
             outcome="ok",
             work=built.work,
+            declared=built.declared,
             window=window,
+            memory_base_bytes=base_bytes,
             compile_s=_compile_s(window) if built.compiled else None,
             loss=loss,
             notes=[

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from hwbench.records import Param, UserError, Work
+from hwbench.records import Declared, Param, UserError, Work
 
 DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
 """Names of number formats, as the field writes them. Which of them run is for the device and the workload to say."""
@@ -33,11 +33,13 @@ Step = Callable[[Mark], object]
 
 @dataclass(frozen=True)
 class Built:
-    """A workload made ready: the step to time, what one step does, and whether its first call compiles something."""
+    """A workload made ready: the step to time, what one step does, whether its first call compiles something, and what
+    else is to be told of it."""
 
     step: Step
     work: Work = field(default_factory=Work)
     compiled: bool = False
+    declared: Declared = field(default_factory=Declared)
 
 
 @dataclass(frozen=True)

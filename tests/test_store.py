@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from conftest import make_run, measured
 
 from hwbench import schema, store
-from hwbench.records import Measurement, Reading, Telemetry, UserError, Work
+from hwbench.records import Declared, Measurement, Reading, Telemetry, UserError, Work
 
 READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C")
 
@@ -43,6 +44,15 @@ def test_a_column_that_came_later_is_null_in_older_parts(run, training, version)
     found = store.read_run(run.folder).measurements
     assert found.flops_full_attention.isna().tolist() == [True, False]
     assert found.columns.tolist() == schema.SCHEMAS["measurements"].names
+
+
+def test_what_a_workload_declares_is_stored_beside_its_work(run, training):
+    declared = Declared({"optimizer": Work(flops=3)}, {"attention": "flash"}, memory_bytes=70)
+    run.add(training, 1, measured(declared=declared, memory_base_bytes=30))
+    row = store.read_run(run.folder).measurements.iloc[1]
+    assert json.loads(row.span_work)["optimizer"] | {"flops": 3} == vars(Work(flops=3))
+    assert json.loads(row.choices) == {"attention": "flash"}
+    assert (row.memory_base_bytes, row.memory_predicted_bytes) == (30, 70)
 
 
 def test_unknown_is_null_not_zero(run, training):
