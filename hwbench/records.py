@@ -42,8 +42,13 @@ class Case:
 
     @property
     def case_id(self) -> str:
-        """Twelve hexadecimal digits of SHA-256 over the canonical JSON of workload, parameters and dtype."""
-        canonical = json.dumps([self.workload, dict(self.params), self.dtype], sort_keys=True, separators=(",", ":"))
+        """Twelve hexadecimal digits of SHA-256 over the canonical JSON of workload, parameters and dtype.
+
+        Parameters that are off (False) or left to the workload (None) are not part of it, so that a workload may get
+        a new axis and its cases remain what they were.
+        """
+        said = {name: value for name, value in self.params.items() if value is not None and value is not False}
+        canonical = json.dumps([self.workload, said, self.dtype], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:

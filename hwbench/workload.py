@@ -47,7 +47,8 @@ class Axis:
     """One parameter of a workload: its default values and what else it may be.
 
     `kind` is the type of a value. Integers lie between `minimum` and `maximum`; strings among `choices` where given.
-    A default of None means "all" (of the layers, say) and may be asked for by that word.
+    A default of None means "all" (of the layers, say) or "auto" (the workload's own choice) and may be asked for by
+    those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways.
     """
 
     defaults: tuple[Param, ...]
@@ -59,11 +60,13 @@ class Axis:
     def parse(self, name: str, text: str) -> Param:
         """The value that `text` stands for. UserError if it is not one of this axis."""
         word, text = text.strip(), shortened(text)
-        if None in self.defaults and word.lower() in ("all", "none"):
+        if None in self.defaults and word.lower() in ("all", "none", "auto"):
             return None
         if self.kind is bool:
+            if word in self.choices:
+                return word
             if word.lower() not in ("true", "false"):
-                raise UserError(f"{name}={text}: expected true or false")
+                raise UserError(f"{name}={text}: expected {', '.join(('true', *self.choices))} or false")
             return word.lower() == "true"
         if self.kind is int:
             if not re.fullmatch(r"[+-]?[0-9]{1,30}", word):

@@ -24,6 +24,9 @@ def test_a_list_of_defaults_makes_an_axis_of_that_type():
         (axis(8), "4", 4),
         (axis("a", choices=("a", "b")), "b", "b"),
         (axis(False), "true", True),
+        (axis(False, choices=("fast",)), "fast", "fast"),
+        (axis(False, choices=("fast",)), "true", True),
+        (axis(None, choices=("flash",)), "auto", None),
         (axis(None, kind=int), "all", None),
         (axis(None, kind=int), "3", 3),
         (axis(0.5), "2.5e-1", 0.25),
@@ -47,6 +50,7 @@ def test_an_axis_parses_its_values(made, text, value):
         (axis(0.5), "half", "expected a number"),
         (axis("bf16", choices=("bf16", "fp16")), "BF16", "did you mean bf16\\?"),
         (axis(False), "yes", "true or false"),
+        (axis(False, choices=("fast",)), "slow", "true, fast or false"),
         (axis("124m", choices=("124m", "350m")), "125m", "did you mean 124m"),
     ],
 )
