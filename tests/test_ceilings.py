@@ -14,6 +14,7 @@ COLD = Case("gemm/best", {"load": "cold"}, "bf16")
 COPY = Case("copy", {"op": "copy", "mb": 256}, "fp32")
 READ = Case("copy", {"op": "read", "level": "memory"}, "fp32")
 CACHED = Case("copy", {"op": "copy", "level": "l2"}, "fp32")
+FAR = Case("copy", {"op": "copy", "level": "l3"}, "fp32")
 
 
 def run_of(tmp_path, *found, processes=1):
@@ -50,10 +51,13 @@ def test_the_memory_ceiling_is_the_best_copy_that_no_cache_holds(tmp_path):
         (COPY, 0.002, Work(bytes=3000)),
         (READ, 0.001, Work(bytes=3000)),
         (CACHED, 0.0001, Work(bytes=3000)),
+        (FAR, 0.002, Work(bytes=3000)),
         (TRAIN, 0.002, Work(bytes=1200)),
     )
     found = ceilings.memory_ceilings(run)
-    assert {level: ceiling.typical for level, ceiling in found.items()} == {"memory": 3_000_000, "l2": 30_000_000}
+    assert {level: ceiling.typical for level, ceiling in found.items()} == pytest.approx(
+        {"memory": 3_000_000, "l2": 30_000_000, "l3": 1_500_000}
+    )
     assert shares(run, "mbu_achievable") == {
         COPY.case_id: pytest.approx([0.5]),
         READ.case_id: pytest.approx([1]),
