@@ -11,7 +11,8 @@ import pandas as pd
 from hwbench import comparable, stats
 from hwbench.comparable import Obstacles
 from hwbench.energy_metrics import ENERGY, why_unknown
-from hwbench.metrics import HIGHER_IS_BETTER, RATES, cases, per_process
+from hwbench.metrics import HIGHER_IS_BETTER, cases, per_process
+from hwbench.rates import RATES
 from hwbench.rules import Rules
 from hwbench.store import RunTables
 

@@ -12,48 +12,28 @@ import numpy as np
 import pandas as pd
 
 from hwbench import stats
+from hwbench.ceilings import CEILING_SHARES, shares_of_ceilings
 from hwbench.energy_metrics import ENERGY, energy_of
+from hwbench.latency_metrics import LATENCIES, latencies
 from hwbench.peak_metrics import SHARES, shares_of_peak
+from hwbench.rates import RATES, as_metric, throughput
 from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
-from hwbench.schema import KEY, SCHEMAS
+from hwbench.schema import KEY, OF_A_SHARE, SCHEMAS
 from hwbench.store import RunTables
+from hwbench.timed import timed_samples
 
-PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
-"""Each percentile with the samples a process must have for it; with fewer it would only name the slowest step."""
-
-CEILING_WORKLOAD = "gemm"
-"""The workload whose best FLOP/s in a run is the matmul ceiling of that run's machine."""
-
-NO_CEILING = 1.05
-"""A share above this says that the gemm which was beaten is no ceiling (too small a shape, say): it is left out."""
-
-THROUGHPUT = {
-    "tokens": ("tokens_per_s", "tokens/s"),
-    "flops": ("flops_per_s", "FLOP/s"),
-    "bytes": ("bytes_per_s", "B/s"),
-}
-"""The metric and the unit of each kind of work."""
-
-RATES = [metric for metric, _ in THROUGHPUT.values()]
-WORK_METRICS = frozenset({*RATES, *SHARES, "mfu_achievable"})
+WORK_METRICS = frozenset({*RATES, *SHARES, *CEILING_SHARES})
 """What follows from the work that a step is said to do."""
 
 HIGHER_IS_BETTER = WORK_METRICS
 """Of every other metric, less is better."""
 
-METRICS = [
-    *RATES,
-    *SHARES,
-    "mfu_achievable",
-    *(f"{name}_{percentile}" for name in ("step_s", "itl_s") for percentile in PERCENTILES),
-    "ttft_s_p50",
-    "tpot_s_p50",
-    "memory_peak_bytes",
-    "compile_s",
-    *ENERGY,
-]
-"""Every metric that a run can have."""
+METRICS = [*RATES, *SHARES, *CEILING_SHARES, *LATENCIES, "memory_peak_bytes", "compile_s", *ENERGY]
+"""Every metric of which more, or less, is better, and which can be judged."""
+
+PREDICTIONS = ("memory_predicted_bytes", "memory_predicted_ratio")
+"""What a workload says of its own memory, and how right it is: the predicted over what was held beyond the start."""
 
 FEW_PROCESSES = 3
 """With fewer, an interval over processes says next to nothing."""
@@ -64,7 +44,8 @@ HIGH_VARIATION = 1.5
 PRECISION = 0.01
 """The relative half-width that a run was after, where its plan does not say."""
 
-SOURCED = ["source", "uncertainty", "grade"]
+OF_ENERGY = ["uncertainty", "grade"]
+SOURCED = [*OF_A_SHARE, *OF_ENERGY]
 """Columns that only some metrics fill."""
 
 UNIT = ["case_id", "metric", "unit"]
@@ -97,37 +78,41 @@ def summarize(run: RunTables) -> pd.DataFrame:
 
 def per_process(run: RunTables) -> pd.DataFrame:
     """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; with
-    the source of a share of a peak (peak_metrics), and of energy also uncertainty and grade (energy_metrics)."""
+    what a share is of and its source (OF_A_SHARE), and of energy the source, uncertainty and grade (energy_metrics)."""
     measured = run.measurements[run.measurements.outcome == "ok"]
-    values = pd.concat([_throughput(measured), _memory(measured), _latency(run)], ignore_index=True)
-    values = pd.concat([values, _share_of_ceiling(values, measured)], ignore_index=True)
-    sourced = [table for table in (shares_of_peak(run), energy_of(run)) if not table.empty]
-    values = pd.concat([values, *sourced], ignore_index=True)
-    return values.reindex(columns=[*KEY, "metric", "unit", "value", *SOURCED])
+    tables = [throughput(measured), _memory(measured), latencies(run)]
+    tables += [table for table in (shares_of_ceilings(run), shares_of_peak(run), energy_of(run)) if not table.empty]
+    return pd.concat(tables, ignore_index=True).reindex(columns=[*KEY, "metric", "unit", "value", *SOURCED])
 
 
 def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) -> dict[str, Any]:
     """The row of one case and metric."""
     case_id, metric, unit = key
-    interval, method = stats.median_interval(group.value), "t_of_log_processes"
-    if interval.n == 1 and metric.startswith("step_s_p"):
+    row = {"case_id": case_id, "metric": metric, "unit": unit} | over_processes(group)
+    row |= {"uncertainty": group.uncertainty.max(), "grade": max(group.grade.dropna(), default=None)}
+    if row["n"] == 1 and metric.startswith("step_s_p"):
         steps = timed_samples(run)
         q = int(metric.removeprefix("step_s_p")) / 100
         own = steps[(steps.case_id == case_id) & (steps.process == group.process.iloc[0])].step_s
         interval = stats.quantile_interval(own, q, times=stats.SHOWS_ITSELF)
-        method = "order_statistics_of_one_process"
+        row |= {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
+        row["method"] = "order_statistics_of_one_process"
+    return row
+
+
+def over_processes(group: pd.DataFrame) -> dict[str, Any]:
+    """One metric's values of its processes as columns: the median with its interval, n, method, and OF_A_SHARE."""
+    interval = stats.median_interval(group.value)
     return {
-        "case_id": case_id,
-        "metric": metric,
-        "unit": unit,
         "value": interval.value,
         "ci_low": interval.low,
         "ci_high": interval.high,
         "n": int(np.isfinite(group.value).sum()),
-        "method": method,
+        "method": "t_of_log_processes",
         "source": ", ".join(group.source.dropna().unique()) or None,
-        "uncertainty": group.uncertainty.max(),
-        "grade": max(group.grade.dropna(), default=None),
+        "convention": next(iter(group.convention.dropna()), None),
+        "peak": group.peak.astype("float64").max(),
+        "peak_dtype": next(iter(group.peak_dtype.dropna()), None),
     }
 
 
@@ -153,7 +138,7 @@ def spread(run: RunTables) -> pd.DataFrame:
 
 def cases(run: RunTables) -> pd.DataFrame:
     """One row a case, in the order of the plan: case_id, workload, params (a dict), dtype, label, outcome, reason,
-    processes (that came out ok) and planned (processes asked for).
+    processes (that came out ok), planned (processes asked for) and choices (what the workload settled for, a dict).
 
     `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
     """
@@ -170,121 +155,34 @@ def cases(run: RunTables) -> pd.DataFrame:
                 "reason": "" if bad.empty else bad.reason.iloc[0],
                 "processes": len(stored) - len(bad),
                 "planned": max(plan["policy"]["processes"], len(stored)),
+                "choices": _choices(stored),
             }
         )
-    names = ["case_id", "workload", "params", "dtype", "label", "outcome", "reason", "processes", "planned"]
+    names = ["case_id", "workload", "params", "dtype", "label", "outcome", "reason", "processes", "planned", "choices"]
     return pd.DataFrame(rows, columns=names)
 
 
-def span_times(run: RunTables) -> pd.DataFrame:
-    """What a timed step spends in each span: case_id, name, seconds, in the order of the marks.
-
-    All marks of one name in a step count together (decode has one a token). Median over steps, then over processes.
-    What no mark covers comes last, as `(rest)`, where it is a thousandth of the step or more.
-    """
-    spans = timed_spans(run)
-    if spans.empty:
-        return pd.DataFrame(columns=["case_id", "name", "seconds"])
-    step_key = [*KEY, "step"]
-    sums = spans.groupby([*step_key, "name"], sort=False).span_s.sum().reset_index(name="seconds")
-    steps = timed_samples(run)
-    covered = sums.groupby(step_key).seconds.sum()
-    rest = steps.set_index(step_key).step_s.reindex(covered.index) - covered
-    sums = pd.concat([sums, rest.reset_index(name="seconds").assign(name="(rest)")])
-    times = _median_of_processes(sums, ["case_id", "name"], "seconds")
-    typical = steps.groupby("case_id").step_s.median()
-    return times[(times.name != "(rest)") | (times.seconds >= times.case_id.map(typical) / 1000)].reset_index(drop=True)
-
-
-def timed_samples(run: RunTables) -> pd.DataFrame:
-    """The samples after warm-up, of processes that came out ok."""
-    samples = run.samples[~run.samples.warmup.astype(bool)]
-    return _of_measured(samples, run)
-
-
-def timed_spans(run: RunTables) -> pd.DataFrame:
-    """The spans of the steps after warm-up, of processes that came out ok."""
-    first = run.measurements[[*KEY, "warmup_steps"]].rename(columns={"warmup_steps": "first"})
-    spans = run.spans.merge(first, on=KEY)
-    return _of_measured(spans[spans.step >= spans["first"]].drop(columns="first"), run)
-
-
-def _of_measured(rows: pd.DataFrame, run: RunTables) -> pd.DataFrame:
-    good = run.measurements[run.measurements.outcome == "ok"][KEY]
-    return rows.merge(good, on=KEY)
-
-
-def _throughput(measured: pd.DataFrame) -> pd.DataFrame:
-    """Work over the window, (work of a step × steps) / window_s, for each process and kind of work declared."""
-    return pd.concat(
-        _rows(measured, metric, unit, measured[work].astype("float64") * measured.samples / measured.window_s)
-        for work, (metric, unit) in THROUGHPUT.items()
-    )
+def _choices(stored: pd.DataFrame) -> dict[str, str]:
+    """What the processes of a case settled for, each of several once; older runs say nothing."""
+    found: dict[str, dict[str, None]] = {}
+    for text in stored.choices.dropna():
+        for what, which in json.loads(text).items():
+            found.setdefault(what, {})[which] = None
+    return {what: ", ".join(those) for what, those in found.items()}
 
 
 def _memory(measured: pd.DataFrame) -> pd.DataFrame:
+    """memory_predicted_ratio is what the workload says it holds at most over the peak less what was held before."""
+    predicted = measured.memory_predicted_bytes.astype("float64")
+    held = measured.memory_peak_bytes.astype("float64") - measured.memory_base_bytes.astype("float64")
     return pd.concat(
         [
-            _rows(measured, "memory_peak_bytes", "B", measured.memory_peak_bytes),
-            _rows(measured, "compile_s", "s", measured.compile_s),
+            as_metric(measured, "memory_peak_bytes", "B", measured.memory_peak_bytes),
+            as_metric(measured, "memory_predicted_bytes", "B", predicted),
+            as_metric(measured, "memory_predicted_ratio", "1", predicted / held.where(held > 0)),
+            as_metric(measured, "compile_s", "s", measured.compile_s),
         ]
     )
-
-
-def _latency(run: RunTables) -> pd.DataFrame:
-    """Percentiles of the step; of generation also ttft_s, itl_s and tpot_s.
-
-    ttft_s is the span `prefill`, itl_s one span `decode`, tpot_s = (latency − TTFT)/(output tokens − 1), which is the
-    mean of a step's decode spans since prefill makes the first token.
-    """
-    samples, spans = timed_samples(run), timed_spans(run)
-    prefill, decode = spans[spans.name == "prefill"], spans[spans.name == "decode"]
-    tpot = decode.groupby([*KEY, "step"], sort=False).span_s.mean().reset_index()
-    return pd.concat(
-        [
-            _percentiles(samples, "step_s", "step_s", PERCENTILES),
-            _percentiles(prefill, "span_s", "ttft_s", {"p50": 1}),
-            _percentiles(tpot, "span_s", "tpot_s", {"p50": 1}),
-            _percentiles(decode, "span_s", "itl_s", PERCENTILES),
-        ]
-    )
-
-
-def _percentiles(rows: pd.DataFrame, column: str, name: str, wanted: dict[str, int]) -> pd.DataFrame:
-    """`wanted` percentiles of `column` within each process, as metrics `<name>_p50` and so on."""
-    groups = rows.groupby(KEY, sort=False)[column]
-    frames = []
-    for percentile, least in wanted.items():
-        values = groups.quantile(int(percentile[1:]) / 100)[groups.size() >= least].reset_index()
-        frames.append(_rows(values, f"{name}_{percentile}", "s", values[column]))
-    return pd.concat(frames)
-
-
-def _rows(keyed: pd.DataFrame, metric: str, unit: str, value: pd.Series) -> pd.DataFrame:
-    frame = keyed[KEY].assign(metric=metric, unit=unit, value=value.astype("float64"))
-    return frame.dropna(subset="value")
-
-
-def _share_of_ceiling(values: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """mfu_achievable: model FLOP/s over the best matmul FLOP/s that this run measured in the same dtype.
-
-    The ceiling is that of the same round, the process of the same number, so that its noise is in the figures; where
-    that round has none it is the median over rounds.
-    """
-    rates = values[values.metric == "flops_per_s"]
-    first = measured.drop_duplicates("case_id").set_index("case_id")
-    typical = rates.groupby("case_id").value.median()
-    best: dict[str, str] = {}  # by dtype, the fastest matmul
-    for case_id in typical[typical.index.map(first.workload) == CEILING_WORKLOAD].sort_values().index:
-        best[first.dtype[case_id]] = case_id
-    of_round = {(row.case_id, row.process): row.value for row in rates[rates.case_id.isin(best.values())].itertuples()}
-    rows, shares = [], []
-    for row in rates.itertuples():
-        ceiling_case = best.get(first.dtype[row.case_id])
-        if ceiling_case and typical[row.case_id] <= NO_CEILING * typical[ceiling_case]:
-            rows.append(row.Index)
-            shares.append(row.value / of_round.get((ceiling_case, row.process), typical[ceiling_case]))
-    return rates.loc[rows].assign(metric="mfu_achievable", unit="1", value=shares)
 
 
 def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[str, list[str]]:
@@ -309,8 +207,3 @@ def _median(values: list[float]) -> float:
     """The median of the values that are known; NaN if none is."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.median(known)) if known else math.nan
-
-
-def _median_of_processes(rows: pd.DataFrame, key: list[str], column: str) -> pd.DataFrame:
-    within = rows.groupby(["process", *key], sort=False)[column].median().reset_index()
-    return within.groupby(key, sort=False)[column].median().reset_index()

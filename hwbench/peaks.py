@@ -30,23 +30,26 @@ TF32_IS_ON = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"
 
 @dataclass(frozen=True)
 class Peak:
-    """In FLOP/s or B/s; `source` says it in words, with where it is from."""
+    """In FLOP/s or B/s; `source` says it in words, with where it is from. `dtype` is that of FLOP/s: fp32 matrices may
+    be multiplied as tf32."""
 
     value: float
     source: str
+    dtype: str | None = None
 
 
-def flops(device: str, dtype: str, environment: Mapping[str, Any]) -> Peak | None:
-    """The most FLOP/s of the device in `dtype`; None if it is not known. `environment` is the run's."""
+def flops(device: str, dtype: str, environment: Mapping[str, Any], sustained_mhz: float | None = None) -> Peak | None:
+    """The most FLOP/s of the device in `dtype`; None if it is not known. `environment` is the run's, `sustained_mhz` a
+    CPU's clock under load, where that was observed."""
     if dtype == "fp32" and _facts(environment, "variables").get(TF32_IS_ON) == "1":
         dtype = "tf32"
     row = _row(device, environment)
     if row is None:
-        derived = peaks_cpu.flops(dtype, _facts(environment, "cpu"), _facts(environment, "device"))
-        return Peak(*derived) if derived else None
+        derived = peaks_cpu.flops(dtype, _facts(environment, "cpu"), _facts(environment, "device"), sustained_mhz)
+        return Peak(*derived, dtype) if derived else None
     if dtype not in DTYPES or not row[dtype]:
         return None
-    return Peak(float(row[dtype]) * 1e12, f"peak {row[dtype]} TFLOP/s {dtype} dense, {row['source']}")
+    return Peak(float(row[dtype]) * 1e12, f"peak {row[dtype]} TFLOP/s {dtype} dense, {row['source']}", dtype)
 
 
 def bandwidth(device: str, environment: Mapping[str, Any]) -> Peak | None:

@@ -1,9 +1,11 @@
-"""A CPU's most FLOP/s, which no datasheet states: cores × highest clock × FLOP per cycle.
+"""A CPU's most FLOP/s, which no datasheet states: cores × clock × FLOP per cycle.
 
 peaks_cpu.csv has the FLOP a core can do per cycle, by architecture: those of its fused multiply-add pipes (two FLOP a
 lane) or its matrix unit. Left out are models whose parts differ in pipes (Skylake-SP and Cascade Lake have one or two),
-processors with cores of two kinds, and instructions whose rate the makers' manuals do not state. The highest clock is
-that of one busy core; with all of them busy, and wide vectors, it is lower: a share of this peak is rather too low.
+processors with cores of two kinds, and instructions whose rate the makers' manuals do not state.
+
+The clock is the one sustained under load, where a run has observed it; else the highest, which is that of one busy
+core. With all of them busy, and wide vectors, it is lower: a share of a peak from the highest clock is rather too low.
 """
 
 import csv
@@ -13,19 +15,22 @@ from importlib.resources import files
 from typing import Any
 
 
-def flops(dtype: str, cpu: Mapping[str, Any], device: Mapping[str, Any]) -> tuple[float, str] | None:
+def flops(
+    dtype: str, cpu: Mapping[str, Any], device: Mapping[str, Any], sustained_mhz: float | None = None
+) -> tuple[float, str] | None:
     """The most FLOP/s and how it is derived, from the environment's `cpu` and `device`.
 
     None on a virtual machine, which hides the clock and has threads for cores; where the architecture's pipes are not
     known; and where the process may not use all cores.
     """
-    cores, clock = cpu.get("cores"), cpu.get("frequency_max_mhz")
+    cores, clock = cpu.get("cores"), sustained_mhz or cpu.get("frequency_max_mhz")
     whole = device.get("kind") == "cpu" and device.get("usable_cores") == cpu.get("logical_cores")
     row = _row(dtype, cpu)
     if not (row and cores and clock and whole) or cpu.get("virtual") is not False:
         return None
     value = cores * clock * 1e6 * float(row["flop_per_cycle"])
-    steps = f"{cores} cores × {clock:g} MHz × {row['flop_per_cycle']} FLOP a cycle"
+    kind = "sustained in gemm" if sustained_mhz else "the highest clock"
+    steps = f"{cores} cores × {clock:.0f} MHz ({kind}) × {row['flop_per_cycle']} FLOP a cycle"
     return value, f"derived peak {value / 1e12:.4g} TFLOP/s {dtype}, {steps} of {row['name']} ({row['source']})"
 
 

@@ -5,8 +5,9 @@ import pyarrow as pa
 SCHEMA_VERSION = 3
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
 metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
-hardware_flops, span_work, choices and the memory before and predicted. Runs of earlier versions are read as they are:
-they have no readings, and null in columns that came later (ADDED)."""
+hardware_flops, span_work, choices and the memory before and predicted; metrics with convention, peak and peak_dtype;
+span_metrics. Runs of earlier versions are read as they are: they have no readings, and null in columns that came later
+(ADDED); what is derived is made anew."""
 
 ADDED = {
     "measurements": frozenset(
@@ -25,7 +26,26 @@ ADDED = {
 KEY = ["case_id", "process"]
 """What names a process of a run."""
 
+OF_A_SHARE = ["convention", "peak", "peak_dtype", "source"]
+"""What stands beside a share: what of the work it counts, and what it is a share of."""
+
 _CASE = [("run_id", pa.string()), ("case_id", pa.string()), ("process", pa.int32())]
+_VALUE = [
+    ("metric", pa.string()),
+    ("value", pa.float64()),
+    ("ci_low", pa.float64()),
+    ("ci_high", pa.float64()),
+    ("unit", pa.string()),
+    ("n", pa.int64()),
+    ("method", pa.string()),
+    ("validity", pa.string()),
+    ("reasons", pa.string()),  # JSON
+]
+_SHARE = [
+    ("convention", pa.string()),
+    ("peak", pa.float64()),  # in FLOP/s or B/s
+    ("peak_dtype", pa.string()),
+]
 SCHEMAS: dict[str, pa.Schema] = {
     "runs": pa.schema(
         [
@@ -116,18 +136,23 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("case_id", pa.string()),
             ("device_kind", pa.string()),
             ("workload", pa.string()),
-            ("metric", pa.string()),
-            ("value", pa.float64()),
-            ("ci_low", pa.float64()),
-            ("ci_high", pa.float64()),
-            ("unit", pa.string()),
-            ("n", pa.int64()),
-            ("method", pa.string()),
-            ("validity", pa.string()),
-            ("reasons", pa.string()),  # JSON
+            *_VALUE,
             ("source", pa.string()),  # of energy and power the meters and their method, of a share the peak
             ("uncertainty", pa.float64()),  # of the source, in the unit of the value; ci_low and ci_high are without it
             ("grade", pa.string()),
+            *_SHARE,
+        ]
+    ),
+    "span_metrics": pa.schema(
+        [
+            ("run_id", pa.string()),
+            ("case_id", pa.string()),
+            ("device_kind", pa.string()),
+            ("workload", pa.string()),
+            ("span", pa.string()),
+            *_VALUE,
+            ("source", pa.string()),
+            *_SHARE,
         ]
     ),
     "noise": pa.schema(

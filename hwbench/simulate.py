@@ -17,8 +17,10 @@ from scipy.signal import lfilter
 from hwbench import metrics, stats
 from hwbench.compare import verdict
 from hwbench.gate import beyond_doubt
+from hwbench.rates import RATES
 from hwbench.stats import Array
 from hwbench.store import RunTables
+from hwbench.timed import timed_samples
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 """What is injected into the candidate; 0 makes A/A pairs."""
@@ -51,7 +53,7 @@ def noise_of(run: RunTables) -> dict[str, Noise]:
     """How the steps of each case of a run varied, by the case's label; cases of one process, or of one
     step, are left out."""
     cases = metrics.cases(run).set_index("case_id")
-    timed = metrics.timed_samples(run).groupby(["case_id", "process"]).size().groupby("case_id").median()
+    timed = timed_samples(run).groupby(["case_id", "process"]).size().groupby("case_id").median()
     found = {}
     for row in metrics.spread(run).itertuples():
         case = cases.loc[row.case_id]
@@ -116,7 +118,7 @@ def times_of(run: RunTables) -> dict[str, tuple[str, Array]]:
     Cases with too few processes for two halves are left out."""
     found = {}
     for case_id, values in metrics.per_process(run).groupby("case_id", sort=False):
-        metric = next((name for name in metrics.RATES if name in set(values.metric)), "step_s_p50")
+        metric = next((name for name in RATES if name in set(values.metric)), "step_s_p50")
         x = values[values.metric == metric].value.to_numpy(np.float64)
         if len(x) >= TWO_HALVES and (x > 0).all() and np.isfinite(x).all():
             found[str(case_id)] = metric, 1 / x if metric in metrics.HIGHER_IS_BETTER else x

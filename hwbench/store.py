@@ -130,6 +130,12 @@ def write_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
     write_part(run.folder, "metrics", "metrics", table)
 
 
+def write_span_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
+    """Store the derived table of a run's spans, replacing what an earlier summary left there."""
+    table = pa.Table.from_pandas(metrics, schema=SCHEMAS["span_metrics"], preserve_index=False)
+    write_part(run.folder, "span_metrics", "span_metrics", table)
+
+
 def write_noise(run: RunTables, noise: pd.DataFrame) -> None:
     """Store the noise floors that a run measured, beside its other tables."""
     table = pa.Table.from_pandas(noise, schema=SCHEMAS["noise"], preserve_index=False)

@@ -68,7 +68,9 @@ def with_measurements(run: RunTables, case: Case, **columns) -> RunTables:
         changed[name] = changed[name].astype(object)
         changed.loc[changed.case_id == case.case_id, name] = value
     good = changed[changed.outcome == "ok"][KEY]
-    return RunTables(run.folder, run.runs, changed, run.samples.merge(good, on=KEY), run.spans)
+    return RunTables(
+        run.folder, run.runs, changed, run.samples.merge(good, on=KEY), run.spans, run.readings, run.telemetry
+    )
 
 
 def around(value: float, cv: float = 0.001, processes: int = 5, samples: int = 10) -> list[list[float]]:

@@ -16,6 +16,7 @@ import pytest
 from conftest import make_run, measured
 
 from hwbench.cli import main
+from hwbench.records import Case, Declared, Work
 
 FILE = str(Path(__file__).with_name("fake_workloads.py"))
 FAKE = ["--device", "fake", "--workloads", FILE, "--processes", "1", "--min-time", "0.03", "--min-samples", "10"]
@@ -370,6 +371,22 @@ class TestOtherCommands:
         done = call("summarize", "a", "--json")
         assert done.returncode == 0, done.stderr
         assert (folder / "metrics" / "metrics.parquet").is_file()
+        assert (folder / "span_metrics" / "span_metrics.parquet").is_file()
+        assert json.loads(done.stdout)["roofline"] == {"ceilings": [], "points": [], "sums": []}
+
+    def test_summarize_shows_the_roofline_of_the_parts_of_a_step(self, tmp_path, call, training):
+        gemm, copy = Case("gemm", {}, "fp32"), Case("copy", {}, "fp32")
+        writer = make_run(tmp_path / "results", "a", [training, gemm, copy])
+        spans = {"forward": Work(flops=900, bytes=300), "backward": Work(flops=600, bytes=700)}
+        writer.add(training, 0, measured(0.003, work=Work(flops=1500), declared=Declared(spans=spans)))
+        writer.add(gemm, 0, measured(0.001, work=Work(flops=1000)))
+        writer.add(copy, 0, measured(0.001, work=Work(bytes=1000)))
+        shown = call("summarize", "a").stdout
+        assert re.search(r"roofline.*measured +2 +100 % +1\.60 ms +3\.00 ms +53\.3 %", shown, re.DOTALL), shown
+        data = json.loads(call("summarize", "a", "--json").stdout)
+        assert data["roofline"]["sums"][0]["share"] == pytest.approx(16 / 30)
+        assert {row["span"] for row in data["span_metrics"]} == {"forward", "backward"}
+        assert {row["case_id"] for row in data["rows"]} == {row["case_id"] for row in data["metrics"]}
 
     def test_completion(self, tmp_path, call):
         assert "_HWBENCH_COMPLETE=zsh_source" in call("completion", "zsh").stdout

@@ -16,6 +16,7 @@ from synthetic import CASE, OTHER, around, run_of, with_measurements
 from test_cli import PYTHONPATH, assert_one_line, call  # noqa: F401 - a fixture
 
 from hwbench import gate
+from hwbench.cli import confirm
 from hwbench.records import Case, Measurement
 from hwbench.rules import Rule, Rules
 from hwbench.store import read_heads, read_run
@@ -498,3 +499,12 @@ def test_a_case_that_failed_counts_though_other_processes_did_not(tmp_path):
         writer.add(CASE, process, measured() if process else Measurement("error", "boom"))
     table = gate.hold([read_run(folder)], read_run(writer.folder), Rules())
     assert set(table.status) == {"failed"}
+
+
+@pytest.mark.parametrize(("metric", "others"), [("flops_per_s", set()), ("mbu_achievable", {"gemm/best", "copy"})])
+def test_confirm_measures_the_ceilings_of_a_suspected_share_too(tmp_path, metric, others):
+    cases = [Case("gpt/train", {}, "bf16"), Case("gemm/best", {}, "bf16"), Case("copy", {}, "fp32")]
+    candidate = read_run(make_run(tmp_path, "r", [*cases, Case("mlp/train", {}, "bf16")]).folder)
+    suspects = pd.DataFrame([{"case_id": cases[0].case_id, "metric": metric}])
+    plan = confirm._plan(candidate, suspects, 3)
+    assert {case.workload for case in plan.cases} == {"gpt/train", *others}

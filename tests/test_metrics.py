@@ -4,8 +4,9 @@ import math
 import pytest
 from conftest import make_run, measured
 
-from hwbench import metrics, store
-from hwbench.records import Case, Measurement, Policy, Samples, Spans, Window, Work
+from hwbench import metrics, store, timed
+from hwbench.records import Case, Declared, Measurement, Policy, Samples, Spans, Window, Work
+from hwbench.report.terminal import summary_rows
 
 GEMM = Case("gemm", {"m": 4}, "fp32")
 
@@ -112,14 +113,14 @@ def test_span_times_put_all_marks_of_a_name_together_and_show_the_rest(tmp_path,
     writer = make_run(tmp_path, "r", [training])
     spans = [("decode", 1.0), ("decode", 2.0)]
     writer.add(training, 0, Measurement("ok", window=window([4.0, 4.0, 4.0], spans)))
-    found = metrics.span_times(store.read_run(writer.folder))
+    found = timed.span_times(store.read_run(writer.folder))
     assert found[["name", "seconds"]].to_numpy().tolist() == [["decode", 3.0], ["(rest)", 1.0]]
 
 
 def test_a_rest_of_nothing_is_not_shown(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
     writer.add(training, 0, measured())
-    assert list(metrics.span_times(store.read_run(writer.folder)).name) == ["forward", "backward"]
+    assert list(timed.span_times(store.read_run(writer.folder)).name) == ["forward", "backward"]
 
 
 def test_a_loss_that_is_not_finite_makes_the_case_invalid(tmp_path, training):
@@ -156,8 +157,31 @@ def test_a_run_without_a_measured_case_has_no_metrics(tmp_path, training):
     writer.add(training, 0, Measurement("error", "x"))
     run = store.read_run(writer.folder)
     assert metrics.summarize(run).empty
-    assert metrics.span_times(run).empty
+    assert timed.span_times(run).empty
     store.write_metrics(run, metrics.summarize(run))
+
+
+def test_memory_is_held_against_its_prediction_without_what_was_there_before(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training, GEMM])
+    predicted = {"memory_base_bytes": 1000, "declared": Declared(memory_bytes=600)}
+    writer.add(training, 0, measured(memory_peak_bytes=1500, **predicted))
+    writer.add(GEMM, 0, measured(memory_peak_bytes=900, **predicted))
+    found = summary_of(writer)
+    assert found.loc[training.case_id, ["memory_predicted_bytes", "memory_predicted_ratio"]].tolist() == [600, 1.2]
+    assert math.isnan(found.memory_predicted_ratio[GEMM.case_id])  # less than before: no ratio
+    assert not set(metrics.PREDICTIONS) & set(metrics.METRICS)  # neither more nor less of them is better
+
+
+def test_cases_tell_what_their_processes_settled_for(tmp_path, training):
+    writer = make_run(tmp_path, "r", [training, GEMM])
+    for process, shape in enumerate(["n=64", "n=128", "n=64"]):
+        writer.add(training, process, measured(declared=Declared(choices={"attention": "flash", "shape": shape})))
+    writer.add(GEMM, 0, Measurement("oom", "no memory"))
+    run = store.read_run(writer.folder)
+    assert metrics.cases(run).choices.tolist() == [{"attention": "flash", "shape": "n=64, n=128"}, {}]
+    older = store.RunTables(run.folder, run.runs, run.measurements.assign(choices=None), run.samples, run.spans)
+    assert metrics.cases(older).choices.tolist() == [{}, {}]
+    assert summary_rows(run)[0]["choices"] == {"attention": "flash", "shape": "n=64, n=128"}
 
 
 class TestIntervals:

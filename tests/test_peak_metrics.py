@@ -3,15 +3,23 @@
 import json
 
 import pytest
-from synthetic import run_of, with_measurements
+from synthetic import frame, run_of, with_measurements
 
-from hwbench import metrics, peaks
+from hwbench import metrics, peak_metrics, peaks
 from hwbench.records import Case
 from hwbench.report.terminal import summary_rows
+from hwbench.store import RunTables
 from workloads.models.sizes import SIZES
 
 TRAIN = Case("gpt/train", {"size": "124m"}, "bf16")
 A100 = "NVIDIA A100-SXM4-80GB"
+CPU = {
+    "cpu": {
+        "vendor": "AuthenticAMD", "family": "25", "model": "1", "virtual": False, "cores": 32, "logical_cores": 64,
+        "frequency_max_mhz": 3675.0, "vector_extensions": ["avx2"],
+    },
+    "device": {"kind": "cpu", "usable_cores": 64, "logical_cores": 64},
+}  # fmt: skip
 
 
 def run_on(device, seconds=(1.0, 1.0, 1.0), case=TRAIN, environment=None, **work):
@@ -57,6 +65,66 @@ def test_a_share_is_json_beside_the_other_figures():
 
 def test_more_of_the_peak_is_better_and_follows_from_the_work():
     assert {"mfu", "mfu_palm", "mbu"} <= metrics.HIGHER_IS_BETTER & metrics.WORK_METRICS & set(metrics.METRICS)
+
+
+def test_hfu_counts_what_is_computed_again():
+    found = rows(run_on(A100, flops=156 * 10**12, hardware_flops=208 * 10**12))
+    assert found.value[["mfu", "hfu"]].tolist() == pytest.approx([1 / 2, 2 / 3])
+    assert "hfu" not in rows(run_on(A100, flops=1)).index  # not declared: unknown, and not that of the model
+
+
+def test_beside_a_share_stand_its_convention_its_peak_and_the_peaks_dtype():
+    work = {"flops": 1, "hardware_flops": 1, "bytes": 1, "flops_full_attention": 1}
+    fp32, as_tf32 = Case("gpt/train", {}, "fp32"), {"variables": {peaks.TF32_IS_ON: "1"}}
+    found = rows(run_on(A100, case=fp32, environment=as_tf32, **work))
+    assert found.loc["mfu", ["peak", "peak_dtype"]].tolist() == [156e12, "tf32"]
+    assert found.peak["mbu"] == 2.039e12
+    assert found.loc[["mbu", "step_s_p50"], "peak_dtype"].isna().all()
+    assert found.convention[["mfu", "mfu_palm", "hfu", "mbu"]].nunique() == 4
+
+
+def test_a_copy_within_a_cache_has_no_share_of_memory():
+    cached = Case("copy", {"op": "copy", "level": "l2"}, "fp32")
+    assert "mbu" not in rows(run_on(A100, case=cached, bytes=10**12)).index
+    assert "mbu" in rows(run_on(A100, case=Case("copy", {"level": "memory"}, "fp32"), bytes=10**12)).index
+
+
+class TestClock:
+    """The clock that a CPU sustains while it multiplies matrices."""
+
+    TRAIN = Case("gpt/train", {}, "fp32")
+
+    def run(self, *shown, dtype="fp32"):
+        """A run with a gemm from 0 to 10 s, whose host showed (process, seconds, MHz)."""
+        case = Case("gemm", {"n": 64}, dtype)
+        run = run_of((case, [[1.0] * 10] * 2), (self.TRAIN, [[1.0] * 10]), environment=json.dumps(CPU))
+        run = with_measurements(run, self.TRAIN, flops=10**12)
+        starts = run.samples.assign(start_ns=run.samples.step * 10**9)
+        telemetry = [
+            {"case_id": case.case_id, "process": process, "time_ns": int(seconds * 1e9), "meter": "host"}
+            | {"scope": "system", "quantity": "cpu_clock", "unit": "Hz", "value": mhz * 1e6}
+            for process, seconds, mhz in shown
+        ]
+        return RunTables(
+            run.folder, run.runs, run.measurements, starts, run.spans, telemetry=frame("telemetry", telemetry)
+        )
+
+    def test_is_the_median_in_the_windows_of_each_process_then_over_processes(self):
+        run = self.run((0, -1.0, 9000), (0, 1.0, 2000), (0, 2.0, 2100), (0, 3.0, 2200), (0, 11.0, 9000), (1, 5.0, 2500))
+        assert peak_metrics.sustained_mhz(run, "fp32") == pytest.approx(2300)
+        row = rows(run).loc["mfu"]
+        assert row.peak == pytest.approx(32 * 2300e6 * 32)
+        assert "32 cores × 2300 MHz (sustained in gemm) × 32 FLOP a cycle" in row.source
+
+    @pytest.mark.parametrize("shown", [(), ((0, -1.0, 2000),)])
+    def test_that_is_not_shown_is_the_highest(self, shown):
+        run = self.run(*shown)
+        assert peak_metrics.sustained_mhz(run, "fp32") is None
+        assert "3675 MHz (the highest clock)" in rows(run).source["mfu"]
+
+    def test_in_another_dtype_says_nothing(self):
+        """Wide matrix units make a processor slower than its vector pipes do."""
+        assert peak_metrics.sustained_mhz(self.run((0, 1.0, 2000), dtype="bf16"), "fp32") is None
 
 
 # Published runs

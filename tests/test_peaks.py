@@ -10,7 +10,7 @@ MILAN = {
     "frequency_max_mhz": 3675.0, "vector_extensions": ["avx", "avx2"],
 }  # fmt: skip
 SAPPHIRE = MILAN | {"vendor": "GenuineIntel", "family": "6", "model": "143"}
-SAPPHIRE |= {"vector_extensions": ["avx2", "avx512f", "amx_bf16"]}
+SAPPHIRE |= {"vector_extensions": ["avx2", "avx512f", "amx_bf16", "amx_int8"]}
 
 
 def on(units):
@@ -112,14 +112,25 @@ def derived(dtype="fp32", cpu=MILAN, device=BARE):
 def test_a_cpu_is_cores_times_clock_times_flop_a_cycle():
     assert derived().value == 32 * 3675e6 * 32
     assert derived().source == (
-        "derived peak 3.763 TFLOP/s fp32, 32 cores × 3675 MHz × 32 FLOP a cycle of Zen 3 "
+        "derived peak 3.763 TFLOP/s fp32, 32 cores × 3675 MHz (the highest clock) × 32 FLOP a cycle of Zen 3 "
         "(AMD 56665: two 256-bit FMA pipes)"
     )
 
 
 def test_the_matrix_unit_is_bf16s():
     assert derived("bf16", SAPPHIRE).value == 32 * 3675e6 * 1024
+    assert derived("int8", SAPPHIRE).value == 32 * 3675e6 * 2048
     assert derived("fp32", SAPPHIRE).value == 32 * 3675e6 * 64
+
+
+def test_a_clock_that_was_observed_under_load_is_the_peaks():
+    found = peaks.flops("AMD EPYC 7543", "fp32", {"cpu": MILAN, "device": BARE}, 2800.4)
+    assert (found.value, found.dtype) == (32 * 2800.4e6 * 32, "fp32")
+    assert "32 cores × 2800 MHz (sustained in gemm)" in found.source
+    hidden = {"cpu": MILAN | {"frequency_max_mhz": None}, "device": BARE}
+    assert peaks.flops("AMD EPYC 7543", "fp32", hidden, 2800.0).value == 32 * 2800e6 * 32
+    assert peaks.flops("AMD EPYC 7543", "fp32", {"cpu": MILAN | {"virtual": True}, "device": BARE}, 2800.0) is None
+    assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", {"cpu": MILAN}, 2800.0).value == 19.5e12
 
 
 @pytest.mark.parametrize(

@@ -87,12 +87,13 @@ def timed(step_s: np.ndarray) -> Measurement:
 
 def test_exact_figures_reach_the_page(tmp_path):
     page = Page(render([full(tmp_path)]))
-    rows = {row[0]: row for row in page.rows if len(row) == 10}
+    rows = {row[0]: row for row in page.rows if len(row) == 11}
     train = [
         "10,000 tokens/s",
         "2.000 MFLOP/s",
         "25.0 %",
         "300.0 kB/s",
+        "0.0100 %",
         "3.000 ms",
         "\N{EN DASH}",
         "0 %",
@@ -150,10 +151,10 @@ def test_ids_are_unique_and_every_reference_has_its_target(tmp_path):
 def test_figures_are_named_and_take_the_colours_of_the_page(tmp_path):
     source = render([full(tmp_path)])
     page = Page(source)
-    assert page.tags["svg"] == page.tags["figure"] == page.values("role").count("img") == 7
+    assert page.tags["svg"] == page.tags["figure"] == page.values("role").count("img") == 8
     drawings = "".join(re.findall(r"<svg.*?</svg>", source, re.DOTALL))
     assert not re.search(r"#0000[0-9a-f]{2}\b", drawings)
-    assert drawings.count("<title") == drawings.count("<desc") == 7
+    assert drawings.count("<title") == drawings.count("<desc") == 8
     assert "prefers-color-scheme: dark" in source
     assert "@media print" in source
 

@@ -77,9 +77,12 @@ def test_the_promised_columns_are_there(run, table):
     assert set(promised.split()) <= set(columns)
 
 
-def test_the_promised_columns_of_the_derived_table():
+def test_the_promised_columns_of_the_derived_tables():
+    share = ["convention", "peak", "peak_dtype"]
     promised = "run_id case_id device_kind workload metric value ci_low ci_high unit n method validity reasons"
-    assert schema.SCHEMAS["metrics"].names == [*promised.split(), "source", "uncertainty", "grade"]
+    assert schema.SCHEMAS["metrics"].names == [*promised.split(), "source", "uncertainty", "grade", *share]
+    of_spans = promised.replace("workload", "workload span")
+    assert schema.SCHEMAS["span_metrics"].names == [*of_spans.split(), "source", *share]
 
 
 def test_all_runs_are_one_table(tmp_path, training):

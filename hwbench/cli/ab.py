@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of, write_derived
 from hwbench.records import FAILED, UserError
 
 FOLDER = click.Path(path_type=Path)
@@ -69,11 +69,11 @@ def command(
 
 def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
     """Store the metrics and print the judgement; the exit status."""
-    from hwbench import compare, metrics, store
+    from hwbench import compare
     from hwbench.report import comparison
 
     for run in runs:
-        store.write_metrics(run, metrics.summarize(run))
+        write_derived(run)
     if as_json:
         options.print_json(
             comparison.as_data(table, compare.overall(list(table.verdict))) | {"runs": [run.run_id for run in runs]}

@@ -54,15 +54,15 @@ def measure_again(
 
 
 def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "Plan":
-    """The suspected cases; where a share of the matmul ceiling is suspected, the ceilings too."""
-    from hwbench.metrics import CEILING_WORKLOAD
+    """The suspected cases; where a share of a measured ceiling is suspected, the ceilings too."""
+    from hwbench.ceilings import CEILING_SHARES, is_ceiling
     from hwbench.plan import Plan
     from hwbench.records import Case, Policy
 
     content = json.loads(candidate.runs.plan.iloc[0])
     known = {field.name for field in fields(Policy)}
     policy = Policy(**{name: value for name, value in content["policy"].items() if name in known})
-    workloads = {CEILING_WORKLOAD} if "mfu_achievable" in set(suspects.metric) else set()
-    chosen = [c for c in content["cases"] if c["case_id"] in set(suspects.case_id) or c["workload"] in workloads]
+    shares, suspected = suspects.metric.isin(list(CEILING_SHARES)).any(), set(suspects.case_id)
+    chosen = [c for c in content["cases"] if c["case_id"] in suspected or (shares and is_ceiling(c["workload"]))]
     cases = [Case(c["workload"], c["params"], c["dtype"]) for c in chosen]
     return Plan(tuple(cases), replace(policy, processes=processes, max_processes=processes))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import new_run_id
+from hwbench.cli.measuring import new_run_id, write_derived
 from hwbench.importers import TOOLS
 from hwbench.records import Run
 
@@ -25,7 +25,7 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     A pytest-benchmark file (--benchmark-json FILE) is one process, so several of them make an interval; a pyperf file
     (-o FILE) has its processes in it.
     """
-    from hwbench import importers, metrics, store
+    from hwbench import importers, store
     from hwbench.report import terminal
 
     found = importers.read(tool, files)
@@ -35,7 +35,7 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
         writer.add(case, numbers[case.case_id], measurement)
         numbers[case.case_id] += 1
     run = store.read_run(writer.folder)
-    store.write_metrics(run, metrics.summarize(run))
+    write_derived(run)
     if as_json:
         options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": terminal.summary_rows(run)})
     else:

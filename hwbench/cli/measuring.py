@@ -14,8 +14,11 @@ from hwbench.cli import options
 from hwbench.records import Policy
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hwbench.plan import Plan
     from hwbench.records import Run
+    from hwbench.store import RunTables
 
 DEFAULT_SUITE = "quick"
 POLICY = (
@@ -46,6 +49,16 @@ OPTIONS: list[Callable[[Any], Any]] = [
     options.output,
     options.as_json,
 ]
+
+
+def write_derived(run: "RunTables") -> "pd.DataFrame":
+    """Make the derived tables of a run and store them beside its raw ones; returns its metrics."""
+    from hwbench import metrics, span_metrics, store
+
+    found = metrics.summarize(run)
+    store.write_metrics(run, found)
+    store.write_span_metrics(run, span_metrics.summarize_spans(run))
+    return found
 
 
 def measuring(command: Callable[..., int]) -> Callable[..., int]:

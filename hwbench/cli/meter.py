@@ -60,8 +60,8 @@ def command(
 def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Callable[[Metered], None]]":
     """Open a run for the command, before it starts: what cannot be stored is better known then. Returns the run's
     folder and what adds the outcome to it."""
-    from hwbench import environment, metrics, store
-    from hwbench.cli.measuring import new_run_id, run_of
+    from hwbench import environment, store
+    from hwbench.cli.measuring import new_run_id, run_of, write_derived
     from hwbench.meters.command import as_measurement
     from hwbench.meters.machine import Place
     from hwbench.plan import Plan
@@ -75,7 +75,6 @@ def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Cal
 
     def add(metered: "Metered") -> None:
         writer.add(case, 0, as_measurement(metered))
-        stored = store.read_run(writer.folder)
-        store.write_metrics(stored, metrics.summarize(stored))
+        write_derived(store.read_run(writer.folder))
 
     return writer.folder, add

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of, write_derived
 from hwbench.records import FAILED, UserError
 
 
@@ -20,7 +20,7 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     is noise, and the floor is how far it can reach: `compare` and `gate` take no smaller difference between runs on
     this device for a change. Use as many processes as the runs that are compared, or fewer.
     """
-    from hwbench import devices, environment, metrics, noise, store
+    from hwbench import devices, environment, noise, store
     from hwbench.cli.progress import reporter
     from hwbench.runner import describe_device, run_plan
 
@@ -38,7 +38,7 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
         run_plan(plan, spec, asked["files"], writer, progress)
     run = store.read_run(writer.folder)
     table = noise.measure_floors(run)
-    store.write_metrics(run, metrics.summarize(run))
+    write_derived(run)
     store.write_noise(run, table)
     _show(run, table, as_json)
     return 1 if FAILED & set(run.measurements.outcome) else 0

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of
+from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of, write_derived
 from hwbench.records import FAILED, UserError
 
 
@@ -73,9 +73,8 @@ def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     from hwbench.report import html, terminal
 
     run = store.read_run(folder)
-    table = metrics.summarize(run)
     try:
-        store.write_metrics(run, table)
+        write_derived(run)
         options.write_page(folder / "report.html", html.render([run]))
         click.echo(f"report: {folder / 'report.html'}", err=True)
     except (OSError, UserError) as error:
@@ -84,5 +83,6 @@ def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
         options.print_json({"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)})
     else:
         options.print_table(terminal.summary_table(run))
+    table = metrics.summarize(run)
     failed = metrics.cases(run).outcome.isin(FAILED).sum()
     return int(failed), table[table.validity != "valid"].case_id.nunique()

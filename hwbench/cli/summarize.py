@@ -1,10 +1,11 @@
-"""`hwbench summarize`: the metrics table of a run, made anew from its raw tables."""
+"""`hwbench summarize`: the derived tables of a run, made anew from its raw ones."""
 
 from pathlib import Path
 
 import click
 
 from hwbench.cli import options
+from hwbench.cli.measuring import write_derived
 
 
 @click.command("summarize")
@@ -12,15 +13,19 @@ from hwbench.cli import options
 @options.output
 @options.as_json
 def command(run: str, output: Path, as_json: bool) -> int:
-    """Rebuild the metrics table of RUN, a run's folder or its id in OUTPUT, and show the run's summary."""
-    from hwbench import metrics, store
+    """Rebuild the metrics of RUN, a run's folder or its id in OUTPUT, and show its summary and its roofline."""
+    from hwbench import roofline, span_metrics, store
     from hwbench.report import terminal
 
     tables = store.read_run(store.find_run(run, output))
-    summary = metrics.summarize(tables)
-    store.write_metrics(tables, summary)
+    metrics = write_derived(tables)
     if as_json:
-        options.print_json(options.plain_rows(summary))
-    else:
-        options.print_table(terminal.summary_table(tables))
+        content = {"run_id": tables.run_id, "folder": str(tables.folder), "rows": terminal.summary_rows(tables)}
+        content["metrics"] = options.plain_rows(metrics)
+        content["span_metrics"] = options.plain_rows(span_metrics.summarize_spans(tables))
+        options.print_json(content | {"roofline": roofline.as_data(tables)})
+        return 0
+    options.print_table(terminal.summary_table(tables))
+    if (sums := terminal.roofline_table(tables)) is not None:
+        options.print_table(sums)
     return 0

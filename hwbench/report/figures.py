@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import NDArray
@@ -150,6 +151,53 @@ def distribution(processes: Sequence[NDArray[np.float64]]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick:,.10g}"))
     axes.set_xlabel(unit, fontsize=10, labelpad=3)
+    return figure
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A point of a roofline: FLOP per byte, FLOP/s."""
+
+    label: str
+    intensity: float
+    flops_per_s: float
+
+
+def roofline(spots: Sequence[Spot], flops_per_s: float, memories: Mapping[str, float]) -> Figure:
+    """FLOP/s over FLOP per byte, both logarithmic: the roof of the arithmetic, a slope for each of `memories` (name:
+    B/s, the first of them drawn whole), and the spots under them, of which a legend has the names."""
+    legend, lines = _legend([spot.label for spot in spots])
+    head = 20 * lines + 8
+    figure, axes = canvas(WIDE, head + 260, 52, 16, head, 36)
+    ridges = [flops_per_s / value for value in memories.values()]
+    low = min([*ridges, *(spot.intensity for spot in spots)]) / 4
+    high = max([*ridges, *(spot.intensity for spot in spots)]) * 8
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(low, high)
+    axes.set_ylim(min([spot.flops_per_s for spot in spots] + [low * min(memories.values())]) / 2, 2.5 * flops_per_s)
+    axes.minorticks_off()
+    axes.grid(color=LINE, linewidth=0.8)
+    axes.plot([min(ridges), high], [flops_per_s] * 2, color=INK, linewidth=1.6)
+    for position, (name, bandwidth) in enumerate(memories.items()):
+        ridge = flops_per_s / bandwidth
+        axes.plot([low, ridge], [low * bandwidth, flops_per_s], DASHES[min(position, 1)], color=INK, linewidth=1.6)
+        axes.annotate(
+            clean(name), (ridge, flops_per_s), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=10
+        )
+    for position, spot in enumerate(spots):
+        marker, color = MARKERS[position % len(MARKERS)], _color(position)
+        axes.plot([spot.intensity], [spot.flops_per_s], marker, color=color, markersize=7, clip_on=False)
+        x, line = legend[spot.label]
+        y = 1 - (20 * line + 9) / (head + 260)
+        mark = Line2D([(x + 6) / WIDE], [y], marker=marker, color=color, markersize=7, linestyle="")
+        figure.add_artist(mark)
+        figure.text((x + 18) / WIDE, y, _short(spot.label, 24), va="center", fontsize=10, color=MUTED, parse_math=False)
+    divisor, unit = scale_of(flops_per_s, "FLOP/s")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick / divisor:,.10g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick:,.10g}"))
+    axes.set_xlabel("FLOP per byte", loc="right", fontsize=10)
+    axes.set_ylabel(unit, loc="top", fontsize=10)
     return figure
 
 

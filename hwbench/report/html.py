@@ -9,15 +9,18 @@ from typing import Any
 import jinja2
 
 from hwbench.energy_metrics import why_unknown
+from hwbench.latency_metrics import PERCENTILES
 from hwbench.lineup import shared, side_by_side
-from hwbench.metrics import PERCENTILES, timed_samples
-from hwbench.report import energy, headline, machine, panels, tables
+from hwbench.report import energy, headline, machine, panels, roofline, tables
 from hwbench.report.format import clean
 from hwbench.report.panels import MOST_PANELS, Panel
 from hwbench.report.svg import house_style
 from hwbench.report.tables import Table
 from hwbench.report.view import RunView, view_runs
+from hwbench.roofline import ceilings_of
+from hwbench.roofline import points as points_of
 from hwbench.store import RunTables
+from hwbench.timed import timed_samples
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -39,6 +42,11 @@ class RunPart:
     results: Table
     steps: Table
     generation: Table
+    rooflines: Sequence[Panel]
+    ceilings: Table
+    parts: Table
+    shares: Table
+    declared: Table
     energy: Table
     why_no_energy: Sequence[str]
     distributions: Sequence[Panel]
@@ -69,9 +77,11 @@ def render(runs: list[RunTables]) -> str:
 
 
 def _content(runs: list[RunView]) -> dict[str, Any]:
+    parts = [_part(run, MOST_PANELS // len(runs)) for run in runs]
     return {
         "title": headline.title(runs),
-        "parts": [_part(run, MOST_PANELS // len(runs)) for run in runs],
+        "parts": parts,
+        "rooflines": any(part.ceilings.rows or part.declared.rows for part in parts),
         "comparison": _comparison(runs) if len(runs) > 1 else None,
         "throughput": panels.throughput(runs),
         "spans": panels.spans(runs),
@@ -84,6 +94,7 @@ def _content(runs: list[RunView]) -> dict[str, Any]:
 
 def _part(run: RunView, most_panels: int) -> RunPart:
     samples = timed_samples(run.tables)
+    ceilings, points = ceilings_of(run.tables), points_of(run.tables)
     return RunPart(
         run=run,
         sentence=headline.sentence(run),
@@ -92,6 +103,11 @@ def _part(run: RunView, most_panels: int) -> RunPart:
         results=tables.results(run),
         steps=tables.percentiles(run, samples),
         generation=tables.generation(run),
+        rooflines=panels.rooflines(run, ceilings, points),
+        ceilings=roofline.ceilings(ceilings),
+        parts=roofline.parts(run, points),
+        shares=roofline.shares(run),
+        declared=roofline.declared(run),
         energy=energy.table(run),
         why_no_energy=why_unknown(run.tables),
         distributions=panels.distributions(run, samples, most_panels),

@@ -7,16 +7,22 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from hwbench.ceilings import MEMORY
 from hwbench.report import figures
-from hwbench.report.figures import Group
+from hwbench.report.figures import Group, Spot
 from hwbench.report.format import quantity, ratio
 from hwbench.report.svg import inline_svg
 from hwbench.report.view import RATES, CaseView, RunView, spans_of
+from hwbench.roofline import WHOLE
 
 TITLES = {"tokens_per_s": "Tokens per second", "flops_per_s": "Model FLOP per second", "bytes_per_s": "Memory traffic"}
 
 MOST_PANELS = 48
 """Distributions drawn on a page; their percentiles are in the table for all cases."""
+
+
+MOST_SPOTS = 18
+"""Points of a roofline: with more the legend would be larger than the figure; the table has all."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,29 @@ def spans(runs: Sequence[RunView]) -> list[Panel]:
     return [Panel(title, inline_svg(figures.stacks(shares, totals), "spans", title, told))]
 
 
+def rooflines(run: RunView, known: pd.DataFrame, points: pd.DataFrame) -> list[Panel]:
+    """A figure for each dtype with a measured roofline: its roofs, and under them the spans, or else the steps, of
+    the first MOST_SPOTS whose FLOPs and bytes are declared."""
+    measured, panels = known[known.basis == "measured"], []
+    memories = {_place(row.level): float(row.value) for row in measured[measured.kind == "memory"].itertuples()}
+    memories = {name: memories[name] for name in sorted(memories, key=lambda name: name != MEMORY)}
+    names = {case.case_id: case.short for case in run.cases}
+    points = points[(points.basis == "measured") & (points.intensity > 0)]
+    divided = points[points.span != WHOLE].case_id
+    points = points[(points.span != WHOLE) | ~points.case_id.isin(divided)]
+    for roof in measured[measured.kind == "compute"].itertuples():
+        own = points[points.dtype == roof.dtype].head(MOST_SPOTS)
+        spots = [
+            Spot(f"{row.span} {names[row.case_id]}".strip(), row.intensity, row.flops_per_s) for row in own.itertuples()
+        ]
+        if spots and MEMORY in memories:
+            title = f"Roofline, {roof.dtype}"
+            told = "; ".join(f"{s.label}: {s.intensity:.3g} FLOP/B, {quantity(s.flops_per_s, 'FLOP/s')}" for s in spots)
+            drawn = figures.roofline(spots, float(roof.value), memories)
+            panels.append(Panel(title, inline_svg(drawn, f"roofline-{run.letter}-{roof.dtype}", title, told)))
+    return panels
+
+
 def distributions(run: RunView, samples: pd.DataFrame, most: int) -> list[Panel]:
     """A figure a case, for at most `most` of them: how its timed steps are distributed, a line a process."""
     panels = []
@@ -87,6 +116,10 @@ def distributions(run: RunView, samples: pd.DataFrame, most: int) -> list[Panel]
         prefix = f"steps-{run.letter}-{case.case_id}"
         panels.append(Panel(case.short, inline_svg(drawn, prefix, f"Step times of {case.short}", told)))
     return panels
+
+
+def _place(level: str) -> str:
+    return level if level == MEMORY else level.upper()
 
 
 def _cases(runs: Sequence[RunView]) -> list[list[CaseView | None]]:

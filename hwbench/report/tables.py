@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from hwbench.latency_metrics import PERCENTILES
 from hwbench.lineup import presence
-from hwbench.metrics import PERCENTILES
 from hwbench.reasons import REASONS
 from hwbench.report.format import UNKNOWN, count, quantity, ratio, uncertainty
 from hwbench.report.view import CaseView, RunView, doubts, spans_of
@@ -60,6 +60,8 @@ def results(run: RunView) -> Table:
         "MFU": ("mfu", "1"),
         "Of matmul ceiling": ("mfu_achievable", "1"),
         "Memory traffic": ("bytes_per_s", "B/s"),
+        "MBU": ("mbu", "1"),
+        "Of memory ceiling": ("mbu_achievable", "1"),
         "Step p50": ("step_s_p50", "s"),
         "Memory peak": ("memory_peak_bytes", "B"),
         "Compile": ("compile_s", "s"),

@@ -6,8 +6,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from hwbench.metrics import PREDICTIONS
+from hwbench.peak_metrics import SHARES
 from hwbench.report.format import clean, quantity, uncertainty
 from hwbench.report.view import CaseView, view_runs
+from hwbench.roofline import points, sums
 from hwbench.store import RunTables
 
 COLUMNS = {
@@ -20,7 +23,7 @@ COLUMNS = {
 """Column title to metrics and their units, of which the first that is known is shown: a terminal has 80 columns.
 `matmul` is the share of the measured matmul ceiling."""
 
-IN_JSON_ALONE = ("mfu", "mfu_palm", "mbu")
+IN_JSON_ALONE = (*SHARES, "mbu_achievable", *PREDICTIONS)
 """Metrics that the table has no room for."""
 
 DIGITS = 3
@@ -52,6 +55,7 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
             "reason": case.reason or None,
             "processes": case.processes,
             "planned": case.planned,
+            "choices": dict(case.choices),
             **{metric: case.get(metric) for metrics in COLUMNS.values() for metric in metrics},
             **{metric: case.get(metric) for metric in IN_JSON_ALONE},
             "uncertainty": case.uncertainty,
@@ -60,6 +64,23 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
         }
         for case in view_runs([run])[0].cases
     ]
+
+
+def roofline_table(run: RunTables) -> Table | None:
+    """One row a case and basis: what the roofline allows the sum of its spans, against the measured step. None where no
+    span has declared work that a ceiling is known for."""
+    found = sums(points(run))
+    if found.empty:
+        return None
+    table = Table(box=None, pad_edge=False, header_style="bold", title="roofline, span by span", title_justify="left")
+    table.add_column("case", overflow="fold", min_width=18)
+    for title in ("ceilings", "spans", "of the step", "at least", "step p50", "share"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in found.itertuples():
+        figures = [quantity(value, "s", DIGITS) for value in (row.least_s, row.step_s)]
+        shares = [quantity(value, "1", DIGITS) for value in (row.covered, row.share)]
+        table.add_row(_text(row.label), row.basis, str(row.spans), shares[0], *figures, shares[1])
+    return table
 
 
 def _figure(case: CaseView, metrics: Mapping[str, str]) -> str:

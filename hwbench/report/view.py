@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from hwbench.metrics import THROUGHPUT, cases, span_times, summarize
+from hwbench.metrics import cases, summarize
+from hwbench.rates import THROUGHPUT
 from hwbench.reasons import REASONS
 from hwbench.records import case_label
 from hwbench.report.format import is_known
 from hwbench.store import RunTables
+from hwbench.timed import span_times
 
 RATES = dict(THROUGHPUT.values())
 """The throughput metrics with their units, the one that tells most of a case first."""
@@ -31,6 +33,7 @@ class CaseView:
     reason: str
     processes: int
     planned: int
+    choices: Mapping[str, str]  # what the workload settled for
     validity: str  # valid, suspect, invalid; "" where nothing was measured
     reasons: Sequence[str]
     values: Mapping[str, float] = field(repr=False)  # by metric, in base units
@@ -145,7 +148,7 @@ def _case_views(table: pd.DataFrame, metrics: pd.DataFrame, short: Mapping[str, 
 
 
 def spans_of(runs: Sequence[RunView]) -> list[tuple[RunView, CaseView, pd.DataFrame]]:
-    """The cases with marks, each with its rows of `metrics.span_times`; a case's runs stand next to each other."""
+    """The cases with marks, each with its rows of `timed.span_times`; a case's runs stand next to each other."""
     groups = [dict(iter(span_times(run.tables).groupby("case_id", sort=False))) for run in runs]
     by_id = [{case.case_id: case for case in run.cases} for run in runs]
     order = dict.fromkeys(case_id for cases in by_id for case_id in cases)
