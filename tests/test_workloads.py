@@ -106,7 +106,7 @@ def test_copy_counts_as_stream_does(op, arrays):
 def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequences):
     c, work = SIZES["nano"], build("gpt/train", optimizer=optimizer).work
     assert (work.tokens, work.flops) == (sequences * 16, c.train_flops(sequences, 16))
-    assert work.bytes == c.train_bytes(16, optimizer)
+    assert work.bytes == c.train_bytes(2, 16, optimizer)
     assert work.flops_full_attention == c.train_flops(sequences, 16, full_attention=True)
     c, work = LSTM_SIZES["nano"], build("lstm/train", optimizer=optimizer).work
     assert (work.tokens, work.flops) == (sequences * 16, c.train_flops(sequences, 16))

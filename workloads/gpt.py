@@ -45,7 +45,7 @@ def gpt_train(p: Any, device: Device) -> Built:
     work = Work(
         tokens=samples * p.seq,
         flops=config.train_flops(samples, p.seq),
-        bytes=config.train_bytes(p.seq, p.optimizer),
+        bytes=config.train_bytes(OPTIMIZERS[p.optimizer].batch_size(p.batch), p.seq, p.optimizer),
         flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
     )
     return Built(training_step(p, device, loss_of, model.parameters(), data), work, compiled=p.compile)
