@@ -36,8 +36,8 @@ def samples(name, count):
     return ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
 
 
-def step_of(optimizer, model, data, lr, dtype="fp32", batch=1):
-    p = SimpleNamespace(optimizer=optimizer, batch=batch, dtype=dtype)
+def step_of(optimizer, model, data, lr, dtype="fp32", batch=1, accumulate=None):
+    p = SimpleNamespace(optimizer=optimizer, batch=batch, accumulate=accumulate, dtype=dtype)
     return training_step(p, CPU, model.loss, model.parameters(), data, lr)
 
 
@@ -79,7 +79,7 @@ def test_a_stochastic_step_draws_its_batch_at_random_from_the_whole_data_set(opt
         seen.append(inputs)
         return MLP.loss(model, inputs, targets)
 
-    p = SimpleNamespace(optimizer=optimizer, batch=3, dtype="fp32")
+    p = SimpleNamespace(optimizer=optimizer, batch=3, accumulate=None, dtype="fp32")
     step = training_step(p, CPU, loss, model.parameters(), data)
     for _ in range(100):
         step(ignore)

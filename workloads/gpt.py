@@ -10,12 +10,11 @@ from hwbench.workload import Built, Mark, axis, workload
 from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
-from workloads.tensors import TORCH_DTYPES, compiled, random_tokens, torch_dtype
-from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
+from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
+from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_step
 
 SIZE = axis("124m", choices=tuple(SIZES))
 LAYERS = axis(None, kind=int)
-COMPILE = axis(False)
 INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
 
 
@@ -26,6 +25,7 @@ INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
     seq=axis(512),
     layers=LAYERS,
     optimizer=OPTIMIZER,
+    accumulate=ACCUMULATE,
     compile=COMPILE,
     dtype=TRAIN_DTYPE,
 )
@@ -38,7 +38,7 @@ def gpt_train(p: Any, device: Device) -> Built:
     config.require_positions(p.seq)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
     model = GPT.build(config, device.torch)
-    loss_of = compiled(model.loss, device) if p.compile else model.loss
+    loss_of = compiled(model.loss, device, p.compile)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
     samples = OPTIMIZERS[p.optimizer].samples(p.batch)
@@ -48,7 +48,7 @@ def gpt_train(p: Any, device: Device) -> Built:
         bytes=config.train_bytes(OPTIMIZERS[p.optimizer].batch_size(p.batch), p.seq, p.optimizer),
         flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
     )
-    return Built(training_step(p, device, loss_of, model.parameters(), data), work, compiled=p.compile)
+    return Built(training_step(p, device, loss_of, model.parameters(), data), work, compiled=bool(p.compile))
 
 
 @workload(
@@ -66,7 +66,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
     config = model.config
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt)
-    prefill = compiled(model.prefill, device) if p.compile else model.prefill
+    prefill = compiled(model.prefill, device, p.compile)
 
     @torch.inference_mode()
     def step(mark: Mark) -> None:
@@ -79,7 +79,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
         bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
         flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
     )
-    return Built(step, work, compiled=p.compile)
+    return Built(step, work, compiled=bool(p.compile))
 
 
 @workload(
@@ -100,7 +100,7 @@ def gpt_decode(p: Any, device: Device) -> Built:
     cache = model.new_cache(p.batch, p.prompt + p.new)
     with torch.inference_mode():
         first = model.prefill(prompt, cache)
-    decode = compiled(model.decode, device) if p.compile else model.decode
+    decode = compiled(model.decode, device, p.compile)
     indices = range(p.prompt, p.prompt + p.new)
     positions = [torch.tensor([index], device=device.torch) for index in indices]
 
@@ -117,7 +117,7 @@ def gpt_decode(p: Any, device: Device) -> Built:
         flops=sum(config.decode_flops(p.batch, index) for index in indices),
         bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
     )
-    return Built(step, work, compiled=p.compile)
+    return Built(step, work, compiled=bool(p.compile))
 
 
 def inference_model(p: Any, device: Device, length: int) -> GPT:

@@ -10,14 +10,14 @@ from hwbench.workload import Built, Mark, axis, workload
 from workloads.models.lstm import LSTM, SIZES
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
 from workloads.tensors import TORCH_DTYPES, random_tokens, torch_dtype
-from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
+from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_step
 
 SIZE = axis("gpt3-simplified", choices=tuple(SIZES))
 BATCH = axis(4)
 SEQ = axis(512)
 
 
-@workload("lstm/train", size=SIZE, batch=BATCH, seq=SEQ, optimizer=OPTIMIZER, dtype=TRAIN_DTYPE)
+@workload("lstm/train", size=SIZE, batch=BATCH, seq=SEQ, optimizer=OPTIMIZER, accumulate=ACCUMULATE, dtype=TRAIN_DTYPE)
 def lstm_train(p: Any, device: Device) -> Built:
     """One training step of an LSTM language model on random tokens: forward, backward, optimizer."""
     config = SIZES[p.size]
@@ -29,7 +29,7 @@ def lstm_train(p: Any, device: Device) -> Built:
     work = Work(
         tokens=method.samples(p.batch) * p.seq,
         flops=config.train_flops(method.samples(p.batch), p.seq),
-        bytes=config.train_bytes(method.batch_size(p.batch), p.seq, p.optimizer),
+        bytes=config.train_bytes(method.micro_batch(p.batch, p.accumulate), p.seq, p.optimizer, p.accumulate),
     )
     return Built(training_step(p, device, model.loss, model.parameters(), data), work)
 

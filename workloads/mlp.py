@@ -10,13 +10,13 @@ from hwbench.workload import Built, Mark, axis, workload
 from workloads.models.mlp import MLP, SIZES
 from workloads.optimizers import DATASET_BATCHES, MASTER_BYTES, OPTIMIZERS, train_state_bytes
 from workloads.tensors import TORCH_DTYPES, torch_dtype
-from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
+from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_step
 
 SIZE = axis("default", choices=tuple(SIZES))
 BATCH = axis(256)
 
 
-@workload("mlp/train", size=SIZE, batch=BATCH, optimizer=OPTIMIZER, dtype=TRAIN_DTYPE)
+@workload("mlp/train", size=SIZE, batch=BATCH, optimizer=OPTIMIZER, accumulate=ACCUMULATE, dtype=TRAIN_DTYPE)
 def mlp_train(p: Any, device: Device) -> Built:
     """One training step of a feed-forward network on random vectors: forward, backward, optimizer."""
     config = SIZES[p.size]
@@ -26,7 +26,8 @@ def mlp_train(p: Any, device: Device) -> Built:
     model = MLP(config, device.torch)
     data = torch.randn(shape, device=device.torch), torch.randn(shape, device=device.torch)
     work = Work(
-        flops=config.train_flops(OPTIMIZERS[p.optimizer].samples(p.batch)), bytes=config.train_bytes(p.optimizer)
+        flops=config.train_flops(OPTIMIZERS[p.optimizer].samples(p.batch)),
+        bytes=config.train_bytes(p.optimizer, p.accumulate),
     )
     return Built(training_step(p, device, model.loss, model.parameters(), data), work)
 
