@@ -27,6 +27,7 @@ SMALL = {
     "gemm": {"m": 8, "n": 16, "k": 32},
     "copy": {"mb": 1},
     "gpt/train": {"size": "nano", "batch": 2, "seq": 16},
+    "gpt/forward": {"size": "nano", "batch": 2, "seq": 16},
     "gpt/prefill": {"size": "nano", "batch": 2, "prompt": 16},
     "gpt/decode": {"size": "nano", "batch": 2, "prompt": 8, "new": 4},
     "lstm/train": {"size": "nano", "batch": 2, "seq": 16},
@@ -39,6 +40,7 @@ MARKS = {
     "gemm": ["gemm"],
     "copy": ["copy"],
     "gpt/train": TRAINING,
+    "gpt/forward": ["forward"],
     "gpt/prefill": ["prefill"],
     "gpt/decode": ["decode"] * 4,
     "lstm/train": TRAINING,
@@ -69,6 +71,13 @@ class SmallDevice:
 
     def require(self, dtype, state_bytes=0):
         require_memory(state_bytes, 10**6, "this one")
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("gpt/")])
+def test_every_gpt_workload_runs_a_llama(name):
+    built = build(name, "bf16", size="llama-nano")
+    assert stepped(built)[1] == MARKS[name]
+    assert built.work.flops < build(name, "bf16").work.flops  # fewer keys, and a narrower MLP
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
@@ -116,6 +125,9 @@ def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequen
 
 
 def test_forward_counts_its_batch():
+    c, work = SIZES["nano"], build("gpt/forward", "bf16").work
+    assert (work.tokens, work.flops, work.bytes) == (32, c.forward_flops(2, 16), c.forward_bytes(2, 16, "bf16"))
+    assert work.flops_full_attention == c.forward_flops(2, 16, full_attention=True)
     c, work = LSTM_SIZES["nano"], build("lstm/forward", "bf16").work
     assert (work.tokens, work.flops, work.bytes) == (32, c.forward_flops(2, 16), c.forward_bytes(2, 16, "bf16"))
     c, work = MLP_SIZES["nano"], build("mlp/forward", "bf16").work
@@ -169,7 +181,7 @@ def test_compiled_training_computes_the_same_loss_and_compiles_once():
 
 
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.parametrize("name", ["gpt/prefill", "gpt/decode"])
+@pytest.mark.parametrize("name", ["gpt/forward", "gpt/prefill", "gpt/decode"])
 @pytest.mark.usefixtures("compiler")
 def test_compiled_inference_runs(name):
     built = build(name, "bf16", compile=True, layers=1)
@@ -181,14 +193,20 @@ def test_compiled_inference_runs(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("gpt/train", {"seq": 257}), ("gpt/prefill", {"prompt": 257}), ("gpt/decode", {"prompt": 254})]
+    ("name", "given"),
+    [
+        ("gpt/train", {"seq": 257}),
+        ("gpt/forward", {"seq": 257}),
+        ("gpt/prefill", {"prompt": 257}),
+        ("gpt/decode", {"prompt": 254}),
+    ],
 )
 def test_a_sequence_beyond_the_positions_is_unsupported(name, given):
     with pytest.raises(Unsupported, match=r"gpt nano has 256 positions, a sequence of 25\d asked for"):
         build(name, **given)
 
 
-@pytest.mark.parametrize("name", ["gpt/train", "gpt/prefill", "gpt/decode"])
+@pytest.mark.parametrize("name", ["gpt/train", "gpt/forward", "gpt/prefill", "gpt/decode"])
 def test_more_layers_than_there_are_is_unsupported(name):
     with pytest.raises(Unsupported, match="gpt nano has 2 layers, 3 asked for"):
         build(name, layers=3)
@@ -198,6 +216,7 @@ def test_more_layers_than_there_are_is_unsupported(name):
     ("name", "given"),
     [
         ("gpt/train", {"size": "175b"}),
+        ("gpt/forward", {"size": "175b"}),
         ("gpt/prefill", {"size": "175b"}),
         ("gpt/decode", {"size": "175b"}),
         ("lstm/train", {"size": "gpt3-simplified"}),

@@ -1,4 +1,4 @@
-"""A GPT at work: training, reading a prompt, and writing an answer one token at a time."""
+"""A GPT at work: training, a forward pass, reading a prompt, and writing an answer one token at a time."""
 
 from typing import Any
 
@@ -34,21 +34,51 @@ def gpt_train(p: Any, device: Device) -> Built:
 
     `gd` runs forward and backward over the whole data set of four batches, `sgd` over one random sequence of it.
     """
-    config = gpt_config(p.size, p.layers)
+    config, method = gpt_config(p.size, p.layers), OPTIMIZERS[p.optimizer]
     config.require_positions(p.seq)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
     model = GPT.build(config, device.torch)
     loss_of = compiled(model.loss, device, p.compile)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-    samples = OPTIMIZERS[p.optimizer].samples(p.batch)
+    samples, size = method.samples(p.batch), method.micro_batch(p.batch, p.accumulate)
     work = Work(
         tokens=samples * p.seq,
         flops=config.train_flops(samples, p.seq),
-        bytes=config.train_bytes(OPTIMIZERS[p.optimizer].batch_size(p.batch), p.seq, p.optimizer),
+        bytes=config.train_bytes(size, p.seq, p.optimizer, p.accumulate),
         flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
     )
     return Built(training_step(p, device, loss_of, model.parameters(), data), work, compiled=bool(p.compile))
+
+
+@workload(
+    "gpt/forward",
+    size=SIZE,
+    batch=axis(4),
+    seq=axis(512),
+    layers=LAYERS,
+    compile=COMPILE,
+    dtype=INFERENCE_DTYPE,
+)
+def gpt_forward(p: Any, device: Device) -> Built:
+    """One forward pass of a GPT over random tokens, logits at every position."""
+    model = inference_model(p, device, length=p.seq, cached=0)
+    config = model.config
+    tokens = random_tokens(config.vocab, (p.batch, p.seq), device)
+    logits = compiled(model.logits, device, p.compile)
+
+    @torch.inference_mode()
+    def step(mark: Mark) -> None:
+        logits(tokens)
+        mark("forward")
+
+    work = Work(
+        tokens=p.batch * p.seq,
+        flops=config.forward_flops(p.batch, p.seq),
+        bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
+        flops_full_attention=config.forward_flops(p.batch, p.seq, full_attention=True),
+    )
+    return Built(step, work, compiled=bool(p.compile))
 
 
 @workload(
@@ -62,7 +92,7 @@ def gpt_train(p: Any, device: Device) -> Built:
 )
 def gpt_prefill(p: Any, device: Device) -> Built:
     """Read a prompt into the KV cache and hand the first new token to the host: the step is the time to first token."""
-    model = inference_model(p, device, length=p.prompt)
+    model = inference_model(p, device, length=p.prompt, cached=p.prompt)
     config = model.config
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt)
@@ -94,7 +124,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
 )
 def gpt_decode(p: Any, device: Device) -> Built:
     """Write new tokens greedily after a prompt that is already cached; each token reaches the host before the next."""
-    model = inference_model(p, device, length=p.prompt + p.new)
+    model = inference_model(p, device, length=p.prompt + p.new, cached=p.prompt + p.new)
     config = model.config
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt + p.new)
@@ -120,9 +150,12 @@ def gpt_decode(p: Any, device: Device) -> Built:
     return Built(step, work, compiled=bool(p.compile))
 
 
-def inference_model(p: Any, device: Device, length: int) -> GPT:
-    """A GPT with weights stored in `p.dtype`, for sequences of `length`. Unsupported if it or its cache cannot be."""
+def inference_model(p: Any, device: Device, length: int, cached: int) -> GPT:
+    """A GPT with weights stored in `p.dtype`, for sequences of `length`, `cached` tokens of each in a cache.
+
+    Unsupported if it or its cache cannot be.
+    """
     config = gpt_config(p.size, p.layers)
     config.require_positions(length)
-    device.require(p.dtype, config.inference_state_bytes(p.batch, length, p.dtype))
+    device.require(p.dtype, config.inference_state_bytes(p.batch, cached, p.dtype))
     return GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)

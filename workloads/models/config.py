@@ -173,15 +173,15 @@ class GPTConfig:
 
     # Least bytes
 
-    def train_bytes(self, batch: int, seq: int, optimizer: str) -> int:
-        """Fewest bytes of a training step, as `optimizers.train_bytes`: GPT-2 under AdamW 40 a parameter, SGD 24.
+    def train_bytes(self, batch: int, seq: int, optimizer: str, accumulate: int | None = None) -> int:
+        """Fewest bytes of a training step of passes of `batch` sequences each, as `optimizers.train_bytes`.
 
         Weights are read in forward and again in backward, but of the position table only the T rows in use, and a
         token table that is no head is read in forward alone. Activations count nothing, and autocast's bf16 copies
-        cost what they save (4 bytes read once, or 2 written and 2 read).
+        cost what they save (4 bytes read once, or 2 written and 2 read). GPT-2 under AdamW: 40 a parameter; SGD: 24.
         """
         read = self._parameters_read(batch, seq) + self._parameters_read(0, seq)
-        return optimizers.train_bytes(read, self.parameters, optimizer)
+        return optimizers.train_bytes(read, self.parameters, optimizer, accumulate)
 
     def forward_bytes(self, batch: int, seq: int, dtype: str) -> int:
         """Fewest bytes of a forward pass: every weight once."""
@@ -212,14 +212,10 @@ class GPTConfig:
         """Keys and values of `length` positions in every layer: 2LBk · length · e."""
         return 2 * self.layers * batch * self.key_width * length * torch_dtype(dtype).itemsize
 
-    def weight_bytes(self, dtype: str) -> int:
-        """The stored weights in `dtype`."""
-        return self.stored_parameters * torch_dtype(dtype).itemsize
-
     def train_state_bytes(self, optimizer: str) -> int:
         """What training holds between steps, and its gradients, of the stored parameters."""
         return optimizers.train_state_bytes(self.stored_parameters, optimizer)
 
     def inference_state_bytes(self, batch: int, length: int, dtype: str) -> int:
         """What inference holds: the stored weights in `dtype` and a cache of `length` positions."""
-        return self.weight_bytes(dtype) + self.kv_cache_bytes(batch, length, dtype)
+        return self.stored_parameters * torch_dtype(dtype).itemsize + self.kv_cache_bytes(batch, length, dtype)
