@@ -19,7 +19,7 @@ from workloads.models.lstm import SIZES as LSTM_SIZES
 from workloads.models.mlp import MLP
 from workloads.models.mlp import SIZES as MLP_SIZES
 from workloads.models.sizes import SIZES
-from workloads.optimizers import OPTIMIZERS
+from workloads.optimizers import OPTIMIZERS, update_bytes, update_flops
 
 WORKLOADS = discover()
 SUITES = sorted((Path(workloads.__file__).parent / "suites").glob("*.toml"))
@@ -122,6 +122,30 @@ def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequen
     assert work.bytes == c.train_bytes(1 if optimizer == "sgd" else 2, 16, optimizer)
     c, work = MLP_SIZES["nano"], build("mlp/train", optimizer=optimizer).work
     assert (work.tokens, work.flops, work.bytes) == (None, c.train_flops(sequences), c.train_bytes(optimizer))
+
+
+@pytest.mark.parametrize("given", [{}, {"accumulate": 2}, {"size": "llama-nano"}, {"optimizer": "gd"}], ids=str)
+def test_the_spans_of_gpt_training_add_up_to_its_step(given):
+    built = build("gpt/train", **given)
+    work, spans = built.work, built.declared.spans
+    c, optimizer = SIZES[given.get("size", "nano")], given.get("optimizer", "adamw")
+    assert list(spans) == TRAINING
+    assert spans["forward"].flops == work.flops // 3
+    assert spans["backward"].flops == work.flops * 2 // 3
+    assert spans["forward"].flops + spans["backward"].flops == work.flops
+    assert spans["optimizer"].flops == update_flops(c.parameters, optimizer)
+    assert spans["optimizer"].bytes == update_bytes(c.parameters, optimizer)
+    assert sum(span.bytes for span in spans.values()) == work.bytes
+    passes = {"accumulate": 2, "optimizer": 4}.get(next(iter(given), ""), 1)
+    sequences = 1 if "accumulate" in given else 2
+    assert spans["forward"].bytes == passes * c.forward_bytes(sequences, 16, "fp32")
+    assert work.bytes == c.train_bytes(sequences, 16, optimizer, given.get("accumulate"))
+
+
+@pytest.mark.parametrize(("name", "span"), [(f"gpt/{span}", span) for span in ("forward", "prefill", "decode")])
+def test_the_one_span_of_gpt_inference_is_its_step(name, span):
+    built = build(name, "bf16")
+    assert built.declared.spans == {span: built.work}
 
 
 def test_forward_counts_its_batch():
