@@ -206,6 +206,16 @@ def test_training_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
 
 
 @both_shapes
+def test_what_checkpointing_computes_again_agrees_with_torch(config):
+    model, ids = GPT.build(config, CPU), tokens()
+    plain = counted(lambda: model.loss(ids, ids).backward())
+    model.checkpointed = True
+    hidden = 4 * config.layers * config.width * BATCH * SEQ * (SEQ - 1) // 2
+    again = counted(lambda: model.loss(ids, ids).backward()) - plain
+    assert again == config.recomputed_flops(BATCH, SEQ) + hidden
+
+
+@both_shapes
 def test_prefill_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
     model, ids = GPT.build(config, CPU).requires_grad_(False), tokens()
     cache = model.new_cache(BATCH, SEQ)

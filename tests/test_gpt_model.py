@@ -196,6 +196,66 @@ def test_gradients_in_fp32_agree_with_float64(config):
         assert error < 1e-5, name
 
 
+def gradients(model: GPT, ids: torch.Tensor) -> tuple[float, list[torch.Tensor]]:
+    """The loss of next tokens, and the gradients of all parameters."""
+    model.zero_grad(set_to_none=True)
+    loss = model.loss(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+    loss.backward()
+    return loss.item(), [parameter.grad for parameter in model.parameters()]
+
+
+@both_shapes
+def test_checkpointing_changes_no_gradient(config):
+    model, ids = built(config), torch.randint(config.vocab, (2, 13))
+    expected = gradients(model, ids)
+    entered = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda *_: entered.append(1), always_call=True)
+    model.checkpointed = True
+    loss, found = gradients(model, ids)
+    assert loss == expected[0]
+    assert all(torch.equal(a, b) for a, b in zip(found, expected[1], strict=True))
+    assert len(entered) == 2 * config.layers  # forward, and again for backward
+
+
+@both_shapes
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("chunks", [1, 5, 24])
+def test_a_loss_in_chunks_is_the_same_loss_with_the_same_gradients(config, dtype, close, chunks):
+    model, ids = built(config, gain=4.0).to(dtype), torch.randint(config.vocab, (2, 13))
+    loss, expected = gradients(model, ids)
+    inputs, targets = ids[:, :-1], ids[:, 1:]
+    if dtype == torch.float64:  # loss() computes in fp32 from the logits on
+        model.zero_grad(set_to_none=True)
+        exact = torch.nn.functional.cross_entropy(model.logits(inputs).flatten(0, 1), targets.flatten())
+        exact.backward()
+        loss, expected = exact.item(), [parameter.grad for parameter in model.parameters()]
+    model.loss_chunks = chunks
+    found_loss, found = gradients(model, ids)
+    assert found_loss == pytest.approx(loss, rel=close)
+    for a, b in zip(found, expected, strict=True):
+        assert (a - b).norm() <= close * b.norm().clamp_min(1e-8)
+
+
+def test_the_logits_of_all_positions_are_never_held_in_chunks():
+    model, ids = built(replace(TINY, vocab=300)), torch.randint(TINY.vocab, (2, 13))
+    shapes = []
+
+    class Shapes(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            found = function(*args, **kwargs or {})
+            shapes.extend(x.shape for x in torch.utils._pytree.tree_leaves(found) if torch.is_tensor(x))
+            return found
+
+    for chunks, rows in ((None, 24), (6, 4)):
+        shapes.clear()
+        model.loss_chunks = chunks
+        with Shapes():
+            gradients(model, ids)
+        of_logits = {shape.numel() // 384 for shape in shapes if shape and shape[-1] == 384}
+        assert of_logits - {TINY.width} == {rows}  # the head itself, turned, is as wide
+
+
 def test_weights_are_drawn_as_gpt2_draws_them():
     model = built(SIZES["nano"])
     assert model.tokens.weight.std().item() == pytest.approx(0.02, rel=0.02)

@@ -142,6 +142,33 @@ def test_the_spans_of_gpt_training_add_up_to_its_step(given):
     assert work.bytes == c.train_bytes(sequences, 16, optimizer, given.get("accumulate"))
 
 
+def test_checkpointing_adds_hardware_flops_and_no_model_flops():
+    plain, again = build("gpt/train"), build("gpt/train", checkpoint=True)
+    c = SIZES["nano"]
+    assert plain.work.hardware_flops == plain.work.flops == again.work.flops
+    assert again.work.hardware_flops == again.work.flops + c.recomputed_flops(2, 16)
+    assert again.declared.spans["forward"].hardware_flops == again.work.flops // 3
+    assert again.declared.spans["backward"].hardware_flops == again.work.flops * 2 // 3 + c.recomputed_flops(2, 16)
+
+
+@pytest.mark.parametrize("given", [{"checkpoint": True}, {"loss_chunks": 3}, {"accumulate": 2}], ids=str)
+def test_settings_of_gpt_training_change_no_loss(given):
+    torch.manual_seed(0)
+    built = build("gpt/train", optimizer="gd")
+    expected = [stepped(built)[0].item() for _ in range(3)]
+    torch.manual_seed(0)
+    built = build("gpt/train", optimizer="gd", **given)
+    found = [stepped(built)[0].item() for _ in range(3)]
+    if "accumulate" not in given:  # its last loss is of another part of the data
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert found[2] < found[0]
+
+
+def test_more_chunks_than_tokens_are_unsupported():
+    with pytest.raises(Unsupported, match="loss_chunks=33 is more than the 32 tokens of a pass; lower it"):
+        build("gpt/train", loss_chunks=33)
+
+
 @pytest.mark.parametrize(("name", "span"), [(f"gpt/{span}", span) for span in ("forward", "prefill", "decode")])
 def test_the_one_span_of_gpt_inference_is_its_step(name, span):
     built = build(name, "bf16")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Declared, Work
+from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import (
     ATTENTION,
@@ -15,6 +15,7 @@ from workloads.backends import (
     call_on_cache,
     call_over_sequence,
 )
+from workloads.fp8 import use_fp8_linears
 from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
@@ -37,6 +38,8 @@ INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
     layers=LAYERS,
     optimizer=OPTIMIZER,
     accumulate=ACCUMULATE,
+    checkpoint=axis(False),
+    loss_chunks=axis(None, kind=int),
     attention=ATTENTION,
     compile=COMPILE,
     dtype=TRAIN_DTYPE,
@@ -53,7 +56,12 @@ def gpt_train(p: Any, device: Device) -> Built:
     computed = torch_dtype("fp32" if p.dtype == "fp32" else "bf16")
     call = call_over_sequence(config, size, p.seq, computed, device, trained=True)
     backends = attention_backends(p.attention, call, device)
+    if (p.loss_chunks or 1) > size * p.seq:
+        raise Unsupported(f"loss_chunks={p.loss_chunks} is more than the {size * p.seq} tokens of a pass; lower it")
     model = GPT.build(config, device.torch)
+    model.checkpointed, model.loss_chunks = p.checkpoint, p.loss_chunks
+    if p.dtype == "fp8":
+        use_fp8_linears(model.blocks, device)  # not the head, whose rounding costs the most in accuracy
     loss_of = ready(model.loss, p, device, backends)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
@@ -68,12 +76,13 @@ def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
     method = OPTIMIZERS[p.optimizer]
     size = method.micro_batch(p.batch, p.accumulate)
     samples = method.samples(p.batch)
+    again = config.recomputed_flops(samples, p.seq) if p.checkpoint else 0
     work = Work(
         tokens=samples * p.seq,
         flops=config.train_flops(samples, p.seq),
         bytes=config.train_bytes(size, p.seq, p.optimizer, p.accumulate),
         flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
-        hardware_flops=config.train_flops(samples, p.seq),
+        hardware_flops=config.train_flops(samples, p.seq) + again,
     )
     forward = Work(
         tokens=samples * p.seq,

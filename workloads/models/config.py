@@ -149,6 +149,15 @@ class GPTConfig:
         """Model FLOPs of a training step: three times forward, as a matmul's backward is two matmuls of its size."""
         return 3 * self.forward_flops(batch, seq, full_attention)
 
+    def recomputed_flops(self, batch: int, seq: int) -> int:
+        """FLOPs that checkpointing adds to a training step: B(2LT(W - df) + 2LdT(T+1)).
+
+        The forward pass of the blocks once more, but without the last matmul of each: nothing in its backward asks for
+        what that gave, and torch stops there. The embedding and the head are in no block.
+        """
+        last = 2 * self.layers * self.width * self.inner_width
+        return batch * (seq * (self._block_flops - last) + self._attention_flops(seq, full=False))
+
     def prefill_flops(self, batch: int, prompt: int, full_attention: bool = False) -> int:
         """Model FLOPs to read a prompt and give one next token: as forward, the head on the last position only."""
         attention = self._attention_flops(prompt, full_attention)

@@ -11,7 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
+from workloads.losses import cross_entropy
 from workloads.models.attention import Attention, Extend, Layer, Rotation, rotation_of
 from workloads.models.config import GPTConfig
 
@@ -54,7 +56,15 @@ def norm_of(config: GPTConfig) -> nn.Module:
 
 
 class GPT(nn.Module):
-    """The model. Its work is accounted for in closed form by `config`, a GPTConfig."""
+    """The model. Its work is accounted for in closed form by `config`, a GPTConfig.
+
+    Two settings trade time for memory in training. `checkpointed`: of a block only the input is kept, and what lies
+    within is computed again for backward. `loss_chunks`: the loss takes the positions in so many parts, so that the
+    logits of all are never held at once.
+    """
+
+    checkpointed = False
+    loss_chunks: int | None = None
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -97,7 +107,10 @@ class GPT(nn.Module):
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of (B, T) targets in fp32, a scalar. Padding rows take part and learn to be unlikely."""
-        return F.cross_entropy(self.logits(tokens).flatten(0, 1).float(), targets.flatten())
+        hidden = self._hidden(tokens, torch.arange(tokens.shape[1], device=tokens.device))
+        if self.loss_chunks:
+            return cross_entropy(hidden.flatten(0, 1), self._head_weight, targets.flatten(), self.loss_chunks)
+        return F.cross_entropy(self._head(hidden).flatten(0, 1).float(), targets.flatten())
 
     def new_cache(self, batch: int, length: int) -> list[Layer]:
         """An empty cache for `length` positions, one pair of (B, K, C, D) tensors a layer, in the weights' dtype."""
@@ -127,11 +140,18 @@ class GPT(nn.Module):
         else:
             x = x + self.positions(places)
         for layer, block in enumerate(self.blocks):
-            x = block(x, rotation, cache[layer] if cache else None, extend)
+            if self.checkpointed:
+                x = checkpoint(block, x, rotation, use_reentrant=False, preserve_rng_state=False)  # nothing is random
+            else:
+                x = block(x, rotation, cache[layer] if cache else None, extend)
         return self.norm(x)  # type: ignore[no-any-return] # Module.__call__ is untyped
 
+    @property
+    def _head_weight(self) -> Tensor:
+        return self.tokens.weight if self.head is None else self.head.weight
+
     def _head(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.tokens.weight if self.head is None else self.head.weight)
+        return F.linear(hidden, self._head_weight)
 
     def _greedy(self, hidden: Tensor) -> Tensor:
         """(B, d) → (B, 1). Two dimensions: a strided third one would make torch copy the whole head on a CPU."""
