@@ -67,12 +67,10 @@ def test_under_autocast_it_is_as_good_as_torchs_own():
 def test_it_compiles_in_one_graph_and_computes_the_same():
     given = samples(torch.float32)
     compiled = torch.compile(cross_entropy, fullgraph=True, dynamic=False)
-    expected = loss_and_gradients(cross_entropy, *given, 3)
-    torch.testing.assert_close(loss_and_gradients(compiled, *given, 3), expected, rtol=1e-5, atol=1e-5)
     with torch.autocast("cpu", torch.bfloat16):
-        found = loss_and_gradients(compiled, *given, 3)
-    for what, exact in zip(found, expected, strict=True):
-        assert relative(what, exact) < 2e-2
+        found, expected = (loss_and_gradients(loss_of, *given, 3) for loss_of in (compiled, cross_entropy))
+    for what, eager in zip(found, expected, strict=True):
+        assert relative(what, eager) < 1e-2
 
 
 class Largest(TorchDispatchMode):

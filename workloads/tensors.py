@@ -41,7 +41,7 @@ def compiled(function: F, device: Device, mode: bool | str) -> F:
     """
     if not mode:
         return function
-    if mode == "reduce-overhead" and device.kind != "cuda":
+    if mode == "reduce-overhead" and not device.cuda_graphs:
         raise Unsupported("compile=reduce-overhead replays CUDA graphs, which only a CUDA device has; use compile=true")
     device.require_compiler()
     return cast(F, torch.compile(function, dynamic=False, mode=None if mode is True else str(mode)))

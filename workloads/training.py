@@ -38,10 +38,15 @@ def training_step(
     """
     method = OPTIMIZERS[p.optimizer]
     size = method.micro_batch(p.batch, p.accumulate)
+    parameters = list(parameters)
     optimizer = make_optimizer(p.optimizer, parameters, device, lr)
     parts = list(zip(torch.split(data[0], size), torch.split(data[1], size), strict=True))
     in_a_step = method.passes(p.accumulate)
     batches = [parts[i : i + in_a_step] for i in range(0, len(parts), in_a_step)]
+    stable = in_a_step > 1 and replays_graphs(p, device)
+    if stable:
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
     share = torch.tensor(1 / in_a_step, device=device.torch)  # so that gradients add up to those of the mean loss
 
     def step(mark: Mark) -> Tensor:
@@ -52,11 +57,20 @@ def training_step(
             loss.backward(share)  # type: ignore[no-untyped-call] # torch leaves it untyped
             mark("backward")
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=not stable)
         mark("optimizer")
         return loss.detach()
 
     return step
+
+
+def replays_graphs(p: Any, device: Device) -> bool:
+    """Whether `p.compile` makes torch replay CUDA graphs, as both its modes do.
+
+    A graph writes its gradients to the same place each time, so that those of several passes add up only in buffers
+    that are no graph's own (pytorch issue 169545).
+    """
+    return device.cuda_graphs and isinstance(getattr(p, "compile", False), str)  # not all models can be compiled
 
 
 def drawn(batches: list[Batch]) -> Batch:

@@ -47,6 +47,7 @@ class AcceleratorDevice:
         self.kind = kind
         self.torch = torch.device(kind, index)
         self.fused_optimizers = kind in ("cuda", "xpu")
+        self.cuda_graphs = kind == "cuda"
         self.name = device_name(kind, index)
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)

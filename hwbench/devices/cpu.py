@@ -25,6 +25,7 @@ class CpuDevice:
 
     kind = "cpu"
     fused_optimizers = True
+    cuda_graphs = False
 
     def __init__(self) -> None:
         self.name = cpu_name()

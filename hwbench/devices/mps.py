@@ -20,6 +20,7 @@ class MpsDevice:
 
     kind = "mps"
     fused_optimizers = True
+    cuda_graphs = False
 
     def __init__(self) -> None:
         self.name = "Apple GPU (Metal)"
