@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import TORCH_WARNS_OF_ITSELF
-from torch.nn.attention import SDPBackend
+from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
 from torch.profiler import ProfilerActivity, profile
 
 from hwbench.devices import open_device
+from hwbench.devices.accelerator import prefers_cudnn_attention
 from hwbench.records import Unsupported
 from hwbench.workload import discover, params_of
 from workloads import backends
@@ -70,24 +71,34 @@ def test_what_cannot_run_here_is_refused_with_what_can(name, asked):
         build(name, "bf16", attention=asked)
 
 
+def test_where_cudnn_is_preferred_flash_comes_next_and_nothing_that_works_is_forbidden():
+    order = backends.preferred(SimpleNamespace(prefers_cudnn_attention=True))
+    assert order[:2] == (SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION)
+    assert set(order) == set(backends.BACKENDS.values())
+    assert backends.preferred(open_device("cpu")) is None
+
+
 @pytest.mark.parametrize(
-    ("kind", "capability", "first"),
-    [
-        ("cuda", (8, 0), None),
-        ("cuda", (8, 9), None),
-        ("cuda", (9, 0), "cudnn"),
-        ("cuda", (10, 0), "cudnn"),
-        ("cpu", (9, 0), None),
-    ],
+    ("capability", "hip", "expected"),
+    [((8, 0), None, False), ((8, 9), None, False), ((9, 0), None, True), ((10, 0), None, True), ((9, 4), "7.0", False)],
 )
-def test_hopper_and_newer_prefer_cudnn_and_then_flash(monkeypatch, kind, capability, first):
+def test_hopper_and_newer_prefer_cudnn(monkeypatch, capability, hip, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    order = backends.preferred(SimpleNamespace(kind=kind, torch=torch.device("cpu")))
-    if first is None:
-        assert order is None
-    else:
-        assert order[:2] == (SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION)
-        assert set(order) == set(backends.BACKENDS.values())  # nothing that works is forbidden
+    monkeypatch.setattr(torch.version, "hip", hip)
+    assert prefers_cudnn_attention(torch.device("cuda", 0)) is expected
+
+
+def test_a_preference_reaches_the_step():
+    """On a CPU the order changes nothing: flash is the first of it that can."""
+    device = open_device("cpu")
+    device.prefers_cudnn_attention = True
+    axes = {key: axis.defaults[0] for key, axis in WORKLOADS["gpt/forward"].axes.items() if key != "dtype"}
+    seen = []
+    p = params_of(axes | SMALL["gpt/forward"] | {"size": "nano"}, "bf16")
+    built = WORKLOADS["gpt/forward"].build(p, device)
+    built.step(lambda mark: seen.append(_cur_sdpa_kernel_backends(with_priority=True)))
+    assert built.declared.choices["attention"] == "flash"
+    assert seen == [[backends.BACKENDS[name] for name in ("cudnn", "flash", "efficient", "math")]]
 
 
 def test_the_setting_ends_with_the_step():

@@ -164,6 +164,18 @@ def test_settings_of_gpt_training_change_no_loss(given):
     assert found[2] < found[0]
 
 
+def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
+    changed = []
+    monkeypatch.setattr("workloads.gpt.use_fp8_linears", lambda model, device: changed.extend(model.modules()))
+    device = open_device("cpu")
+    monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
+    built = build("gpt/train", "fp8", device=device, size="llama-nano")
+    linears = [layer for layer in changed if isinstance(layer, torch.nn.Linear)]
+    assert len(linears) == 2 * 4
+    assert all(layer.out_features != 1024 for layer in linears)
+    assert stepped(built)[0].item() == pytest.approx(math.log(1024), abs=0.3)
+
+
 def test_more_chunks_than_tokens_are_unsupported():
     with pytest.raises(Unsupported, match="loss_chunks=33 is more than the 32 tokens of a pass; lower it"):
         build("gpt/train", loss_chunks=33)
@@ -238,6 +250,32 @@ def test_compiled_inference_runs(name):
     built = build(name, "bf16", compile=True, layers=1)
     assert built.compiled
     assert stepped(built)[1] == MARKS[name]
+
+
+@pytest.mark.parametrize("name", ["gpt/prefill", "gpt/decode"])
+def test_for_cuda_graphs_the_cache_stays_in_place_and_no_token_is_the_graphs_own(name, monkeypatch):
+    seen, given = [], []
+
+    def compiled(function, device, mode):
+        def call(token, *others):
+            given.append(token)
+            seen.append(function(token, *others))
+            return seen[-1]
+
+        return call
+
+    marked = []
+    monkeypatch.setattr(torch._dynamo, "mark_static_address", marked.append)
+    monkeypatch.setattr("workloads.gpt.compiled", compiled)
+    device = open_device("cpu")
+    stepped(build(name, device=device, compile="max-autotune"))
+    assert not marked
+    device.cuda_graphs = True
+    seen.clear()
+    given.clear()
+    stepped(build(name, device=device, compile="max-autotune"))
+    assert len(marked) == 2 * SIZES["nano"].layers
+    assert {id(token) for token in seen}.isdisjoint(id(token) for token in given)
 
 
 # Refusals

@@ -26,9 +26,6 @@ BACKENDS = {
 }
 ATTENTION = axis(None, choices=tuple(BACKENDS))
 
-HOPPER = (9, 0)
-"""The compute capability from which on cuDNN's attention is the fastest that torch has, and flash attention next."""
-
 F = TypeVar("F", bound=Callable[..., object])
 
 Call = dict[str, Any]
@@ -80,7 +77,7 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
 
 def preferred(device: Device) -> tuple[SDPBackend, ...] | None:
     """All backends in an order that suits `device`; None for torch's own order."""
-    if device.kind != "cuda" or torch.version.hip or torch.cuda.get_device_capability(device.torch) < HOPPER:
+    if not device.prefers_cudnn_attention:
         return None
     return BACKENDS["cudnn"], BACKENDS["flash"], BACKENDS["efficient"], BACKENDS["math"]
 

@@ -1,6 +1,7 @@
 """A GPT at work: training, a forward pass, reading a prompt, and writing an answer one token at a time."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, TypeVar
 
 import torch
@@ -8,20 +9,15 @@ import torch
 from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
-from workloads.backends import (
-    ATTENTION,
-    Backends,
-    attention_backends,
-    call_on_cache,
-    call_over_sequence,
-)
+from workloads.backends import ATTENTION, Backends, attention_backends, call_on_cache, call_over_sequence
 from workloads.fp8 import use_fp8_linears
+from workloads.models.attention import Layer
 from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
 from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
-from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_spans, training_step
+from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, replays_graphs, training_spans, training_step
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -107,9 +103,8 @@ def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
 def gpt_forward(p: Any, device: Device) -> Built:
     """One forward pass of a GPT over random tokens, logits at every position."""
     config = inference_config(p, device, length=p.seq, cached=0)
-    backends = attention_backends(
-        p.attention, call_over_sequence(config, p.batch, p.seq, torch_dtype(p.dtype), device), device
-    )
+    call = call_over_sequence(config, p.batch, p.seq, torch_dtype(p.dtype), device)
+    backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config)
     tokens = random_tokens(config.vocab, (p.batch, p.seq), device)
     logits = ready(model.logits, p, device, backends)
@@ -142,12 +137,13 @@ def gpt_forward(p: Any, device: Device) -> Built:
 def gpt_prefill(p: Any, device: Device) -> Built:
     """Read a prompt into the KV cache and hand the first new token to the host: the step is the time to first token."""
     config = inference_config(p, device, length=p.prompt, cached=p.prompt)
-    backends = attention_backends(
-        p.attention, call_over_sequence(config, p.batch, p.prompt, torch_dtype(p.dtype), device), device
-    )
+    call = call_over_sequence(config, p.batch, p.prompt, torch_dtype(p.dtype), device)
+    backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config)
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt)
+    if replays_graphs(p, device):
+        keep_in_place(cache)
     prefill = ready(model.prefill, p, device, backends)
 
     @torch.inference_mode()
@@ -184,7 +180,10 @@ def gpt_decode(p: Any, device: Device) -> Built:
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config)
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
-    cache = model.new_cache(p.batch, p.prompt + p.new)
+    cache = model.new_cache(p.batch, length)
+    replays = replays_graphs(p, device)
+    if replays:
+        keep_in_place(cache)
     with torch.inference_mode():
         first = model.prefill(prompt, cache)
     decode = ready(model.decode, p, device, backends)
@@ -196,6 +195,8 @@ def gpt_decode(p: Any, device: Device) -> Built:
         token = first
         for position in positions:
             token = decode(token, position, cache)
+            if replays:
+                token = token.clone()  # the next replay takes its place
             token.tolist()
             mark("decode")
 
@@ -222,6 +223,12 @@ def inference_config(p: Any, device: Device, length: int, cached: int) -> GPTCon
 def inference_model(p: Any, device: Device, config: GPTConfig) -> GPT:
     """A GPT with weights stored in `p.dtype`."""
     return GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)
+
+
+def keep_in_place(cache: list[Layer]) -> None:
+    """Tell torch that the cache never moves: it makes no CUDA graph of what writes to an input that might."""
+    for tensor in chain.from_iterable(cache):
+        torch._dynamo.mark_static_address(tensor)
 
 
 def ready(function: F, p: Any, device: Device, backends: Backends) -> F:

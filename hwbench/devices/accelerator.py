@@ -48,6 +48,7 @@ class AcceleratorDevice:
         self.torch = torch.device(kind, index)
         self.fused_optimizers = kind in ("cuda", "xpu")
         self.cuda_graphs = kind == "cuda"
+        self.prefers_cudnn_attention = kind == "cuda" and prefers_cudnn_attention(self.torch)
         self.name = device_name(kind, index)
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)
@@ -210,6 +211,11 @@ def open_device(spec: str) -> AcceleratorDevice:
 
 def cure(kind: str) -> str:
     return f"torch here is {torch.__version__}. {CURES[kind]}"
+
+
+def prefers_cudnn_attention(device: torch.device) -> bool:
+    """Hopper and what came after it; no AMD GPU."""
+    return not torch.version.hip and torch.cuda.get_device_capability(device) >= (9, 0)
 
 
 def device_name(kind: str, index: int) -> str:

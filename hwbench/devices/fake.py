@@ -43,6 +43,7 @@ class FakeDevice:
     torch: Any = None
     fused_optimizers = False
     cuda_graphs = False
+    prefers_cudnn_attention = False
 
     def __init__(
         self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30, power_w: float | None = None
