@@ -128,12 +128,16 @@ def test_only_layers_whose_dimensions_fit_are_changed():
     assert [parameter.data_ptr() for parameter in model.parameters()] == before
 
 
-def test_positions_that_do_not_fit_stay_bf16():
-    layer, x = nn.Linear(16, 32), torch.randn(15, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        expected = layer(x)
-        use_fp8_linears(layer, HasFp8())
-        assert torch.equal(layer(x), expected)
+@TORCH_WARNS_OF_ITSELF
+@pytest.mark.parametrize("compiled", [False, True])
+def test_positions_that_do_not_fit_are_unsupported(compiled):
+    layer = nn.Linear(16, 32)
+    use_fp8_linears(layer, HasFp8())
+    forward = torch.compile(layer, dynamic=False, backend="aot_eager") if compiled else layer
+    with pytest.raises(
+        Unsupported, match=r"^fp8 takes a multiple of 16 positions at a time, here are 15; change batch$"
+    ):
+        forward(torch.randn(3, 5, 16))
 
 
 def test_a_cpu_has_none():

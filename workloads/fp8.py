@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hwbench.devices import Device
+from hwbench.records import Unsupported
 
 MULTIPLE = 16
 """What torch._scaled_mm wants the inner dimension and the columns of a product to be a multiple of."""
@@ -23,7 +24,8 @@ def use_fp8_linears(model: nn.Module, device: Device) -> None:
     """Let the linear layers of `model` multiply in FP8; under autocast to bf16 all else is bf16.
 
     Layers with a dimension that is no multiple of 16 stay as they are, and so does a head that is no layer of its own
-    but tied to an embedding. Unsupported if the device has no FP8.
+    but tied to an embedding. Unsupported if the device has no FP8, and at the first step if what goes through a layer
+    at a time is no multiple of 16 positions.
     """
     device.require("fp8")
     for module in model.modules():
@@ -47,8 +49,10 @@ class Fp8Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, self.in_features)
-        if len(rows) % MULTIPLE:  # the gradient of the weight sums over them
-            return super().forward(x)
+        if len(rows) % MULTIPLE:  # the gradient of the weight sums over them; in bf16 it would be FP8 by name alone
+            raise Unsupported(
+                f"fp8 takes a multiple of {MULTIPLE} positions at a time, here are {len(rows)}; change batch"
+            )
         y: Tensor = _Fp8Product.apply(rows, self.weight, self.formats)  # type: ignore[no-untyped-call] # in torch
         y = y.view(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias.to(y.dtype)
