@@ -176,9 +176,16 @@ def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
     assert stepped(built)[0].item() == pytest.approx(math.log(1024), abs=0.3)
 
 
-def test_more_chunks_than_tokens_are_unsupported():
-    with pytest.raises(Unsupported, match="loss_chunks=33 is more than the 32 tokens of a pass; lower it"):
+def test_more_chunks_than_positions_are_unsupported():
+    with pytest.raises(Unsupported, match="loss_chunks=33 is more than the 32 positions of a pass; lower it"):
         build("gpt/train", loss_chunks=33)
+
+
+def test_a_pass_that_fp8_cannot_multiply_is_unsupported_before_it_is_built(monkeypatch):
+    device = open_device("cpu")
+    monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
+    with pytest.raises(Unsupported, match="fp8 takes a multiple of 16 positions a pass, here are 34; change seq"):
+        build("gpt/train", "fp8", device=device, seq=17)
 
 
 @pytest.mark.parametrize(("name", "span"), [(f"gpt/{span}", span) for span in ("forward", "prefill", "decode")])

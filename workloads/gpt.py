@@ -10,7 +10,7 @@ from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import ATTENTION, Backends, attention_backends, call_on_cache, call_over_sequence
-from workloads.fp8 import use_fp8_linears
+from workloads.fp8 import MULTIPLE, use_fp8_linears
 from workloads.models.attention import Layer
 from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
@@ -49,11 +49,10 @@ def gpt_train(p: Any, device: Device) -> Built:
     config.require_positions(p.seq)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
     size = method.micro_batch(p.batch, p.accumulate)
+    require_positions_of_a_pass(p, size * p.seq)
     computed = torch_dtype("fp32" if p.dtype == "fp32" else "bf16")
     call = call_over_sequence(config, size, p.seq, computed, device, trained=True)
     backends = attention_backends(p.attention, call, device)
-    if (p.loss_chunks or 1) > size * p.seq:
-        raise Unsupported(f"loss_chunks={p.loss_chunks} is more than the {size * p.seq} tokens of a pass; lower it")
     model = GPT.build(config, device.torch)
     model.checkpointed, model.loss_chunks = p.checkpoint, p.loss_chunks
     if p.dtype == "fp8":
@@ -65,6 +64,14 @@ def gpt_train(p: Any, device: Device) -> Built:
     declared = Declared(spans, backends.choices)
     step = backends.within(training_step(p, device, loss_of, model.parameters(), data))
     return Built(step, work, bool(p.compile), declared)
+
+
+def require_positions_of_a_pass(p: Any, positions: int) -> None:
+    """Unsupported if the positions of all sequences of a pass are too few for `loss_chunks`, or too odd for FP8."""
+    if (p.loss_chunks or 1) > positions:
+        raise Unsupported(f"loss_chunks={p.loss_chunks} is more than the {positions} positions of a pass; lower it")
+    if p.dtype == "fp8" and positions % MULTIPLE:
+        raise Unsupported(f"fp8 takes a multiple of {MULTIPLE} positions a pass, here are {positions}; change seq")
 
 
 def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
