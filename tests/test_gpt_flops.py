@@ -1,5 +1,7 @@
 """The closed forms of a GPT's work, held against published figures and against torch's own counter."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -10,13 +12,16 @@ from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
 
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
+LLAMA = replace(SIZES["llama-nano"], size="tiny-llama", layers=3, width=32, positions=24, vocab=100, inner=48)
 BATCH, SEQ = 2, 16
 CPU = torch.device("cpu")
-HEAD_PADDING = 2 * TINY.width * (TINY.padded_vocab - TINY.vocab)  # FLOPs a token that the code does for no model
+HEAD_PADDING = 2 * 32 * 28  # FLOPs a token that the code does for no model: 100 tokens are padded to 128
+
+both_shapes = pytest.mark.parametrize("config", [TINY, LLAMA], ids=lambda config: config.size)
 
 
 def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
-    return torch.randint(TINY.vocab, (batch, seq))
+    return torch.randint(100, (batch, seq))
 
 
 def counted(run, backend: SDPBackend = SDPBackend.MATH) -> int:
@@ -58,11 +63,35 @@ def test_gpt3_parameters_are_those_of_its_table(size, billions, within):
     assert SIZES[size].parameters / 1e9 == pytest.approx(billions, rel=within)
 
 
-@pytest.mark.parametrize("config", [TINY, SIZES["nano"]], ids=lambda config: config.size)
+@pytest.mark.parametrize(
+    ("size", "parameters"),
+    [
+        ("tinyllama", 1_100_048_384),  # what the released checkpoints hold
+        ("llama-2-7b", 6_738_415_616),
+        ("llama-3.2-1b", 1_235_814_400),
+        ("llama-3-8b", 8_030_261_248),
+        ("llama-3-70b", 70_553_706_496),
+    ],
+)
+def test_llama_parameters_are_those_of_the_release(size, parameters):
+    assert SIZES[size].parameters == SIZES[size].stored_parameters == parameters
+
+
+OTHERS = (
+    replace(TINY, size="no-biases", biases=False),
+    replace(TINY, size="rotary", encoding="rotary"),
+    replace(LLAMA, size="tied", tied=True),
+    replace(LLAMA, size="biases", biases=True, kv_heads=1),
+)
+
+
+@pytest.mark.parametrize("config", [*SIZES.values(), TINY, LLAMA, *OTHERS], ids=lambda config: config.size)
 def test_the_built_model_has_the_parameters_of_the_closed_form(config):
-    stored = sum(parameter.numel() for parameter in GPT.build(config, CPU).parameters())
+    with torch.device("meta"):  # no memory: even 175B can be counted
+        stored = sum(parameter.numel() for parameter in GPT(config).parameters())
     assert stored == config.stored_parameters
-    assert stored - config.parameters == (config.padded_vocab - config.vocab) * config.width
+    tables = 1 if config.tied else 2
+    assert stored - config.parameters == tables * (config.padded_vocab - config.vocab) * config.width
 
 
 def test_the_padded_vocabulary_is_the_next_multiple_of_128():
@@ -123,6 +152,24 @@ def test_gpt2_takes_the_flops_a_token_that_nanogpt_and_llmc_count():
     assert c.train_flops(1, seq) / seq == pytest.approx(llmc, rel=0.008)
 
 
+def test_llama_3_8b_takes_the_flops_a_token_that_are_published():
+    """At 8,192 tokens 57.9 GFLOP with full attention, 6N + 12LHQT as torchtitan counts, and 51.5 causal."""
+    c, seq = SIZES["llama-3-8b"], 8192
+    palm = 6 * (c.parameters - c.vocab * c.width) + 12 * c.layers * c.width * seq  # the norms count as matmuls
+    assert c.train_flops(1, seq, full_attention=True) / seq == pytest.approx(palm, rel=1e-4)
+    assert round(c.train_flops(1, seq, full_attention=True) / seq / 1e9, 1) == 57.9
+    assert round(c.train_flops(1, seq) / seq / 1e9, 1) == 51.5
+
+
+def test_shared_keys_save_their_projections_and_cache_and_no_pairs():
+    own = replace(SIZES["llama-3-8b"], kv_heads=32)
+    shared = SIZES["llama-3-8b"]
+    assert own.parameters - shared.parameters == 32 * 2 * 4096 * (4096 - 1024)
+    assert own.forward_flops(1, 100) - shared.forward_flops(1, 100) == 100 * 2 * (own.parameters - shared.parameters)
+    assert own.kv_cache_bytes(3, 100, "bf16") == 4 * shared.kv_cache_bytes(3, 100, "bf16")
+    assert shared.kv_cache_bytes(1, 1, "bf16") == 128 * 1024  # 128 KiB a token
+
+
 def test_a_prompt_read_with_full_attention_has_as_many_pairs_more_as_causality_hides():
     c = SIZES["124m"]
     hidden = 512 * 511 // 2
@@ -142,34 +189,48 @@ def test_decoding_a_sequence_token_by_token_costs_what_one_forward_does():
 # FLOPs against torch's counter
 
 
-def test_forward_agrees_with_torch_but_for_padding_and_hidden_pairs():
-    model, ids = GPT.build(TINY, CPU), tokens()
+@both_shapes
+def test_forward_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
+    model, ids = GPT.build(config, CPU), tokens()
     hidden = BATCH * SEQ * (SEQ - 1) // 2  # torch's MATH attention computes all T² pairs and masks half of them
-    expected = TINY.forward_flops(BATCH, SEQ) + BATCH * SEQ * HEAD_PADDING + 4 * TINY.layers * TINY.width * hidden
+    expected = config.forward_flops(BATCH, SEQ) + BATCH * SEQ * HEAD_PADDING + 4 * config.layers * config.width * hidden
     assert counted(lambda: model.logits(ids)) == expected
 
 
-def test_training_agrees_with_torch_but_for_padding_and_hidden_pairs():
-    model, ids = GPT.build(TINY, CPU), tokens()
+@both_shapes
+def test_training_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
+    model, ids = GPT.build(config, CPU), tokens()
     hidden = BATCH * SEQ * (SEQ - 1) // 2
-    extra = BATCH * SEQ * HEAD_PADDING + 4 * TINY.layers * TINY.width * hidden
-    assert counted(lambda: model.loss(ids, ids).backward()) == TINY.train_flops(BATCH, SEQ) + 3 * extra
+    extra = BATCH * SEQ * HEAD_PADDING + 4 * config.layers * config.width * hidden
+    assert counted(lambda: model.loss(ids, ids).backward()) == config.train_flops(BATCH, SEQ) + 3 * extra
 
 
-def test_prefill_agrees_with_torch_but_for_padding_and_hidden_pairs():
-    model, ids = GPT.build(TINY, CPU).requires_grad_(False), tokens()
+@both_shapes
+def test_what_checkpointing_computes_again_agrees_with_torch(config):
+    model, ids = GPT.build(config, CPU), tokens()
+    plain = counted(lambda: model.loss(ids, ids).backward())
+    model.checkpointed = True
+    hidden = 4 * config.layers * config.width * BATCH * SEQ * (SEQ - 1) // 2
+    again = counted(lambda: model.loss(ids, ids).backward()) - plain
+    assert again == config.recomputed_flops(BATCH, SEQ) + hidden
+
+
+@both_shapes
+def test_prefill_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
+    model, ids = GPT.build(config, CPU).requires_grad_(False), tokens()
     cache = model.new_cache(BATCH, SEQ)
     hidden = BATCH * SEQ * (SEQ - 1) // 2
-    expected = TINY.prefill_flops(BATCH, SEQ) + BATCH * HEAD_PADDING + 4 * TINY.layers * TINY.width * hidden
+    expected = config.prefill_flops(BATCH, SEQ) + BATCH * HEAD_PADDING + 4 * config.layers * config.width * hidden
     assert counted(lambda: model.prefill(ids, cache)) == expected
 
 
-def test_decode_agrees_with_torch_but_for_padding():
+@both_shapes
+def test_decode_agrees_with_torch_but_for_padding(config):
     """At the cache's last position nothing is masked: every pair that is computed counts."""
-    model = GPT.build(TINY, CPU).requires_grad_(False)
+    model = GPT.build(config, CPU).requires_grad_(False)
     cache = model.new_cache(BATCH, SEQ)
     flops = counted(lambda: model.decode(tokens(seq=1), torch.tensor([SEQ - 1]), cache))
-    assert flops == TINY.decode_flops(BATCH, SEQ - 1) + BATCH * HEAD_PADDING
+    assert flops == config.decode_flops(BATCH, SEQ - 1) + BATCH * HEAD_PADDING
 
 
 def test_torch_does_not_see_fused_attention_on_a_cpu():
@@ -198,13 +259,24 @@ def test_training_moves_so_many_bytes_a_parameter(optimizer, bytes_each):
     """fp32: two reads for forward and backward, gradient out and in, weight in and out, each state in and out; for
     each of gd's further three batches two reads again, and the gradient in and out."""
     c = SIZES["124m"]
-    assert c.train_bytes(c.positions, optimizer) == bytes_each * c.parameters
+    assert c.train_bytes(4, c.positions, optimizer) == bytes_each * c.parameters
 
 
 def test_training_reads_only_the_positions_in_use():
     c = SIZES["124m"]
     unused_rows = c.positions - 128
-    assert c.train_bytes(128, "sgd") == 24 * c.parameters - 2 * 4 * unused_rows * c.width
+    assert c.train_bytes(4, 128, "sgd") == 24 * c.parameters - 2 * 4 * unused_rows * c.width
+
+
+def test_of_a_token_table_that_is_no_head_forward_reads_the_rows_in_use_and_backward_none():
+    c = SIZES["llama-3-8b"]
+    others = c.parameters - c.vocab * c.width
+    assert c.forward_bytes(2, 100, "bf16") == 2 * (others + 200 * c.width)
+    assert c.decode_bytes(3, 0, "bf16") == 2 * (others + 3 * c.width) + c.kv_cache_bytes(3, 1, "bf16")
+    assert c.train_bytes(2, 100, "sgd") == 4 * (2 * others + 200 * c.width + 4 * c.parameters)
+    assert c.forward_bytes(1000, 1000, "bf16") == 2 * c.parameters  # more tokens than rows
+    tied = SIZES["llama-3.2-1b"]
+    assert tied.forward_bytes(1, 1, "bf16") == 2 * tied.parameters
 
 
 def test_decode_reads_the_weights_and_the_past_and_writes_its_own_entry():
@@ -220,9 +292,13 @@ def test_prefill_reads_the_weights_once_and_writes_the_cache():
     assert c.prefill_bytes(2, 1024, "bf16") == 2 * c.parameters + c.kv_cache_bytes(2, 1024, "bf16")
 
 
-def test_cache_bytes_are_those_of_the_built_cache():
-    cache = GPT.build(TINY, CPU, torch.bfloat16).new_cache(3, 20)
-    assert sum(x.numel() * x.itemsize for pair in cache for x in pair) == TINY.kv_cache_bytes(3, 20, "bf16")
+@both_shapes
+def test_cache_bytes_are_those_of_the_built_cache(config):
+    cache = GPT.build(config, CPU, torch.bfloat16).new_cache(3, 20)
+    assert sum(x.numel() * x.itemsize for pair in cache for x in pair) == config.kv_cache_bytes(3, 20, "bf16")
+
+
+def test_the_cache_of_175b_is_known_without_building_it():
     assert SIZES["175b"].kv_cache_bytes(1, 2048, "bf16") == 96 * 2 * 12288 * 2048 * 2  # 9.7 GB a sequence
 
 

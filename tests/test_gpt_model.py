@@ -1,20 +1,25 @@
-"""The GPT itself: causal, the same with and without a cache, exact in its gradients, able to learn."""
+"""The GPT itself, in both shapes: what a plain reference computes, causal, the same with and without a cache."""
 
 import copy
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from conftest import TORCH_WARNS_OF_ITSELF
 
-from hwbench.records import Unsupported
+from hwbench.records import Unsupported, UserError
+from workloads.models.attention import rotated, rotation_of
 from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
 
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
+LLAMA = replace(SIZES["llama-nano"], size="tiny-llama", layers=3, width=32, positions=24, vocab=100, inner=48)
 CPU = torch.device("cpu")
+
+both_shapes = pytest.mark.parametrize("config", [TINY, LLAMA], ids=lambda config: config.size)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,8 +52,88 @@ def cached(model: GPT, prompt: torch.Tensor, new: int, decode=None) -> list[list
     return torch.cat(found, dim=1).tolist()
 
 
-def test_a_later_token_changes_no_earlier_logits():
-    model, ids = built(), torch.randint(TINY.vocab, (2, 12))
+def reference(model: GPT, ids: list[int]) -> torch.Tensor:
+    """The logits of one sequence, (T, V) in float64, written out head by head and pair by pair."""
+    c, w = model.config, {name: x.detach().double() for name, x in model.named_parameters()}
+
+    def linear(name: str, x: torch.Tensor) -> torch.Tensor:
+        return x @ w[f"{name}.weight"].T + w.get(f"{name}.bias", 0)
+
+    def norm(name: str, x: torch.Tensor) -> torch.Tensor:
+        if c.norm == "layernorm":
+            x = x - x.mean(-1, keepdim=True)
+        return x / ((x**2).mean(-1, keepdim=True) + 1e-5).sqrt() * w[f"{name}.weight"] + w.get(f"{name}.bias", 0)
+
+    def turned(x: torch.Tensor) -> torch.Tensor:
+        half = c.width // c.heads // 2
+        angle = [[t / c.rope_base ** (i / half) for i in range(half)] for t in range(len(x))]
+        pairs = torch.complex(x[:, :half], x[:, half:])
+        pairs = pairs * torch.polar(torch.ones(len(x), half, dtype=torch.float64), torch.tensor(angle).double())
+        return torch.cat([pairs.real, pairs.imag], dim=1)
+
+    def attention(name: str, x: torch.Tensor) -> torch.Tensor:
+        size, kv_heads = c.width // c.heads, c.kv_heads or c.heads
+        q, k, v = linear(f"{name}.qkv", x).split([c.width, kv_heads * size, kv_heads * size], dim=1)
+        found = []
+        for head in range(c.heads):
+            mine, shared = (slice(h * size, (h + 1) * size) for h in (head, head * kv_heads // c.heads))
+            queries, keys = q[:, mine], k[:, shared]
+            if c.encoding == "rotary":
+                queries, keys = turned(queries), turned(keys)
+            scores = queries @ keys.T / size**0.5
+            scores[torch.ones_like(scores).triu(1).bool()] = -torch.inf
+            found.append(scores.softmax(-1) @ v[:, shared])
+        return linear(f"{name}.out", torch.cat(found, dim=1))
+
+    def mlp(name: str, x: torch.Tensor) -> torch.Tensor:
+        if c.mlp == "swiglu":
+            gate, up = linear(f"{name}.up", x).split(c.inner, dim=1)
+            return linear(f"{name}.down", gate * gate.sigmoid() * up)
+        x = linear(f"{name}.up", x)
+        return linear(f"{name}.down", x / 2 * (1 + ((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3)).tanh()))
+
+    x = w["tokens.weight"][ids]
+    if c.encoding == "learned":
+        x = x + w["positions.weight"][: len(ids)]
+    for layer in range(c.layers):
+        x = x + attention(f"blocks.{layer}.attention", norm(f"blocks.{layer}.norm_1", x))
+        x = x + mlp(f"blocks.{layer}", norm(f"blocks.{layer}.norm_2", x))
+    return norm("norm", x) @ w["tokens.weight" if c.tied else "head.weight"].T
+
+
+MIXED = (
+    replace(TINY, size="rotary gpt", encoding="rotary", biases=False),
+    replace(TINY, size="shared keys, tied", heads=4, kv_heads=1),
+    replace(LLAMA, size="llama, learned and tied", encoding="learned", tied=True, kv_heads=None),
+    replace(LLAMA, size="llama 3's base", rope_base=500_000.0, biases=True),
+)
+
+
+@pytest.mark.parametrize("config", [TINY, LLAMA, *MIXED], ids=lambda config: config.size)
+def test_the_logits_are_those_of_a_plain_reference(config):
+    model, ids = built(config, gain=4.0), torch.randint(config.vocab, (2, 20))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_()  # drawn as zeros, they would hide a bias in the wrong place
+    for row, sequence in zip(model.logits(ids), ids.tolist(), strict=True):
+        torch.testing.assert_close(row.double(), reference(model, sequence), rtol=1e-4, atol=1e-4)
+
+
+def test_rotary_attention_sees_distances_and_not_places():
+    """The same two tokens, both later by seven: a position of its own that slipped in would tell them apart."""
+    q, k = torch.randn(2, 1, 1, 1, 16)
+    products = []
+    for place in (0, 7):
+        near, far = (rotation_of(replace(LLAMA, heads=2, kv_heads=2), torch.tensor([place + d])) for d in (3, 0))
+        products.append((rotated(q, near) * rotated(k, far)).sum())
+    torch.testing.assert_close(*products)
+    assert abs(products[0] - (q * k).sum()) > 0.1
+
+
+@both_shapes
+def test_a_later_token_changes_no_earlier_logits(config):
+    model, ids = built(config), torch.randint(TINY.vocab, (2, 12))
     changed = ids.clone()
     changed[:, 7] = (changed[:, 7] + 1) % TINY.vocab
     before, after = model.logits(ids), model.logits(changed)
@@ -56,17 +141,19 @@ def test_a_later_token_changes_no_earlier_logits():
     assert (before[:, 7:] != after[:, 7:]).any(dim=-1).all()
 
 
+@pytest.mark.parametrize("config", [TINY, LLAMA, SIZES["llama-nano"]], ids=lambda config: config.size)
 @torch.inference_mode()
-def test_the_cache_gives_the_tokens_of_a_full_recomputation():
-    model, prompt = built(gain=4.0), torch.randint(TINY.vocab, (3, 9))
+def test_the_cache_gives_the_tokens_of_a_full_recomputation(config):
+    model, prompt = built(config, gain=4.0), torch.randint(TINY.vocab, (3, 9))
     tokens = recomputed(model, prompt, new=10)
     assert cached(model, prompt, new=10) == tokens
     assert len(set(itertools.chain(*tokens))) > 5  # the paths are worth comparing
 
 
+@both_shapes
 @torch.inference_mode()
-def test_decode_does_not_read_beyond_its_position():
-    model, prompt = built(gain=4.0), torch.randint(TINY.vocab, (1, 9))
+def test_decode_does_not_read_beyond_its_position(config):
+    model, prompt = built(config, gain=4.0), torch.randint(TINY.vocab, (1, 9))
     cache = model.new_cache(1, 16)
     token = model.prefill(prompt, cache)
     clean = model.decode(token, torch.tensor([9]), cache)
@@ -76,10 +163,11 @@ def test_decode_does_not_read_beyond_its_position():
 
 
 @TORCH_WARNS_OF_ITSELF
+@both_shapes
 @torch.inference_mode()
 @pytest.mark.usefixtures("compiler")
-def test_compiled_decode_gives_the_same_tokens_and_compiles_once():
-    model, prompt = built(replace(TINY, layers=1), gain=4.0), torch.randint(TINY.vocab, (1, 9))
+def test_compiled_decode_gives_the_same_tokens_and_compiles_once(config):
+    model, prompt = built(replace(config, layers=1), gain=4.0), torch.randint(TINY.vocab, (1, 9))
     torch._dynamo.reset()  # what other tests compiled of the same code would count as compiling again
     with torch._dynamo.config.patch(error_on_recompile=True):
         decode = torch.compile(model.decode, dynamic=False)
@@ -94,8 +182,9 @@ def test_greedy_tokens_are_never_padding():
         assert model.prefill(torch.randint(TINY.vocab, (4, 8)), cache).max() < TINY.vocab
 
 
-def test_gradients_in_fp32_agree_with_float64():
-    single = built()
+@both_shapes
+def test_gradients_in_fp32_agree_with_float64(config):
+    single = built(config)
     double = copy.deepcopy(single).double()
     ids = torch.randint(TINY.vocab, (2, 13))
     inputs, targets = ids[:, :-1], ids[:, 1:]
@@ -105,6 +194,66 @@ def test_gradients_in_fp32_agree_with_float64():
     for (name, a), b in zip(single.named_parameters(), double.parameters(), strict=True):
         error = (a.grad.double() - b.grad).norm() / b.grad.norm().clamp_min(1e-8)
         assert error < 1e-5, name
+
+
+def gradients(model: GPT, ids: torch.Tensor) -> tuple[float, list[torch.Tensor]]:
+    """The loss of next tokens, and the gradients of all parameters."""
+    model.zero_grad(set_to_none=True)
+    loss = model.loss(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+    loss.backward()
+    return loss.item(), [parameter.grad for parameter in model.parameters()]
+
+
+@both_shapes
+def test_checkpointing_changes_no_gradient(config):
+    model, ids = built(config), torch.randint(config.vocab, (2, 13))
+    expected = gradients(model, ids)
+    entered = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda *_: entered.append(1), always_call=True)
+    model.checkpointed = True
+    loss, found = gradients(model, ids)
+    assert loss == expected[0]
+    assert all(torch.equal(a, b) for a, b in zip(found, expected[1], strict=True))
+    assert len(entered) == 2 * config.layers  # forward, and again for backward
+
+
+@both_shapes
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("chunks", [1, 5, 24])
+def test_a_loss_in_chunks_is_the_same_loss_with_the_same_gradients(config, dtype, close, chunks):
+    model, ids = built(config, gain=4.0).to(dtype), torch.randint(config.vocab, (2, 13))
+    loss, expected = gradients(model, ids)
+    inputs, targets = ids[:, :-1], ids[:, 1:]
+    if dtype == torch.float64:  # loss() computes in fp32 from the logits on
+        model.zero_grad(set_to_none=True)
+        exact = torch.nn.functional.cross_entropy(model.logits(inputs).flatten(0, 1), targets.flatten())
+        exact.backward()
+        loss, expected = exact.item(), [parameter.grad for parameter in model.parameters()]
+    model.loss_chunks = chunks
+    found_loss, found = gradients(model, ids)
+    assert found_loss == pytest.approx(loss, rel=close)
+    for a, b in zip(found, expected, strict=True):
+        assert (a - b).norm() <= close * b.norm().clamp_min(1e-8)
+
+
+def test_the_logits_of_all_positions_are_never_held_in_chunks():
+    model, ids = built(replace(TINY, vocab=300)), torch.randint(TINY.vocab, (2, 13))
+    shapes = []
+
+    class Shapes(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            found = function(*args, **kwargs or {})
+            shapes.extend(x.shape for x in torch.utils._pytree.tree_leaves(found) if torch.is_tensor(x))
+            return found
+
+    for chunks, rows in ((None, 24), (6, 4)):
+        shapes.clear()
+        model.loss_chunks = chunks
+        with Shapes():
+            gradients(model, ids)
+        of_logits = {shape.numel() // 384 for shape in shapes if shape and shape[-1] == 384}
+        assert of_logits - {TINY.width} == {rows}  # the head itself, turned, is as wide
 
 
 def test_weights_are_drawn_as_gpt2_draws_them():
@@ -144,3 +293,16 @@ def test_a_sequence_beyond_the_positions_is_refused():
     SIZES["124m"].require_positions(1024)
     with pytest.raises(Unsupported, match="gpt 124m has 1024 positions, a sequence of 1025 asked for"):
         SIZES["124m"].require_positions(1025)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"heads": 5}, "5 heads do not divide a width of 32"),
+        ({"kv_heads": 3}, "3 heads of keys do not divide 4 heads"),
+        ({"width": 36}, "a head of 9 cannot be rotated by halves"),
+    ],
+)
+def test_heads_that_do_not_divide_are_refused(wrong, told):
+    with pytest.raises(UserError, match=f"gpt tiny-llama: {told}"):
+        replace(LLAMA, **wrong)

@@ -3,6 +3,7 @@
 from hwbench import devices
 from hwbench.devices.timers import EventTimer
 from hwbench.harness import measure
+from hwbench.records import Unsupported
 from hwbench.stopping import FixedWindow
 
 
@@ -80,3 +81,49 @@ def test_the_device_says_what_it_is():
     found = opened().describe()
     assert found["memory_bytes"] > 1 << 30
     assert found["event_clock"]
+
+
+def test_an_fp8_layer_computes_what_a_wide_one_does_but_for_its_rounding():
+    import torch
+
+    from workloads.fp8 import use_fp8_linears
+
+    device = opened()
+    layer = torch.nn.Linear(256, 128, device=device.torch)
+    x = torch.randn(64, 256, device=device.torch, requires_grad=True)
+    given = torch.randn(64, 128, device=device.torch)
+
+    def output_and_gradients():
+        y = layer(x)
+        return y.detach(), *torch.autograd.grad(y, (x, layer.weight), given.to(y.dtype))
+
+    wide = output_and_gradients()
+    try:
+        use_fp8_linears(layer, device)
+    except Unsupported:
+        return  # an older device has answered as it should
+    for found, expected in zip(output_and_gradients(), wide, strict=True):
+        assert 0.005 < (found - expected).norm() / expected.norm() < 0.1
+
+
+def test_gradients_add_up_under_cuda_graphs():
+    """Weights after three updates of four parts each are those of whole batches."""
+    from types import SimpleNamespace
+
+    import torch
+
+    from workloads.models.mlp import MLP, SIZES
+    from workloads.tensors import compiled
+    from workloads.training import training_step
+
+    device, weights = opened(), {}
+    for mode, accumulate in ((False, None), ("reduce-overhead", 4)):
+        torch.manual_seed(0)
+        model = MLP(SIZES["nano"], device.torch)
+        data = [torch.randn(8, 64, device=device.torch).repeat(4, 1) for _ in range(2)]  # all batches are the same one
+        p = SimpleNamespace(optimizer="sgd-minibatch", batch=8, accumulate=accumulate, compile=mode, dtype="fp32")
+        step = training_step(p, device, compiled(model.loss, device, mode), model.parameters(), data, 0.1)
+        for _ in range(3):
+            step(lambda mark: None)
+        weights[mode] = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    torch.testing.assert_close(weights["reduce-overhead"], weights[False], rtol=1e-3, atol=1e-5)

@@ -4,14 +4,20 @@ import copy
 
 import pytest
 import torch
+from conftest import TORCH_WARNS_OF_ITSELF
 from torch.utils.flop_counter import FlopCounterMode
 
+from hwbench.devices import open_device
+from hwbench.records import Unsupported, Work
+from hwbench.workload import discover, params_of
+from workloads import optimizers
 from workloads.models.lstm import LSTM, LSTMConfig
 from workloads.models.lstm import SIZES as LSTM_SIZES
 from workloads.models.mlp import MLP, MLPConfig
 from workloads.models.mlp import SIZES as MLP_SIZES
 
 CPU = torch.device("cpu")
+WORKLOADS = discover()
 TINY = LSTMConfig("tiny", layers=3, hidden=24, embedding=16, vocab=100)
 FLAT = MLPConfig("flat", depth=3, width=16)
 BATCH, SEQ = 2, 5
@@ -123,3 +129,82 @@ def test_gradients_in_fp32_agree_with_float64():
 def test_weights_can_be_stored_in_half_the_bytes(dtype):
     models = (LSTM(TINY, CPU, dtype), MLP(FLAT, CPU, dtype))
     assert {parameter.dtype for model in models for parameter in model.parameters()} == {dtype}
+
+
+# The workloads
+
+
+def built(name, dtype="fp32", **given):
+    axes = {key: axis.defaults[0] for key, axis in WORKLOADS[name].axes.items() if key != "dtype"}
+    return WORKLOADS[name].build(params_of({**axes, "size": "nano", **given}, dtype), open_device("cpu"))
+
+
+@pytest.mark.parametrize("accumulate", [None, 2])
+@pytest.mark.parametrize("optimizer", ["adamw", "gd"])
+def test_lstm_training_is_the_sum_of_its_spans(optimizer, accumulate):
+    c, passes = LSTM_SIZES["nano"], (4 if optimizer == "gd" else 1) * (accumulate or 1)
+    sequences = 16 if optimizer == "gd" else 4
+    found = built("lstm/train", batch=4, seq=8, optimizer=optimizer, accumulate=accumulate)
+    work, spans = found.work, found.declared.spans
+    each = 4 // (accumulate or 1)
+    assert spans["forward"] == Work(
+        tokens=8 * sequences,
+        flops=c.forward_flops(sequences, 8),
+        bytes=passes * c.forward_bytes(each, 8, "fp32"),
+    )
+    assert (spans["backward"].tokens, spans["backward"].flops) == (8 * sequences, 2 * c.forward_flops(sequences, 8))
+    beyond_embedding = c.parameters - c.vocab * c.embedding
+    assert spans["backward"].bytes == 4 * (passes * beyond_embedding + (2 * passes - 1) * c.parameters)
+    assert spans["optimizer"] == Work(
+        flops=optimizers.update_flops(c.parameters, optimizer), bytes=optimizers.update_bytes(c.parameters, optimizer)
+    )
+    assert work.bytes == sum(span.bytes for span in spans.values())
+    assert work.flops == spans["forward"].flops + spans["backward"].flops
+
+
+@pytest.mark.parametrize("accumulate", [None, 2])
+@pytest.mark.parametrize("optimizer", ["adamw", "gd"])
+def test_mlp_training_is_the_sum_of_its_spans(optimizer, accumulate):
+    c, passes = MLP_SIZES["nano"], (4 if optimizer == "gd" else 1) * (accumulate or 1)
+    samples = 16 if optimizer == "gd" else 4
+    found = built("mlp/train", batch=4, optimizer=optimizer, accumulate=accumulate)
+    work, spans = found.work, found.declared.spans
+    assert spans["forward"] == Work(flops=c.forward_flops(samples), bytes=passes * c.forward_bytes("fp32"))
+    assert spans["backward"].flops == 2 * samples * (2 * 3 - 1) * 64**2  # all but the gradient of the input
+    beyond_first = c.parameters - 64**2 - 64
+    assert spans["backward"].bytes == 4 * (passes * beyond_first + (2 * passes - 1) * c.parameters)
+    assert work.bytes == sum(span.bytes for span in spans.values())
+    assert work.flops == spans["forward"].flops + spans["backward"].flops
+
+
+@pytest.mark.parametrize("name", ["lstm/train", "mlp/train"])
+def test_accumulating_takes_a_pass_for_each_part(name):
+    marks = []
+    built(name, batch=4, accumulate=2, **({"seq": 8} if name == "lstm/train" else {})).step(marks.append)
+    assert marks == ["forward", "backward"] * 2 + ["optimizer"]
+
+
+@TORCH_WARNS_OF_ITSELF
+@pytest.mark.usefixtures("compiler")
+def test_a_compiled_mlp_computes_the_same_loss():
+    expected = built("mlp/train", batch=4).step(lambda mark: None).item()
+    torch.manual_seed(0)
+    found = built("mlp/train", batch=4, compile="max-autotune")
+    assert found.compiled
+    assert found.step(lambda mark: None).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lstm/train", "mlp/train"])
+def test_fp8_on_a_cpu_is_unsupported(name):
+    with pytest.raises(Unsupported, match=r"no LSTM in fp8; use bf16|no fp8 arithmetic for this kind of device"):
+        built(name, "fp8", batch=16)
+
+
+def test_an_mlp_in_fp8_has_fp8_layers(monkeypatch):
+    seen = []
+    monkeypatch.setattr("workloads.mlp.use_fp8_linears", lambda model, device: seen.append(type(model)))
+    device = open_device("cpu")
+    monkeypatch.setattr(type(device), "require", lambda *_: None)
+    for dtype in ("bf16", "fp8"):
+        built("mlp/train", dtype, batch=16).step(lambda mark: None)
+    assert seen == [MLP]

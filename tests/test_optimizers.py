@@ -107,6 +107,14 @@ def test_further_batches_read_the_weights_and_add_to_the_gradients():
     assert all_of_it - once == 4 * 3 * (20 + 2 * 10)
 
 
+def test_so_do_further_parts_of_a_batch():
+    at_once, in_parts = (optimizers.train_bytes(20, 10, "adamw", accumulate) for accumulate in (None, 4))
+    assert optimizers.train_bytes(20, 10, "adamw", 1) == at_once
+    assert in_parts - at_once == 4 * 3 * (20 + 2 * 10)
+    both = optimizers.train_bytes(20, 10, "gd", 2)
+    assert both - optimizers.train_bytes(20, 10, "sgd") == 4 * 7 * (20 + 2 * 10)
+
+
 def test_the_learning_rate_may_be_given():
     parameter = torch.ones(1, requires_grad=True)
     optimizer = make_optimizer("sgd", [parameter], open_device("cpu"), lr=0.5)

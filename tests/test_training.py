@@ -1,17 +1,22 @@
-"""Every workload that trains does learn, with every optimizer and format; and a step is the step it says it is."""
+"""Every workload that trains does learn, with every optimizer and format; a step is the step it says it is, and one
+that breaks is seen."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from hwbench.devices import open_device
+from hwbench.records import Case, Policy, Unsupported, Work
+from hwbench.worker import run_case
 from workloads.models import lstm, mlp, sizes
 from workloads.models.gpt import GPT
 from workloads.models.lstm import LSTM
 from workloads.models.mlp import MLP
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
-from workloads.training import training_step
+from workloads.training import training_spans, training_step
 
 CPU = open_device("cpu")
 MODELS = {
@@ -36,8 +41,8 @@ def samples(name, count):
     return ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
 
 
-def step_of(optimizer, model, data, lr, dtype="fp32", batch=1):
-    p = SimpleNamespace(optimizer=optimizer, batch=batch, dtype=dtype)
+def step_of(optimizer, model, data, lr, dtype="fp32", batch=1, accumulate=None):
+    p = SimpleNamespace(optimizer=optimizer, batch=batch, accumulate=accumulate, dtype=dtype)
     return training_step(p, CPU, model.loss, model.parameters(), data, lr)
 
 
@@ -79,9 +84,164 @@ def test_a_stochastic_step_draws_its_batch_at_random_from_the_whole_data_set(opt
         seen.append(inputs)
         return MLP.loss(model, inputs, targets)
 
-    p = SimpleNamespace(optimizer=optimizer, batch=3, dtype="fp32")
+    p = SimpleNamespace(optimizer=optimizer, batch=3, accumulate=None, dtype="fp32")
     step = training_step(p, CPU, loss, model.parameters(), data)
     for _ in range(100):
         step(ignore)
     assert {len(inputs) for inputs in seen} == {size}
     assert len({inputs.data_ptr() for inputs in seen}) == len(data[0]) / size
+
+
+# Gradient accumulation
+
+
+def marks_of(step):
+    marks = []
+    step(marks.append)
+    return marks
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3, 6])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_parts_of_a_batch_add_up_to_the_gradient_of_the_whole(name, accumulate):
+    model, data = MODELS[name](), [torch.cat([tensor] * DATASET_BATCHES) for tensor in samples(name, 6)]
+    model.loss(data[0][:6], data[1][:6]).backward()  # all batches are the same one
+    expected = [parameter.detach() - 0.1 * parameter.grad for parameter in model.parameters()]
+    model.zero_grad(set_to_none=True)
+    step_of("sgd-minibatch", model, data, lr=0.1, batch=6, accumulate=accumulate)(ignore)
+    torch.testing.assert_close([parameter.detach() for parameter in model.parameters()], expected)
+
+
+def test_in_float64_they_add_up_to_the_last_digits():
+    model, data = MODELS["mlp"]().double(), [torch.cat([t.double()] * DATASET_BATCHES) for t in samples("mlp", 4)]
+    p = SimpleNamespace(optimizer="sgd-minibatch", batch=4, accumulate=4, dtype="fp32")
+    F.mse_loss(model(data[0]), data[1]).backward()
+    expected = [parameter.detach() - 0.1 * parameter.grad for parameter in model.parameters()]
+    model.zero_grad(set_to_none=True)
+    training_step(p, CPU, lambda x, y: F.mse_loss(model(x), y), model.parameters(), data, 0.1)(ignore)
+    torch.testing.assert_close([parameter.detach() for parameter in model.parameters()], expected, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize(("optimizer", "passes"), [("adamw", 3), ("gd", 3 * DATASET_BATCHES)])
+def test_each_part_is_marked_and_the_update_once(optimizer, passes):
+    step = step_of(optimizer, MODELS["mlp"](), samples("mlp", 6 * DATASET_BATCHES), 0.1, batch=6, accumulate=3)
+    for _ in range(2):
+        assert marks_of(step) == ["forward", "backward"] * passes + ["optimizer"]
+
+
+def test_the_parts_are_those_of_one_batch():
+    model, data, seen = MODELS["mlp"](), samples("mlp", 4 * DATASET_BATCHES), []
+
+    def loss(inputs, targets):
+        seen.append(inputs)
+        return MLP.loss(model, inputs, targets)
+
+    p = SimpleNamespace(optimizer="adamw", batch=4, accumulate=2, dtype="fp32")
+    step = training_step(p, CPU, loss, model.parameters(), data)
+    drawn = set()
+    for _ in range(50):
+        seen.clear()
+        step(ignore)
+        places = [inputs.storage_offset() // 64 for inputs in seen]
+        assert [len(inputs) for inputs in seen] == [2, 2]
+        assert places[1] == places[0] + 2
+        drawn.add(places[0])
+    assert drawn == {0, 4, 8, 12}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "accumulate", "refusal"),
+    [
+        ("adamw", 4, "accumulate=4 does not divide batch=6; it has to"),
+        ("gd", 12, "accumulate=12 does not divide batch=6; it has to"),
+        ("sgd", 2, "accumulate=2 does not divide the one sample that sgd learns from; it has to"),
+    ],
+)
+def test_a_batch_that_does_not_fall_into_equal_parts_is_unsupported(optimizer, accumulate, refusal):
+    with pytest.raises(Unsupported, match=f"^{refusal}$"):
+        step_of(optimizer, MODELS["mlp"](), samples("mlp", 24), 0.1, batch=6, accumulate=accumulate)
+
+
+class Graphed:
+    """A CPU that says it has CUDA graphs."""
+
+    torch, fused_optimizers, cuda_graphs = torch.device("cpu"), True, True
+
+    def autocast(self, dtype):
+        return CPU.autocast(dtype)
+
+
+@pytest.mark.parametrize(
+    ("compile", "accumulate", "stays"), [("max-autotune", 2, True), ("max-autotune", None, False), (True, 2, False)]
+)
+def test_gradients_that_cuda_graphs_add_to_lie_in_buffers_that_stay(compile, accumulate, stays):
+    model, data = MODELS["mlp"](), samples("mlp", 2 * DATASET_BATCHES)
+    p = SimpleNamespace(optimizer="sgd-minibatch", batch=2, accumulate=accumulate, compile=compile, dtype="fp32")
+    step = training_step(p, Graphed(), model.loss, model.parameters(), data)
+    before = [parameter.grad for parameter in model.parameters()]
+    for _ in range(2):
+        step(ignore)
+    after = [parameter.grad for parameter in model.parameters()]
+    assert all((a is b and not a.any()) if stays else (a is b is None) for a, b in zip(before, after, strict=True))
+
+
+# Spans
+
+
+def test_the_work_of_a_step_falls_into_its_spans():
+    work = Work(tokens=8, flops=90, bytes=1000, flops_full_attention=120, hardware_flops=110)
+    forward = Work(tokens=8, flops=30, bytes=100, flops_full_attention=40, hardware_flops=30)
+    assert training_spans(work, forward, 10, "adamw") == {
+        "forward": forward,
+        "backward": Work(tokens=8, flops=60, bytes=1000 - 100 - 280, flops_full_attention=80, hardware_flops=80),
+        "optimizer": Work(flops=160, bytes=280),
+    }
+
+
+def test_what_is_not_declared_of_a_step_is_not_of_its_spans():
+    spans = training_spans(Work(flops=90), Work(flops=30), 10, "sgd")
+    assert spans["backward"] == Work(flops=60)
+
+
+# Losses that are no numbers
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", MODELS)
+def test_one_weight_that_is_no_number_spoils_every_later_loss(name, optimizer, dtype):
+    """So that the last step's loss tells of the whole window."""
+    model, data = MODELS[name](), samples(name, DATASET_BATCHES)
+    step = step_of(optimizer, model, data, 1e-3, dtype)
+    assert math.isfinite(step(ignore))
+    with torch.no_grad():
+        next(model.parameters())[int(data[0].flatten()[0]) if name != "mlp" else 0, 0] = math.nan
+    losses = [step(ignore).item() for _ in range(60)]
+    first = next(i for i, loss in enumerate(losses) if math.isnan(loss))  # sgd meets the weight by chance
+    assert all(math.isnan(loss) for loss in losses[first:])
+
+
+EXPLODING = """
+from workloads.models.mlp import MLP, SIZES
+from workloads.training import training_step
+from hwbench.workload import Built, workload
+import torch
+
+@workload("exploding", lr=[1.0], optimizer=["adamw"], batch=[2], accumulate=[None])
+def exploding(p, device):
+    model = MLP(SIZES["nano"], device.torch)
+    data = torch.randn(8, 64), torch.randn(8, 64)
+    return Built(training_step(p, device, model.loss, model.parameters(), data, p.lr))
+"""
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize(("lr", "breaks"), [(1e30, True), (1e-3, False)])
+def test_a_measurement_in_which_the_loss_explodes_says_so(lr, breaks, dtype, tmp_path):
+    (tmp_path / "exploding.py").write_text(EXPLODING)
+    params = {"lr": lr, "optimizer": "adamw", "batch": 2, "accumulate": None}
+    policy = Policy(min_time_s=0.0, max_time_s=1.0)
+    files = [str(tmp_path / "exploding.py")]
+    measured = run_case(Case("exploding", params, dtype), policy, "cpu", files, lambda phase: None)
+    assert measured.outcome == "ok"
+    assert any(note.startswith("loss_not_finite: ") for note in measured.notes) is breaks

@@ -19,7 +19,7 @@ from workloads.models.lstm import SIZES as LSTM_SIZES
 from workloads.models.mlp import MLP
 from workloads.models.mlp import SIZES as MLP_SIZES
 from workloads.models.sizes import SIZES
-from workloads.optimizers import OPTIMIZERS
+from workloads.optimizers import OPTIMIZERS, update_bytes, update_flops
 
 WORKLOADS = discover()
 SUITES = sorted((Path(workloads.__file__).parent / "suites").glob("*.toml"))
@@ -27,6 +27,7 @@ SMALL = {
     "gemm": {"m": 8, "n": 16, "k": 32},
     "copy": {"mb": 1},
     "gpt/train": {"size": "nano", "batch": 2, "seq": 16},
+    "gpt/forward": {"size": "nano", "batch": 2, "seq": 16},
     "gpt/prefill": {"size": "nano", "batch": 2, "prompt": 16},
     "gpt/decode": {"size": "nano", "batch": 2, "prompt": 8, "new": 4},
     "lstm/train": {"size": "nano", "batch": 2, "seq": 16},
@@ -39,6 +40,7 @@ MARKS = {
     "gemm": ["gemm"],
     "copy": ["copy"],
     "gpt/train": TRAINING,
+    "gpt/forward": ["forward"],
     "gpt/prefill": ["prefill"],
     "gpt/decode": ["decode"] * 4,
     "lstm/train": TRAINING,
@@ -69,6 +71,13 @@ class SmallDevice:
 
     def require(self, dtype, state_bytes=0):
         require_memory(state_bytes, 10**6, "this one")
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("gpt/")])
+def test_every_gpt_workload_runs_a_llama(name):
+    built = build(name, "bf16", size="llama-nano")
+    assert stepped(built)[1] == MARKS[name]
+    assert built.work.flops < build(name, "bf16").work.flops  # fewer keys, and a narrower MLP
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
@@ -106,7 +115,7 @@ def test_copy_counts_as_stream_does(op, arrays):
 def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequences):
     c, work = SIZES["nano"], build("gpt/train", optimizer=optimizer).work
     assert (work.tokens, work.flops) == (sequences * 16, c.train_flops(sequences, 16))
-    assert work.bytes == c.train_bytes(16, optimizer)
+    assert work.bytes == c.train_bytes(2, 16, optimizer)
     assert work.flops_full_attention == c.train_flops(sequences, 16, full_attention=True)
     c, work = LSTM_SIZES["nano"], build("lstm/train", optimizer=optimizer).work
     assert (work.tokens, work.flops) == (sequences * 16, c.train_flops(sequences, 16))
@@ -115,7 +124,80 @@ def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequen
     assert (work.tokens, work.flops, work.bytes) == (None, c.train_flops(sequences), c.train_bytes(optimizer))
 
 
+@pytest.mark.parametrize("given", [{}, {"accumulate": 2}, {"size": "llama-nano"}, {"optimizer": "gd"}], ids=str)
+def test_the_spans_of_gpt_training_add_up_to_its_step(given):
+    built = build("gpt/train", **given)
+    work, spans = built.work, built.declared.spans
+    c, optimizer = SIZES[given.get("size", "nano")], given.get("optimizer", "adamw")
+    assert list(spans) == TRAINING
+    assert spans["forward"].flops == work.flops // 3
+    assert spans["backward"].flops == work.flops * 2 // 3
+    assert spans["forward"].flops + spans["backward"].flops == work.flops
+    assert spans["optimizer"].flops == update_flops(c.parameters, optimizer)
+    assert spans["optimizer"].bytes == update_bytes(c.parameters, optimizer)
+    assert sum(span.bytes for span in spans.values()) == work.bytes
+    passes = {"accumulate": 2, "optimizer": 4}.get(next(iter(given), ""), 1)
+    sequences = 1 if "accumulate" in given else 2
+    assert spans["forward"].bytes == passes * c.forward_bytes(sequences, 16, "fp32")
+    assert work.bytes == c.train_bytes(sequences, 16, optimizer, given.get("accumulate"))
+
+
+def test_checkpointing_adds_hardware_flops_and_no_model_flops():
+    plain, again = build("gpt/train"), build("gpt/train", checkpoint=True)
+    c = SIZES["nano"]
+    assert plain.work.hardware_flops == plain.work.flops == again.work.flops
+    assert again.work.hardware_flops == again.work.flops + c.recomputed_flops(2, 16)
+    assert again.declared.spans["forward"].hardware_flops == again.work.flops // 3
+    assert again.declared.spans["backward"].hardware_flops == again.work.flops * 2 // 3 + c.recomputed_flops(2, 16)
+
+
+@pytest.mark.parametrize("given", [{"checkpoint": True}, {"loss_chunks": 3}, {"accumulate": 2}], ids=str)
+def test_settings_of_gpt_training_change_no_loss(given):
+    torch.manual_seed(0)
+    built = build("gpt/train", optimizer="gd")
+    expected = [stepped(built)[0].item() for _ in range(3)]
+    torch.manual_seed(0)
+    built = build("gpt/train", optimizer="gd", **given)
+    found = [stepped(built)[0].item() for _ in range(3)]
+    if "accumulate" not in given:  # its last loss is of another part of the data
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert found[2] < found[0]
+
+
+def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
+    changed = []
+    monkeypatch.setattr("workloads.gpt.use_fp8_linears", lambda model, device: changed.extend(model.modules()))
+    device = open_device("cpu")
+    monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
+    built = build("gpt/train", "fp8", device=device, size="llama-nano")
+    linears = [layer for layer in changed if isinstance(layer, torch.nn.Linear)]
+    assert len(linears) == 2 * 4
+    assert all(layer.out_features != 1024 for layer in linears)
+    assert stepped(built)[0].item() == pytest.approx(math.log(1024), abs=0.3)
+
+
+def test_more_chunks_than_positions_are_unsupported():
+    with pytest.raises(Unsupported, match="loss_chunks=33 is more than the 32 positions of a pass; lower it"):
+        build("gpt/train", loss_chunks=33)
+
+
+def test_a_pass_that_fp8_cannot_multiply_is_unsupported_before_it_is_built(monkeypatch):
+    device = open_device("cpu")
+    monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
+    with pytest.raises(Unsupported, match="fp8 takes a multiple of 16 positions a pass, here are 34; change seq"):
+        build("gpt/train", "fp8", device=device, seq=17)
+
+
+@pytest.mark.parametrize(("name", "span"), [(f"gpt/{span}", span) for span in ("forward", "prefill", "decode")])
+def test_the_one_span_of_gpt_inference_is_its_step(name, span):
+    built = build(name, "bf16")
+    assert built.declared.spans == {span: built.work}
+
+
 def test_forward_counts_its_batch():
+    c, work = SIZES["nano"], build("gpt/forward", "bf16").work
+    assert (work.tokens, work.flops, work.bytes) == (32, c.forward_flops(2, 16), c.forward_bytes(2, 16, "bf16"))
+    assert work.flops_full_attention == c.forward_flops(2, 16, full_attention=True)
     c, work = LSTM_SIZES["nano"], build("lstm/forward", "bf16").work
     assert (work.tokens, work.flops, work.bytes) == (32, c.forward_flops(2, 16), c.forward_bytes(2, 16, "bf16"))
     c, work = MLP_SIZES["nano"], build("mlp/forward", "bf16").work
@@ -169,7 +251,7 @@ def test_compiled_training_computes_the_same_loss_and_compiles_once():
 
 
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.parametrize("name", ["gpt/prefill", "gpt/decode"])
+@pytest.mark.parametrize("name", ["gpt/forward", "gpt/prefill", "gpt/decode"])
 @pytest.mark.usefixtures("compiler")
 def test_compiled_inference_runs(name):
     built = build(name, "bf16", compile=True, layers=1)
@@ -177,18 +259,50 @@ def test_compiled_inference_runs(name):
     assert stepped(built)[1] == MARKS[name]
 
 
+@pytest.mark.parametrize("name", ["gpt/prefill", "gpt/decode"])
+def test_for_cuda_graphs_the_cache_stays_in_place_and_no_token_is_the_graphs_own(name, monkeypatch):
+    seen, given = [], []
+
+    def compiled(function, device, mode):
+        def call(token, *others):
+            given.append(token)
+            seen.append(function(token, *others))
+            return seen[-1]
+
+        return call
+
+    marked = []
+    monkeypatch.setattr(torch._dynamo, "mark_static_address", marked.append)
+    monkeypatch.setattr("workloads.gpt.compiled", compiled)
+    device = open_device("cpu")
+    stepped(build(name, device=device, compile="max-autotune"))
+    assert not marked
+    device.cuda_graphs = True
+    seen.clear()
+    given.clear()
+    stepped(build(name, device=device, compile="max-autotune"))
+    assert len(marked) == 2 * SIZES["nano"].layers
+    assert {id(token) for token in seen}.isdisjoint(id(token) for token in given)
+
+
 # Refusals
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("gpt/train", {"seq": 257}), ("gpt/prefill", {"prompt": 257}), ("gpt/decode", {"prompt": 254})]
+    ("name", "given"),
+    [
+        ("gpt/train", {"seq": 257}),
+        ("gpt/forward", {"seq": 257}),
+        ("gpt/prefill", {"prompt": 257}),
+        ("gpt/decode", {"prompt": 254}),
+    ],
 )
 def test_a_sequence_beyond_the_positions_is_unsupported(name, given):
     with pytest.raises(Unsupported, match=r"gpt nano has 256 positions, a sequence of 25\d asked for"):
         build(name, **given)
 
 
-@pytest.mark.parametrize("name", ["gpt/train", "gpt/prefill", "gpt/decode"])
+@pytest.mark.parametrize("name", ["gpt/train", "gpt/forward", "gpt/prefill", "gpt/decode"])
 def test_more_layers_than_there_are_is_unsupported(name):
     with pytest.raises(Unsupported, match="gpt nano has 2 layers, 3 asked for"):
         build(name, layers=3)
@@ -198,6 +312,7 @@ def test_more_layers_than_there_are_is_unsupported(name):
     ("name", "given"),
     [
         ("gpt/train", {"size": "175b"}),
+        ("gpt/forward", {"size": "175b"}),
         ("gpt/prefill", {"size": "175b"}),
         ("gpt/decode", {"size": "175b"}),
         ("lstm/train", {"size": "gpt3-simplified"}),

@@ -1,21 +1,28 @@
-"""A GPT at work: training, reading a prompt, and writing an answer one token at a time."""
+"""A GPT at work: training, a forward pass, reading a prompt, and writing an answer one token at a time."""
 
-from typing import Any
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, TypeVar
 
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Work
+from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.backends import ATTENTION, Backends, attention_backends, call_on_cache, call_over_sequence
+from workloads.fp8 import MULTIPLE, use_fp8_linears
+from workloads.models.attention import Layer
+from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
-from workloads.tensors import TORCH_DTYPES, compiled, random_tokens, torch_dtype
-from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
+from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
+from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, replays_graphs, training_spans, training_step
+
+F = TypeVar("F", bound=Callable[..., object])
 
 SIZE = axis("124m", choices=tuple(SIZES))
 LAYERS = axis(None, kind=int)
-COMPILE = axis(False)
 INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
 
 
@@ -26,6 +33,10 @@ INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
     seq=axis(512),
     layers=LAYERS,
     optimizer=OPTIMIZER,
+    accumulate=ACCUMULATE,
+    checkpoint=axis(False),
+    loss_chunks=axis(None, kind=int),
+    attention=ATTENTION,
     compile=COMPILE,
     dtype=TRAIN_DTYPE,
 )
@@ -34,21 +45,90 @@ def gpt_train(p: Any, device: Device) -> Built:
 
     `gd` runs forward and backward over the whole data set of four batches, `sgd` over one random sequence of it.
     """
-    config = gpt_config(p.size, p.layers)
+    config, method = gpt_config(p.size, p.layers), OPTIMIZERS[p.optimizer]
     config.require_positions(p.seq)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
+    size = method.micro_batch(p.batch, p.accumulate)
+    require_positions_of_a_pass(p, size * p.seq)
+    computed = torch_dtype("fp32" if p.dtype == "fp32" else "bf16")
+    call = call_over_sequence(config, size, p.seq, computed, device, trained=True)
+    backends = attention_backends(p.attention, call, device)
     model = GPT.build(config, device.torch)
-    loss_of = compiled(model.loss, device) if p.compile else model.loss
+    model.checkpointed, model.loss_chunks = p.checkpoint, p.loss_chunks
+    if p.dtype == "fp8":
+        use_fp8_linears(model.blocks, device)  # not the head, whose rounding costs the most in accuracy
+    loss_of = ready(model.loss, p, device, backends)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-    samples = OPTIMIZERS[p.optimizer].samples(p.batch)
+    work, spans = training_work(p, config)
+    declared = Declared(spans, backends.choices)
+    step = backends.within(training_step(p, device, loss_of, model.parameters(), data))
+    return Built(step, work, bool(p.compile), declared)
+
+
+def require_positions_of_a_pass(p: Any, positions: int) -> None:
+    """Unsupported if the positions of all sequences of a pass are too few for `loss_chunks`, or too odd for FP8."""
+    if (p.loss_chunks or 1) > positions:
+        raise Unsupported(f"loss_chunks={p.loss_chunks} is more than the {positions} positions of a pass; lower it")
+    if p.dtype == "fp8" and positions % MULTIPLE:
+        raise Unsupported(f"fp8 takes a multiple of {MULTIPLE} positions a pass, here are {positions}; change seq")
+
+
+def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
+    """What a training step does, and each of its spans."""
+    method = OPTIMIZERS[p.optimizer]
+    size = method.micro_batch(p.batch, p.accumulate)
+    samples = method.samples(p.batch)
+    again = config.recomputed_flops(samples, p.seq) if p.checkpoint else 0
     work = Work(
         tokens=samples * p.seq,
         flops=config.train_flops(samples, p.seq),
-        bytes=config.train_bytes(p.seq, p.optimizer),
+        bytes=config.train_bytes(size, p.seq, p.optimizer, p.accumulate),
         flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
+        hardware_flops=config.train_flops(samples, p.seq) + again,
     )
-    return Built(training_step(p, device, loss_of, model.parameters(), data), work, compiled=p.compile)
+    forward = Work(
+        tokens=samples * p.seq,
+        flops=config.forward_flops(samples, p.seq),
+        bytes=method.passes(p.accumulate) * config.forward_bytes(size, p.seq, "fp32"),
+        flops_full_attention=config.forward_flops(samples, p.seq, full_attention=True),
+        hardware_flops=config.forward_flops(samples, p.seq),
+    )
+    return work, training_spans(work, forward, config.parameters, p.optimizer)
+
+
+@workload(
+    "gpt/forward",
+    size=SIZE,
+    batch=axis(4),
+    seq=axis(512),
+    layers=LAYERS,
+    attention=ATTENTION,
+    compile=COMPILE,
+    dtype=INFERENCE_DTYPE,
+)
+def gpt_forward(p: Any, device: Device) -> Built:
+    """One forward pass of a GPT over random tokens, logits at every position."""
+    config = inference_config(p, device, length=p.seq, cached=0)
+    call = call_over_sequence(config, p.batch, p.seq, torch_dtype(p.dtype), device)
+    backends = attention_backends(p.attention, call, device)
+    model = inference_model(p, device, config)
+    tokens = random_tokens(config.vocab, (p.batch, p.seq), device)
+    logits = ready(model.logits, p, device, backends)
+
+    @torch.inference_mode()
+    def step(mark: Mark) -> None:
+        logits(tokens)
+        mark("forward")
+
+    work = Work(
+        tokens=p.batch * p.seq,
+        flops=config.forward_flops(p.batch, p.seq),
+        bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
+        flops_full_attention=config.forward_flops(p.batch, p.seq, full_attention=True),
+    )
+    declared = Declared({"forward": work}, backends.choices)
+    return Built(backends.within(step), work, bool(p.compile), declared)
 
 
 @workload(
@@ -57,16 +137,21 @@ def gpt_train(p: Any, device: Device) -> Built:
     batch=axis(1),
     prompt=axis(512),
     layers=LAYERS,
+    attention=ATTENTION,
     compile=COMPILE,
     dtype=INFERENCE_DTYPE,
 )
 def gpt_prefill(p: Any, device: Device) -> Built:
     """Read a prompt into the KV cache and hand the first new token to the host: the step is the time to first token."""
-    model = inference_model(p, device, length=p.prompt)
-    config = model.config
+    config = inference_config(p, device, length=p.prompt, cached=p.prompt)
+    call = call_over_sequence(config, p.batch, p.prompt, torch_dtype(p.dtype), device)
+    backends = attention_backends(p.attention, call, device)
+    model = inference_model(p, device, config)
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt)
-    prefill = compiled(model.prefill, device) if p.compile else model.prefill
+    if replays_graphs(p, device):
+        keep_in_place(cache)
+    prefill = ready(model.prefill, p, device, backends)
 
     @torch.inference_mode()
     def step(mark: Mark) -> None:
@@ -79,7 +164,8 @@ def gpt_prefill(p: Any, device: Device) -> Built:
         bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
         flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
     )
-    return Built(step, work, compiled=p.compile)
+    declared = Declared({"prefill": work}, backends.choices)
+    return Built(backends.within(step), work, bool(p.compile), declared)
 
 
 @workload(
@@ -89,18 +175,25 @@ def gpt_prefill(p: Any, device: Device) -> Built:
     prompt=axis(128),
     new=axis(32),
     layers=LAYERS,
+    attention=ATTENTION,
     compile=COMPILE,
     dtype=INFERENCE_DTYPE,
 )
 def gpt_decode(p: Any, device: Device) -> Built:
     """Write new tokens greedily after a prompt that is already cached; each token reaches the host before the next."""
-    model = inference_model(p, device, length=p.prompt + p.new)
-    config = model.config
+    length = p.prompt + p.new
+    config = inference_config(p, device, length, cached=length)
+    call = call_on_cache(config, p.batch, length, torch_dtype(p.dtype), device)
+    backends = attention_backends(p.attention, call, device)
+    model = inference_model(p, device, config)
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
-    cache = model.new_cache(p.batch, p.prompt + p.new)
+    cache = model.new_cache(p.batch, length)
+    replays = replays_graphs(p, device)
+    if replays:
+        keep_in_place(cache)
     with torch.inference_mode():
         first = model.prefill(prompt, cache)
-    decode = compiled(model.decode, device) if p.compile else model.decode
+    decode = ready(model.decode, p, device, backends)
     indices = range(p.prompt, p.prompt + p.new)
     positions = [torch.tensor([index], device=device.torch) for index in indices]
 
@@ -109,6 +202,8 @@ def gpt_decode(p: Any, device: Device) -> Built:
         token = first
         for position in positions:
             token = decode(token, position, cache)
+            if replays:
+                token = token.clone()  # the next replay takes its place
             token.tolist()
             mark("decode")
 
@@ -117,12 +212,32 @@ def gpt_decode(p: Any, device: Device) -> Built:
         flops=sum(config.decode_flops(p.batch, index) for index in indices),
         bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
     )
-    return Built(step, work, compiled=p.compile)
+    declared = Declared({"decode": work}, backends.choices)
+    return Built(backends.within(step), work, bool(p.compile), declared)
 
 
-def inference_model(p: Any, device: Device, length: int) -> GPT:
-    """A GPT with weights stored in `p.dtype`, for sequences of `length`. Unsupported if it or its cache cannot be."""
+def inference_config(p: Any, device: Device, length: int, cached: int) -> GPTConfig:
+    """The config for sequences of `length`, `cached` tokens of each in a cache.
+
+    Unsupported if they are too long, or if weights in `p.dtype` or the cache cannot be here.
+    """
     config = gpt_config(p.size, p.layers)
     config.require_positions(length)
-    device.require(p.dtype, config.inference_state_bytes(p.batch, length, p.dtype))
+    device.require(p.dtype, config.inference_state_bytes(p.batch, cached, p.dtype))
+    return config
+
+
+def inference_model(p: Any, device: Device, config: GPTConfig) -> GPT:
+    """A GPT with weights stored in `p.dtype`."""
     return GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)
+
+
+def keep_in_place(cache: list[Layer]) -> None:
+    """Tell torch that the cache never moves: it makes no CUDA graph of what writes to an input that might."""
+    for tensor in chain.from_iterable(cache):
+        torch._dynamo.mark_static_address(tensor)
+
+
+def ready(function: F, p: Any, device: Device, backends: Backends) -> F:
+    """What a step is to call for `function`: compiled as `p.compile` says, attention on its backends."""
+    return compiled(backends.within(function), device, p.compile) if p.compile else function

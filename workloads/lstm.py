@@ -5,33 +5,46 @@ from typing import Any
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Work
+from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.models.lstm import LSTM, SIZES
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
 from workloads.tensors import TORCH_DTYPES, random_tokens, torch_dtype
-from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
+from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_spans, training_step
 
 SIZE = axis("gpt3-simplified", choices=tuple(SIZES))
 BATCH = axis(4)
 SEQ = axis(512)
 
 
-@workload("lstm/train", size=SIZE, batch=BATCH, seq=SEQ, optimizer=OPTIMIZER, dtype=TRAIN_DTYPE)
+@workload("lstm/train", size=SIZE, batch=BATCH, seq=SEQ, optimizer=OPTIMIZER, accumulate=ACCUMULATE, dtype=TRAIN_DTYPE)
 def lstm_train(p: Any, device: Device) -> Built:
-    """One training step of an LSTM language model on random tokens: forward, backward, optimizer."""
-    config = SIZES[p.size]
+    """One training step of an LSTM language model on random tokens: forward, backward, optimizer.
+
+    Not to be compiled: torch.compile runs `nn.LSTM` as it is (torch._dynamo.config.allow_rnn is off).
+    """
+    if p.dtype == "fp8":
+        raise Unsupported("torch has no LSTM in fp8; use bf16")
+    config, method = SIZES[p.size], OPTIMIZERS[p.optimizer]
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer))
     model = LSTM(config, device.torch)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-    method = OPTIMIZERS[p.optimizer]
+    step = training_step(p, device, model.loss, model.parameters(), data)
+    samples, passes = method.samples(p.batch), method.passes(p.accumulate)
+    micro_batch = method.micro_batch(p.batch, p.accumulate)
     work = Work(
-        tokens=method.samples(p.batch) * p.seq,
-        flops=config.train_flops(method.samples(p.batch), p.seq),
-        bytes=config.train_bytes(method.batch_size(p.batch), p.seq, p.optimizer),
+        tokens=samples * p.seq,
+        flops=config.train_flops(samples, p.seq),
+        bytes=config.train_bytes(micro_batch, p.seq, p.optimizer, p.accumulate),
     )
-    return Built(training_step(p, device, model.loss, model.parameters(), data), work)
+    forward = Work(
+        tokens=samples * p.seq,
+        flops=config.forward_flops(samples, p.seq),
+        bytes=passes * config.forward_bytes(micro_batch, p.seq, "fp32"),
+    )
+    spans = training_spans(work, forward, config.parameters, p.optimizer)
+    return Built(step, work, declared=Declared(spans))
 
 
 @workload("lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))

@@ -5,18 +5,27 @@ from typing import Any
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Work
+from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.fp8 import use_fp8_linears
 from workloads.models.mlp import MLP, SIZES
 from workloads.optimizers import DATASET_BATCHES, MASTER_BYTES, OPTIMIZERS, train_state_bytes
-from workloads.tensors import TORCH_DTYPES, torch_dtype
-from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
+from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, torch_dtype
+from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_spans, training_step
 
 SIZE = axis("default", choices=tuple(SIZES))
 BATCH = axis(256)
 
 
-@workload("mlp/train", size=SIZE, batch=BATCH, optimizer=OPTIMIZER, dtype=TRAIN_DTYPE)
+@workload(
+    "mlp/train",
+    size=SIZE,
+    batch=BATCH,
+    optimizer=OPTIMIZER,
+    accumulate=ACCUMULATE,
+    compile=COMPILE,
+    dtype=TRAIN_DTYPE,
+)
 def mlp_train(p: Any, device: Device) -> Built:
     """One training step of a feed-forward network on random vectors: forward, backward, optimizer."""
     config = SIZES[p.size]
@@ -24,11 +33,16 @@ def mlp_train(p: Any, device: Device) -> Built:
     data_bytes = 2 * MASTER_BYTES * shape[0] * shape[1]
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer) + data_bytes)
     model = MLP(config, device.torch)
+    if p.dtype == "fp8":
+        use_fp8_linears(model, device)
     data = torch.randn(shape, device=device.torch), torch.randn(shape, device=device.torch)
-    work = Work(
-        flops=config.train_flops(OPTIMIZERS[p.optimizer].samples(p.batch)), bytes=config.train_bytes(p.optimizer)
-    )
-    return Built(training_step(p, device, model.loss, model.parameters(), data), work)
+    step = training_step(p, device, compiled(model.loss, device, p.compile), model.parameters(), data)
+    method = OPTIMIZERS[p.optimizer]
+    samples, passes = method.samples(p.batch), method.passes(p.accumulate)
+    work = Work(flops=config.train_flops(samples), bytes=config.train_bytes(p.optimizer, p.accumulate))
+    forward = Work(flops=config.forward_flops(samples), bytes=passes * config.forward_bytes("fp32"))
+    spans = training_spans(work, forward, config.parameters, p.optimizer)
+    return Built(step, work, bool(p.compile), Declared(spans))
 
 
 @workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))

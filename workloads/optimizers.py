@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hwbench.devices import Device
+from hwbench.records import Unsupported
 
 DATASET_BATCHES = 4
 """Batches in the fixed data set that a training workload learns: enough that accumulating is most of a `gd` step."""
@@ -46,8 +47,23 @@ class Method:
     single: bool = False  # a batch is one sample, whatever was asked for
 
     def batch_size(self, batch: int) -> int:
-        """Samples of one forward pass, of `batch` asked for."""
+        """Samples of a batch, of `batch` asked for."""
         return 1 if self.single else batch
+
+    def micro_batch(self, batch: int, accumulate: int | None) -> int:
+        """Samples of one forward pass: a batch, or one of the `accumulate` equal parts that it is cut into.
+
+        Unsupported if it does not fall into so many.
+        """
+        size, parts = self.batch_size(batch), accumulate or 1
+        if size % parts:
+            whole = "the one sample that sgd learns from" if self.single else f"batch={batch}"
+            raise Unsupported(f"accumulate={parts} does not divide {whole}; it has to")
+        return size // parts
+
+    def passes(self, accumulate: int | None) -> int:
+        """Forward and backward passes of one step, whose gradients are added up for its one update."""
+        return self.batches * (accumulate or 1)
 
     def samples(self, batch: int) -> int:
         """Samples that one step learns from: `batch`, one with `sgd`, the whole data set with `gd`."""
@@ -81,13 +97,13 @@ def update_bytes(parameters: int, optimizer: str) -> int:
     return MASTER_BYTES * (3 + 2 * OPTIMIZERS[optimizer].states) * parameters
 
 
-def train_bytes(read: int, parameters: int, optimizer: str) -> int:
-    """Fewest bytes of a training step over n batches, fp32: 4(n · read + (2n - 1) · parameters) and the update's.
+def train_bytes(read: int, parameters: int, optimizer: str, accumulate: int | None = None) -> int:
+    """Fewest bytes of a training step of n passes, fp32: 4(n · read + (2n - 1) · parameters) and the update's.
 
-    `read` are the elements of weights that forward and backward of one batch read. The first backward writes the
+    `read` are the elements of weights that forward and backward of one pass read. The first backward writes the
     gradients, each further one reads them, adds its own and writes them again.
     """
-    n = OPTIMIZERS[optimizer].batches
+    n = OPTIMIZERS[optimizer].passes(accumulate)
     return MASTER_BYTES * (n * read + (2 * n - 1) * parameters) + update_bytes(parameters, optimizer)
 
 

@@ -10,9 +10,13 @@ import torch
 
 from hwbench.devices import Device
 from hwbench.records import Unsupported
+from hwbench.workload import axis
 
 TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """The formats that weights and arrays can be stored in."""
+
+COMPILE = axis(False, choices=("max-autotune", "reduce-overhead"))
+"""Off, torch.compile as it comes, or one of its modes."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -29,10 +33,15 @@ def random_tokens(vocab: int, shape: tuple[int, ...], device: Device) -> torch.T
     return torch.randint(vocab, shape).to(device.torch)
 
 
-def compiled(function: F, device: Device) -> F:
-    """`function` under torch.compile, specialised to the shapes it will see.
+def compiled(function: F, device: Device, mode: bool | str) -> F:
+    """`function` as `mode`, a value of COMPILE, wants it: itself, or under torch.compile, specialised to its shapes.
 
-    Unsupported, with the cure, if the compiler that torch.compile calls on is not installed.
+    Unsupported, with the cure, if the compiler that torch.compile calls on is not installed, or if all that sets the
+    mode apart is CUDA graphs and the device has none: torch would quietly compile as ever.
     """
+    if not mode:
+        return function
+    if mode == "reduce-overhead" and not device.cuda_graphs:
+        raise Unsupported("compile=reduce-overhead replays CUDA graphs, which only a CUDA device has; use compile=true")
     device.require_compiler()
-    return cast(F, torch.compile(function, dynamic=False))
+    return cast(F, torch.compile(function, dynamic=False, mode=None if mode is True else str(mode)))

@@ -29,6 +29,8 @@ class Device(Protocol):
     name: str  # as its maker calls it
     torch: Any  # the torch.device that tensors go to (None on the fake one)
     fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
+    prefers_cudnn_attention: bool  # whether cuDNN has the fastest attention here, and flash attention comes next
+    cuda_graphs: bool  # whether torch.compile can replay what it compiled as CUDA graphs
     notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted
 
     def now_ns(self) -> int:

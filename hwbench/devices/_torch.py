@@ -16,16 +16,16 @@ DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, 
 
 
 def autocast(device_type: str, dtype: str) -> AbstractContextManager[Any]:
-    """Mixed precision over fp32 weights; for fp32 there is nothing to cast."""
+    """Mixed precision over fp32 weights; for fp32 there is nothing to cast, and what fp8 leaves over is bf16's."""
     if dtype in ("fp32", "tf32"):
         return nullcontext()
-    return torch.autocast(device_type, dtype=torch_dtype(dtype))
+    return torch.autocast(device_type, dtype=torch_dtype("bf16" if dtype == "fp8" else dtype))
 
 
 def torch_dtype(dtype: str) -> torch.dtype:
     """The torch dtype of a name. Unsupported if tensors of it are not something this version computes with."""
     if dtype not in DTYPES:
-        raise Unsupported(f"dtype {dtype} is not supported by this workload yet")
+        raise Unsupported(f"torch has no {dtype} arithmetic for this kind of device; use {', '.join(DTYPES)}")
     return DTYPES[dtype]
 
 

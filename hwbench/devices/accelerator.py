@@ -27,6 +27,12 @@ CHECK_S = 0.02
 CLOCK_TOLERANCE = 0.05
 """How far they may be apart on it: launching and waiting cost the host tens of microseconds."""
 
+FP8_ON_NVIDIA = (8, 9)
+"""The first compute capability with FP8 tensor cores: Ada, then Hopper 9.0."""
+
+FP8_ON_AMD = ("gfx942", "gfx950", "gfx12")
+"""The architectures for which torch multiplies in FP8, the first one first: MI300, MI350, RDNA 4."""
+
 CURES = {
     "cuda": "Install the GPU's driver and a torch build with CUDA or ROCm, or use --device cpu.",
     "xpu": "Install Intel's GPU driver and a torch build with XPU, or use --device cpu.",
@@ -41,6 +47,8 @@ class AcceleratorDevice:
         self.kind = kind
         self.torch = torch.device(kind, index)
         self.fused_optimizers = kind in ("cuda", "xpu")
+        self.cuda_graphs = kind == "cuda"
+        self.prefers_cudnn_attention = kind == "cuda" and prefers_cudnn_attention(self.torch)
         self.name = device_name(kind, index)
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)
@@ -61,10 +69,26 @@ class AcceleratorDevice:
         return _torch.autocast(self.kind, dtype)
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
-        _torch.torch_dtype(dtype)
+        if dtype == "fp8" and self.kind == "cuda":
+            self._require_fp8()
+        else:
+            _torch.torch_dtype(dtype)
         if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
+
+    def _require_fp8(self) -> None:
+        properties = torch.cuda.get_device_properties(self.torch)
+        if torch.version.hip:
+            name, has_it = properties.gcnArchName.partition(":")[0], properties.gcnArchName.startswith(FP8_ON_AMD)
+        else:
+            name, has_it = (
+                f"{properties.major}.{properties.minor}",
+                (properties.major, properties.minor) >= FP8_ON_NVIDIA,
+            )
+        if not has_it:
+            least = FP8_ON_AMD[0] if torch.version.hip else ".".join(map(str, FP8_ON_NVIDIA))
+            raise Unsupported(f"{self.name} ({name}) has no fp8, which begins with {least}; use bf16")
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
@@ -187,6 +211,11 @@ def open_device(spec: str) -> AcceleratorDevice:
 
 def cure(kind: str) -> str:
     return f"torch here is {torch.__version__}. {CURES[kind]}"
+
+
+def prefers_cudnn_attention(device: torch.device) -> bool:
+    """Hopper and what came after it; no AMD GPU."""
+    return not torch.version.hip and torch.cuda.get_device_capability(device) >= (9, 0)
 
 
 def device_name(kind: str, index: int) -> str:

@@ -25,6 +25,8 @@ class CpuDevice:
 
     kind = "cpu"
     fused_optimizers = True
+    cuda_graphs = False
+    prefers_cudnn_attention = False
 
     def __init__(self) -> None:
         self.name = cpu_name()

@@ -42,6 +42,8 @@ class FakeDevice:
     name = "Fake device"
     torch: Any = None
     fused_optimizers = False
+    cuda_graphs = False
+    prefers_cudnn_attention = False
 
     def __init__(
         self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30, power_w: float | None = None

@@ -20,6 +20,8 @@ class MpsDevice:
 
     kind = "mps"
     fused_optimizers = True
+    cuda_graphs = False
+    prefers_cudnn_attention = False
 
     def __init__(self) -> None:
         self.name = "Apple GPU (Metal)"

@@ -1,8 +1,9 @@
-"""A GPT in the style of GPT-2, short enough to be read in one sitting.
+"""A GPT, short enough to be read in one sitting: in the style of GPT-2, of Llama, or between, as its config says.
 
-Blocks with LayerNorm first, learned positions, the tanh GELU, scaled-dot-product attention, and a head tied to the
-token embedding. No dropout: it is off in today's pre-training, and a benchmark wants the same step each time.
-Shapes in comments: B batch, T tokens, H heads, D width of a head, C cache length, d model width, V padded vocabulary.
+Blocks with a norm first, positions learned or rotary, an MLP with GELU (its tanh form) or gated, scaled-dot-product
+attention, and a head tied to the token embedding or of its own. No dropout: it is off in today's pre-training, and a
+benchmark wants the same step each time.
+Shapes in comments: B batch, T tokens, C cache length, d model width, V padded vocabulary.
 """
 
 import math
@@ -10,69 +11,69 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
+from workloads.losses import cross_entropy
+from workloads.models.attention import Attention, Extend, Layer, Rotation, rotation_of
 from workloads.models.config import GPTConfig
-
-Layer = tuple[Tensor, Tensor]
-"""The keys and values of one layer, each (B, H, C, D), allocated once and overwritten in place."""
-
-Extend = tuple[Tensor, Tensor]
-"""Where one more token goes in the cache: its index (1,), and which entries it sees (1, 1, 1, C), the same for all
-layers."""
-
-
-class Attention(nn.Module):
-    """Causal self-attention, with or without a cache of what came before."""
-
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.out = nn.Linear(config.width, config.width)
-
-    def forward(self, x: Tensor, past: Layer | None = None, extend: Extend | None = None) -> Tensor:
-        """(B, T, d) → (B, T, d). With `past` alone the cache is filled; with `extend` too, one token extends it."""
-        batch, seq, width = x.shape
-        q, k, v = self.qkv(x).view(batch, seq, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)  # B, H, T, D
-        if past is None or extend is None:
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            if past is not None:
-                past[0][:, :, :seq], past[1][:, :, :seq] = k, v
-        else:
-            position, seen = extend
-            keys, values = past[0].index_copy_(2, position, k), past[1].index_copy_(2, position, v)
-            y = F.scaled_dot_product_attention(q, keys, values, attn_mask=seen)
-        return self.out(y.transpose(1, 2).reshape(batch, seq, width))  # type: ignore[no-any-return] # Module.__call__ is untyped
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """x + attention(norm(x)), then x + mlp(norm(x)).
+
+    The MLP is down(gelu(up(x))), or gated down(silu(gate) · up), gate and up from one matrix.
+    """
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.norm_1 = nn.LayerNorm(config.width)
+        self.gated = config.mlp == "swiglu"
+        self.norm_1 = norm_of(config)
         self.attention = Attention(config)
-        self.norm_2 = nn.LayerNorm(config.width)
-        self.up = nn.Linear(config.width, 4 * config.width)
-        self.down = nn.Linear(4 * config.width, config.width)
+        self.norm_2 = norm_of(config)
+        self.up = nn.Linear(config.width, config.up_width, bias=config.biases)
+        self.down = nn.Linear(config.inner_width, config.width, bias=config.biases)
 
-    def forward(self, x: Tensor, past: Layer | None = None, extend: Extend | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, rotation: Rotation | None = None, past: Layer | None = None, extend: Extend | None = None
+    ) -> Tensor:
         """(B, T, d) → (B, T, d)."""
-        x = x + self.attention(self.norm_1(x), past, extend)
-        mlp: Tensor = self.down(F.gelu(self.up(self.norm_2(x)), approximate="tanh"))
+        x = x + self.attention(self.norm_1(x), rotation, past, extend)
+        inner = self.up(self.norm_2(x))
+        if self.gated:
+            gate, inner = inner.chunk(2, dim=-1)
+            inner = F.silu(gate) * inner
+        else:
+            inner = F.gelu(inner, approximate="tanh")
+        mlp: Tensor = self.down(inner)
         return x + mlp
 
 
+def norm_of(config: GPTConfig) -> nn.Module:
+    """LayerNorm or RMSNorm over the width, ε = 10⁻⁵ in both as GPT-2 and Llama have it."""
+    if config.norm == "rmsnorm":
+        return nn.RMSNorm(config.width, eps=1e-5)
+    return nn.LayerNorm(config.width, bias=config.biases)
+
+
 class GPT(nn.Module):
-    """The model. Its work is accounted for in closed form by `config`, a GPTConfig."""
+    """The model. Its work is accounted for in closed form by `config`, a GPTConfig.
+
+    Two settings trade time for memory in training. `checkpointed`: of a block only the input is kept, and what lies
+    within is computed again for backward. `loss_chunks`: the loss takes the positions in so many parts, so that the
+    logits of all are never held at once.
+    """
+
+    checkpointed = False
+    loss_chunks: int | None = None
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.tokens = nn.Embedding(config.padded_vocab, config.width)  # and, tied, the head
-        self.positions = nn.Embedding(config.positions, config.width)
+        self.tokens = nn.Embedding(config.padded_vocab, config.width)
+        self.positions = nn.Embedding(config.positions, config.width) if config.encoding == "learned" else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
+        self.norm = norm_of(config)
+        self.head = None if config.tied else nn.Linear(config.width, config.padded_vocab, bias=False)
 
     @classmethod
     def build(cls, config: GPTConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> "GPT":
@@ -85,7 +86,10 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def draw_weights(self) -> None:
-        """GPT-2's initialisation: N(0, 0.02²), positions N(0, 0.01²), projections into the residual / √(2L)."""
+        """GPT-2's initialisation: N(0, 0.02²), positions N(0, 0.01²), projections into the residual / √(2L).
+
+        For Llama too, whose own is not published.
+        """
         residual_std = 0.02 / math.sqrt(2 * self.config.layers)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
@@ -103,12 +107,15 @@ class GPT(nn.Module):
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of (B, T) targets in fp32, a scalar. Padding rows take part and learn to be unlikely."""
-        return F.cross_entropy(self.logits(tokens).flatten(0, 1).float(), targets.flatten())
+        hidden = self._hidden(tokens, torch.arange(tokens.shape[1], device=tokens.device))
+        if self.loss_chunks:
+            return cross_entropy(hidden.flatten(0, 1), self._head_weight, targets.flatten(), self.loss_chunks)
+        return F.cross_entropy(self._head(hidden).flatten(0, 1).float(), targets.flatten())
 
     def new_cache(self, batch: int, length: int) -> list[Layer]:
-        """An empty cache for `length` positions, one pair of (B, H, C, D) tensors a layer, in the weights' dtype."""
-        shape = (batch, self.config.heads, length, self.config.width // self.config.heads)
-        return [(self.norm.weight.new_zeros(shape), self.norm.weight.new_zeros(shape)) for _ in self.blocks]
+        """An empty cache for `length` positions, one pair of (B, K, C, D) tensors a layer, in the weights' dtype."""
+        shape = (batch, self.config.key_heads, length, self.config.head_width)
+        return [(self.tokens.weight.new_zeros(shape), self.tokens.weight.new_zeros(shape)) for _ in self.blocks]
 
     def prefill(self, tokens: Tensor, cache: list[Layer]) -> Tensor:
         """Read a prompt (B, T) into the cache → the next token of each sequence (B, 1), greedily."""
@@ -127,13 +134,24 @@ class GPT(nn.Module):
     def _hidden(
         self, tokens: Tensor, places: Tensor, cache: list[Layer] | None = None, extend: Extend | None = None
     ) -> Tensor:
-        x = self.tokens(tokens) + self.positions(places)
+        x, rotation = self.tokens(tokens), None
+        if self.positions is None:
+            rotation = rotation_of(self.config, places)
+        else:
+            x = x + self.positions(places)
         for layer, block in enumerate(self.blocks):
-            x = block(x, cache[layer] if cache else None, extend)
+            if self.checkpointed:
+                x = checkpoint(block, x, rotation, use_reentrant=False, preserve_rng_state=False)  # nothing is random
+            else:
+                x = block(x, rotation, cache[layer] if cache else None, extend)
         return self.norm(x)  # type: ignore[no-any-return] # Module.__call__ is untyped
 
+    @property
+    def _head_weight(self) -> Tensor:
+        return self.tokens.weight if self.head is None else self.head.weight
+
     def _head(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.tokens.weight)
+        return F.linear(hidden, self._head_weight)
 
     def _greedy(self, hidden: Tensor) -> Tensor:
         """(B, d) → (B, 1). Two dimensions: a strided third one would make torch copy the whole head on a CPU."""

@@ -57,10 +57,13 @@ class LSTMConfig:
         """
         return self._parameters_read(batch, seq) * torch_dtype(dtype).itemsize
 
-    def train_bytes(self, batch: int, seq: int, optimizer: str) -> int:
-        """Fewest bytes of a training step, as `optimizers.train_bytes`; backward does not read the embedding."""
-        beyond_embedding = self.parameters - self.vocab * self.embedding
-        return optimizers.train_bytes(self._parameters_read(batch, seq) + beyond_embedding, self.parameters, optimizer)
+    def train_bytes(self, batch: int, seq: int, optimizer: str, accumulate: int | None = None) -> int:
+        """Fewest bytes of a training step, as `optimizers.train_bytes`, of passes of `batch` sequences each.
+
+        Backward does not read the embedding.
+        """
+        read = self._parameters_read(batch, seq) + self.parameters - self.vocab * self.embedding
+        return optimizers.train_bytes(read, self.parameters, optimizer, accumulate)
 
     def _parameters_read(self, batch: int, seq: int) -> int:
         return self.parameters - (self.vocab - min(self.vocab, batch * seq)) * self.embedding

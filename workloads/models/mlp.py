@@ -40,10 +40,10 @@ class MLPConfig:
         """Fewest bytes of a forward pass: every weight once."""
         return self.parameters * torch_dtype(dtype).itemsize
 
-    def train_bytes(self, optimizer: str) -> int:
+    def train_bytes(self, optimizer: str, accumulate: int | None = None) -> int:
         """Fewest bytes of a training step, as `optimizers.train_bytes`; backward does not read the first layer."""
         first_layer = self.width**2 + self.width
-        return optimizers.train_bytes(2 * self.parameters - first_layer, self.parameters, optimizer)
+        return optimizers.train_bytes(2 * self.parameters - first_layer, self.parameters, optimizer, accumulate)
 
 
 SIZES = {

@@ -1,19 +1,27 @@
-"""The GPT sizes by their published names.
+"""The GPT and Llama sizes by their published names.
 
 GPT-2: Radford et al. 2019, table 2, and the released checkpoints (the paper's own parameter counts were corrected by
 the release: 117M is 124M, 345M is 355M, 762M is 774M, 1542M is 1.5B). GPT-3: Brown et al. 2020, table 2.1. Two of its
 rows do not multiply out, and we keep the width a multiple of the heads: 1.3B is printed as 24 heads of 128 on a width
 of 2048 (here 16 heads), 13B as a width of 5140 with 40 heads of 128 (here 5120). GPT-3 alternates dense and sparse
 attention layers; all layers are dense here.
+
+Llama: the released params.json and config.json of Llama 2 (Touvron et al. 2023), Llama 3 (Grattafiori et al. 2024,
+table 3), Llama 3.2 and TinyLlama (Zhang et al. 2024). Llama 3.2 reaches its 131,072 positions by scaling its slower
+frequencies; ours are unscaled, which are other numbers at the same cost.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from hwbench.records import Unsupported
 from workloads.models.config import GPTConfig
 
-_GPT2 = {"positions": 1024, "vocab": 50257}
-_GPT3 = {"positions": 2048, "vocab": 50257}
+_GPT2: dict[str, Any] = {"positions": 1024, "vocab": 50257}
+_GPT3: dict[str, Any] = {"positions": 2048, "vocab": 50257}
+_LLAMA: dict[str, Any] = {"norm": "rmsnorm", "encoding": "rotary", "mlp": "swiglu", "tied": False, "biases": False}
+_LLAMA2 = _LLAMA | {"vocab": 32_000}
+_LLAMA3 = _LLAMA | {"vocab": 128_256, "rope_base": 500_000.0, "kv_heads": 8}
 
 SIZES = {
     config.size: config
@@ -30,6 +38,16 @@ SIZES = {
         GPTConfig("6.7b", layers=32, heads=32, width=4096, **_GPT3),
         GPTConfig("13b", layers=40, heads=40, width=5120, **_GPT3),
         GPTConfig("175b", layers=96, heads=96, width=12288, **_GPT3),
+        GPTConfig(  # ours, for smoke tests
+            "llama-nano", layers=2, heads=4, width=128, positions=256, vocab=1000, kv_heads=2, inner=352, **_LLAMA
+        ),
+        GPTConfig("tinyllama", layers=22, heads=32, width=2048, positions=2048, kv_heads=4, inner=5632, **_LLAMA2),
+        GPTConfig("llama-2-7b", layers=32, heads=32, width=4096, positions=4096, inner=11_008, **_LLAMA2),
+        GPTConfig(
+            "llama-3.2-1b", layers=16, heads=32, width=2048, positions=131_072, inner=8192, **_LLAMA3 | {"tied": True}
+        ),
+        GPTConfig("llama-3-8b", layers=32, heads=32, width=4096, positions=8192, inner=14_336, **_LLAMA3),
+        GPTConfig("llama-3-70b", layers=80, heads=64, width=8192, positions=8192, inner=28_672, **_LLAMA3),
     )
 }
 

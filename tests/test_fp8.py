@@ -1,0 +1,180 @@
+"""FP8 linear layers: their arithmetic, on the CPU's own torch._scaled_mm, and who may not use them."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import TORCH_WARNS_OF_ITSELF
+from torch import nn
+
+from hwbench.devices import open_device
+from hwbench.devices.accelerator import AcceleratorDevice
+from hwbench.records import Unsupported
+from workloads import fp8
+from workloads.fp8 import Fp8Linear, by_columns, product, rounded, use_fp8_linears
+from workloads.models import mlp
+from workloads.models.mlp import MLP
+from workloads.optimizers import DATASET_BATCHES
+from workloads.training import training_step
+
+E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class HasFp8:
+    """A CPU that lets FP8 pass: torch emulates it there, so that the numbers can be checked and not the speed."""
+
+    torch = torch.device("cpu")
+    fused_optimizers = True
+    cuda_graphs = False
+
+    def require(self, dtype, state_bytes=0):
+        """Everything is here."""
+
+    def autocast(self, dtype):
+        return open_device("cpu").autocast(dtype)
+
+
+def exact(x, dtype):
+    """`x` as FP8 keeps it, in float64."""
+    x8, scale = rounded(x, dtype)
+    return x8.double() * scale.double()
+
+
+def relative(found, expected):
+    return ((found.double() - expected.double()).norm() / expected.double().norm()).item()
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(("dtype", "largest", "step"), [(E4M3, 448, 2**-4), (E5M2, 57344, 2**-3)])
+def test_a_tensor_is_scaled_so_that_its_largest_is_the_formats(dtype, largest, step):
+    x = torch.randn(64, 64) * 1e-5
+    x8, scale = rounded(x, dtype)
+    assert (x8.dtype, x8.float().abs().max()) == (dtype, largest)
+    assert scale.item() == pytest.approx(x.abs().max().item() / largest)
+    normal = x.abs() > x.abs().max() / 1000  # below that E4M3 has fewer bits
+    assert ((exact(x, dtype) / x - 1).abs()[normal] < step * 1.01).all()
+
+
+def test_zeros_stay_and_what_is_not_finite_shows():
+    assert exact(torch.zeros(3), E4M3).tolist() == [0, 0, 0]
+    assert exact(torch.tensor([1.0, torch.inf]), E4M3).isnan().any()
+    assert exact(torch.tensor([1.0, torch.nan]), E5M2).isnan().all()
+
+
+def test_a_product_is_that_of_the_rounded_matrices():
+    a, b = torch.randn(32, 64), torch.randn(64, 48)
+    a8, b8 = rounded(a, E5M2), rounded(b, E4M3)
+    found = product(*a8, by_columns(b8[0]), b8[1])
+    assert found.dtype == torch.bfloat16
+    assert relative(found, exact(a, E5M2) @ exact(b, E4M3)) < 2**-8
+    assert 0.01 < relative(found, a @ b) < 0.1  # it was rounded, and not too much
+
+
+def test_a_layer_and_its_gradients_are_three_fp8_products():
+    layer = nn.Linear(48, 32)
+    use_fp8_linears(layer, HasFp8())
+    x, grad = torch.randn(2, 8, 48, requires_grad=True), torch.randn(2, 8, 32).bfloat16()
+    y = layer(x)
+    y.backward(grad)
+    rows, grads = x.detach().view(16, 48), grad.view(16, 32)
+    x8, w8, g8 = exact(rows, E4M3), exact(layer.weight.detach(), E4M3), exact(grads, E5M2)
+    assert (y.dtype, x.grad.dtype, layer.weight.grad.dtype) == (torch.bfloat16, torch.float32, torch.float32)
+    assert relative(y.detach().view(16, 32), x8 @ w8.T + layer.bias.detach().double()) < 2**-7
+    assert relative(x.grad.view(16, 48), g8 @ w8) < 2**-8
+    assert relative(layer.weight.grad, g8.T @ x8) < 2**-8
+    assert relative(layer.bias.grad, grads.double().sum(0)) < 2**-7
+
+
+def test_an_input_that_learns_nothing_has_no_gradient():
+    layer = nn.Linear(16, 16)
+    use_fp8_linears(layer, HasFp8())
+    layer(torch.randn(16, 16)).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
+
+
+@TORCH_WARNS_OF_ITSELF
+def test_a_layer_is_traced_in_one_graph():
+    layer = nn.Linear(32, 16)
+    use_fp8_linears(layer, HasFp8())
+    x = torch.randn(16, 32)
+    found = torch.compile(layer, fullgraph=True, dynamic=False, backend="aot_eager")(x)
+    torch.testing.assert_close(found, layer(x), rtol=0, atol=0)
+
+
+def test_a_network_learns_in_it():
+    model = MLP(mlp.SIZES["nano"], torch.device("cpu"))
+    use_fp8_linears(model, HasFp8())
+    data = torch.randn(16 * DATASET_BATCHES, 64), torch.randn(16 * DATASET_BATCHES, 64)
+    p = SimpleNamespace(optimizer="adamw", batch=16, accumulate=None, compile=False, dtype="fp8")
+    step = training_step(p, HasFp8(), model.loss, model.parameters(), data, lr=3e-3)
+    first = model.loss(*data).item()
+    for _ in range(300):
+        step(lambda mark: None)
+    assert model.loss(*data).item() < first / 10
+
+
+# Who may
+
+
+def test_only_layers_whose_dimensions_fit_are_changed():
+    model = nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 24), nn.Linear(24, 16), nn.Embedding(16, 16))
+    before = [parameter.data_ptr() for parameter in model.parameters()]
+    use_fp8_linears(model, HasFp8())
+    assert [type(module) for module in model] == [Fp8Linear, nn.Linear, nn.Linear, nn.Embedding]
+    assert [parameter.data_ptr() for parameter in model.parameters()] == before
+
+
+@TORCH_WARNS_OF_ITSELF
+@pytest.mark.parametrize("compiled", [False, True])
+def test_positions_that_do_not_fit_are_unsupported(compiled):
+    layer = nn.Linear(16, 32)
+    use_fp8_linears(layer, HasFp8())
+    forward = torch.compile(layer, dynamic=False, backend="aot_eager") if compiled else layer
+    with pytest.raises(
+        Unsupported, match=r"^fp8 takes a multiple of 16 positions at a time, here are 15; change batch$"
+    ):
+        forward(torch.randn(3, 5, 16))
+
+
+def test_a_cpu_has_none():
+    with pytest.raises(Unsupported, match="torch has no fp8 arithmetic for this kind of device; use fp32, "):
+        use_fp8_linears(nn.Linear(16, 16), open_device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("hip", "found", "refusal"),
+    [
+        (None, (8, 9), None),
+        (None, (9, 0), None),
+        (None, (12, 0), None),
+        (None, (8, 6), r"A GPU \(8\.6\) has no fp8, which begins with 8\.9; use bf16"),
+        ("7.0", "gfx942:sramecc+:xnack-", None),
+        ("7.0", "gfx950", None),
+        ("7.0", "gfx90a:sramecc+:xnack-", r"A GPU \(gfx90a\) has no fp8, which begins with gfx942; use bf16"),
+    ],
+)
+def test_a_gpu_has_it_from_its_makers_first_generation_on(hip, found, refusal, monkeypatch):
+    major, minor = found if hip is None else (9, 4)
+    properties = SimpleNamespace(major=major, minor=minor, gcnArchName=found, total_memory=1 << 30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(torch.version, "hip", hip)
+    device = AcceleratorDevice.__new__(AcceleratorDevice)
+    device.kind, device.name, device.torch = "cuda", "A GPU", torch.device("cuda", 0)
+    if refusal is None:
+        device.require("fp8")
+        ours = str(found).startswith("gfx94")
+        assert fp8.formats(device) == ((torch.float8_e4m3fnuz, torch.float8_e5m2fnuz) if ours else (E4M3, E5M2))
+    else:
+        with pytest.raises(Unsupported, match=refusal):
+            device.require("fp8")
+
+
+def test_an_accelerator_that_is_no_cuda_device_has_none():
+    device = AcceleratorDevice.__new__(AcceleratorDevice)
+    device.kind = "xpu"
+    with pytest.raises(Unsupported, match="no fp8"):
+        device.require("fp8")
