@@ -22,8 +22,8 @@ from hwbench.store import RunTables
 PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
 """Each percentile with the samples a process must have for it; with fewer it would only name the slowest step."""
 
-CEILING_WORKLOAD = "gemm"
-"""The workload whose best FLOP/s in a run is the matmul ceiling of that run's machine."""
+CEILING_WORKLOADS = ("gemm", "gemm/best")
+"""The workloads whose best FLOP/s in a run is the matmul ceiling of that run's machine."""
 
 NO_CEILING = 1.05
 """A share above this says that the gemm which was beaten is no ceiling (too small a shape, say): it is left out."""
@@ -275,7 +275,7 @@ def _share_of_ceiling(values: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFr
     first = measured.drop_duplicates("case_id").set_index("case_id")
     typical = rates.groupby("case_id").value.median()
     best: dict[str, str] = {}  # by dtype, the fastest matmul
-    for case_id in typical[typical.index.map(first.workload) == CEILING_WORKLOAD].sort_values().index:
+    for case_id in typical[typical.index.map(first.workload).isin(CEILING_WORKLOADS)].sort_values().index:
         best[first.dtype[case_id]] = case_id
     of_round = {(row.case_id, row.process): row.value for row in rates[rates.case_id.isin(best.values())].itertuples()}
     rows, shares = [], []

@@ -55,14 +55,14 @@ def measure_again(
 
 def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "Plan":
     """The suspected cases; where a share of the matmul ceiling is suspected, the ceilings too."""
-    from hwbench.metrics import CEILING_WORKLOAD
+    from hwbench.metrics import CEILING_WORKLOADS
     from hwbench.plan import Plan
     from hwbench.records import Case, Policy
 
     content = json.loads(candidate.runs.plan.iloc[0])
     known = {field.name for field in fields(Policy)}
     policy = Policy(**{name: value for name, value in content["policy"].items() if name in known})
-    workloads = {CEILING_WORKLOAD} if "mfu_achievable" in set(suspects.metric) else set()
+    workloads = CEILING_WORKLOADS if "mfu_achievable" in set(suspects.metric) else ()
     chosen = [c for c in content["cases"] if c["case_id"] in set(suspects.case_id) or c["workload"] in workloads]
     cases = [Case(c["workload"], c["params"], c["dtype"]) for c in chosen]
     return Plan(tuple(cases), replace(policy, processes=processes, max_processes=processes))

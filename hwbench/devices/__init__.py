@@ -29,6 +29,7 @@ class Device(Protocol):
     name: str  # as its maker calls it
     torch: Any  # the torch.device that tensors go to (None on the fake one)
     fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
+    has_transfers: bool  # whether data is copied from the host's memory to get here
     notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted
 
     def now_ns(self) -> int:
@@ -45,6 +46,10 @@ class Device(Protocol):
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         """Raise Unsupported, with the reason, if `dtype` does not run here or `state_bytes` cannot fit at all."""
+
+    def caches(self) -> Mapping[str, int]:
+        """The bytes of each level of data cache, {"l2": …}, all caches of that level that the device uses together. A
+        level that nothing tells of is not in it."""
 
     def require_compiler(self) -> None:
         """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""

@@ -11,21 +11,33 @@ import torch
 
 from hwbench.records import Unsupported
 
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp8": torch.float8_e4m3fn,
+    "int8": torch.int8,
+}
 """The torch dtype that tensors have under each of our names (TF32 is fp32 storage with a shorter multiply)."""
+
+AUTOCAST = ("bf16", "fp16")
+"""What models with fp32 weights can compute in, of their own accord."""
 
 
 def autocast(device_type: str, dtype: str) -> AbstractContextManager[Any]:
     """Mixed precision over fp32 weights; for fp32 there is nothing to cast."""
     if dtype in ("fp32", "tf32"):
         return nullcontext()
+    if dtype not in AUTOCAST:
+        raise Unsupported(f"autocast has no {dtype}; use one of fp32, {', '.join(AUTOCAST)}")
     return torch.autocast(device_type, dtype=torch_dtype(dtype))
 
 
 def torch_dtype(dtype: str) -> torch.dtype:
     """The torch dtype of a name. Unsupported if tensors of it are not something this version computes with."""
     if dtype not in DTYPES:
-        raise Unsupported(f"dtype {dtype} is not supported by this workload yet")
+        raise Unsupported(f"dtype {dtype} is not one that tensors have here")
     return DTYPES[dtype]
 
 

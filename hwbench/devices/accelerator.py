@@ -37,6 +37,8 @@ CURES = {
 class AcceleratorDevice:
     """One accelerator by its index."""
 
+    has_transfers = True
+
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind
         self.torch = torch.device(kind, index)
@@ -65,6 +67,13 @@ class AcceleratorDevice:
         if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
+
+    def caches(self) -> Mapping[str, int]:
+        """CUDA's and ROCm's L2, which is all that torch tells of."""
+        if self.kind != "cuda":
+            return {}
+        size = getattr(torch.cuda.get_device_properties(self.torch), "L2_cache_size", 0)
+        return {"l2": int(size)} if size else {}
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C

@@ -42,6 +42,7 @@ class FakeDevice:
     name = "Fake device"
     torch: Any = None
     fused_optimizers = False
+    has_transfers = True
 
     def __init__(
         self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30, power_w: float | None = None
@@ -87,6 +88,9 @@ class FakeDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         if dtype == "fp8":
             raise Unsupported("the fake device has no fp8")
+
+    def caches(self) -> Mapping[str, int]:
+        return {}
 
     def require_compiler(self) -> None:
         raise Unsupported("the fake device compiles nothing")
