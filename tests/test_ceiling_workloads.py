@@ -130,11 +130,16 @@ class TestSearch:
         found, _ = self.found(lambda shape: shape.flops / (1e-5 + shape.flops / 8e14))
         assert (found.shape, found.step_flops) == (Shape(16384, 16384, 16384), 1 << 46)
 
+    def test_a_small_product_that_was_disturbed_does_not_end_the_search(self):
+        found, _ = self.found(lambda shape: 1e9 if shape.flops == 1 << 25 else 1e11)
+        assert found.step_flops == 1 << 34
+
     def test_the_budget_ends_it(self):
         self.found(lambda shape: 1e11)
         assert self.now_s <= search.BUDGET_S
-        slow, _ = self.found(lambda shape: 4e8)  # a format that is emulated
+        slow, timed = self.found(lambda shape: 4e8)  # a format that is emulated
         assert (slow.shape, slow.step_flops) == (Shape(256, 256, 256), 1 << 28)
+        assert [max(shape) for shape in timed] == [256, 512]
         assert self.now_s <= search.BUDGET_S
 
     def test_what_does_not_fit_is_not_tried(self):
