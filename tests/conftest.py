@@ -79,6 +79,20 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def quick_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for the fastest matmul has one small shape and small caches, and neither rests nor loads."""
+    import workloads.gemm
+    from hwbench.devices.cpu import CpuDevice
+    from workloads.ceilings import search
+
+    monkeypatch.setattr(search, "SHAPES", search.SHAPES[:1])
+    monkeypatch.setattr(search, "STEP_FLOPS", (1 << 26,))
+    monkeypatch.setattr(CpuDevice, "caches", lambda self: {"l3": 1 << 20})
+    monkeypatch.setattr(workloads.gemm, "REST_S", 0.0)
+    monkeypatch.setattr(workloads.gemm, "LOAD_S", 0.0)
+
+
+@pytest.fixture
 def compiler() -> None:
     """Skips where torch.compile cannot work, for the reason that a user would be given."""
     from hwbench.devices.cpu import CpuDevice

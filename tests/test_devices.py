@@ -67,10 +67,33 @@ class TestCpu:
             torch.empty(1 << 55)
         assert devices.open_device("cpu").is_out_of_memory(error.value)
 
-    @pytest.mark.parametrize("dtype", ["fp8", "int8"])
-    def test_a_dtype_that_is_not_here_is_unsupported(self, dtype):
-        with pytest.raises(Unsupported, match=dtype):
-            devices.open_device("cpu").require(dtype)
+    def test_a_dtype_that_is_not_here_is_unsupported(self):
+        with pytest.raises(Unsupported, match="torch has no fp8 arithmetic for this kind of device"):
+            devices.open_device("cpu").require("fp8")
+
+    def test_caches_are_those_of_the_usable_cores_and_a_shared_one_counts_once(self, monkeypatch, tmp_path):
+        for core, name, kind, level, size, shared in [
+            (0, 0, "Data", 1, "32K", "0"),
+            (0, 1, "Instruction", 1, "64K", "0"),
+            (0, 2, "Unified", 2, "1024K", "0"),
+            (0, 3, "Unified", 3, "32768K", "0-1"),
+            (1, 0, "Data", 1, "32K", "1"),
+            (1, 2, "Unified", 2, "1024K", "1"),
+            (1, 3, "Unified", 3, "32768K", "0-1"),
+            (2, 2, "Unified", 2, "1024K", "2"),
+        ]:
+            folder = tmp_path / f"cpu{core}/cache/index{name}"
+            folder.mkdir(parents=True)
+            for file, text in {"type": kind, "level": level, "size": size, "shared_cpu_list": shared}.items():
+                (folder / file).write_text(f"{text}\n")
+        (tmp_path / "cpu1/cache/index0/size").unlink()  # as some virtual machines have it
+        monkeypatch.setattr(cpu, "CPUS", tmp_path)
+        monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+        assert devices.open_device("cpu").caches() == {"l1": 32 << 10, "l2": 2 << 20, "l3": 32 << 20}
+
+    def test_caches_that_nothing_tells_of_are_unknown(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(cpu, "CPUS", tmp_path)
+        assert devices.open_device("cpu").caches() == {}
 
     def test_compiling_where_the_linker_would_fail_is_unsupported(self, monkeypatch):
         monkeypatch.setattr(_torch, "require_compiler", lambda *_: None)

@@ -94,6 +94,15 @@ def test_the_share_of_the_ceiling_is_over_the_best_gemm_of_the_same_dtype(tmp_pa
     assert math.isnan(share[other.case_id])  # no bf16 gemm was measured: unknown, not the fp32 one's share
 
 
+@pytest.mark.parametrize("load", ["cold", "sustained"])
+def test_a_gemm_of_a_searched_shape_is_a_ceiling_too(tmp_path, training, load):
+    best = Case("gemm/best", {"load": load}, "fp32")
+    writer = make_run(tmp_path, "r", [training, GEMM, best])
+    for case, step_s in ((training, 0.003), (GEMM, 0.002), (best, 0.001)):
+        writer.add(case, 0, measured(step_s=step_s))
+    assert summary_of(writer).mfu_achievable[training.case_id] == pytest.approx(1 / 3)
+
+
 def test_a_gemm_that_is_beaten_is_no_ceiling(tmp_path, training):
     writer = make_run(tmp_path, "r", [training, GEMM])
     writer.add(training, 0, measured(step_s=0.001))

@@ -31,6 +31,7 @@ class Device(Protocol):
     fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
     prefers_cudnn_attention: bool  # whether cuDNN has the fastest attention here, and flash attention comes next
     cuda_graphs: bool  # whether torch.compile can replay what it compiled as CUDA graphs
+    has_transfers: bool  # whether data is copied from the host's memory to get here
     notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted
 
     def now_ns(self) -> int:
@@ -47,6 +48,10 @@ class Device(Protocol):
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         """Raise Unsupported, with the reason, if `dtype` does not run here or `state_bytes` cannot fit at all."""
+
+    def caches(self) -> Mapping[str, int]:
+        """The bytes of each level of data cache, {"l2": …}, all caches of that level that the device uses together. A
+        level that nothing tells of is not in it."""
 
     def require_compiler(self) -> None:
         """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""

@@ -11,7 +11,13 @@ import torch
 
 from hwbench.records import Unsupported
 
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.int8,
+}
 """The torch dtype that tensors have under each of our names (TF32 is fp32 storage with a shorter multiply)."""
 
 

@@ -43,6 +43,8 @@ CURES = {
 class AcceleratorDevice:
     """One accelerator by its index."""
 
+    has_transfers = True
+
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind
         self.torch = torch.device(kind, index)
@@ -89,6 +91,13 @@ class AcceleratorDevice:
         if not has_it:
             least = FP8_ON_AMD[0] if torch.version.hip else ".".join(map(str, FP8_ON_NVIDIA))
             raise Unsupported(f"{self.name} ({name}) has no fp8, which begins with {least}; use bf16")
+
+    def caches(self) -> Mapping[str, int]:
+        """CUDA's and ROCm's L2, which is all that torch tells of."""
+        if self.kind != "cuda":
+            return {}
+        size = getattr(torch.cuda.get_device_properties(self.torch), "L2_cache_size", 0)
+        return {"l2": int(size)} if size else {}
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C

@@ -17,6 +17,9 @@ from hwbench.meters import Meter, host
 from hwbench.meters.opening import open_meters
 from hwbench.records import Unsupported
 
+CPUS = Path("/sys/devices/system/cpu")
+"""Where Linux describes the processors."""
+
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -27,6 +30,7 @@ class CpuDevice:
     fused_optimizers = True
     cuda_graphs = False
     prefers_cudnn_attention = False
+    has_transfers = False
 
     def __init__(self) -> None:
         self.name = cpu_name()
@@ -48,6 +52,10 @@ class CpuDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         _torch.torch_dtype(dtype)
         _torch.require_memory(state_bytes, memory_limit_bytes(), "this machine")
+
+    def caches(self) -> Mapping[str, int]:
+        """Of the cores that this process may use, as Linux tells."""
+        return cache_bytes()
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
@@ -122,6 +130,28 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows have no affinity to ask
         return os.cpu_count() or 1
+
+
+def cache_bytes() -> dict[str, int]:
+    """By level, "l1" to "l3", the bytes of all data caches of the usable cores; a cache that they share counts once.
+    Empty where Linux does not tell."""
+    try:
+        cores = os.sched_getaffinity(0)
+    except AttributeError:
+        return {}
+    found: dict[tuple[str, str], int] = {}
+    for core in cores:
+        for cache in CPUS.glob(f"cpu{core}/cache/index*"):
+            try:
+                level, kind, size, shared = (
+                    (cache / name).read_text().strip() for name in ("level", "type", "size", "shared_cpu_list")
+                )
+            except OSError:
+                continue  # some virtual machines tell of the cache but not of its size
+            if kind != "Instruction":
+                found[f"l{level}", shared] = int(size.removesuffix("K")) * 1024
+    levels = sorted({level for level, _ in found})
+    return {level: sum(size for (of, _), size in found.items() if of == level) for level in levels}
 
 
 def memory_limit_bytes() -> int:

@@ -44,6 +44,7 @@ class FakeDevice:
     fused_optimizers = False
     cuda_graphs = False
     prefers_cudnn_attention = False
+    has_transfers = True
 
     def __init__(
         self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30, power_w: float | None = None
@@ -89,6 +90,9 @@ class FakeDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         if dtype == "fp8":
             raise Unsupported("the fake device has no fp8")
+
+    def caches(self) -> Mapping[str, int]:
+        return {}
 
     def require_compiler(self) -> None:
         raise Unsupported("the fake device compiles nothing")

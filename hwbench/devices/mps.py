@@ -22,6 +22,7 @@ class MpsDevice:
     fused_optimizers = True
     cuda_graphs = False
     prefers_cudnn_attention = False
+    has_transfers = True  # torch copies, though the memory is one
 
     def __init__(self) -> None:
         self.name = "Apple GPU (Metal)"
@@ -43,6 +44,10 @@ class MpsDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         _torch.torch_dtype(dtype)
         _torch.require_memory(state_bytes, psutil.virtual_memory().total, "this machine")
+
+    def caches(self) -> Mapping[str, int]:
+        """Metal tells of none."""
+        return {}
 
     def require_compiler(self) -> None:
         """Metal's shaders are compiled by the system."""

@@ -1,0 +1,128 @@
+"""A matrix product in each number format: how matrices are stored, what multiplies them, whether it works here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hwbench.devices import Device
+from hwbench.records import Unsupported
+
+
+class Shape(NamedTuple):
+    """C (m, n) = A (m, k) · B (k, n)."""
+
+    m: int
+    n: int
+    k: int
+
+    @property
+    def flops(self) -> int:
+        """A multiply and an add for each of the mnk products; of integers they are integer operations."""
+        return 2 * self.m * self.n * self.k
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+class Operands(NamedTuple):
+    """The matrices of one product: a (m, k), b (k, n), and c (m, n), which it overwrites."""
+
+    a: Tensor
+    b: Tensor
+    c: Tensor
+
+
+Multiply = Callable[[Operands], object]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a number format is stored, what its products come out as, and whether B lies column by column, as tensor
+    cores read 8-bit numbers."""
+
+    stored: torch.dtype
+    result: torch.dtype
+    by_columns: bool = False
+
+    def bytes_of(self, shape: Shape) -> int:
+        """A, B and C, each once."""
+        m, n, k = shape
+        return (m * k + k * n) * self.stored.itemsize + m * n * self.result.itemsize
+
+    def draw(self, shape: Shape, device: Device) -> Operands:
+        """Random matrices: standard normal, or every int8 equally often; C is not set."""
+        m, n, k = shape
+        b = self._random(n, k, device).t() if self.by_columns else self._random(k, n, device)
+        return Operands(self._random(m, k, device), b, torch.empty(m, n, device=device.torch, dtype=self.result))
+
+    def _random(self, rows: int, columns: int, device: Device) -> Tensor:
+        if self.stored is torch.int8:
+            return torch.randint(-128, 128, (rows, columns), device=device.torch, dtype=torch.int8)
+        if self.stored.itemsize > 1:
+            return torch.randn(rows, columns, device=device.torch, dtype=self.stored)
+        return torch.randn(rows, columns, device=device.torch, dtype=torch.bfloat16).to(self.stored)
+
+
+FORMATS = {
+    "fp32": Format(torch.float32, torch.float32),
+    "tf32": Format(torch.float32, torch.float32),
+    "bf16": Format(torch.bfloat16, torch.bfloat16),
+    "fp16": Format(torch.float16, torch.float16),
+    "fp8": Format(torch.float8_e4m3fn, torch.bfloat16, by_columns=True),
+    "int8": Format(torch.int8, torch.int32, by_columns=True),
+}
+"""fp8 is e4m3, of which models are made for inference; sums of int8 are exact."""
+
+TRIED = Shape(512, 512, 512)
+"""The product by which is found out what works: large enough for the kernels that large ones get."""
+
+BEYOND_TF32 = 1 + 2**-12
+"""What fp32 holds exactly and TF32, with 10 bits of mantissa, rounds to 1."""
+
+
+def product_of(dtype: str, device: Device) -> Multiply:
+    """What multiplies in `dtype`, for all of this process: fp32 is told to be true fp32, or to be TF32.
+
+    A format that torch emulates is measured as it runs. Unsupported if a product of it fails here, or TF32 is not.
+    """
+    if dtype not in FORMATS:
+        raise Unsupported(f"there is no matmul of {dtype}; use one of {', '.join(FORMATS)}")
+    torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
+    multiply = _scaled(device) if dtype == "fp8" else _int_mm if dtype == "int8" else _mm
+    try:
+        multiply(FORMATS[dtype].draw(TRIED, device))
+        device.synchronize()
+    except (RuntimeError, NotImplementedError, TypeError) as error:  # the last is MPS's, of a dtype that it has not
+        if device.is_out_of_memory(error):
+            raise
+        raise Unsupported(f"{device.name} multiplies no {dtype}: {str(error).strip().splitlines()[0]}") from error
+    if dtype == "tf32" and not _is_tf32(device):
+        raise Unsupported(f"{device.name} has no tf32: torch multiplies all bits of fp32 here")
+    return multiply
+
+
+def _mm(x: Operands) -> Tensor:
+    return torch.mm(x.a, x.b, out=x.c)
+
+
+def _int_mm(x: Operands) -> Tensor:
+    return torch._int_mm(x.a, x.b, out=x.c)
+
+
+def _scaled(device: Device) -> Multiply:
+    """Both scales are 1. Sums are of the faster kind, as forward passes take it (Hopper's keeps fewer bits)."""
+    one = torch.ones((), device=device.torch)
+
+    def scaled_mm(x: Operands) -> Tensor:
+        return torch._scaled_mm(x.a, x.b, one, one, out_dtype=x.c.dtype, use_fast_accum=True, out=x.c)
+
+    return scaled_mm
+
+
+def _is_tf32(device: Device) -> bool:
+    a = torch.full((TRIED.m, TRIED.k), BEYOND_TF32, device=device.torch)
+    product = a @ torch.eye(TRIED.k, device=device.torch)
+    return float(product[0, 0].item()) == 1.0
