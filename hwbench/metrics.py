@@ -16,6 +16,7 @@ from hwbench.energy_metrics import ENERGY, energy_of
 from hwbench.peak_metrics import SHARES, shares_of_peak
 from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
+from hwbench.request_metrics import LATENCIES, SERVING, requests_of
 from hwbench.schema import KEY, SCHEMAS
 from hwbench.store import RunTables
 
@@ -39,16 +40,15 @@ RATES = [metric for metric, _ in THROUGHPUT.values()]
 WORK_METRICS = frozenset({*RATES, *SHARES, "mfu_achievable"})
 """What follows from the work that a step is said to do."""
 
-HIGHER_IS_BETTER = WORK_METRICS
+HIGHER_IS_BETTER = WORK_METRICS | frozenset(SERVING)
 """Of every other metric, less is better."""
 
 METRICS = [
     *RATES,
     *SHARES,
     "mfu_achievable",
-    *(f"{name}_{percentile}" for name in ("step_s", "itl_s") for percentile in PERCENTILES),
-    "ttft_s_p50",
-    "tpot_s_p50",
+    *SERVING,
+    *(f"{name}_{percentile}" for name in ("step_s", "itl_s", *LATENCIES) for percentile in PERCENTILES),
     "memory_peak_bytes",
     "compile_s",
     *ENERGY,
@@ -97,9 +97,13 @@ def summarize(run: RunTables) -> pd.DataFrame:
 
 def per_process(run: RunTables) -> pd.DataFrame:
     """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; with
-    the source of a share of a peak (peak_metrics), and of energy also uncertainty and grade (energy_metrics)."""
+    the source of a share of a peak (peak_metrics), and of energy also uncertainty and grade (energy_metrics). Of a test
+    under load its requests have the latencies and the tokens/s (request_metrics)."""
     measured = run.measurements[run.measurements.outcome == "ok"]
+    served = requests_of(run, PERCENTILES)
     values = pd.concat([_throughput(measured), _memory(measured), _latency(run)], ignore_index=True)
+    if len(served):  # what the requests say comes before what steps and spans do
+        values = pd.concat([values, served], ignore_index=True).drop_duplicates([*KEY, "metric"], keep="last")
     values = pd.concat([values, _share_of_ceiling(values, measured)], ignore_index=True)
     sourced = [table for table in (shares_of_peak(run), energy_of(run)) if not table.empty]
     values = pd.concat([values, *sourced], ignore_index=True)
