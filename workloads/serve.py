@@ -9,7 +9,7 @@ from hwbench.devices import Device
 from hwbench.records import Declared, Served, Unsupported
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.gpt import INFERENCE_DTYPE, LAYERS, SIZE, inference_model
-from workloads.serving.loadgen import SAMPLES_PER_QUERY, SCENARIOS, Load, Test, loadgen, run_test
+from workloads.serving.loadgen import SAMPLES_PER_QUERY, SCENARIOS, Load, LoadTest, loadgen, run_test
 from workloads.serving.search import largest_rate
 from workloads.serving.server import Request, Server
 from workloads.tensors import random_tokens
@@ -61,7 +61,7 @@ def gpt_serve(p: Any, device: Device) -> Built:
     choices: dict[str, str] = {}
     if p.rate == SEARCH:
         rate, choices = _searched(lambda rate: bool(run_test(load(rate), server).meets_objective), expected)
-    tests: list[Test] = []
+    tests: list[LoadTest] = []
 
     def step(mark: Mark) -> None:
         tests.append(run_test(load(rate), server, mark))

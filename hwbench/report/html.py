@@ -39,6 +39,7 @@ class RunPart:
     results: Table
     steps: Table
     generation: Table
+    under_load: Table
     energy: Table
     why_no_energy: Sequence[str]
     distributions: Sequence[Panel]
@@ -92,6 +93,7 @@ def _part(run: RunView, most_panels: int) -> RunPart:
         results=tables.results(run),
         steps=tables.percentiles(run, samples),
         generation=tables.generation(run),
+        under_load=tables.under_load(run),
         energy=energy.table(run),
         why_no_energy=why_unknown(run.tables),
         distributions=panels.distributions(run, samples, most_panels),

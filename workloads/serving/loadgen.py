@@ -67,7 +67,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Test:
+class LoadTest:
     """What became of a test: its requests, whether the generator calls it VALID, whether the objective was met (None
     where the scenario has none), why it is not valid, and the figures of its log by their keys."""
 
@@ -86,7 +86,7 @@ def loadgen() -> ModuleType:
         raise Unsupported("MLPerf's load generator is missing: pip install 'hwbench[loadgen]'") from error
 
 
-def run_test(load: Load, server: Server, mark: Mark = lambda name: None) -> Test:
+def run_test(load: Load, server: Server, mark: Mark = lambda name: None) -> LoadTest:
     """One whole test. The generator runs in a thread of its own; the server computes in this one.
 
     Whatever goes wrong in either is raised here. A server that fails leaves its generator waiting, in a thread that
@@ -121,7 +121,7 @@ class _Generator:
         new = self._server.new
         self._lg.QuerySamplesComplete([self._lg.QuerySampleResponse(r.name, 0, 0, new) for r in group])
 
-    def result(self) -> Test:
+    def result(self) -> LoadTest:
         """What the logs say, once the server has returned."""
         self._thread.join()
         with contextlib.ExitStack() as files:
@@ -133,7 +133,7 @@ class _Generator:
         log = read_detail(detail)
         requests = read_trace(trace, self._issued, self._batches, self._server)
         valid = log["result_validity"] == "VALID"
-        return Test(requests, valid, log.get("result_perf_constraints_met"), "" if valid else _reason(log), log)
+        return LoadTest(requests, valid, log.get("result_perf_constraints_met"), "" if valid else _reason(log), log)
 
     def _run(self) -> None:
         lg, sut, qsl = self._lg, None, None
