@@ -8,6 +8,8 @@ from conftest import make_run, measured
 
 from hwbench import metrics, store
 from hwbench.records import Case, Declared, Requests, UserError, Work
+from hwbench.report import tables
+from hwbench.report.view import view_runs
 from hwbench.request_metrics import percentile_ns, requests_of, times_ns
 
 MS = 1_000_000
@@ -112,6 +114,16 @@ def test_runs_without_requests_have_none(tmp_path, training):
     writer = make_run(tmp_path, "r", [training])
     writer.add(training, 0, measured())
     assert requests_of(store.read_run(writer.folder), metrics.PERCENTILES).empty
+
+
+def test_the_page_shows_them(tmp_path, training):
+    _, run = values_of(tmp_path, queue([10 * k for k in range(100)], 8), {"max_rate_requests_per_s": "3.25"})
+    table = tables.under_load(view_runs([run])[0])
+    texts = dict(zip(table.head, (cell.text for cell in table.rows[0]), strict=True))
+    assert (texts["Largest rate"], texts["TTFT p99"], texts["Latency p50"]) == ("3.250 1/s", "2.000 ms", "8.000 ms")
+    writer = make_run(tmp_path, "other", [training])
+    writer.add(training, 0, measured())
+    assert not tables.under_load(view_runs([store.read_run(writer.folder)])[0]).rows
 
 
 def test_every_metric_is_on_the_list_and_larger_rates_are_better(tmp_path):
