@@ -1,8 +1,9 @@
 """MLPerf's load generator over a server in this process: it decides when requests arrive, stamps them, and judges.
 
 Every time is taken by the generator, on its own clock and from the scheduled arrival, and read from its logs: what it
-says of a request and what we say cannot differ. Its trace is therefore on, which MLPerf leaves off: about 1 kB on disk
-for each request. Source: github.com/mlcommons/inference, loadgen.
+says of a request and what we say cannot differ. Its trace is therefore on, which MLPerf leaves off: 1 to 2 kB on disk
+for each request while the test runs. A process takes one test at a time: the generator keeps its state in globals.
+Source: github.com/mlcommons/inference, loadgen.
 """
 
 import contextlib
