@@ -18,7 +18,7 @@ from hwbench.store import RunTables
 
 Verdict = Literal["faster", "slower", "same", "inconclusive", "missing", "incomparable"]
 
-EXTRA = ("ttft_s_p50", "tpot_s_p50", "memory_peak_bytes")
+EXTRA = ("goodput_requests_per_s", "ttft_s_p50", "tpot_s_p50", "memory_peak_bytes")
 """What is judged besides a case's throughput unless metrics are named. Its other rates and its step time say the same
 as its first rate over again."""
 

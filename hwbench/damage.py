@@ -12,7 +12,12 @@ from hwbench.schema import KEY
 
 
 def check_run(
-    folder: Path, runs: pd.DataFrame, measurements: pd.DataFrame, samples: pd.DataFrame, spans: pd.DataFrame
+    folder: Path,
+    runs: pd.DataFrame,
+    measurements: pd.DataFrame,
+    samples: pd.DataFrame,
+    spans: pd.DataFrame,
+    requests: pd.DataFrame,
 ) -> None:
     """UserError, which names the run's `folder`, for what no run of ours holds."""
     for column, kind in (("plan", dict), ("environment", dict), ("argv", list)):
@@ -25,11 +30,13 @@ def check_run(
         raise UserError(f"{folder}: two measurements of the same case and process")
     if strange := set(measurements.outcome) - set(OUTCOMES):
         raise UserError(f"{folder}: a measurement with the outcome {strange.pop()!r}, which there is not")
-    for table, content in (("measurements", measurements), ("samples", samples), ("spans", spans)):
+    tables = {"measurements": measurements, "samples": samples, "spans": spans, "requests": requests}
+    for table, content in tables.items():
         if others := set(content.run_id) - {runs.run_id.iloc[0]}:
             raise UserError(f"{folder}: table {table!r} has rows of another run, {others.pop()}")
     _check_times(folder, measurements, samples, spans)
     _check_samples(folder, measurements, samples)
+    _check_requests(folder, requests)
 
 
 def _check_json(folder: Path, table: str, column: str, texts: pd.Series, kind: type) -> None:
@@ -75,3 +82,10 @@ def _check_samples(folder: Path, measurements: pd.DataFrame, samples: pd.DataFra
         if there != counted[case_id, process]:
             what = f"{there} of {counted[case_id, process]} steps of case {case_id}, process {process}"
             raise UserError(f"{folder}: table 'samples' is damaged: it has {what}")
+
+
+def _check_requests(folder: Path, requests: pd.DataFrame) -> None:
+    """No request is done, or has its first token, before it was to arrive, and none lacks these times."""
+    first = requests.first_token_ns.fillna(requests.done_ns)
+    if not (requests.scheduled_ns.le(first) & first.le(requests.done_ns)).all():
+        raise UserError(f"{folder}: table 'requests' has a time that cannot be")

@@ -8,7 +8,7 @@ behind the end of the queue: the device never idles for it, and the window ends 
 
 import gc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
@@ -62,16 +62,19 @@ def measure(
     run_ahead = max(RUN_AHEAD_STEPS, math.ceil(RUN_AHEAD_S / max(median(warm.samples.step_s), 1e-6)))
     first = COLD + len(warm.samples.step)
     timed = run_phase(step, device, stopping, first, is_warmup=False, run_ahead=run_ahead)
-    window = Window(
-        timer_kind=device.timer().kind,
-        samples=_joined(cold.samples, warm.samples, timed.samples),
-        spans=_joined(cold.spans, warm.spans, timed.spans),
-        begin_ns=timed.begin_ns,
-        window_s=timed.elapsed_s,
-        converged=stopping.is_satisfied(timed.samples.step_s, timed.elapsed_s),
-        memory_peak_bytes=timed.memory_peak_bytes,
-    )
-    return window, timed.result
+    return _window(device, [cold, warm, timed], stopping), timed.result
+
+
+def measure_once(
+    step: Step, device: Device, on_phase: Callable[[str], None] = lambda phase: None
+) -> tuple[Window, object]:
+    """The one step of a workload whose step is a whole test, which was made warm as it was built: a window with nothing
+    before it."""
+    gc.collect()
+    on_phase("measure")
+    rule = FixedWindow(0.0, 0.0, 1)
+    timed = run_phase(step, device, rule, 0, is_warmup=False, run_ahead=1)
+    return _window(device, [timed], rule), timed.result
 
 
 def run_phase(
@@ -102,6 +105,20 @@ def run_phase(
     memory_peak_bytes = device.memory_peak_bytes()  # before the stamps are unfolded into what takes more memory
     samples, spans = timer.read(first_step, is_warmup)
     return Phase(samples, spans, begin, (now - begin) / 1e9, memory_peak_bytes, result)
+
+
+def _window(device: Device, phases: Sequence[Phase], rule: StoppingRule) -> Window:
+    """What the last of the phases measured, under `rule`, with the steps of those before it."""
+    timed = phases[-1]
+    return Window(
+        timer_kind=device.timer().kind,
+        samples=_joined(*(phase.samples for phase in phases)),
+        spans=_joined(*(phase.spans for phase in phases)),
+        begin_ns=timed.begin_ns,
+        window_s=timed.elapsed_s,
+        converged=rule.is_satisfied(timed.samples.step_s, timed.elapsed_s),
+        memory_peak_bytes=timed.memory_peak_bytes,
+    )
 
 
 def _joined(*parts: Columns) -> Columns:

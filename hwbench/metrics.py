@@ -14,11 +14,12 @@ import pandas as pd
 from hwbench import stats
 from hwbench.ceilings import CEILING_SHARES, shares_of_ceilings
 from hwbench.energy_metrics import ENERGY, energy_of
-from hwbench.latency_metrics import LATENCIES, latencies
+from hwbench.latency_metrics import LATENCIES, PERCENTILES, latencies
 from hwbench.peak_metrics import SHARES, shares_of_peak
 from hwbench.rates import RATES, as_metric, throughput
 from hwbench.reasons import INVALIDATING
 from hwbench.records import case_label
+from hwbench.request_metrics import REQUEST_TIMES, SERVING, requests_of
 from hwbench.schema import KEY, OF_A_SHARE, SCHEMAS
 from hwbench.store import RunTables
 from hwbench.timed import timed_samples
@@ -26,10 +27,19 @@ from hwbench.timed import timed_samples
 WORK_METRICS = frozenset({*RATES, *SHARES, *CEILING_SHARES})
 """What follows from the work that a step is said to do."""
 
-HIGHER_IS_BETTER = WORK_METRICS
+HIGHER_IS_BETTER = WORK_METRICS | frozenset(SERVING)
 """Of every other metric, less is better."""
 
-METRICS = [*RATES, *SHARES, *CEILING_SHARES, *LATENCIES, "memory_peak_bytes", "compile_s", *ENERGY]
+METRICS = [
+    *RATES,
+    *SHARES,
+    *CEILING_SHARES,
+    *SERVING,
+    *dict.fromkeys([*LATENCIES, *(f"{name}_{percentile}" for name in REQUEST_TIMES for percentile in PERCENTILES)]),
+    "memory_peak_bytes",
+    "compile_s",
+    *ENERGY,
+]
 """Every metric of which more, or less, is better, and which can be judged."""
 
 PREDICTIONS = ("memory_predicted_bytes", "memory_predicted_ratio")
@@ -78,9 +88,13 @@ def summarize(run: RunTables) -> pd.DataFrame:
 
 def per_process(run: RunTables) -> pd.DataFrame:
     """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; with
-    what a share is of and its source (OF_A_SHARE), and of energy the source, uncertainty and grade (energy_metrics)."""
+    what a share is of and its source (OF_A_SHARE), and of energy the source, uncertainty and grade (energy_metrics). Of
+    a test under load its requests have the latencies and the tokens/s (request_metrics)."""
     measured = run.measurements[run.measurements.outcome == "ok"]
     tables = [throughput(measured), _memory(measured), latencies(run)]
+    served = requests_of(run, PERCENTILES)
+    if len(served):  # what the requests say comes before what steps and spans do
+        tables = [pd.concat([*tables, served]).drop_duplicates([*KEY, "metric"], keep="last")]
     tables += [table for table in (shares_of_ceilings(run), shares_of_peak(run), energy_of(run)) if not table.empty]
     return pd.concat(tables, ignore_index=True).reindex(columns=[*KEY, "metric", "unit", "value", *SOURCED])
 

@@ -74,6 +74,11 @@ REASONS: dict[str, Reason] = {
         "The device has no event clock, so each step was timed by the host, which waits for it.",
         "Compare only with runs that were timed by the host too.",
     ),
+    "loadgen_invalid": Reason(
+        "invalid",
+        "MLPerf's load generator called its test INVALID: the objective was missed, or the test was too short to tell.",
+        "Ask for a lower rate or a looser objective (ttft_ms, tpot_ms), or for a longer test (duration_s, queries).",
+    ),
     "loss_not_finite": Reason(
         "invalid",
         "The loss of the last step was not a number or infinite: arithmetic on such values may take another time.",

@@ -176,6 +176,34 @@ class Telemetry:
 
 
 @dataclass(frozen=True)
+class Requests:
+    """What became of each request of a test under load, as columns of equal length; times in nanoseconds on the load
+    generator's own clock, `scheduled_ns` being when the request was to arrive, whether or not anybody was ready.
+
+    A query is what arrives at once: one request, or several. The first of `new_tokens` was there at `first_token_ns`;
+    `batch` requests were computed together.
+    """
+
+    request: list[int] = field(default_factory=list)
+    query: list[int] = field(default_factory=list)
+    scheduled_ns: list[int] = field(default_factory=list)
+    issued_ns: list[int] = field(default_factory=list)
+    first_token_ns: list[int | None] = field(default_factory=list)
+    done_ns: list[int] = field(default_factory=list)
+    prompt_tokens: list[int | None] = field(default_factory=list)
+    new_tokens: list[int | None] = field(default_factory=list)
+    batch: list[int | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a test under load came to: its requests, and as notes what its figures may be doubted for."""
+
+    requests: Requests
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Window:
     """What the harness measured in one process: every step, and the host's time over the steps after warm-up."""
 
@@ -216,6 +244,7 @@ class Measurement:
     notes: list[str] = field(default_factory=list)  # `code: what happened`, for all that makes its figures doubtful
     readings: list[Reading] = field(default_factory=list)
     telemetry: Telemetry = Telemetry()
+    requests: Requests = Requests()
 
     def as_json(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers, as one process hands them to another."""
@@ -234,6 +263,7 @@ class Measurement:
             "window": window,
             "readings": [Reading(**_known(Reading, reading)) for reading in content.get("readings", [])],
             "telemetry": Telemetry(**_known(Telemetry, content.get("telemetry", {}))),
+            "requests": Requests(**_known(Requests, content.get("requests", {}))),
         }
         return cls(**_known(cls, {**content, **parts}))
 

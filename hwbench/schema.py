@@ -6,8 +6,8 @@ SCHEMA_VERSION = 3
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
 metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
 hardware_flops, span_work, choices and the memory before and predicted; metrics with convention, peak and peak_dtype;
-span_metrics. Runs of earlier versions are read as they are: they have no readings, and null in columns that came later
-(ADDED); what is derived is made anew."""
+requests; span_metrics. Runs of earlier versions are read as they are: they have no readings or requests, and null in
+columns that came later (ADDED); what is derived is made anew."""
 
 ADDED = {
     "measurements": frozenset(
@@ -128,6 +128,20 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("quantity", pa.string()),
             ("value", pa.float64()),
             ("unit", pa.string()),
+        ]
+    ),
+    "requests": pa.schema(
+        [
+            *_CASE,
+            ("request", pa.int64()),
+            ("query", pa.int64()),
+            ("scheduled_ns", pa.int64()),
+            ("issued_ns", pa.int64()),
+            ("first_token_ns", pa.int64()),
+            ("done_ns", pa.int64()),
+            ("prompt_tokens", pa.int64()),
+            ("new_tokens", pa.int64()),
+            ("batch", pa.int64()),
         ]
     ),
     "metrics": pa.schema(

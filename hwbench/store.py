@@ -27,7 +27,7 @@ from hwbench.schema import ADDED, KEY, SCHEMA_VERSION, SCHEMAS
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
-RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry")
+RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry", "requests")
 """All tables but those that are derived from them."""
 Warn = Callable[[str], None]
 TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
@@ -44,6 +44,7 @@ class RunTables:
     spans: pd.DataFrame
     readings: pd.DataFrame = field(default_factory=lambda: SCHEMAS["readings"].empty_table().to_pandas())
     telemetry: pd.DataFrame = field(default_factory=lambda: SCHEMAS["telemetry"].empty_table().to_pandas())
+    requests: pd.DataFrame = field(default_factory=lambda: SCHEMAS["requests"].empty_table().to_pandas())
 
     @property
     def run_id(self) -> str:
@@ -96,9 +97,11 @@ class Writer:
                 self._write("readings", part, _columns(key, _turned(measurement.readings)))
             if measurement.telemetry.time_ns:
                 self._write("telemetry", part, _columns(key, vars(measurement.telemetry)))
+            if measurement.requests.request:
+                self._write("requests", part, _columns(key, vars(measurement.requests)))
             self._write("measurements", part, _measurement_row(key, case, measurement))
         except OSError:  # without its measurement a part would count for other tools, and not for us
-            for table in ("samples", "spans", "readings", "telemetry"):
+            for table in RAW[2:]:
                 (self.folder / table / f"{part}.parquet").unlink(missing_ok=True)
             raise
 
@@ -198,7 +201,7 @@ def read_run(folder: Path) -> RunTables:
         raise UserError(f"{folder}: more than one run in this folder")
     measured = measurements[KEY].drop_duplicates()
     run = RunTables(folder, runs, measurements, *(table.merge(measured, on=KEY) for table in rest))
-    check_run(folder, run.runs, run.measurements, run.samples, run.spans)
+    check_run(folder, run.runs, run.measurements, run.samples, run.spans, run.requests)
     return run
 
 

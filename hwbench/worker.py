@@ -21,10 +21,10 @@ from statistics import median
 from typing import Any
 
 from hwbench import devices
-from hwbench.harness import measure
+from hwbench.harness import measure, measure_once
 from hwbench.metering import Metering
 from hwbench.neighbours import CpuWatch
-from hwbench.records import Case, Measurement, Policy, Unsupported, Window
+from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, Window
 from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
 from hwbench.workload import find, params_of
 
@@ -78,8 +78,12 @@ def run_case(
             if idle and least_s:  # there is something to be read; before the steps, so that no interrupt can lose them
                 on_phase("idle")
                 metering.rest()
-            window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy, least_s), follow)
+            if built.served:
+                window, result = measure_once(built.step, device, follow)
+            else:
+                window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy, least_s), follow)
             foreign = watch.notes()
+            served = built.served() if built.served else Served(Requests())
             loss = _number(result)
         return Measurement(
             outcome="ok",
@@ -95,9 +99,11 @@ def run_case(
                 *foreign,
                 *_steady_notes(window.timed_s, policy.precision),
                 *_loss_notes(loss),
+                *served.notes,
             ],
             readings=metering.readings(window),
             telemetry=metering.trace.as_telemetry(),
+            requests=served.requests,
         )
     except Unsupported as answer:
         return Measurement("unsupported", str(answer))

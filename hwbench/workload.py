@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from hwbench.records import Declared, Param, UserError, Work
+from hwbench.records import Declared, Param, Served, UserError, Work
 
 DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
 """Names of number formats, as the field writes them. Which of them run is for the device and the workload to say."""
@@ -34,12 +34,17 @@ Step = Callable[[Mark], object]
 @dataclass(frozen=True)
 class Built:
     """A workload made ready: the step to time, what one step does, whether its first call compiles something, and what
-    else is to be told of it."""
+    else is to be told of it.
+
+    With `served` the step is a whole test under load, made warm as it was built: it is run once, with nothing before
+    it, and `served` then tells what became of its requests.
+    """
 
     step: Step
     work: Work = field(default_factory=Work)
     compiled: bool = False
     declared: Declared = field(default_factory=Declared)
+    served: Callable[[], Served] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Axis:
 
     `kind` is the type of a value. Integers lie between `minimum` and `maximum`; strings among `choices` where given.
     A default of None means "all" (of the layers, say) or "auto" (the workload's own choice) and may be asked for by
-    those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways.
+    those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways. One of kind
+    float lies above `above`, where that is given, and with `choices` it may also be one of those words.
     """
 
     defaults: tuple[Param, ...]
@@ -56,6 +62,7 @@ class Axis:
     choices: tuple[str, ...] = ()
     minimum: int = 1
     maximum: int = 1 << 20
+    above: float | None = None
 
     def parse(self, name: str, text: str) -> Param:
         """The value that `text` stands for. UserError if it is not one of this axis."""
@@ -75,16 +82,20 @@ class Axis:
                 raise UserError(f"{name}={text}: expected a number from {self.minimum} to {self.maximum}")
             return int(word)
         if self.kind is float:
-            try:
-                value = float(word)
-            except ValueError:
-                value = math.nan
-            if not math.isfinite(value):
-                raise UserError(f"{name}={text}: expected a number")
-            return value
+            return word if word in self.choices else self._number(name, word, text)
         if self.choices and word not in self.choices:
             raise UserError(f"{name}={text}: " + unknown("value", word, self.choices))
         return word
+
+    def _number(self, name: str, word: str, text: str) -> float:
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or (self.above is not None and value <= self.above):
+            bound = "" if self.above is None else f" above {self.above:g}"
+            raise UserError(f"{name}={text}: expected {', '.join(('a number' + bound, *self.choices))}")
+        return value
 
 
 def axis(
@@ -93,10 +104,11 @@ def axis(
     choices: Sequence[str] = (),
     minimum: int = 1,
     maximum: int = 1 << 20,
+    above: float | None = None,
 ) -> Axis:
-    """An axis with more to say than a list of defaults: `choices` of strings, bounds of integers, or a default None."""
+    """An axis with more to say than a list of defaults: `choices` of words, bounds of numbers, or a default None."""
     known = [type(value) for value in defaults if value is not None]
-    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum)
+    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum, above)
 
 
 @dataclass(frozen=True)

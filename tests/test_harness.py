@@ -2,7 +2,7 @@ import pytest
 from conftest import fake_step
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.harness import measure, run_phase
+from hwbench.harness import measure, measure_once, run_phase
 from hwbench.stopping import FixedWindow
 
 
@@ -18,6 +18,16 @@ def test_a_step_of_known_duration_comes_out_exactly():
     assert window.spans.name == ["forward", "backward"] * 7
     assert [round(s, 12) for s in window.spans.span_s] == [0.001, 0.002] * 7
     assert window.converged
+    assert result == 1.0
+
+
+def test_a_step_that_is_a_whole_test_is_run_once_with_nothing_before_it():
+    device, told = FakeDevice(), []
+    window, result = measure_once(fake_step(device), device, told.append)
+    assert (window.warmup_steps, window.timed_steps, window.window_s) == (0, 1, 0.003)
+    assert window.spans.name == ["forward", "backward"]
+    assert window.converged
+    assert told == ["measure"]
     assert result == 1.0
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import make_run, measured
 
 from hwbench import schema, store
-from hwbench.records import Declared, Measurement, Reading, Telemetry, UserError, Work
+from hwbench.records import Declared, Measurement, Reading, Requests, Telemetry, UserError, Work
 
 READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C")
 
@@ -18,7 +18,8 @@ READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, unce
 def run(tmp_path, training):
     writer = make_run(tmp_path, "r1", [training])
     telemetry = Telemetry([5], ["rapl"], ["package:0"], [0], ["energy"], [1.5], ["J"])
-    writer.add(training, 0, measured(readings=[READING], telemetry=telemetry))
+    requests = Requests([0], [0], [10], [11], [None], [30], [8], [4], [1])
+    writer.add(training, 0, measured(readings=[READING], telemetry=telemetry, requests=requests))
     return writer
 
 
@@ -32,6 +33,8 @@ def test_what_is_written_reads_back(run, training):
     assert len(found.spans) == 24
     assert found.readings.iloc[0][list(vars(READING))].to_dict() == vars(READING)
     assert found.telemetry[["time_ns", "device_index", "value"]].to_numpy().tolist() == [[5, 0, 1.5]]
+    assert found.requests[["scheduled_ns", "done_ns", "batch"]].to_numpy().tolist() == [[10, 30, 1]]
+    assert found.requests.first_token_ns.isna().all()
     assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
 
 
@@ -72,6 +75,8 @@ def test_the_promised_columns_are_there(run, table):
         "spans": "run_id case_id process step name position span_s",
         "readings": "run_id case_id process meter scope quantity value unit method window_s uncertainty grade reason",
         "telemetry": "run_id case_id process time_ns meter device_index quantity value unit",
+        "requests": "run_id case_id process request query scheduled_ns issued_ns first_token_ns done_ns prompt_tokens "
+        "new_tokens batch",
     }[table]
     columns = pq.ParquetFile(next((run.folder / table).glob("*.parquet"))).schema_arrow.names
     assert set(promised.split()) <= set(columns)

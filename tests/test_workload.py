@@ -30,6 +30,9 @@ def test_a_list_of_defaults_makes_an_axis_of_that_type():
         (axis(None, kind=int), "all", None),
         (axis(None, kind=int), "3", 3),
         (axis(0.5), "2.5e-1", 0.25),
+        (axis(0.5), "-1", -1.0),
+        (axis(0.5, above=0), "1e-9", 1e-9),
+        (axis(None, kind=float, choices=("max",)), "max", "max"),
     ],
 )
 def test_an_axis_parses_its_values(made, text, value):
@@ -48,6 +51,8 @@ def test_an_axis_parses_its_values(made, text, value):
         (axis(8), "9" * 5000, r"size=9{57}…: expected a whole number"),
         (axis(0.5), "nan", "expected a number"),
         (axis(0.5), "half", "expected a number"),
+        (axis(0.5, above=0), "0", "expected a number above 0"),
+        (axis(0.5, choices=("max",)), "most", "expected a number, max"),
         (axis("bf16", choices=("bf16", "fp16")), "BF16", "did you mean bf16\\?"),
         (axis(False), "yes", "true or false"),
         (axis(False, choices=("fast",)), "slow", "true, fast or false"),

@@ -47,6 +47,7 @@ class RunPart:
     parts: Table
     shares: Table
     declared: Table
+    under_load: Table
     energy: Table
     why_no_energy: Sequence[str]
     distributions: Sequence[Panel]
@@ -108,6 +109,7 @@ def _part(run: RunView, most_panels: int) -> RunPart:
         parts=roofline.parts(run, points),
         shares=roofline.shares(run),
         declared=roofline.declared(run),
+        under_load=tables.under_load(run),
         energy=energy.table(run),
         why_no_energy=why_unknown(run.tables),
         distributions=panels.distributions(run, samples, most_panels),

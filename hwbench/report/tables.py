@@ -151,6 +151,29 @@ def generation(run: RunView) -> Table:
     return Table("Latency of generation", "l" + "r" * len(columns), ["Case", *columns], rows)
 
 
+def under_load(run: RunView) -> Table:
+    """Rates and latencies of requests, from their scheduled arrival, for the cases that serve them."""
+    columns = {
+        "Requests/s": ("requests_per_s", "1/s"),
+        "Goodput": ("goodput_requests_per_s", "1/s"),
+        "Largest rate": ("max_rate_requests_per_s", "1/s"),
+        "TTFT p50": ("ttft_s_p50", "s"),
+        "TTFT p99": ("ttft_s_p99", "s"),
+        "TPOT p50": ("tpot_s_p50", "s"),
+        "TPOT p99": ("tpot_s_p99", "s"),
+        "Latency p50": ("latency_s_p50", "s"),
+        "Latency p99": ("latency_s_p99", "s"),
+    }
+    rows = [
+        [Cell(case.short, head=True), *(Cell(quantity(case.get(m), unit)) for m, unit in columns.values())]
+        for case in run.cases
+        if "requests_per_s" in case.values
+    ]
+    return Table(
+        "Requests under load, timed from their scheduled arrival", "l" + "r" * len(columns), ["Case", *columns], rows
+    )
+
+
 def failures(run: RunView) -> Table:
     """The cases that did not come out ok everywhere, with the reason."""
     rows = [
