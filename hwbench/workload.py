@@ -48,7 +48,8 @@ class Axis:
 
     `kind` is the type of a value. Integers lie between `minimum` and `maximum`; strings among `choices` where given.
     A default of None means "all" (of the layers, say) or "auto" (the workload's own choice) and may be asked for by
-    those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways.
+    those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways. `check`
+    raises UserError for a string that cannot be meant, where no list of choices could say so.
     """
 
     defaults: tuple[Param, ...]
@@ -56,6 +57,7 @@ class Axis:
     choices: tuple[str, ...] = ()
     minimum: int = 1
     maximum: int = 1 << 20
+    check: Callable[[str], None] | None = None
 
     def parse(self, name: str, text: str) -> Param:
         """The value that `text` stands for. UserError if it is not one of this axis."""
@@ -84,6 +86,8 @@ class Axis:
             return value
         if self.choices and word not in self.choices:
             raise UserError(f"{name}={text}: " + unknown("value", word, self.choices))
+        if self.check:
+            self.check(word)
         return word
 
 
@@ -93,10 +97,12 @@ def axis(
     choices: Sequence[str] = (),
     minimum: int = 1,
     maximum: int = 1 << 20,
+    check: Callable[[str], None] | None = None,
 ) -> Axis:
-    """An axis with more to say than a list of defaults: `choices` of strings, bounds of integers, or a default None."""
+    """An axis with more to say than a list of defaults: `choices` or a `check` of strings, bounds of integers, or a
+    default None."""
     known = [type(value) for value in defaults if value is not None]
-    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum)
+    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum, check)
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,9 @@ def test_every_workload_builds_steps_and_marks_its_spans(name, dtype):
 
 
 def test_no_workload_is_left_out_here():
+    """But for hf/*, which test_hf.py has: they need an extra."""
     built_in = {name for name, workload in WORKLOADS.items() if workload.origin.startswith("workloads.")}
-    assert built_in == set(SMALL) == set(MARKS)
+    assert {name for name in built_in if not name.startswith("hf/")} == set(SMALL) == set(MARKS)
 
 
 # Work
