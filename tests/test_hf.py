@@ -291,7 +291,7 @@ def test_a_table_that_is_only_looked_up_is_read_by_its_rows():
     [
         ("lama", "unknown model 'lama'; did you mean .*llama"),
         ("zzzzzzzzzz", "unknown model 'zzzzzzzzzz'; there is gemma, gpt2, .*, any other of Transformers"),
-        ("vit", "vit writes no text from left to right"),
+        ("vit", "vit is no decoder-only language model"),
     ],
 )
 def test_a_model_type_that_there_is_not(model, said):

@@ -11,6 +11,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from statistics import median
 
 import torch
 
@@ -25,6 +27,9 @@ from workloads.training import drawn
 Seconds = Callable[[], float]
 """One step of a side: how long its tokens took."""
 
+Pair = tuple[float, float]
+"""Seconds of a step of ours and of one of theirs, taken next to each other."""
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -37,6 +42,15 @@ class Contest:
     pairs: int
     shape: dict[str, int]
     size: str = "124m"
+
+    @property
+    def tokens(self) -> int:
+        """What a step trains on, or writes."""
+        return self.shape["batch"] * (self.shape["seq"] if self.workload == "gpt/train" else self.shape["new"])
+
+    def __str__(self) -> str:
+        shape = " ".join(f"{name}={size}" for name, size in self.shape.items())
+        return f"{self.workload} {self.size} {shape} {self.dtype}{' compiled' if self.compile else ''}"
 
 
 TRAIN = {"batch": 4, "seq": 512}
@@ -148,22 +162,28 @@ def seconds(device: Device, step: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def ratios(contest: Contest, device: Device) -> Iterator[float]:
-    """Our tokens/s over theirs, pair by pair, the order within a pair changing each time."""
+def pairs_of_steps(contest: Contest, device: Device) -> Iterator[Pair]:
+    """Pair by pair, the order within a pair changing each time."""
     our_s, their_s = ours(contest, device), theirs(contest, device)
     for side in (our_s, their_s):
         side()  # the first step allocates, and may compile
     while True:
         mine, other = our_s(), their_s()
-        yield other / mine
+        yield mine, other
         other, mine = their_s(), our_s()
-        yield other / mine
+        yield mine, other
 
 
-def report(name: str, device: Device, found: list[float]) -> str:
-    contest, interval = CONTESTS[name], stats.median_interval(found)
+def ratio(found: list[Pair]) -> stats.Interval:
+    """Our tokens/s over theirs: the median of the pairs, and its interval."""
+    return stats.median_interval([theirs_s / ours_s for ours_s, theirs_s in found])
+
+
+def report(contest: Contest, device: Device, found: list[Pair]) -> str:
+    interval = ratio(found)
+    mine, other = (contest.tokens / median(side) for side in zip(*found, strict=True))
     return (
-        f"{name} on {device.name}: {interval.value:.3f} × the tokens/s of Transformers "
+        f"{contest} on {device.name}: {mine:,.1f} tokens/s, Transformers {other:,.1f}; ratio {interval.value:.3f} "
         f"({interval.low:.3f} to {interval.high:.3f}), median of {interval.n} pairs (target at least {contest.target})"
     )
 
@@ -176,5 +196,6 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     opened = devices.open_device(devices.resolve(asked.device))
     for name in asked.name or CONTESTS:
-        pairs, count = ratios(CONTESTS[name], opened), asked.pairs or CONTESTS[name].pairs
-        print(report(name, opened, [next(pairs) for _ in range(count)]), flush=True)
+        contest = CONTESTS[name]
+        steps = islice(pairs_of_steps(contest, opened), asked.pairs or contest.pairs)
+        print(report(contest, opened, list(steps)), flush=True)

@@ -156,7 +156,7 @@ def _require_known(name: str, names: Mapping[str, Any]) -> None:
     if name in names:
         return
     if name in _auto().configuration_auto.CONFIG_MAPPING_NAMES:
-        raise UserError(f"{name} writes no text from left to right; hf/* takes language models such as gpt2 or llama")
+        raise UserError(f"{name} is no decoder-only language model; hf/* takes those, such as gpt2 or llama")
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     raise UserError(unknown("model", name, near or VERIFIED) + ("" if near else ", any other of Transformers"))
 
