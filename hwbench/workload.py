@@ -55,6 +55,7 @@ class Axis:
     A default of None means "all" (of the layers, say) or "auto" (the workload's own choice) and may be asked for by
     those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways. One of kind
     float lies above `above`, where that is given, and with `choices` it may also be one of those words.
+    `check` raises UserError for a string that cannot be meant, where no list of choices could say so.
     """
 
     defaults: tuple[Param, ...]
@@ -63,6 +64,7 @@ class Axis:
     minimum: int = 1
     maximum: int = 1 << 20
     above: float | None = None
+    check: Callable[[str], None] | None = None
 
     def parse(self, name: str, text: str) -> Param:
         """The value that `text` stands for. UserError if it is not one of this axis."""
@@ -85,6 +87,8 @@ class Axis:
             return word if word in self.choices else self._number(name, word, text)
         if self.choices and word not in self.choices:
             raise UserError(f"{name}={text}: " + unknown("value", word, self.choices))
+        if self.check:
+            self.check(word)
         return word
 
     def _number(self, name: str, word: str, text: str) -> float:
@@ -105,10 +109,12 @@ def axis(
     minimum: int = 1,
     maximum: int = 1 << 20,
     above: float | None = None,
+    check: Callable[[str], None] | None = None,
 ) -> Axis:
-    """An axis with more to say than a list of defaults: `choices` of words, bounds of numbers, or a default None."""
+    """An axis with more to say than a list of defaults: `choices` of words or a `check`, bounds of numbers, or a
+    default None."""
     known = [type(value) for value in defaults if value is not None]
-    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum, above)
+    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum, above, check)
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,10 @@ def test_every_workload_builds_steps_and_marks_its_spans(name, dtype):
 
 
 def test_no_workload_is_left_out_here():
+    """But for hf/*, which test_hf.py has: they need an extra."""
     built_in = {name for name, workload in WORKLOADS.items() if workload.origin.startswith("workloads.")}
-    assert built_in - UNDER_LOAD == set(SMALL) == set(MARKS)
+    ours = {name for name in built_in - UNDER_LOAD if not name.startswith("hf/")}
+    assert ours == set(SMALL) == set(MARKS)
 
 
 # Work
