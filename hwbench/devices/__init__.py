@@ -47,6 +47,9 @@ class Device(Protocol):
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         """Raise Unsupported, with the reason, if `dtype` does not run here or `state_bytes` cannot fit at all."""
 
+    def require_fp8(self) -> None:
+        """Raise Unsupported unless the device itself multiplies in FP8, which torch only emulates elsewhere."""
+
     def require_compiler(self) -> None:
         """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""
 

@@ -48,6 +48,9 @@ class CpuDevice:
         _torch.torch_dtype(dtype)
         _torch.require_memory(state_bytes, memory_limit_bytes(), "this machine")
 
+    def require_fp8(self) -> None:
+        raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
+
     def require_compiler(self) -> None:
         _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
         if " " in torch.__file__:  # inductor hands the linker torch's own folder without quotes

@@ -13,6 +13,7 @@ from hwbench.devices import _torch
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.opening import open_meters
+from hwbench.records import Unsupported
 
 
 class MpsDevice:
@@ -42,6 +43,9 @@ class MpsDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         _torch.torch_dtype(dtype)
         _torch.require_memory(state_bytes, psutil.virtual_memory().total, "this machine")
+
+    def require_fp8(self) -> None:
+        raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
 
     def require_compiler(self) -> None:
         """Metal's shaders are compiled by the system."""
