@@ -27,7 +27,7 @@ def use_fp8_linears(model: nn.Module, device: Device) -> None:
     but tied to an embedding. Unsupported if the device has no FP8, and at the first step if what goes through a layer
     at a time is no multiple of 16 positions.
     """
-    device.require("fp8")
+    device.require_fp8()
     for module in model.modules():
         if type(module) is nn.Linear and not (module.in_features % MULTIPLE or module.out_features % MULTIPLE):
             module.__class__ = Fp8Linear  # the same weights, another forward

@@ -16,7 +16,11 @@ TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.flo
 """The formats that weights and arrays can be stored in."""
 
 COMPILE = axis(False, choices=("max-autotune", "reduce-overhead"))
-"""Off, torch.compile as it comes, or one of its modes."""
+"""Off, torch.compile as it comes, or one of its modes.
+
+On a CPU max-autotune has hardly anything to choose from: torch 2.13 has templates for products only where the weights
+are constants, which a module's are not.
+"""
 
 F = TypeVar("F", bound=Callable[..., object])
 

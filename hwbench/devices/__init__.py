@@ -53,6 +53,9 @@ class Device(Protocol):
         """The bytes of each level of data cache, {"l2": …}, all caches of that level that the device uses together. A
         level that nothing tells of is not in it."""
 
+    def require_fp8(self) -> None:
+        """Raise Unsupported unless the device itself multiplies in FP8, which torch only emulates elsewhere."""
+
     def require_compiler(self) -> None:
         """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""
 

@@ -71,15 +71,17 @@ class AcceleratorDevice:
         return _torch.autocast(self.kind, dtype)
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
-        if dtype == "fp8" and self.kind == "cuda":
-            self._require_fp8()
+        if dtype == "fp8":
+            self.require_fp8()
         else:
             _torch.torch_dtype(dtype)
         if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
 
-    def _require_fp8(self) -> None:
+    def require_fp8(self) -> None:
+        if self.kind != "cuda":
+            raise Unsupported(f"{self.name}: torch has no fp8 arithmetic for {self.kind}; use bf16")
         properties = torch.cuda.get_device_properties(self.torch)
         if torch.version.hip:
             name, has_it = properties.gcnArchName.partition(":")[0], properties.gcnArchName.startswith(FP8_ON_AMD)

@@ -57,6 +57,9 @@ class CpuDevice:
         """Of the cores that this process may use, as Linux tells."""
         return cache_bytes()
 
+    def require_fp8(self) -> None:
+        raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
+
     def require_compiler(self) -> None:
         _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
         if " " in torch.__file__:  # inductor hands the linker torch's own folder without quotes

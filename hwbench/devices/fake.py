@@ -89,7 +89,10 @@ class FakeDevice:
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         if dtype == "fp8":
-            raise Unsupported("the fake device has no fp8")
+            self.require_fp8()
+
+    def require_fp8(self) -> None:
+        raise Unsupported("the fake device has no fp8")
 
     def caches(self) -> Mapping[str, int]:
         return {}

@@ -13,6 +13,7 @@ from hwbench.devices import _torch
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.opening import open_meters
+from hwbench.records import Unsupported
 
 
 class MpsDevice:
@@ -48,6 +49,9 @@ class MpsDevice:
     def caches(self) -> Mapping[str, int]:
         """Metal tells of none."""
         return {}
+
+    def require_fp8(self) -> None:
+        raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
 
     def require_compiler(self) -> None:
         """Metal's shaders are compiled by the system."""
