@@ -5,9 +5,10 @@ from typing import Any
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Work
+from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.models.gpt import GPT
+from workloads.models.memory import gpt_inference_bytes, gpt_training, require
 from workloads.models.sizes import SIZES, gpt_config
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
 from workloads.tensors import TORCH_DTYPES, compiled, random_tokens, torch_dtype
@@ -37,6 +38,7 @@ def gpt_train(p: Any, device: Device) -> Built:
     config = gpt_config(p.size, p.layers)
     config.require_positions(p.seq)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
+    memory_bytes = gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer).require(device)
     model = GPT.build(config, device.torch)
     loss_of = compiled(model.loss, device) if p.compile else model.loss
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
@@ -48,7 +50,8 @@ def gpt_train(p: Any, device: Device) -> Built:
         bytes=config.train_bytes(p.seq, p.optimizer),
         flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
     )
-    return Built(training_step(p, device, loss_of, model.parameters(), data), work, compiled=p.compile)
+    step = training_step(p, device, loss_of, model.parameters(), data)
+    return Built(step, work, compiled=p.compile, declared=Declared(memory_bytes=memory_bytes))
 
 
 @workload(
@@ -62,7 +65,7 @@ def gpt_train(p: Any, device: Device) -> Built:
 )
 def gpt_prefill(p: Any, device: Device) -> Built:
     """Read a prompt into the KV cache and hand the first new token to the host: the step is the time to first token."""
-    model = inference_model(p, device, length=p.prompt)
+    model, memory_bytes = inference_model(p, device, length=p.prompt)
     config = model.config
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt)
@@ -79,7 +82,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
         bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
         flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
     )
-    return Built(step, work, compiled=p.compile)
+    return Built(step, work, compiled=p.compile, declared=Declared(memory_bytes=memory_bytes))
 
 
 @workload(
@@ -94,7 +97,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
 )
 def gpt_decode(p: Any, device: Device) -> Built:
     """Write new tokens greedily after a prompt that is already cached; each token reaches the host before the next."""
-    model = inference_model(p, device, length=p.prompt + p.new)
+    model, memory_bytes = inference_model(p, device, length=p.prompt + p.new)
     config = model.config
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt + p.new)
@@ -117,12 +120,14 @@ def gpt_decode(p: Any, device: Device) -> Built:
         flops=sum(config.decode_flops(p.batch, index) for index in indices),
         bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
     )
-    return Built(step, work, compiled=p.compile)
+    return Built(step, work, compiled=p.compile, declared=Declared(memory_bytes=memory_bytes))
 
 
-def inference_model(p: Any, device: Device, length: int) -> GPT:
-    """A GPT with weights stored in `p.dtype`, for sequences of `length`. Unsupported if it or its cache cannot be."""
+def inference_model(p: Any, device: Device, length: int) -> tuple[GPT, int]:
+    """A GPT with weights stored in `p.dtype`, for sequences of `length`, and the bytes that its memory peak should be.
+    Unsupported if it or its cache cannot be."""
     config = gpt_config(p.size, p.layers)
     config.require_positions(length)
     device.require(p.dtype, config.inference_state_bytes(p.batch, length, p.dtype))
-    return GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)
+    memory_bytes = require(device, gpt_inference_bytes(config, p.batch, p.prompt, length, p.dtype))
+    return GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False), memory_bytes

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Work
+from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.models.memory import mlp_forward_bytes, mlp_training, require
 from workloads.models.mlp import MLP, SIZES
 from workloads.optimizers import DATASET_BATCHES, MASTER_BYTES, OPTIMIZERS, train_state_bytes
 from workloads.tensors import TORCH_DTYPES, torch_dtype
@@ -23,12 +24,14 @@ def mlp_train(p: Any, device: Device) -> Built:
     shape = (DATASET_BATCHES * p.batch, config.width)
     data_bytes = 2 * MASTER_BYTES * shape[0] * shape[1]
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer) + data_bytes)
+    memory_bytes = mlp_training(config, p.batch, p.dtype, p.optimizer).require(device)
     model = MLP(config, device.torch)
     data = torch.randn(shape, device=device.torch), torch.randn(shape, device=device.torch)
     work = Work(
         flops=config.train_flops(OPTIMIZERS[p.optimizer].samples(p.batch)), bytes=config.train_bytes(p.optimizer)
     )
-    return Built(training_step(p, device, model.loss, model.parameters(), data), work)
+    step = training_step(p, device, model.loss, model.parameters(), data)
+    return Built(step, work, declared=Declared(memory_bytes=memory_bytes))
 
 
 @workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))
@@ -36,6 +39,7 @@ def mlp_forward(p: Any, device: Device) -> Built:
     """One forward pass of a feed-forward network over random vectors."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
     device.require(p.dtype, (config.parameters + p.batch * config.width) * dtype.itemsize)
+    memory_bytes = require(device, mlp_forward_bytes(config, p.batch, p.dtype))
     model = MLP(config, device.torch, dtype)
     inputs = torch.randn(p.batch, config.width, device=device.torch, dtype=dtype)
 
@@ -44,4 +48,5 @@ def mlp_forward(p: Any, device: Device) -> Built:
         model(inputs)
         mark("forward")
 
-    return Built(step, Work(flops=config.forward_flops(p.batch), bytes=config.forward_bytes(p.dtype)))
+    work = Work(flops=config.forward_flops(p.batch), bytes=config.forward_bytes(p.dtype))
+    return Built(step, work, declared=Declared(memory_bytes=memory_bytes))

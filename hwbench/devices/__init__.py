@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
+from hwbench.devices.footprint import Tensors
 from hwbench.devices.timers import Timer
 from hwbench.meters import Meter
 from hwbench.records import UserError
@@ -45,6 +46,13 @@ class Device(Protocol):
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         """Raise Unsupported, with the reason, if `dtype` does not run here or `state_bytes` cannot fit at all."""
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        """What `memory_peak_bytes` will show, beyond what it did before, of tensors of `tensor_bytes` at once; `kept`
+        for backward and `gradients` are tensors that take turns, as {bytes of one: how many}."""
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        """Raise Unsupported, with the figures, if a predicted peak surely does not fit."""
 
     def require_compiler(self) -> None:
         """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""

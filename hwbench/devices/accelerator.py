@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from hwbench.devices import _torch
+from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.nvml import DriverView
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Meter, host
@@ -65,6 +66,12 @@ class AcceleratorDevice:
         if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        return tensor_bytes
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        require_predicted(predicted_bytes, self._memory_bytes(), self.name)
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C

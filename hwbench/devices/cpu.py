@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from hwbench.devices import _torch
+from hwbench.devices.footprint import Tensors, require_predicted, resident_bytes
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.opening import open_meters
@@ -46,6 +47,12 @@ class CpuDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         _torch.torch_dtype(dtype)
         _torch.require_memory(state_bytes, memory_limit_bytes(), "this machine")
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        return resident_bytes(tensor_bytes, kept or {}, gradients or {})
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        require_predicted(predicted_bytes, memory_limit_bytes(), "this machine")
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Counter, Meter, Signal
 from hwbench.meters.fake import FakeMeter
@@ -87,6 +88,12 @@ class FakeDevice:
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         if dtype == "fp8":
             raise Unsupported("the fake device has no fp8")
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        return tensor_bytes
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        require_predicted(predicted_bytes, self.memory_bytes, self.name)
 
     def require_compiler(self) -> None:
         raise Unsupported("the fake device compiles nothing")
