@@ -74,6 +74,11 @@ REASONS: dict[str, Reason] = {
         "The device has no event clock, so each step was timed by the host, which waits for it.",
         "Compare only with runs that were timed by the host too.",
     ),
+    "not_linear": Reason(
+        "suspect",
+        "The slices lie off a line by more than their own noise: what is extrapolated from them may be far off.",
+        "Measure larger slices, or ones further apart; leave out those that fit into a cache.",
+    ),
     "loss_not_finite": Reason(
         "invalid",
         "The loss of the last step was not a number or infinite: arithmetic on such values may take another time.",

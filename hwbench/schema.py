@@ -5,8 +5,8 @@ import pyarrow as pa
 SCHEMA_VERSION = 3
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
 metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
-hardware_flops, span_work, choices and the memory before and predicted. Runs of earlier versions are read as they are:
-they have no readings, and null in columns that came later (ADDED)."""
+hardware_flops, span_work, choices, slice_of and the memory before and predicted. Runs of earlier versions are read as
+they are: they have no readings, and null in columns that came later (ADDED)."""
 
 ADDED = {
     "measurements": frozenset(
@@ -17,6 +17,7 @@ ADDED = {
             "choices",
             "memory_base_bytes",
             "memory_predicted_bytes",
+            "slice_of",
         }
     )
 }
@@ -64,6 +65,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("memory_peak_bytes", pa.int64()),
             ("memory_base_bytes", pa.int64()),
             ("memory_predicted_bytes", pa.int64()),
+            ("slice_of", pa.string()),  # JSON: the axis of which the case is a slice, its full value, the whole's work
             ("compile_s", pa.float64()),
             ("loss", pa.float64()),
             ("notes", pa.string()),  # JSON

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "metrics": {"energy_metrics", "peak_metrics", "reasons", "records", "schema", "stats", "store"},
     "rules": {"inputs", "records", "workload", "metrics"},
     "comparable": {"energy_metrics", "reasons", "store", "metrics"},
+    "extrapolate": {"records", "schema", "stats", "store", "metrics"},
     "lineup": {"metrics"},
     "compare": {"comparable", "energy_metrics", "records", "stats", "store", "metrics", "rules"},
     "gate": {"comparable", "records", "stats", "store", "metrics", "rules", "compare"},

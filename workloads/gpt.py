@@ -1,12 +1,14 @@
 """A GPT at work: training, reading a prompt, and writing an answer one token at a time."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Declared, Work
+from hwbench.records import Declared, Whole, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
 from workloads.models.memory import gpt_inference_bytes, gpt_training, require
 from workloads.models.sizes import SIZES, gpt_config
@@ -44,14 +46,18 @@ def gpt_train(p: Any, device: Device) -> Built:
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
     samples = OPTIMIZERS[p.optimizer].samples(p.batch)
-    work = Work(
-        tokens=samples * p.seq,
-        flops=config.train_flops(samples, p.seq),
-        bytes=config.train_bytes(p.seq, p.optimizer),
-        flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
-    )
+
+    def work_of(config: GPTConfig) -> Work:
+        return Work(
+            tokens=samples * p.seq,
+            flops=config.train_flops(samples, p.seq),
+            bytes=config.train_bytes(p.seq, p.optimizer),
+            flops_full_attention=config.train_flops(samples, p.seq, full_attention=True),
+        )
+
     step = training_step(p, device, loss_of, model.parameters(), data)
-    return Built(step, work, compiled=p.compile, declared=Declared(memory_bytes=memory_bytes))
+    declared = Declared(memory_bytes=memory_bytes, slice_of=whole_of(p, work_of))
+    return Built(step, work_of(config), compiled=p.compile, declared=declared)
 
 
 @workload(
@@ -76,13 +82,16 @@ def gpt_prefill(p: Any, device: Device) -> Built:
         prefill(prompt, cache).tolist()  # a user sees the token only once it has reached the host
         mark("prefill")
 
-    work = Work(
-        tokens=p.batch * p.prompt,
-        flops=config.prefill_flops(p.batch, p.prompt),
-        bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
-        flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
-    )
-    return Built(step, work, compiled=p.compile, declared=Declared(memory_bytes=memory_bytes))
+    def work_of(config: GPTConfig) -> Work:
+        return Work(
+            tokens=p.batch * p.prompt,
+            flops=config.prefill_flops(p.batch, p.prompt),
+            bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
+            flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
+        )
+
+    declared = Declared(memory_bytes=memory_bytes, slice_of=whole_of(p, work_of))
+    return Built(step, work_of(config), compiled=p.compile, declared=declared)
 
 
 @workload(
@@ -115,12 +124,21 @@ def gpt_decode(p: Any, device: Device) -> Built:
             token.tolist()
             mark("decode")
 
-    work = Work(
-        tokens=p.batch * p.new,
-        flops=sum(config.decode_flops(p.batch, index) for index in indices),
-        bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
-    )
-    return Built(step, work, compiled=p.compile, declared=Declared(memory_bytes=memory_bytes))
+    def work_of(config: GPTConfig) -> Work:
+        return Work(
+            tokens=p.batch * p.new,
+            flops=sum(config.decode_flops(p.batch, index) for index in indices),
+            bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
+        )
+
+    declared = Declared(memory_bytes=memory_bytes, slice_of=whole_of(p, work_of))
+    return Built(step, work_of(config), compiled=p.compile, declared=declared)
+
+
+def whole_of(p: Any, work_of: Callable[[GPTConfig], Work]) -> Whole | None:
+    """The model that a case with fewer layers is a slice of; None if it has them all."""
+    full = gpt_config(p.size)
+    return Whole("layers", full.layers, work_of(full)) if p.layers and p.layers < full.layers else None
 
 
 def inference_model(p: Any, device: Device, length: int) -> tuple[GPT, int]:
