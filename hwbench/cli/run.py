@@ -81,8 +81,10 @@ def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     except (OSError, UserError) as error:
         click.echo(f"no report written: {error}", err=True)
     if as_json:
-        options.print_json({"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)})
+        head = {"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)}
+        options.print_json(head | terminal.together_rows(run))
     else:
-        options.print_table(terminal.summary_table(run))
+        for part in (terminal.summary_table(run), *terminal.together_tables(run)):
+            options.print_table(part)
     failed = metrics.cases(run).outcome.isin(FAILED).sum()
     return int(failed), table[table.validity != "valid"].case_id.nunique()

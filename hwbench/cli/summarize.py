@@ -20,7 +20,8 @@ def command(run: str, output: Path, as_json: bool) -> int:
     summary = metrics.summarize(tables)
     store.write_metrics(tables, summary)
     if as_json:
-        options.print_json(options.plain_rows(summary))
+        options.print_json({"metrics": options.plain_rows(summary)} | terminal.together_rows(tables))
     else:
-        options.print_table(terminal.summary_table(tables))
+        for part in (terminal.summary_table(tables), *terminal.together_tables(tables)):
+            options.print_table(part)
     return 0

@@ -11,13 +11,14 @@ import jinja2
 from hwbench.energy_metrics import why_unknown
 from hwbench.lineup import shared, side_by_side
 from hwbench.metrics import PERCENTILES, timed_samples
-from hwbench.report import energy, headline, machine, panels, tables
+from hwbench.report import energy, headline, machine, panels, tables, together
 from hwbench.report.format import clean
 from hwbench.report.panels import MOST_PANELS, Panel
 from hwbench.report.svg import house_style
 from hwbench.report.tables import Table
 from hwbench.report.view import RunView, view_runs
 from hwbench.store import RunTables
+from hwbench.sweeps import sweeps
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -39,6 +40,9 @@ class RunPart:
     results: Table
     steps: Table
     generation: Table
+    extrapolated: Table
+    curves: Sequence[Panel]
+    sweeps: Table
     energy: Table
     why_no_energy: Sequence[str]
     distributions: Sequence[Panel]
@@ -74,6 +78,7 @@ def _content(runs: list[RunView]) -> dict[str, Any]:
         "parts": [_part(run, MOST_PANELS // len(runs)) for run in runs],
         "comparison": _comparison(runs) if len(runs) > 1 else None,
         "throughput": panels.throughput(runs),
+        "has_sweeps": any(sweeps(run.tables) for run in runs),
         "spans": panels.spans(runs),
         "span_table": tables.spans(runs),
         "overview": machine.overview(runs),
@@ -92,6 +97,9 @@ def _part(run: RunView, most_panels: int) -> RunPart:
         results=tables.results(run),
         steps=tables.percentiles(run, samples),
         generation=tables.generation(run),
+        extrapolated=together.extrapolated(run),
+        curves=together.curves(run),
+        sweeps=together.sweep_table(run),
         energy=energy.table(run),
         why_no_energy=why_unknown(run.tables),
         distributions=panels.distributions(run, samples, most_panels),
