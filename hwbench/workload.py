@@ -25,6 +25,9 @@ from hwbench.records import Declared, Param, UserError, Work
 DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
 """Names of number formats, as the field writes them. Which of them run is for the device and the workload to say."""
 
+LARGEST = "max"
+"""The word for the largest value of an axis that fits; see sizing."""
+
 Mark = Callable[[str], None]
 """`mark(name)` drops a timestamp that ends the span `name`; it never makes the host wait for the device."""
 
@@ -48,7 +51,8 @@ class Axis:
 
     `kind` is the type of a value. Integers lie between `minimum` and `maximum`; strings among `choices` where given.
     A default of None means "all" (of the layers, say) or "auto" (the workload's own choice) and may be asked for by
-    those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways.
+    those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways. `largest`
+    says that memory grows with an integer axis, so that `max` may be asked for, the largest value that fits.
     """
 
     defaults: tuple[Param, ...]
@@ -56,12 +60,15 @@ class Axis:
     choices: tuple[str, ...] = ()
     minimum: int = 1
     maximum: int = 1 << 20
+    largest: bool = False
 
     def parse(self, name: str, text: str) -> Param:
         """The value that `text` stands for. UserError if it is not one of this axis."""
         word, text = text.strip(), shortened(text)
         if None in self.defaults and word.lower() in ("all", "none", "auto"):
             return None
+        if self.largest and word.lower() == LARGEST:
+            return LARGEST
         if self.kind is bool:
             if word in self.choices:
                 return word
@@ -70,7 +77,8 @@ class Axis:
             return word.lower() == "true"
         if self.kind is int:
             if not re.fullmatch(r"[+-]?[0-9]{1,30}", word):
-                raise UserError(f"{name}={text}: expected a whole number")
+                also = f", or {LARGEST}" if self.largest else ""
+                raise UserError(f"{name}={text}: expected a whole number{also}")
             if not self.minimum <= int(word) <= self.maximum:
                 raise UserError(f"{name}={text}: expected a number from {self.minimum} to {self.maximum}")
             return int(word)
@@ -93,10 +101,12 @@ def axis(
     choices: Sequence[str] = (),
     minimum: int = 1,
     maximum: int = 1 << 20,
+    largest: bool = False,
 ) -> Axis:
-    """An axis with more to say than a list of defaults: `choices` of strings, bounds of integers, or a default None."""
+    """An axis with more to say than a list of defaults: `choices` of strings, bounds of integers, a default None, or
+    that it may be as large as memory allows."""
     known = [type(value) for value in defaults if value is not None]
-    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum)
+    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum, largest)
 
 
 @dataclass(frozen=True)

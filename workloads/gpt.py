@@ -25,7 +25,7 @@ INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
 @workload(
     "gpt/train",
     size=SIZE,
-    batch=axis(4),
+    batch=axis(4, largest=True),
     seq=axis(512),
     layers=LAYERS,
     optimizer=OPTIMIZER,
@@ -63,7 +63,7 @@ def gpt_train(p: Any, device: Device) -> Built:
 @workload(
     "gpt/prefill",
     size=SIZE,
-    batch=axis(1),
+    batch=axis(1, largest=True),
     prompt=axis(512),
     layers=LAYERS,
     compile=COMPILE,
@@ -97,7 +97,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
 @workload(
     "gpt/decode",
     size=SIZE,
-    batch=axis(1),
+    batch=axis(1, largest=True),
     prompt=axis(128),
     new=axis(32),
     layers=LAYERS,

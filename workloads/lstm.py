@@ -14,7 +14,7 @@ from workloads.tensors import TORCH_DTYPES, random_tokens, torch_dtype
 from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
 
 SIZE = axis("gpt3-simplified", choices=tuple(SIZES))
-BATCH = axis(4)
+BATCH = axis(4, largest=True)
 SEQ = axis(512)
 
 

@@ -14,7 +14,7 @@ from workloads.tensors import TORCH_DTYPES, torch_dtype
 from workloads.training import OPTIMIZER, TRAIN_DTYPE, training_step
 
 SIZE = axis("default", choices=tuple(SIZES))
-BATCH = axis(256)
+BATCH = axis(256, largest=True)
 
 
 @workload("mlp/train", size=SIZE, batch=BATCH, optimizer=OPTIMIZER, dtype=TRAIN_DTYPE)

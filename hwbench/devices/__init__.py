@@ -54,6 +54,9 @@ class Device(Protocol):
     def require_memory(self, predicted_bytes: int) -> None:
         """Raise Unsupported, with the figures, if a predicted peak surely does not fit."""
 
+    def guard_memory(self) -> None:
+        """From now on run out of memory before others do, where the device would not anyway."""
+
     def require_compiler(self) -> None:
         """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""
 

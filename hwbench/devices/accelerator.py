@@ -73,6 +73,9 @@ class AcceleratorDevice:
     def require_memory(self, predicted_bytes: int) -> None:
         require_predicted(predicted_bytes, self._memory_bytes(), self.name)
 
+    def guard_memory(self) -> None:
+        """Its allocator refuses what does not fit."""
+
     def require_compiler(self) -> None:
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
 

@@ -95,6 +95,9 @@ class FakeDevice:
     def require_memory(self, predicted_bytes: int) -> None:
         require_predicted(predicted_bytes, self.memory_bytes, self.name)
 
+    def guard_memory(self) -> None:
+        """Its allocator refuses what does not fit."""
+
     def require_compiler(self) -> None:
         raise Unsupported("the fake device compiles nothing")
 

@@ -49,6 +49,9 @@ class MpsDevice:
     def require_memory(self, predicted_bytes: int) -> None:
         require_predicted(predicted_bytes, psutil.virtual_memory().total, "this machine")
 
+    def guard_memory(self) -> None:
+        """Its allocator refuses what does not fit."""
+
     def require_compiler(self) -> None:
         """Metal's shaders are compiled by the system."""
 
