@@ -17,6 +17,7 @@ from typing import Any
 from hwbench.plan import Plan
 from hwbench.records import Case, Measurement, Outcome, Policy
 from hwbench.runner import run_process
+from hwbench.workload import shortened
 
 FILE = ".largest.json"
 """Where in the results folder the values that were found are remembered."""
@@ -128,7 +129,9 @@ def _resolved(
     def attempt(value: int) -> Tried:
         tried = try_out(_with(case, axis, value), plan.policy, device, files)
         peak = f" ({tried.peak_bytes / 2**30:.2f} GiB at its peak)" if tried.peak_bytes else ""
-        tell(f"{case}: {axis}={value} {'fits' + peak if tried.fits else f'does not: {tried.outcome}: {tried.reason}'}")
+        tell(
+            f"{case}: {axis}={value} {'fits' + peak if tried.fits else f'does not: {tried.outcome}: {shortened(tried.reason)}'}"
+        )
         return tried
 
     value = largest(attempt, least, most, found.get("memory_limit_bytes") or found.get("memory_bytes"))

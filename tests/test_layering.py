@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "damage": {"records", "schema"},
     "store": {"damage", "__init__", "records", "schema"},
     "runner": {"records", "plan", "rounds", "store"},
-    "sizing": {"records", "plan", "runner"},
+    "sizing": {"records", "plan", "runner", "workload"},
     "stats": set(),
     "metrics": {"energy_metrics", "peak_metrics", "reasons", "records", "schema", "stats", "store"},
     "rules": {"inputs", "records", "workload", "metrics"},

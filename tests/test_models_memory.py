@@ -57,6 +57,13 @@ def test_a_gpt_keeps_what_the_closed_form_says_to_the_byte(dtype):
     assert total(gpt_kept(GPT_CONFIG, 3 * 16, 16, dtype)) - tokens == found
 
 
+def test_compiled_it_keeps_logits_for_their_log_softmax():
+    eager, compiled = (gpt_training(GPT_CONFIG, 4, 128, "bf16", "adamw", way) for way in (False, True))
+    logits = 4 * 128 * GPT_CONFIG.padded_vocab
+    assert total(eager.kept) - total(compiled.kept) == (4 - 2) * logits
+    assert eager.loss - compiled.loss == (8 - 2) * logits
+
+
 def test_a_gpt_has_a_gradient_for_each_stored_parameter():
     assert total(gpt_gradients(GPT_CONFIG)) == 4 * GPT_CONFIG.stored_parameters
     sizes = sorted(4 * parameter.numel() for parameter in GPT.build(GPT_CONFIG, CPU).parameters())

@@ -40,7 +40,7 @@ def gpt_train(p: Any, device: Device) -> Built:
     config = gpt_config(p.size, p.layers)
     config.require_positions(p.seq)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
-    memory_bytes = gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer).require(device)
+    memory_bytes = gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, bool(p.compile)).require(device)
     model = GPT.build(config, device.torch)
     loss_of = compiled(model.loss, device) if p.compile else model.loss
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)

@@ -66,33 +66,36 @@ def total(tensors: Tensors) -> int:
     return sum(size * count for size, count in tensors.items())
 
 
-def gpt_training(config: GPTConfig, batch: int, seq: int, dtype: str, optimizer: str) -> Training:
-    """A GPT's step, eager, on batches of `batch` sequences as asked for.
+def gpt_training(
+    config: GPTConfig, batch: int, seq: int, dtype: str, optimizer: str, compiled: bool = False
+) -> Training:
+    """A GPT's step on batches of `batch` sequences as asked for.
 
     As backward begins, the gradient of the log-softmax and that of the logits join it, 4NV bytes each. As it ends, the
     token table has two gradients, the head's and the look-up's, which become one: in place under autocast, and into
-    a third in fp32, where the head's is a transposed view.
+    a third in fp32, where the head's is a transposed view. Compiled, the loss has one gradient, in e bytes.
     """
     method, d, vocab = OPTIMIZERS[optimizer], config.width, config.padded_vocab
     tokens, table = method.batch_size(batch) * seq, MASTER_BYTES * vocab * d
     return Training(
         state=_state(config.stored_parameters, optimizer) + _token_data(batch, seq),
-        kept=gpt_kept(config, tokens, seq, dtype),
+        kept=gpt_kept(config, tokens, seq, dtype, compiled),
         gradients=gpt_gradients(config),
-        loss=2 * MASTER_BYTES * tokens * vocab,
+        loss=(_bytes(dtype) if compiled else 2 * MASTER_BYTES) * tokens * vocab,
         last=2 * table if _is_full(dtype) else table + MASTER_BYTES * tokens * d,
         passes=method.batches,
     )
 
 
-def gpt_kept(config: GPTConfig, tokens: int, seq: int, dtype: str) -> Tensors:
+def gpt_kept(config: GPTConfig, tokens: int, seq: int, dtype: str, compiled: bool = False) -> Tensors:
     """What the loss of N tokens keeps for backward, without the weights themselves.
 
     A block: its input and the sum after attention (4Nd each, fp32); in e bytes both of them normed (Nd each), queries,
     keys and values (3Nd), attention's result (Nd) and the MLP's inner values before and after GELU (4Nd each); two
     numbers a token of each norm, one a head of attention. That is N(8d + 14de + 16 + 4H). In fp32 it is half of
     Megatron's 34 bytes Nd and what fp32 doubles (Korthikanti et al. 2022, equation 1, without dropout). Then the last
-    norm, and 4NV for the logits' log-softmax. Under autocast also its copy of each matrix, e(12Ld² + Vd).
+    norm, and 4NV for the logits' log-softmax; compiled the logits themselves, NVe, and two numbers a token, and all
+    else the same. Under autocast also its copy of each matrix, e(12Ld² + Vd).
     """
     d, e, layers = config.width, _bytes(dtype), config.layers
     stream, normed, number = MASTER_BYTES * tokens * d, e * tokens * d, MASTER_BYTES * tokens
@@ -103,7 +106,7 @@ def gpt_kept(config: GPTConfig, tokens: int, seq: int, dtype: str) -> Tensors:
         (4 * normed, 2 * layers),
         (number, 4 * layers + 2),
         (number * config.heads, layers),
-        (number * config.padded_vocab, 1),
+        (normed // d * config.padded_vocab if compiled else number * config.padded_vocab, 1),
         *_lookup(tokens),
         (TOKEN_BYTES * seq, 1),  # positions
         *([] if _is_full(dtype) else [(e * size, count) for size, count in _gpt_matrices(config)]),
