@@ -44,6 +44,11 @@ class Tried:
     def fits(self) -> bool:
         return self.outcome == "ok"
 
+    def __str__(self) -> str:
+        if not self.fits:
+            return f"does not: {self.outcome}: {shortened(self.reason)}"
+        return f"fits ({self.peak_bytes / 2**30:.2f} GiB at its peak)" if self.peak_bytes else "fits"
+
 
 def largest(attempt: Try, least: int, most: int, limit_bytes: int | None = None) -> int | None:
     """The largest value from `least` to `most` that fits, to RESOLUTION; None if not even the least does.
@@ -128,10 +133,7 @@ def _resolved(
 
     def attempt(value: int) -> Tried:
         tried = try_out(_with(case, axis, value), plan.policy, device, files)
-        peak = f" ({tried.peak_bytes / 2**30:.2f} GiB at its peak)" if tried.peak_bytes else ""
-        tell(
-            f"{case}: {axis}={value} {'fits' + peak if tried.fits else f'does not: {tried.outcome}: {shortened(tried.reason)}'}"
-        )
+        tell(f"{case}: {axis}={value} {tried}")
         return tried
 
     value = largest(attempt, least, most, found.get("memory_limit_bytes") or found.get("memory_bytes"))

@@ -108,7 +108,7 @@ class TestResolve:
         assert told[:3] == [
             f"{label}: batch=1 fits (0.29 GiB at its peak)",
             f"{label}: batch=2 fits (0.59 GiB at its peak)",
-            f"{label}: batch=4 does not: oom: MemoryError: fake device out of memory: 1258291200 of 10737…",
+            f"{label}: batch=4 does not: oom: MemoryError: fake device out of memory: 1258291200 of 107…",
         ]
         assert told[3:] == [f"{label}: batch=3 fits (0.88 GiB at its peak)", f"{label}: batch=3 is the largest"]
 

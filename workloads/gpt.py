@@ -39,8 +39,8 @@ def gpt_train(p: Any, device: Device) -> Built:
     """
     config = gpt_config(p.size, p.layers)
     config.require_positions(p.seq)
-    device.require(p.dtype, config.train_state_bytes(p.optimizer))
     memory_bytes = gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, bool(p.compile)).require(device)
+    device.require(p.dtype, config.train_state_bytes(p.optimizer))
     model = GPT.build(config, device.torch)
     loss_of = compiled(model.loss, device) if p.compile else model.loss
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
@@ -146,6 +146,6 @@ def inference_model(p: Any, device: Device, length: int) -> tuple[GPT, int]:
     Unsupported if it or its cache cannot be."""
     config = gpt_config(p.size, p.layers)
     config.require_positions(length)
-    device.require(p.dtype, config.inference_state_bytes(p.batch, length, p.dtype))
     memory_bytes = require(device, gpt_inference_bytes(config, p.batch, p.prompt, length, p.dtype))
+    device.require(p.dtype, config.inference_state_bytes(p.batch, length, p.dtype))
     return GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False), memory_bytes

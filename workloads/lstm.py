@@ -22,8 +22,8 @@ SEQ = axis(512)
 def lstm_train(p: Any, device: Device) -> Built:
     """One training step of an LSTM language model on random tokens: forward, backward, optimizer."""
     config = SIZES[p.size]
-    device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer))
     memory_bytes = lstm_training(config, p.batch, p.seq, p.dtype, p.optimizer).require(device)
+    device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer))
     model = LSTM(config, device.torch)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
@@ -41,8 +41,8 @@ def lstm_train(p: Any, device: Device) -> Built:
 def lstm_forward(p: Any, device: Device) -> Built:
     """One forward pass of an LSTM language model over random tokens, logits at every position."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
-    device.require(p.dtype, config.parameters * dtype.itemsize)
     memory_bytes = require(device, lstm_forward_bytes(config, p.batch, p.seq, p.dtype))
+    device.require(p.dtype, config.parameters * dtype.itemsize)
     model = LSTM(config, device.torch, dtype)
     tokens = random_tokens(config.vocab, (p.batch, p.seq), device)
 

@@ -23,8 +23,8 @@ def mlp_train(p: Any, device: Device) -> Built:
     config = SIZES[p.size]
     shape = (DATASET_BATCHES * p.batch, config.width)
     data_bytes = 2 * MASTER_BYTES * shape[0] * shape[1]
-    device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer) + data_bytes)
     memory_bytes = mlp_training(config, p.batch, p.dtype, p.optimizer).require(device)
+    device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer) + data_bytes)
     model = MLP(config, device.torch)
     data = torch.randn(shape, device=device.torch), torch.randn(shape, device=device.torch)
     work = Work(
@@ -38,8 +38,8 @@ def mlp_train(p: Any, device: Device) -> Built:
 def mlp_forward(p: Any, device: Device) -> Built:
     """One forward pass of a feed-forward network over random vectors."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
-    device.require(p.dtype, (config.parameters + p.batch * config.width) * dtype.itemsize)
     memory_bytes = require(device, mlp_forward_bytes(config, p.batch, p.dtype))
+    device.require(p.dtype, (config.parameters + p.batch * config.width) * dtype.itemsize)
     model = MLP(config, device.torch, dtype)
     inputs = torch.randn(p.batch, config.width, device=device.torch, dtype=dtype)
 
