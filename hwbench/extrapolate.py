@@ -97,7 +97,8 @@ def extrapolate(run: RunTables) -> pd.DataFrame:
     of all slices), method, validity, reasons.
 
     Metrics are step_s_p50, the rates of the whole's declared work and memory_peak_bytes. Two slices give a value, three
-    or more its 95 % interval. A case with a slice that is invalid has no rows.
+    or more its 95 % interval. An interval that reaches zero says that the slices lie on no line: there is none, and the
+    rows are suspect. A case with a slice that is invalid has no rows.
     """
     columns = [
         "workload",
@@ -159,7 +160,8 @@ def _rows_of(run: RunTables, whole: dict, rows: pd.DataFrame) -> list[dict[str, 
     if len(peaks) == len(slices):
         found["memory_peak_bytes"] = (_fit(pd.Series(peaks.index), peaks).at(whole["value"], 1), "B")
     codes = sorted({code for words in judged.reasons for code in json.loads(words)})
-    codes += ["not_linear"] if step.misfit or mean.misfit else []
+    reaches_zero = any(one.low <= 0 for one, _ in found.values())
+    codes += ["not_linear"] if step.misfit or mean.misfit or reaches_zero else []
     common = {
         "workload": whole["workload"],
         "params": whole["params"],
@@ -174,8 +176,9 @@ def _rows_of(run: RunTables, whole: dict, rows: pd.DataFrame) -> list[dict[str, 
         "reasons": codes,
     }
     return [
-        {**common, "metric": metric, "value": one.value, "ci_low": one.low, "ci_high": one.high, "unit": unit}
+        {**common, "metric": metric, "value": one.value, "ci_low": low, "ci_high": high, "unit": unit}
         for metric, (one, unit) in found.items()
+        for low, high in [(one.low, one.high) if one.low > 0 else (math.nan, math.nan)]
         if one.value > 0
     ]
 

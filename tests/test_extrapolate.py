@@ -84,6 +84,13 @@ def test_slices_off_a_line_are_suspect():
     assert "not_linear" in rows["step_s_p50"]["reasons"]
 
 
+def test_an_interval_that_reaches_zero_is_none_and_suspect():
+    rows = by_metric(run_of_slices({1: around(1.8, processes=1), 2: around(3.4, processes=1), 3: [[22.1] * 10]}))
+    assert math.isnan(rows["step_s_p50"]["ci_low"])
+    assert math.isnan(rows["tokens_per_s"]["ci_high"])
+    assert "not_linear" in rows["step_s_p50"]["reasons"]
+
+
 def test_doubts_of_slices_are_those_of_the_whole():
     run = run_of_slices({n: around(1 + 0.5 * n) for n in (1, 2, 3)})
     hot = with_measurements(run, slice_case(2), notes='["throttled: for heat"]')
