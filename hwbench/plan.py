@@ -3,13 +3,13 @@
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from hwbench.inputs import read_toml
 from hwbench.records import Case, Param, Policy, UserError
-from hwbench.workload import Workload, shortened, unknown
+from hwbench.workload import LARGEST, Workload, shortened, unknown
 
 SUITES = Path(__file__).resolve().parent.parent / "workloads" / "suites"
 MOST_CASES = 1000
@@ -42,10 +42,14 @@ class Suite:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases of a run, each to be measured in `policy.processes` fresh processes or more (see rounds)."""
+    """The cases of a run, each to be measured in `policy.processes` fresh processes or more (see rounds).
+
+    `searched` are those with an axis at `max`: by case_id the axis, its least and its most value (see sizing).
+    """
 
     cases: tuple[Case, ...]
     policy: Policy
+    searched: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         cases = [{**vars(case), "params": dict(case.params), "case_id": case.case_id} for case in self.cases]
@@ -153,13 +157,15 @@ def parse_settings(settings: Sequence[str]) -> dict[str, list[str]]:
 def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], policy: Policy) -> Plan:
     """The cases of every chosen workload: the product of its axes, each from `settings`, the choice or the default.
 
-    A setting goes to every workload that has the axis. UserError for an axis that none has, or a value not of it.
+    A setting goes to every workload that has the axis. UserError for an axis that none has, a value not of it, or two
+    axes of a case at `max`.
     """
     for axis in settings:
         if not any(axis in workload.axes for workload, _ in choices):
             known = {name for workload, _ in choices for name in workload.axes}
             raise UserError("none of the chosen workloads has it: " + unknown("axis", axis, known))
     cases: dict[str, Case] = {}
+    searched: dict[str, tuple[str, int, int]] = {}
     for workload, chosen in choices:
         values = {
             name: _parsed(workload, name, settings[name]) if name in settings else chosen.get(name, axis.defaults)
@@ -173,7 +179,17 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
             params = dict(zip(values, combination, strict=True))
             case = Case(workload.name, params, str(params.pop("dtype")))
             cases.setdefault(case.case_id, case)
-    return Plan(tuple(cases.values()), policy)
+            if open_axis := _searched(workload, params):
+                searched[case.case_id] = open_axis
+    return Plan(tuple(cases.values()), policy, searched)
+
+
+def _searched(workload: Workload, params: Mapping[str, Param]) -> tuple[str, int, int] | None:
+    """The axis of a case that is at `max`, with its bounds; None if none is. UserError for two of them."""
+    names = [name for name, value in params.items() if workload.axes[name].largest and value == LARGEST]
+    if len(names) > 1:
+        raise UserError(f"{workload.name}: {' and '.join(names)} cannot be {LARGEST} at once; give one a number")
+    return (names[0], workload.axes[names[0]].minimum, workload.axes[names[0]].maximum) if names else None
 
 
 def _parsed(workload: Workload, axis: str, texts: Iterable[str]) -> list[Param]:

@@ -79,6 +79,11 @@ REASONS: dict[str, Reason] = {
         "MLPerf's load generator called its test INVALID: the objective was missed, or the test was too short to tell.",
         "Ask for a lower rate or a looser objective (ttft_ms, tpot_ms), or for a longer test (duration_s, queries).",
     ),
+    "not_linear": Reason(
+        "suspect",
+        "The slices lie off a line by more than their own noise: what is extrapolated from them may be far off.",
+        "Measure larger slices, or ones further apart; leave out those that fit into a cache.",
+    ),
     "loss_not_finite": Reason(
         "invalid",
         "The loss of the last step was not a number or infinite: arithmetic on such values may take another time.",

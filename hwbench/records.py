@@ -87,17 +87,27 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What a case is a slice of: with `axis` at `value` it would be the whole, one step of which does `work`."""
+
+    axis: str
+    value: int
+    work: Work = Work()
+
+
+@dataclass(frozen=True)
 class Declared:
     """What a workload says of itself beyond its work, for the tables.
 
     `spans` is what all marks of one name do together in a step; `choices` what it settled for where it had a choice
     (an attention backend, the shape of a matmul); `memory_bytes` the most that it should hold at once, model and data
-    and workspace, without the interpreter and its libraries.
+    and workspace, without the interpreter and its libraries; `slice_of` the whole that the case is a part of.
     """
 
     spans: Mapping[str, Work] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int | None = None
+    slice_of: Whole | None = None
 
 
 @dataclass(frozen=True)
@@ -274,7 +284,10 @@ _COLUMNS: dict[str, type[Samples | Spans]] = {"samples": Samples, "spans": Spans
 def _declared(content: dict[str, Any]) -> Declared:
     known = _known(Declared, content)
     spans = {name: Work(**_known(Work, work)) for name, work in known.pop("spans", {}).items()}
-    return Declared(spans, **known)
+    whole = known.pop("slice_of", None)
+    if whole:
+        whole = Whole(**_known(Whole, {**whole, "work": Work(**_known(Work, whole["work"]))}))
+    return Declared(spans, slice_of=whole, **known)
 
 
 def _known(noun: type, content: dict[str, Any]) -> dict[str, Any]:

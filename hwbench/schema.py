@@ -5,9 +5,9 @@ import pyarrow as pa
 SCHEMA_VERSION = 3
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
 metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
-hardware_flops, span_work, choices and the memory before and predicted; metrics with convention, peak and peak_dtype;
-requests; span_metrics. Runs of earlier versions are read as they are: they have no readings or requests, and null in
-columns that came later (ADDED); what is derived is made anew."""
+hardware_flops, span_work, choices, slice_of and the memory before and predicted; metrics with convention, peak and
+peak_dtype; requests; span_metrics. Runs of earlier versions are read as they are: they have no readings or requests,
+and null in columns that came later (ADDED); what is derived is made anew."""
 
 ADDED = {
     "measurements": frozenset(
@@ -18,6 +18,7 @@ ADDED = {
             "choices",
             "memory_base_bytes",
             "memory_predicted_bytes",
+            "slice_of",
         }
     )
 }
@@ -84,6 +85,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("memory_peak_bytes", pa.int64()),
             ("memory_base_bytes", pa.int64()),
             ("memory_predicted_bytes", pa.int64()),
+            ("slice_of", pa.string()),  # JSON: the axis of which the case is a slice, its full value, the whole's work
             ("compile_s", pa.float64()),
             ("loss", pa.float64()),
             ("notes", pa.string()),  # JSON

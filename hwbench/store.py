@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +265,7 @@ def _measurement_row(key: Mapping[str, Any], case: Case, measured: Measurement) 
         "choices": json.dumps(dict(measured.declared.choices)),
         "memory_base_bytes": measured.memory_base_bytes,
         "memory_predicted_bytes": measured.declared.memory_bytes,
+        "slice_of": json.dumps(asdict(measured.declared.slice_of)) if measured.declared.slice_of else None,
         "compile_s": measured.compile_s,
         "loss": measured.loss,
         "notes": json.dumps(measured.notes),

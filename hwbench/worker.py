@@ -43,7 +43,8 @@ def main() -> None:
     if "case" in request:
         case, policy = Case(**request["case"]), Policy(**request["policy"])
         tell, idle = (lambda phase: reply(phase=phase)), request.get("idle", False)
-        found = run_case(case, policy, request["device"], request["files"], tell, idle)
+        guard = request.get("guard", False)
+        found = run_case(case, policy, request["device"], request["files"], tell, idle, guard)
         reply(measurement=found.as_json())
     else:
         reply(device=describe(request["device"]))
@@ -56,9 +57,10 @@ def run_case(
     files: Sequence[str],
     on_phase: Callable[[str], None],
     idle: bool = False,
+    guard: bool = False,
 ) -> Measurement:
-    """Measure one case in this process, and with `idle` the device at rest before it. Whatever goes wrong becomes the
-    measurement's outcome and reason."""
+    """Measure one case in this process, and with `idle` the device at rest before it; with `guard` in no more memory
+    than is free. Whatever goes wrong becomes the measurement's outcome and reason."""
     device, watch = None, CpuWatch()
 
     def follow(phase: str) -> None:
@@ -70,6 +72,8 @@ def run_case(
         device = devices.open_device(device_spec)
         _seed(device, policy.seed)
         device.require(case.dtype)
+        if guard:
+            device.guard_memory()
         device.reset_memory_peak()
         base_bytes = device.memory_peak_bytes()
         built = find(case.workload, files).build(params_of(case.params, case.dtype), device)

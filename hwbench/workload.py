@@ -25,6 +25,9 @@ from hwbench.records import Declared, Param, Served, UserError, Work
 DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
 """Names of number formats, as the field writes them. Which of them run is for the device and the workload to say."""
 
+LARGEST = "max"
+"""The word for the largest value of an axis that fits; see sizing."""
+
 Mark = Callable[[str], None]
 """`mark(name)` drops a timestamp that ends the span `name`; it never makes the host wait for the device."""
 
@@ -56,6 +59,7 @@ class Axis:
     those words. An axis of kind bool is off or on; with `choices` it may also be on in one of those ways. One of kind
     float lies above `above`, where that is given, and with `choices` it may also be one of those words.
     `check` raises UserError for a string that cannot be meant, where no list of choices could say so.
+    `largest` says that memory grows with an integer axis, so that `max` may be asked for, the largest value that fits.
     """
 
     defaults: tuple[Param, ...]
@@ -65,12 +69,15 @@ class Axis:
     maximum: int = 1 << 20
     above: float | None = None
     check: Callable[[str], None] | None = None
+    largest: bool = False
 
     def parse(self, name: str, text: str) -> Param:
         """The value that `text` stands for. UserError if it is not one of this axis."""
         word, text = text.strip(), shortened(text)
         if None in self.defaults and word.lower() in ("all", "none", "auto"):
             return None
+        if self.largest and word.lower() == LARGEST:
+            return LARGEST
         if self.kind is bool:
             if word in self.choices:
                 return word
@@ -79,7 +86,8 @@ class Axis:
             return word.lower() == "true"
         if self.kind is int:
             if not re.fullmatch(r"[+-]?[0-9]{1,30}", word):
-                raise UserError(f"{name}={text}: expected a whole number")
+                also = f", or {LARGEST}" if self.largest else ""
+                raise UserError(f"{name}={text}: expected a whole number{also}")
             if not self.minimum <= int(word) <= self.maximum:
                 raise UserError(f"{name}={text}: expected a number from {self.minimum} to {self.maximum}")
             return int(word)
@@ -110,11 +118,13 @@ def axis(
     maximum: int = 1 << 20,
     above: float | None = None,
     check: Callable[[str], None] | None = None,
+    largest: bool = False,
 ) -> Axis:
-    """An axis with more to say than a list of defaults: `choices` of words or a `check`, bounds of numbers, or a
-    default None."""
+    """An axis with more to say than a list of defaults: `choices` of words or a `check`, bounds of numbers, a default
+    None, or that it may be as large as memory allows."""
     known = [type(value) for value in defaults if value is not None]
-    return Axis(tuple(defaults), kind or (known[0] if known else str), tuple(choices), minimum, maximum, above, check)
+    of = kind or (known[0] if known else str)
+    return Axis(tuple(defaults), of, tuple(choices), minimum, maximum, above, check, largest)
 
 
 @dataclass(frozen=True)

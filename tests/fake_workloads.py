@@ -9,7 +9,7 @@ import sys
 import time
 
 from hwbench.records import Unsupported, Work
-from hwbench.workload import Built, workload
+from hwbench.workload import Built, axis, workload
 
 
 @workload("fake/known", ms=[3])
@@ -144,3 +144,18 @@ def slow(p, device):
         device.launch(1.0)
 
     return Built(step)
+
+
+@workload("fake/sized", batch=axis(1, largest=True), mib=[100], bad=[0])
+def sized(p, device):
+    """Takes `mib` MiB a sample of the fake device's 1 GiB, and fails at a batch of `bad`."""
+    if p.batch == p.bad:
+        raise ValueError("this batch is bad")
+    size = 1 << 20
+    device.require_memory(p.batch * p.mib * size // 2)
+    device.allocate(p.batch * p.mib * size)
+
+    def step(mark):
+        device.launch(0.001 * p.batch)
+
+    return Built(step, Work(tokens=p.batch))

@@ -364,6 +364,28 @@ class TestOtherCommands:
         assert done.stdout.strip() == "reports/a.html"
         assert "3.00×" in page
 
+    def test_the_largest_that_fits_is_searched_measured_and_remembered(self, tmp_path):
+        words = ["run", "fake/sized", "--set", "batch=max", "--set", "mib=300", *FAKE]
+        done = hwbench(*words, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        (row,) = json.loads(done.stdout)["rows"]
+        assert (row["params"]["batch"], row["outcome"]) == (3, "ok")
+        assert "batch=3 is the largest" in done.stderr
+        again = hwbench(*words, cwd=tmp_path)
+        assert "batch=3, remembered in results/.largest.json" in again.stderr
+
+    def test_where_nothing_fits_there_is_a_row_with_the_predicted_bytes(self, tmp_path):
+        done = hwbench("run", "fake/sized", "--set", "batch=max", "--set", "mib=3000", *FAKE, "--json", cwd=tmp_path)
+        assert done.returncode == 0  # an answer
+        (row,) = json.loads(done.stdout)["rows"]
+        assert (row["params"]["batch"], row["outcome"]) == (1, "unsupported")
+        assert row["reason"] == "needs about 1.5 GiB (predicted 1,572,864,000 bytes), Fake device has 1.0 GiB"
+
+    @pytest.mark.parametrize("command", ["ab", "noise"])
+    def test_a_search_is_for_run_alone(self, call, command):
+        done = call(command, "fake/sized", "--set", "batch=max", "--device", "fake", "--workloads", FILE)
+        assert_one_line(done, 2, "batch=max is for `hwbench run`")
+
     def test_summarize_rebuilds_the_metrics(self, tmp_path, call, training):
         folder = make_run(tmp_path / "results", "a", [training]).folder
         make_run(tmp_path / "x", "x", [training])

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +12,8 @@ from hwbench.devices.accelerator import AcceleratorDevice
 from hwbench.devices.fake import FakeDevice
 from hwbench.devices.timers import EventTimer, HostTimer
 from hwbench.records import Unsupported, UserError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class TestResolve:
@@ -57,10 +62,20 @@ class TestCpu:
     def test_the_containers_limit_counts_where_it_is_lower(self, monkeypatch, tmp_path):
         (tmp_path / "max").write_text("max")
         (tmp_path / "limit").write_text("1000")
-        monkeypatch.setattr(
-            cpu, "CGROUP_LIMITS", (str(tmp_path / "max"), str(tmp_path / "limit"), str(tmp_path / "no"))
-        )
+        (tmp_path / "used").write_text("300")
+        files = {str(tmp_path / "max"): str(tmp_path / "used"), str(tmp_path / "limit"): str(tmp_path / "used")}
+        monkeypatch.setattr(cpu, "CGROUP_USE", files | {str(tmp_path / "no"): "no"})
         assert cpu.memory_limit_bytes() == 1000
+        assert cpu.free_bytes() == 700
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to the limit")
+    def test_a_guarded_process_runs_out_of_memory_before_the_machine_does(self):
+        code = "import torch; from hwbench import devices; from hwbench.devices import cpu\n"
+        code += "device = devices.open_device('cpu'); cpu.free_bytes = lambda: 300 << 20; device.guard_memory()\n"
+        code += "torch.empty(50 << 20)\n"  # 200 MiB
+        code += "try: torch.empty(75 << 20)\nexcept RuntimeError as error: print(device.is_out_of_memory(error))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+        assert done.stdout == "True\n"
 
     def test_a_failed_allocation_is_out_of_memory(self):
         with pytest.raises(RuntimeError) as error:

@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 import torch
 
 from hwbench.devices import Device
-from hwbench.records import Declared, Unsupported, Work
+from hwbench.records import Declared, Unsupported, Whole, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import ATTENTION, Backends, attention_backends, call_on_cache, call_over_sequence
 from workloads.fp8 import MULTIPLE, use_fp8_linears
 from workloads.models.attention import Layer
 from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
+from workloads.models.memory import gpt_inference_bytes, gpt_training, require
 from workloads.models.sizes import SIZES, gpt_config
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
 from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
@@ -29,7 +30,7 @@ INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
 @workload(
     "gpt/train",
     size=SIZE,
-    batch=axis(4),
+    batch=axis(4, largest=True),
     seq=axis(512),
     layers=LAYERS,
     optimizer=OPTIMIZER,
@@ -47,6 +48,7 @@ def gpt_train(p: Any, device: Device) -> Built:
     """
     config, method = gpt_config(p.size, p.layers), OPTIMIZERS[p.optimizer]
     config.require_positions(p.seq)
+    memory_bytes = training_memory(p, config, device)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
     size = method.micro_batch(p.batch, p.accumulate)
     require_positions_of_a_pass(p, size * p.seq)
@@ -61,9 +63,17 @@ def gpt_train(p: Any, device: Device) -> Built:
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
     work, spans = training_work(p, config)
-    declared = Declared(spans, backends.choices)
+    whole = whole_of(p, lambda full: training_work(p, full)[0])
+    declared = Declared(spans, backends.choices, memory_bytes, whole)
     step = backends.within(training_step(p, device, loss_of, model.parameters(), data))
     return Built(step, work, bool(p.compile), declared)
+
+
+def training_memory(p: Any, config: GPTConfig, device: Device) -> int | None:
+    """The bytes that the memory peak should be; None where no closed form is known. Unsupported if they cannot fit."""
+    if p.dtype == "fp8" or p.checkpoint or p.loss_chunks or p.attention == "math" or not config.is_like_gpt2:
+        return None
+    return gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate, bool(p.compile)).require(device)
 
 
 def require_positions_of_a_pass(p: Any, positions: int) -> None:
@@ -100,7 +110,7 @@ def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
 @workload(
     "gpt/forward",
     size=SIZE,
-    batch=axis(4),
+    batch=axis(4, largest=True),
     seq=axis(512),
     layers=LAYERS,
     attention=ATTENTION,
@@ -109,7 +119,7 @@ def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
 )
 def gpt_forward(p: Any, device: Device) -> Built:
     """One forward pass of a GPT over random tokens, logits at every position."""
-    config = inference_config(p, device, length=p.seq, cached=0)
+    config, memory_bytes = inference_config(p, device, length=p.seq, cached=0, read=p.seq, logits=p.seq)
     call = call_over_sequence(config, p.batch, p.seq, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config)
@@ -121,20 +131,23 @@ def gpt_forward(p: Any, device: Device) -> Built:
         logits(tokens)
         mark("forward")
 
-    work = Work(
-        tokens=p.batch * p.seq,
-        flops=config.forward_flops(p.batch, p.seq),
-        bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
-        flops_full_attention=config.forward_flops(p.batch, p.seq, full_attention=True),
-    )
-    declared = Declared({"forward": work}, backends.choices)
+    def work_of(config: GPTConfig) -> Work:
+        return Work(
+            tokens=p.batch * p.seq,
+            flops=config.forward_flops(p.batch, p.seq),
+            bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
+            flops_full_attention=config.forward_flops(p.batch, p.seq, full_attention=True),
+        )
+
+    work = work_of(config)
+    declared = Declared({"forward": work}, backends.choices, memory_bytes, whole_of(p, work_of))
     return Built(backends.within(step), work, bool(p.compile), declared)
 
 
 @workload(
     "gpt/prefill",
     size=SIZE,
-    batch=axis(1),
+    batch=axis(1, largest=True),
     prompt=axis(512),
     layers=LAYERS,
     attention=ATTENTION,
@@ -143,7 +156,7 @@ def gpt_forward(p: Any, device: Device) -> Built:
 )
 def gpt_prefill(p: Any, device: Device) -> Built:
     """Read a prompt into the KV cache and hand the first new token to the host: the step is the time to first token."""
-    config = inference_config(p, device, length=p.prompt, cached=p.prompt)
+    config, memory_bytes = inference_config(p, device, length=p.prompt, cached=p.prompt, read=p.prompt)
     call = call_over_sequence(config, p.batch, p.prompt, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config)
@@ -158,20 +171,23 @@ def gpt_prefill(p: Any, device: Device) -> Built:
         prefill(prompt, cache).tolist()  # a user sees the token only once it has reached the host
         mark("prefill")
 
-    work = Work(
-        tokens=p.batch * p.prompt,
-        flops=config.prefill_flops(p.batch, p.prompt),
-        bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
-        flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
-    )
-    declared = Declared({"prefill": work}, backends.choices)
+    def work_of(config: GPTConfig) -> Work:
+        return Work(
+            tokens=p.batch * p.prompt,
+            flops=config.prefill_flops(p.batch, p.prompt),
+            bytes=config.prefill_bytes(p.batch, p.prompt, p.dtype),
+            flops_full_attention=config.prefill_flops(p.batch, p.prompt, full_attention=True),
+        )
+
+    work = work_of(config)
+    declared = Declared({"prefill": work}, backends.choices, memory_bytes, whole_of(p, work_of))
     return Built(backends.within(step), work, bool(p.compile), declared)
 
 
 @workload(
     "gpt/decode",
     size=SIZE,
-    batch=axis(1),
+    batch=axis(1, largest=True),
     prompt=axis(128),
     new=axis(32),
     layers=LAYERS,
@@ -182,7 +198,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
 def gpt_decode(p: Any, device: Device) -> Built:
     """Write new tokens greedily after a prompt that is already cached; each token reaches the host before the next."""
     length = p.prompt + p.new
-    config = inference_config(p, device, length, cached=length)
+    config, memory_bytes = inference_config(p, device, length, cached=length, read=p.prompt)
     call = call_on_cache(config, p.batch, length, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config)
@@ -207,24 +223,38 @@ def gpt_decode(p: Any, device: Device) -> Built:
             token.tolist()
             mark("decode")
 
-    work = Work(
-        tokens=p.batch * p.new,
-        flops=sum(config.decode_flops(p.batch, index) for index in indices),
-        bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
-    )
-    declared = Declared({"decode": work}, backends.choices)
+    def work_of(config: GPTConfig) -> Work:
+        return Work(
+            tokens=p.batch * p.new,
+            flops=sum(config.decode_flops(p.batch, index) for index in indices),
+            bytes=sum(config.decode_bytes(p.batch, index, p.dtype) for index in indices),
+        )
+
+    work = work_of(config)
+    declared = Declared({"decode": work}, backends.choices, memory_bytes, whole_of(p, work_of))
     return Built(backends.within(step), work, bool(p.compile), declared)
 
 
-def inference_config(p: Any, device: Device, length: int, cached: int) -> GPTConfig:
-    """The config for sequences of `length`, `cached` tokens of each in a cache.
+def whole_of(p: Any, work_of: Callable[[GPTConfig], Work]) -> Whole | None:
+    """The model that a case with fewer layers is a slice of; None if it has them all."""
+    full = gpt_config(p.size)
+    return Whole("layers", full.layers, work_of(full)) if p.layers and p.layers < full.layers else None
 
-    Unsupported if they are too long, or if weights in `p.dtype` or the cache cannot be here.
+
+def inference_config(
+    p: Any, device: Device, length: int, cached: int, read: int, logits: int = 1
+) -> tuple[GPTConfig, int | None]:
+    """The config for sequences of `length`, `cached` tokens of each in a cache, `read` at once and `logits` for
+    so many of them; and the bytes that the memory peak should be, None where no closed form is known.
+
+    Unsupported if they are too long, or if that, weights in `p.dtype` or the cache cannot be here.
     """
-    config = gpt_config(p.size, p.layers)
+    config, memory_bytes = gpt_config(p.size, p.layers), None
     config.require_positions(length)
+    if config.is_like_gpt2 and getattr(p, "attention", None) != "math":
+        memory_bytes = require(device, gpt_inference_bytes(config, p.batch, read, cached, p.dtype, logits))
     device.require(p.dtype, config.inference_state_bytes(p.batch, cached, p.dtype))
-    return config
+    return config, memory_bytes
 
 
 def inference_model(p: Any, device: Device, config: GPTConfig) -> GPT:

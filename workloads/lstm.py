@@ -8,12 +8,13 @@ from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.models.lstm import LSTM, SIZES
+from workloads.models.memory import lstm_forward_bytes, lstm_training, require
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
 from workloads.tensors import TORCH_DTYPES, random_tokens, torch_dtype
 from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_spans, training_step
 
 SIZE = axis("gpt3-simplified", choices=tuple(SIZES))
-BATCH = axis(4)
+BATCH = axis(4, largest=True)
 SEQ = axis(512)
 
 
@@ -26,6 +27,7 @@ def lstm_train(p: Any, device: Device) -> Built:
     if p.dtype == "fp8":
         raise Unsupported("torch has no LSTM in fp8; use bf16")
     config, method = SIZES[p.size], OPTIMIZERS[p.optimizer]
+    memory_bytes = lstm_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate).require(device)
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer))
     model = LSTM(config, device.torch)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
@@ -44,13 +46,14 @@ def lstm_train(p: Any, device: Device) -> Built:
         bytes=passes * config.forward_bytes(micro_batch, p.seq, "fp32"),
     )
     spans = training_spans(work, forward, config.parameters, p.optimizer)
-    return Built(step, work, declared=Declared(spans))
+    return Built(step, work, declared=Declared(spans, memory_bytes=memory_bytes))
 
 
 @workload("lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))
 def lstm_forward(p: Any, device: Device) -> Built:
     """One forward pass of an LSTM language model over random tokens, logits at every position."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
+    memory_bytes = require(device, lstm_forward_bytes(config, p.batch, p.seq, p.dtype))
     device.require(p.dtype, config.parameters * dtype.itemsize)
     model = LSTM(config, device.torch, dtype)
     tokens = random_tokens(config.vocab, (p.batch, p.seq), device)
@@ -65,4 +68,4 @@ def lstm_forward(p: Any, device: Device) -> Built:
         flops=config.forward_flops(p.batch, p.seq),
         bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
     )
-    return Built(step, work)
+    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes))

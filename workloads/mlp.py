@@ -8,13 +8,14 @@ from hwbench.devices import Device
 from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fp8 import use_fp8_linears
+from workloads.models.memory import mlp_forward_bytes, mlp_training, require
 from workloads.models.mlp import MLP, SIZES
 from workloads.optimizers import DATASET_BATCHES, MASTER_BYTES, OPTIMIZERS, train_state_bytes
 from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, torch_dtype
 from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_spans, training_step
 
 SIZE = axis("default", choices=tuple(SIZES))
-BATCH = axis(256)
+BATCH = axis(256, largest=True)
 
 
 @workload(
@@ -31,6 +32,9 @@ def mlp_train(p: Any, device: Device) -> Built:
     config = SIZES[p.size]
     shape = (DATASET_BATCHES * p.batch, config.width)
     data_bytes = 2 * MASTER_BYTES * shape[0] * shape[1]
+    memory_bytes = None  # of the two, no closed form is known
+    if p.dtype != "fp8" and not p.compile:
+        memory_bytes = mlp_training(config, p.batch, p.dtype, p.optimizer, p.accumulate).require(device)
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer) + data_bytes)
     model = MLP(config, device.torch)
     if p.dtype == "fp8":
@@ -42,13 +46,14 @@ def mlp_train(p: Any, device: Device) -> Built:
     work = Work(flops=config.train_flops(samples), bytes=config.train_bytes(p.optimizer, p.accumulate))
     forward = Work(flops=config.forward_flops(samples), bytes=passes * config.forward_bytes("fp32"))
     spans = training_spans(work, forward, config.parameters, p.optimizer)
-    return Built(step, work, bool(p.compile), Declared(spans))
+    return Built(step, work, bool(p.compile), Declared(spans, memory_bytes=memory_bytes))
 
 
 @workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))
 def mlp_forward(p: Any, device: Device) -> Built:
     """One forward pass of a feed-forward network over random vectors."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
+    memory_bytes = require(device, mlp_forward_bytes(config, p.batch, p.dtype))
     device.require(p.dtype, (config.parameters + p.batch * config.width) * dtype.itemsize)
     model = MLP(config, device.torch, dtype)
     inputs = torch.randn(p.batch, config.width, device=device.torch, dtype=dtype)
@@ -58,4 +63,5 @@ def mlp_forward(p: Any, device: Device) -> Built:
         model(inputs)
         mark("forward")
 
-    return Built(step, Work(flops=config.forward_flops(p.batch), bytes=config.forward_bytes(p.dtype)))
+    work = Work(flops=config.forward_flops(p.batch), bytes=config.forward_bytes(p.dtype))
+    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes))

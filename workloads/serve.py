@@ -50,7 +50,8 @@ def gpt_serve(p: Any, device: Device) -> Built:
     loadgen()
     _require_rate(p.scenario, p.rate)
     length = p.prompt + p.new
-    model = inference_model(p, device, inference_config(p, device, length, cached=length))
+    config, _ = inference_config(p, device, length, cached=length, read=p.prompt)
+    model = inference_model(p, device, config)
     server = Server(model, random_tokens(model.config.vocab, (PROMPTS, p.prompt), device), p.new, p.batch)
     seed = random.getrandbits(32)
     expected = _expected_rate(server, p.scenario)

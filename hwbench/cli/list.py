@@ -13,7 +13,7 @@ from hwbench.cli import options
 def command(files: tuple[str, ...], as_json: bool) -> int:
     """Show the workloads with their axes and defaults, the suites and this machine's devices."""
     from hwbench import devices, plan
-    from hwbench.workload import discover
+    from hwbench.workload import LARGEST, discover
 
     found = discover(files)
     suites = {name: plan.load_suite(name).description for name in plan.suite_names()}
@@ -26,6 +26,7 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
         click.echo(f"  {workload.summary}")
         for name, axis in workload.axes.items():
             choices = f"  of {', '.join(axis.choices)}" if axis.choices and name != "dtype" else ""
+            choices += f"  or {LARGEST}" if axis.largest else ""
             click.echo(f"    {name}={','.join(map(_word, axis.defaults))}{choices}")
     for title, rows in (("suites", suites), ("devices", here)):
         click.secho(title, bold=True)
@@ -37,6 +38,7 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
 def _workload(workload: Any) -> dict[str, Any]:
     axes = {
         name: {"defaults": list(axis.defaults), "type": axis.kind.__name__, "choices": list(axis.choices) or None}
+        | ({"largest": True} if axis.largest else {})
         for name, axis in workload.axes.items()
     }
     return {"name": workload.name, "summary": workload.summary, "origin": workload.origin, "axes": axes}

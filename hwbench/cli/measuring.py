@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwbench.cli import options
-from hwbench.records import Policy
+from hwbench.records import Policy, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +68,9 @@ def measuring(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-def plan_of(asked: Mapping[str, Any]) -> "Plan":
-    """The plan that the options ask for. UserError names what is unknown or makes no sense."""
+def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
+    """The plan that the options ask for. UserError names what is unknown or makes no sense, such as a `max` where
+    nothing will search for it."""
     from hwbench import plan
     from hwbench.workload import discover
 
@@ -83,7 +84,11 @@ def plan_of(asked: Mapping[str, Any]) -> "Plan":
         choices, policy = plan.from_suite(chosen, known, names), chosen.policy
     else:
         choices, policy = [(workload, {}) for workload in wanted], Policy()
-    return plan.make_plan(choices, plan.parse_settings(words), plan.checked_policy(policy, changes))
+    made = plan.make_plan(choices, plan.parse_settings(words), plan.checked_policy(policy, changes))
+    if made.searched and not may_search:
+        axis = next(iter(made.searched.values()))[0]
+        raise UserError(f"{axis}=max is for `hwbench run`, which says what fits; give that number here")
+    return made
 
 
 def new_run_id(kind: str) -> str:

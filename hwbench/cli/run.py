@@ -1,10 +1,12 @@
 """`hwbench run`: plan, measure, store, show."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hwbench import __version__
 from hwbench.cli import options
 from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of, write_derived
 from hwbench.records import FAILED, UserError
@@ -36,15 +38,17 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     Parquet, with a page report.html beside it. A case that fails is a row, and the run goes on; the exit status is
     then 1.
     """
-    from hwbench import devices, environment, store
+    from hwbench import devices, environment, sizing, store
     from hwbench.cli.progress import reporter
     from hwbench.runner import describe_device, run_plan
 
-    plan = plan_of(asked)
+    plan = plan_of(asked, may_search=True)
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)
     run_id = run_id if run_id is not None else new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)
+    torch = {name: facts["packages"].get(name) for name in ("torch", "triton")} | {"hwbench": __version__}
+    plan = sizing.resolve(plan, spec, asked["files"], found, torch, output, partial(click.echo, err=True), options.warn)
     writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))
     fewest, most = plan.policy.processes, plan.policy.max_processes
     processes = f"{fewest} to {most}" if most > fewest else f"{fewest}"
@@ -80,9 +84,11 @@ def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     except (OSError, UserError) as error:
         click.echo(f"no report written: {error}", err=True)
     if as_json:
-        options.print_json({"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)})
+        head = {"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)}
+        options.print_json(head | terminal.together_rows(run))
     else:
-        options.print_table(terminal.summary_table(run))
+        for part in (terminal.summary_table(run), *terminal.together_tables(run)):
+            options.print_table(part)
     table = metrics.summarize(run)
     failed = metrics.cases(run).outcome.isin(FAILED).sum()
     return int(failed), table[table.validity != "valid"].case_id.nunique()

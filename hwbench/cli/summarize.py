@@ -23,9 +23,10 @@ def command(run: str, output: Path, as_json: bool) -> int:
         content = {"run_id": tables.run_id, "folder": str(tables.folder), "rows": terminal.summary_rows(tables)}
         content["metrics"] = options.plain_rows(metrics)
         content["span_metrics"] = options.plain_rows(span_metrics.summarize_spans(tables))
-        options.print_json(content | {"roofline": roofline.as_data(tables)})
+        options.print_json(content | {"roofline": roofline.as_data(tables)} | terminal.together_rows(tables))
         return 0
-    options.print_table(terminal.summary_table(tables))
+    for part in (terminal.summary_table(tables), *terminal.together_tables(tables)):
+        options.print_table(part)
     if (sums := terminal.roofline_table(tables)) is not None:
         options.print_table(sums)
     return 0

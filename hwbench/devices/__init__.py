@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
+from hwbench.devices.footprint import Tensors
 from hwbench.devices.timers import Timer
 from hwbench.meters import Meter
 from hwbench.records import UserError
@@ -55,6 +56,16 @@ class Device(Protocol):
 
     def require_fp8(self) -> None:
         """Raise Unsupported unless the device itself multiplies in FP8, which torch only emulates elsewhere."""
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        """What `memory_peak_bytes` will show, beyond what it did before, of tensors of `tensor_bytes` at once; `kept`
+        for backward and `gradients` are tensors that take turns, as {bytes of one: how many}."""
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        """Raise Unsupported, with the figures, if a predicted peak surely does not fit."""
+
+    def guard_memory(self) -> None:
+        """From now on run out of memory before others do, where the device would not anyway."""
 
     def require_compiler(self) -> None:
         """Raise Unsupported, with the cure, if torch.compile cannot work here for want of a tool."""

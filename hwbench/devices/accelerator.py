@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from hwbench.devices import _torch
+from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.nvml import DriverView
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Meter, host
@@ -100,6 +101,15 @@ class AcceleratorDevice:
             return {}
         size = getattr(torch.cuda.get_device_properties(self.torch), "L2_cache_size", 0)
         return {"l2": int(size)} if size else {}
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        return tensor_bytes
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        require_predicted(predicted_bytes, self._memory_bytes(), self.name)
+
+    def guard_memory(self) -> None:
+        """Its allocator refuses what does not fit."""
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C

@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from hwbench.devices import _torch
+from hwbench.devices.footprint import Tensors, require_predicted, resident_bytes
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.opening import open_meters
@@ -20,7 +21,15 @@ from hwbench.records import Unsupported
 CPUS = Path("/sys/devices/system/cpu")
 """Where Linux describes the processors."""
 
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+CGROUP_USE = {
+    "/sys/fs/cgroup/memory.max": "/sys/fs/cgroup/memory.current",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes": "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+}
+"""A container's limit, and what it uses of it."""
+
+
+FREE_SHARE = 0.9
+"""The rest is for what grows meanwhile: other programs, and the file cache that keeps them running."""
 
 
 class CpuDevice:
@@ -59,6 +68,22 @@ class CpuDevice:
 
     def require_fp8(self) -> None:
         raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        return resident_bytes(tensor_bytes, kept or {}, gradients or {})
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        require_predicted(predicted_bytes, memory_limit_bytes(), "this machine")
+
+    def guard_memory(self) -> None:
+        """Limit what this process may map of its own to FREE_SHARE of what is free, beyond what it has."""
+        limit = psutil.Process().memory_info().data + round(FREE_SHARE * free_bytes())
+        try:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        except (ImportError, ValueError, OSError):
+            return  # Windows; macOS has the call and does not keep to it: there the predicted bytes are the guard
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
@@ -160,12 +185,23 @@ def cache_bytes() -> dict[str, int]:
 def memory_limit_bytes() -> int:
     """The memory this process may use at most: the machine's, or the container's limit where that is lower."""
     limits = [psutil.virtual_memory().total]
-    for file in CGROUP_LIMITS:
+    for file in CGROUP_USE:
         try:
             limits.append(int(Path(file).read_text()))
         except (OSError, ValueError):
             continue  # no such controller, or "max"
     return int(min(limits))
+
+
+def free_bytes() -> int:
+    """The memory to be had without taking it from anyone: the machine's, or the container's where that is less."""
+    free = [psutil.virtual_memory().available]
+    for limit, used in CGROUP_USE.items():
+        try:
+            free.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):
+            continue  # no such controller, or "max"
+    return int(max(0, min(free)))
 
 
 def peak_resident_bytes() -> int | None:

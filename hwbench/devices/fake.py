@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Counter, Meter, Signal
 from hwbench.meters.fake import FakeMeter
@@ -96,6 +97,15 @@ class FakeDevice:
 
     def caches(self) -> Mapping[str, int]:
         return {}
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        return tensor_bytes
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        require_predicted(predicted_bytes, self.memory_bytes, self.name)
+
+    def guard_memory(self) -> None:
+        """Its allocator refuses what does not fit."""
 
     def require_compiler(self) -> None:
         raise Unsupported("the fake device compiles nothing")

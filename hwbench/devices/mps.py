@@ -10,6 +10,7 @@ import psutil
 import torch
 
 from hwbench.devices import _torch
+from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.opening import open_meters
@@ -52,6 +53,15 @@ class MpsDevice:
 
     def require_fp8(self) -> None:
         raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
+
+    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+        return tensor_bytes
+
+    def require_memory(self, predicted_bytes: int) -> None:
+        require_predicted(predicted_bytes, psutil.virtual_memory().total, "this machine")
+
+    def guard_memory(self) -> None:
+        """Its allocator refuses what does not fit."""
 
     def require_compiler(self) -> None:
         """Metal's shaders are compiled by the system."""

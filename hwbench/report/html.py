@@ -11,7 +11,7 @@ import jinja2
 from hwbench.energy_metrics import why_unknown
 from hwbench.latency_metrics import PERCENTILES
 from hwbench.lineup import shared, side_by_side
-from hwbench.report import energy, headline, machine, panels, roofline, tables
+from hwbench.report import energy, headline, machine, panels, roofline, tables, together
 from hwbench.report.format import clean
 from hwbench.report.panels import MOST_PANELS, Panel
 from hwbench.report.svg import house_style
@@ -20,6 +20,7 @@ from hwbench.report.view import RunView, view_runs
 from hwbench.roofline import ceilings_of
 from hwbench.roofline import points as points_of
 from hwbench.store import RunTables
+from hwbench.sweeps import sweeps
 from hwbench.timed import timed_samples
 
 TEMPLATES = jinja2.Environment(
@@ -48,6 +49,9 @@ class RunPart:
     shares: Table
     declared: Table
     under_load: Table
+    extrapolated: Table
+    curves: Sequence[Panel]
+    sweeps: Table
     energy: Table
     why_no_energy: Sequence[str]
     distributions: Sequence[Panel]
@@ -85,6 +89,7 @@ def _content(runs: list[RunView]) -> dict[str, Any]:
         "rooflines": any(part.ceilings.rows or part.declared.rows for part in parts),
         "comparison": _comparison(runs) if len(runs) > 1 else None,
         "throughput": panels.throughput(runs),
+        "has_sweeps": any(sweeps(run.tables) for run in runs),
         "spans": panels.spans(runs),
         "span_table": tables.spans(runs),
         "overview": machine.overview(runs),
@@ -110,6 +115,9 @@ def _part(run: RunView, most_panels: int) -> RunPart:
         shares=roofline.shares(run),
         declared=roofline.declared(run),
         under_load=tables.under_load(run),
+        extrapolated=together.extrapolated(run),
+        curves=together.curves(run),
+        sweeps=together.sweep_table(run),
         energy=energy.table(run),
         why_no_energy=why_unknown(run.tables),
         distributions=panels.distributions(run, samples, most_panels),

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from hwbench.extrapolate import extrapolate
 from hwbench.metrics import PREDICTIONS
 from hwbench.peak_metrics import SHARES
-from hwbench.report.format import clean, quantity, uncertainty
+from hwbench.report.format import UNKNOWN, clean, plain, quantity, uncertainty
 from hwbench.report.view import CaseView, view_runs
 from hwbench.roofline import points, sums
 from hwbench.store import RunTables
+from hwbench.sweeps import Sweep, sweep_rows, sweeps
 
 COLUMNS = {
     "tokens/s": {"tokens_per_s": ""},
@@ -26,12 +29,20 @@ COLUMNS = {
 IN_JSON_ALONE = (*SHARES, "mbu_achievable", *PREDICTIONS)
 """Metrics that the table has no room for."""
 
+WHOLES = {
+    "tokens/s": ("tokens_per_s", ""),
+    "rate": ("flops_per_s", "FLOP/s"),
+    "step p50": ("step_s_p50", "s"),
+    "memory": ("memory_peak_bytes", "B"),
+}
+"""Column title to metric and unit of what is extrapolated."""
+
 DIGITS = 3
 
 
 def summary_table(run: RunTables) -> Table:
     """One row a case of the plan: its headline figures, a dash where unknown, and its outcome."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _plain_table()
     table.add_column("case", overflow="fold", min_width=18)
     for title in COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
@@ -41,6 +52,62 @@ def summary_table(run: RunTables) -> Table:
         figures = [_figure(case, metrics) for metrics in COLUMNS.values()]
         table.add_row(_text(case.short), *figures, uncertainty(case.uncertainty), _outcome(case))
     return table
+
+
+def together_tables(run: RunTables) -> list[Group]:
+    """What cases tell together: the wholes that are extrapolated from slices, and a table a sweep with its knee."""
+    return [*_extrapolated(run), *map(_sweep_table, sweeps(run))]
+
+
+def _extrapolated(run: RunTables) -> list[Group]:
+    wholes = extrapolate(run)
+    if wholes.empty:
+        return []
+    table = _plain_table()
+    table.add_column("model", overflow="fold", min_width=18)
+    for title in WHOLES:
+        table.add_column(title, justify="right")
+    table.add_column("validity", overflow="fold")
+    for label, group in wholes.groupby("label", sort=False):
+        rows = {row.metric: row for row in group.itertuples()}
+        figures = [
+            _with_interval(rows[metric], unit) if metric in rows else UNKNOWN for metric, unit in WHOLES.values()
+        ]
+        first = group.iloc[0]
+        table.add_row(_text(str(label)), *figures, _text(", ".join([first.validity, *first.reasons])))
+    return [_titled("extrapolated, not measured", table)]
+
+
+def _with_interval(row: Any, unit: str) -> str:
+    """A value and, on a second line, its interval where it has one."""
+    value, low, high = (quantity(number, unit, DIGITS) for number in (row.value, row.ci_low, row.ci_high))
+    return value if low == UNKNOWN else f"{value}\n{low} to {high}"
+
+
+def _sweep_table(sweep: Sweep) -> Group:
+    table = _plain_table()
+    for name in (sweep.axis, sweep.unit, "±", "of the best"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in sweep.points:
+        rate = quantity(point.rate, "" if sweep.unit == "tokens/s" else sweep.unit, DIGITS)
+        half = uncertainty(sweep.half(point))
+        table.add_row(f"{point.at:,}", rate, half, quantity(point.rate / sweep.best.rate, "1", DIGITS))
+    return _titled(f"{sweep.label}: {sweep.finding}", table)
+
+
+def _plain_table() -> Table:
+    return Table(box=None, pad_edge=False, header_style="bold")
+
+
+def _titled(title: str, table: Table) -> Group:
+    """The table under its title, with room to another one above."""
+    return Group(_text(""), _text(title, "bold"), table)
+
+
+def together_rows(run: RunTables) -> dict[str, list[dict[str, Any]]]:
+    """The same as plain data: `extrapolated` and `sweeps`."""
+    wholes = [{name: plain(value) for name, value in row.items()} for row in extrapolate(run).to_dict("records")]
+    return {"extrapolated": wholes, "sweeps": sweep_rows(run)}
 
 
 def summary_rows(run: RunTables) -> list[dict[str, Any]]:

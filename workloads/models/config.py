@@ -127,6 +127,12 @@ class GPTConfig:
     def _position_rows(self, tokens: int) -> int:
         return tokens if self.encoding == "learned" else 0
 
+    @property
+    def is_like_gpt2(self) -> bool:
+        """Whether its blocks are GPT-2's, and not in part Llama's."""
+        plain = self.norm == "layernorm" and self.encoding == "learned" and self.mlp == "gelu"
+        return plain and self.biases and self.tied and self.key_heads == self.heads
+
     def require_positions(self, tokens: int) -> None:
         """Unsupported if a sequence of `tokens` is longer than what the model was made for."""
         if tokens > self.positions:

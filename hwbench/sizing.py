@@ -1,0 +1,207 @@
+"""`batch=max`: the largest value of an axis that fits, found before a run by trying, each try in a fresh process.
+
+A try is a few steps under a guard: on an accelerator the allocator refuses what does not fit, on a CPU the process is
+limited to what the machine has free, so that no try drives it into swapping or costs another program its life. What
+surely does not fit is refused by its predicted bytes before anything is allocated, so such tries cost a second.
+What was found is remembered beside the results, for the device and the versions it was found with.
+"""
+
+import json
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hwbench.plan import Plan
+from hwbench.records import Case, Measurement, Outcome, Policy
+from hwbench.runner import run_process
+from hwbench.workload import shortened
+
+FILE = ".largest.json"
+"""Where in the results folder the values that were found are remembered."""
+
+RESOLUTION = 32
+"""Below it the largest value is found exactly, above to one part in so many: a try may take minutes."""
+
+TRY_S = 0.5
+"""How long a try warms up and measures: with the cold one at least three steps, after which memory has been in use and
+free again often enough for its peak."""
+
+Try = Callable[[int], "Tried"]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of one value: its outcome, the reason where it is not ok, and its memory peak where that is known."""
+
+    outcome: Outcome
+    reason: str = ""
+    peak_bytes: int | None = None
+
+    @property
+    def fits(self) -> bool:
+        return self.outcome == "ok"
+
+    def __str__(self) -> str:
+        if not self.fits:
+            return f"does not: {self.outcome}: {shortened(self.reason)}"
+        return f"fits ({self.peak_bytes / 2**30:.2f} GiB at its peak)" if self.peak_bytes else "fits"
+
+
+def largest(attempt: Try, least: int, most: int, limit_bytes: int | None = None) -> int | None:
+    """The largest value from `least` to `most` that fits, to RESOLUTION; None if not even the least does.
+
+    Values are doubled until one does not fit, then what lies between is halved. Two peaks make a line, and where that
+    meets `limit_bytes` is tried first: a guess that is off costs a try and changes nothing in the answer. A try that
+    ends in an error says nothing of memory: what fitted before it stands.
+    """
+    good, bad = 0, most + 1
+    peaks: list[tuple[int, int]] = []
+    while bad - good > max(1, good // RESOLUTION):
+        value = _next(good, bad, least, most, peaks, limit_bytes)
+        tried = attempt(value)
+        if tried.fits:
+            good = value
+            peaks += [(value, tried.peak_bytes)] if tried.peak_bytes else []
+        elif tried.outcome == "error":
+            break
+        else:
+            bad = value
+        if bad <= least:
+            break
+    return good or None
+
+
+def _next(good: int, bad: int, least: int, most: int, peaks: list[tuple[int, int]], limit: int | None) -> int:
+    """The value to try next, between what fits and what does not."""
+    if not good:
+        return least
+    guess = _guess(peaks, limit)
+    if bad > most:  # nothing has failed yet
+        return min(most, max(2 * good, guess or 0))
+    return guess if guess is not None and good < guess < bad else (good + bad) // 2
+
+
+def _guess(peaks: list[tuple[int, int]], limit: int | None) -> int | None:
+    """Where the line through the last two peaks meets the limit. None where there is no such line."""
+    if limit is None or len(peaks) < 2:
+        return None
+    (x, low), (z, high) = peaks[-2:]
+    return x + math.floor((limit - low) * (z - x) / (high - low)) if high > low else None
+
+
+def resolve(
+    plan: Plan,
+    device: str,
+    files: Sequence[str],
+    found: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    results: Path,
+    tell: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> Plan:
+    """The plan with each `max` replaced by the largest value that fits on `device`, which says `found` of itself.
+
+    A case of which not even the least value fits keeps that, and its row will say why. `tell` is told of each try.
+    """
+    if not plan.searched:
+        return plan
+    memory = Memory(results / FILE, {"device": found, "versions": versions}, warn)
+    cases: dict[str, Case] = {}
+    for case in plan.cases:
+        if case.case_id in plan.searched:
+            case = _resolved(case, plan, device, files, found, memory, tell)
+        cases.setdefault(case.case_id, case)
+    return Plan(tuple(cases.values()), plan.policy)
+
+
+def _resolved(
+    case: Case,
+    plan: Plan,
+    device: str,
+    files: Sequence[str],
+    found: Mapping[str, Any],
+    memory: "Memory",
+    tell: Callable[[str], None],
+) -> Case:
+    axis, least, most = plan.searched[case.case_id]
+    if (known := memory.get(case)) is not None:
+        tell(f"{case}: {axis}={known}, remembered in {memory.file}")
+        return _with(case, axis, known)
+
+    def attempt(value: int) -> Tried:
+        tried = try_out(_with(case, axis, value), plan.policy, device, files)
+        tell(f"{case}: {axis}={value} {tried}")
+        return tried
+
+    value = largest(attempt, least, most, found.get("memory_limit_bytes") or found.get("memory_bytes"))
+    if value is not None:
+        memory.put(case, value)
+    tell(f"{case}: " + (f"{axis}={value} is the largest" if value is not None else f"not even {axis}={least} fits"))
+    return _with(case, axis, least if value is None else value)
+
+
+def try_out(case: Case, policy: Policy, device: str, files: Sequence[str]) -> Tried:
+    """A few guarded steps of a case in a process of its own."""
+    short = replace(policy, min_time_s=0.0, max_time_s=TRY_S, min_samples=1)
+    request: dict[str, Any] = {"case": {**vars(case), "params": dict(case.params)}, "policy": vars(short)}
+    request |= {"device": device, "files": list(files), "guard": True}
+    with tempfile.TemporaryDirectory() as folder:
+        done = run_process(request, policy.timeout_s, Path(folder) / "log", lambda phase: None)
+    return Tried(done.outcome, done.reason, _peak(done))
+
+
+def _peak(done: Measurement) -> int | None:
+    return done.window.memory_peak_bytes if done.window else None
+
+
+def _with(case: Case, axis: str, value: int) -> Case:
+    return replace(case, params={**case.params, axis: value})
+
+
+class Memory:
+    """The values found earlier, in a file of their own: {key: value}. The key has the case and all that `where` says.
+
+    A file that is not such a thing is replaced, one that cannot be written is done without; `warn` gets a line.
+    """
+
+    def __init__(self, file: Path, where: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+        self.file = file
+        self._where, self._warn = where, warn
+        self._told = False
+
+    def get(self, case: Case) -> int | None:
+        return self._read().get(self._key(case))
+
+    def put(self, case: Case, value: int) -> None:
+        """Remember it, with what others have written meanwhile. The file is whole at any moment."""
+        content = self._read() | {self._key(case): value}
+        temporary = self.file.with_name(self.file.name + ".part")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+            temporary.replace(self.file)
+        except OSError as error:
+            self._warn_once(f"{self.file}: not remembered: {error.strerror}")
+
+    def _key(self, case: Case) -> str:
+        return json.dumps({"case": str(case), **self._where}, sort_keys=True)
+
+    def _read(self) -> dict[str, int]:
+        try:
+            content = json.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            content = None
+        if isinstance(content, dict) and all(type(value) is int and value > 0 for value in content.values()):
+            return content
+        self._warn_once(f"{self.file}: not what hwbench remembers largest values in; it is searched anew")
+        return {}
+
+    def _warn_once(self, problem: str) -> None:
+        if not self._told:
+            self._told = True
+            self._warn(problem)
