@@ -13,6 +13,7 @@ from hwbench.devices.accelerator import prefers_cudnn_attention
 from hwbench.records import Unsupported
 from hwbench.workload import discover, params_of
 from workloads import backends
+from workloads.models.sizes import gpt_config
 
 WORKLOADS = discover()
 SMALL = {
@@ -41,16 +42,30 @@ def ran(step) -> str:
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         step(ignore)
     names = {event.key for event in seen.key_averages()}
-    return "flash" if "aten::_scaled_dot_product_flash_attention_for_cpu" in names else "math"
+    if "aten::_scaled_dot_product_flash_attention_for_cpu" in names:
+        return "flash"
+    return "math" if "aten::_scaled_dot_product_attention_math" in names else "eager"
 
 
-@pytest.mark.parametrize("asked", [None, "flash", "math"])
+@pytest.mark.parametrize("asked", [None, "flash", "math", "eager"])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", ["nano", "llama-nano"])
 @pytest.mark.parametrize("name", SMALL)
 def test_what_is_told_is_what_runs(name, size, dtype, asked):
+    if name == "gpt/decode" and asked == "eager":
+        with pytest.raises(Unsupported, match="attention=eager is for whole sequences; one token at a time takes"):
+            build(name, dtype, size, attention=asked)
+        return
     built = build(name, dtype, size, attention=asked)
-    assert built.declared.choices["attention"] == ran(built.step) == (asked or "flash")
+    best = "eager" if dtype == "bf16" and name != "gpt/decode" else "flash"  # 16 tokens of 16 bits
+    assert built.declared.choices["attention"] == ran(built.step) == (asked or best)
+
+
+def test_a_sequence_too_long_for_products_in_a_cache_takes_the_fused_kernel():
+    device, config = open_device("cpu"), gpt_config("nano")
+    for seq, best in ((device.eager_attention_up_to, "eager"), (device.eager_attention_up_to + 1, "flash")):
+        call = backends.call_over_sequence(config, 1, seq, torch.bfloat16, device)
+        assert backends.attention_backends(None, call, device).runs == best
 
 
 @TORCH_WARNS_OF_ITSELF
@@ -60,7 +75,8 @@ def test_what_is_told_is_what_runs_compiled_whatever_torch_has_cached():
     for asked in ("math", "flash"):
         torch._dynamo.reset()
         built = build("gpt/forward", attention=asked, compile=True)
-        assert built.declared.choices["attention"] == ran(built.step) == asked
+        assert built.declared.choices["attention"] == asked
+        assert (ran(built.step) == "flash") == (asked == "flash")  # compiled, math is products like any others
 
 
 @pytest.mark.parametrize("asked", ["cudnn", "efficient"])
@@ -94,7 +110,7 @@ def test_a_preference_reaches_the_step():
     device.prefers_cudnn_attention = True
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS["gpt/forward"].axes.items() if key != "dtype"}
     seen = []
-    p = params_of(axes | SMALL["gpt/forward"] | {"size": "nano"}, "bf16")
+    p = params_of(axes | SMALL["gpt/forward"] | {"size": "nano"}, "fp32")
     built = WORKLOADS["gpt/forward"].build(p, device)
     built.step(lambda mark: seen.append(_cur_sdpa_kernel_backends(with_priority=True)))
     assert built.declared.choices["attention"] == "flash"

@@ -109,9 +109,12 @@ MIXED = (
 )
 
 
+@pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("config", [TINY, LLAMA, *MIXED], ids=lambda config: config.size)
-def test_the_logits_are_those_of_a_plain_reference(config):
+def test_the_logits_are_those_of_a_plain_reference(config, eager):
     model, ids = built(config, gain=4.0), torch.randint(config.vocab, (2, 20))
+    if eager:
+        model.use_eager_attention()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):

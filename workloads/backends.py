@@ -24,7 +24,10 @@ BACKENDS = {
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
     "math": SDPBackend.MATH,
 }
-ATTENTION = axis(None, choices=tuple(BACKENDS))
+EAGER = "eager"
+"""No backend of torch's but plain matrix products (`models.attention.eager_attention`), as Transformers calls them."""
+
+ATTENTION = axis(None, choices=(*BACKENDS, EAGER))
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -66,6 +69,10 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
 
     Unsupported if the one asked for cannot do it here; it says which can.
     """
+    if asked == EAGER or (asked is None and is_eager_faster(call, device)):
+        if "attn_mask" in call:
+            raise Unsupported(f"attention={EAGER} is for whole sequences; one token at a time takes the others or auto")
+        return Backends(None, EAGER)
     order = (BACKENDS[asked],) if asked else preferred(device)
     runs = chosen(order, call)
     if asked and runs != asked:
@@ -73,6 +80,12 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
         kind = str(call["query"].dtype).removeprefix("torch.")
         raise Unsupported(f"attention={asked} cannot run this in {kind} here; use {' or '.join(able) or 'auto'}")
     return Backends(order, runs)
+
+
+def is_eager_faster(call: Call, device: Device) -> bool:
+    """Whether plain products in 16 bits over so short a sequence are what suits `device` best."""
+    query, over_sequence = call["query"], call.get("is_causal", False)
+    return bool(over_sequence and query.dtype.itemsize == 2 and query.shape[2] <= device.eager_attention_up_to)
 
 
 def preferred(device: Device) -> tuple[SDPBackend, ...] | None:

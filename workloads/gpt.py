@@ -9,7 +9,7 @@ import torch
 from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Whole, Work
 from hwbench.workload import Built, Mark, axis, workload
-from workloads.backends import ATTENTION, Backends, attention_backends, call_on_cache, call_over_sequence
+from workloads.backends import ATTENTION, EAGER, Backends, attention_backends, call_on_cache, call_over_sequence
 from workloads.fp8 import MULTIPLE, use_fp8_linears
 from workloads.models.attention import Layer
 from workloads.models.config import GPTConfig
@@ -48,14 +48,16 @@ def gpt_train(p: Any, device: Device) -> Built:
     """
     config, method = gpt_config(p.size, p.layers), OPTIMIZERS[p.optimizer]
     config.require_positions(p.seq)
-    memory_bytes = training_memory(p, config, device)
     device.require(p.dtype, config.train_state_bytes(p.optimizer))
     size = method.micro_batch(p.batch, p.accumulate)
     require_positions_of_a_pass(p, size * p.seq)
     computed = torch_dtype("fp32" if p.dtype == "fp32" else "bf16")
-    call = call_over_sequence(config, size, p.seq, computed, device, trained=True)
+    call = call_over_sequence(config, 1, p.seq, computed, device, trained=True)  # of a whole batch it might not fit
     backends = attention_backends(p.attention, call, device)
+    memory_bytes = training_memory(p, config, device, backends)
     model = GPT.build(config, device.torch)
+    if backends.runs == EAGER:
+        model.use_eager_attention()
     model.checkpointed, model.loss_chunks = p.checkpoint, p.loss_chunks
     if p.dtype == "fp8":
         use_fp8_linears(model.blocks, device)  # not the head, whose rounding costs the most in accuracy
@@ -69,11 +71,12 @@ def gpt_train(p: Any, device: Device) -> Built:
     return Built(step, work, bool(p.compile), declared)
 
 
-def training_memory(p: Any, config: GPTConfig, device: Device) -> int | None:
+def training_memory(p: Any, config: GPTConfig, device: Device, backends: Backends) -> int | None:
     """The bytes that the memory peak should be; None where no closed form is known. Unsupported if they cannot fit."""
-    if p.dtype == "fp8" or p.checkpoint or p.loss_chunks or p.attention == "math" or not config.is_like_gpt2:
+    if p.dtype == "fp8" or p.checkpoint or p.loss_chunks or backends.runs == "math" or not config.is_like_gpt2:
         return None
-    return gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate, bool(p.compile)).require(device)
+    ways = bool(p.compile), backends.runs == EAGER
+    return gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate, *ways).require(device)
 
 
 def require_positions_of_a_pass(p: Any, positions: int) -> None:
@@ -122,7 +125,7 @@ def gpt_forward(p: Any, device: Device) -> Built:
     config, memory_bytes = inference_config(p, device, length=p.seq, cached=0, read=p.seq, logits=p.seq)
     call = call_over_sequence(config, p.batch, p.seq, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
-    model = inference_model(p, device, config)
+    model = inference_model(p, device, config, backends)
     tokens = random_tokens(config.vocab, (p.batch, p.seq), device)
     logits = ready(model.logits, p, device, backends)
 
@@ -159,7 +162,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
     config, memory_bytes = inference_config(p, device, length=p.prompt, cached=p.prompt, read=p.prompt)
     call = call_over_sequence(config, p.batch, p.prompt, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
-    model = inference_model(p, device, config)
+    model = inference_model(p, device, config, backends)
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, p.prompt)
     if replays_graphs(p, device):
@@ -201,7 +204,7 @@ def gpt_decode(p: Any, device: Device) -> Built:
     config, memory_bytes = inference_config(p, device, length, cached=length, read=p.prompt)
     call = call_on_cache(config, p.batch, length, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
-    model = inference_model(p, device, config)
+    model = inference_model(p, device, config, backends)
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, length)
     replays = replays_graphs(p, device)
@@ -257,9 +260,12 @@ def inference_config(
     return config, memory_bytes
 
 
-def inference_model(p: Any, device: Device, config: GPTConfig) -> GPT:
+def inference_model(p: Any, device: Device, config: GPTConfig, backends: Backends | None = None) -> GPT:
     """A GPT with weights stored in `p.dtype`."""
-    return GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)
+    model = GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)
+    if backends and backends.runs == EAGER:
+        model.use_eager_attention()
+    return model
 
 
 def keep_in_place(cache: list[Layer]) -> None:

@@ -31,6 +31,7 @@ class Device(Protocol):
     torch: Any  # the torch.device that tensors go to (None on the fake one)
     fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
     prefers_cudnn_attention: bool  # whether cuDNN has the fastest attention here, and flash attention comes next
+    eager_attention_up_to: int  # tokens of a sequence up to which 16-bit attention is faster in plain matrix products
     cuda_graphs: bool  # whether torch.compile can replay what it compiled as CUDA graphs
     has_transfers: bool  # whether data is copied from the host's memory to get here
     notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted

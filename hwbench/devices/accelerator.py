@@ -45,6 +45,7 @@ class AcceleratorDevice:
     """One accelerator by its index."""
 
     has_transfers = True
+    eager_attention_up_to = 0
 
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind

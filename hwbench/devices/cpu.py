@@ -38,6 +38,9 @@ class CpuDevice:
     kind = "cpu"
     fused_optimizers = True
     cuda_graphs = False
+    eager_attention_up_to = (
+        512  # measured on two Zen 4 cores, bf16: 3.7 times as fast at 128 tokens, 1.2 at 512, slower at 1024
+    )
     prefers_cudnn_attention = False
     has_transfers = False
 

@@ -44,6 +44,7 @@ class FakeDevice:
     torch: Any = None
     fused_optimizers = False
     cuda_graphs = False
+    eager_attention_up_to = 0
     prefers_cudnn_attention = False
     has_transfers = True
 

@@ -23,6 +23,7 @@ class MpsDevice:
     kind = "mps"
     fused_optimizers = True
     cuda_graphs = False
+    eager_attention_up_to = 0
     prefers_cudnn_attention = False
     has_transfers = True  # torch copies, though the memory is one
 

@@ -4,6 +4,8 @@ Shapes in comments: B batch, T tokens, H heads, K heads of keys and values, D wi
 width.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,6 +29,7 @@ class Attention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
+        self.eager = False  # plain products over a whole sequence, where they are faster than torch's kernels
         self.qkv = nn.Linear(config.width, config.width + 2 * config.key_width, bias=config.biases)
         self.out = nn.Linear(config.width, config.width, bias=config.biases)
 
@@ -38,7 +41,8 @@ class Attention(nn.Module):
         q, k, v = self._heads(x, rotation)
         if past is None or extend is None:
             shared = self.config.key_heads < self.config.heads
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=shared).transpose(1, 2)
+            attend = eager_attention if self.eager else F.scaled_dot_product_attention
+            y = attend(q, k, v, is_causal=True, enable_gqa=shared).transpose(1, 2)
             if past is not None:
                 past[0][:, :, :seq], past[1][:, :, :seq] = k, v
         else:
@@ -56,6 +60,20 @@ class Attention(nn.Module):
         turning, v = all_heads.split([heads + shared, shared], dim=2)
         q, k = (turning if rotation is None else rotated(turning, rotation)).split([heads, shared], dim=2)
         return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+
+
+def eager_attention(q: Tensor, k: Tensor, v: Tensor, is_causal: bool, enable_gqa: bool) -> Tensor:
+    """softmax(QKᵀ/√D, causal) V as its formula reads, (B, H, T, D), in the format of `q`; Transformers' name for it.
+
+    All pairs are computed, hidden or not, and their probabilities kept for backward: fast where a cache holds them.
+    """
+    assert is_causal
+    batch, heads, seq, width = q.shape
+    if enable_gqa:
+        k, v = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (k, v))
+    hidden = torch.full((seq, seq), -math.inf, dtype=q.dtype, device=q.device).triu(1)
+    scores = torch.baddbmm(hidden, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=width**-0.5)
+    return torch.bmm(scores.softmax(-1), v.flatten(0, 1)).view(batch, heads, seq, width)
 
 
 def rotation_of(config: GPTConfig, places: Tensor) -> Rotation:

@@ -75,6 +75,12 @@ class GPT(nn.Module):
         self.norm = norm_of(config)
         self.head = None if config.tied else nn.Linear(config.width, config.padded_vocab, bias=False)
 
+    def use_eager_attention(self) -> None:
+        """Compute attention in plain products from now on, over whole sequences; one that extends a cache never is."""
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.eager = True
+
     @classmethod
     def build(cls, config: GPTConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> "GPT":
         """A model with random weights, allocated and drawn on `device` itself and nowhere else."""

@@ -74,6 +74,7 @@ def gpt_training(
     optimizer: str,
     accumulate: int | None = None,
     compiled: bool = False,
+    eager_attention: bool = False,
 ) -> Training:
     """A GPT's step on batches of `batch` sequences as asked for.
 
@@ -85,7 +86,7 @@ def gpt_training(
     tokens, table = method.micro_batch(batch, accumulate) * seq, MASTER_BYTES * vocab * d
     return Training(
         state=_state(config.stored_parameters, optimizer) + _token_data(batch, seq),
-        kept=gpt_kept(config, tokens, seq, dtype, compiled),
+        kept=gpt_kept(config, tokens, seq, dtype, compiled, eager_attention),
         gradients=gpt_gradients(config),
         loss=(_bytes(dtype) if compiled else 2 * MASTER_BYTES) * tokens * vocab,
         last=2 * table if _is_full(dtype) else table + MASTER_BYTES * tokens * d,
@@ -93,25 +94,29 @@ def gpt_training(
     )
 
 
-def gpt_kept(config: GPTConfig, tokens: int, seq: int, dtype: str, compiled: bool = False) -> Tensors:
+def gpt_kept(
+    config: GPTConfig, tokens: int, seq: int, dtype: str, compiled: bool = False, eager_attention: bool = False
+) -> Tensors:
     """What the loss of N tokens keeps for backward, without the weights themselves.
 
     A block: its input and the sum after attention (4Nd each, fp32); in e bytes both of them normed (Nd each), queries,
     keys and values (3Nd), attention's result (Nd) and the MLP's inner values before and after GELU (4Nd each); two
     numbers a token of each norm, one a head of attention. That is N(8d + 14de + 16 + 4H). In fp32 it is half of
-    Megatron's 34 bytes Nd and what fp32 doubles (Korthikanti et al. 2022, equation 1, without dropout). Then the last
+    Megatron's 34 bytes Nd and what fp32 doubles (Korthikanti et al. 2022, equation 1, without dropout). Eager attention
+    keeps a probability a head and pair of tokens, HNTe, instead of that one number a head. Then the last
     norm, and 4NV for the logits' log-softmax; compiled the logits themselves, NVe, and two numbers a token, and all
     else the same. Under autocast also its copy of each matrix, e(12Ld² + Vd).
     """
     d, e, layers = config.width, _bytes(dtype), config.layers
     stream, normed, number = MASTER_BYTES * tokens * d, e * tokens * d, MASTER_BYTES * tokens
+    queries_keys_values = (normed, 3 * layers) if eager_attention else (3 * normed, layers)
     return _tensors(
         (stream, 2 * layers + 1),
         (normed, 3 * layers + 1),
-        (3 * normed, layers),
+        queries_keys_values,
         (4 * normed, 2 * layers),
         (number, 4 * layers + 2),
-        (number * config.heads, layers),
+        ((e * tokens * seq if eager_attention else number) * config.heads, layers),
         (normed // d * config.padded_vocab if compiled else number * config.padded_vocab, 1),
         *_lookup(tokens),
         (TOKEN_BYTES * seq, 1),  # positions
