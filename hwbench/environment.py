@@ -17,7 +17,20 @@ import psutil
 from hwbench.checks import check
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
-VARIABLES = ("CUDA_", "HIP_", "ROCR_", "OMP_", "MKL_", "KMP_", "GOMP_", "TORCH", "PYTORCH_", "NVIDIA_TF32", "NCCL_")
+VARIABLES = (
+    "CUDA_",
+    "HIP_",
+    "ROCR_",
+    "OMP_",
+    "MKL_",
+    "KMP_",
+    "GOMP_",
+    "TORCH",
+    "PYTORCH_",
+    "NVIDIA_TF32",
+    "NCCL_",
+    "MALLOC_",
+)
 """Prefixes of environment variables that change what torch does."""
 NO_VALUES = ("PATH", "HOME", "DIR", "ROOT", "FILE", "TOKEN", "KEY", "CACHE")
 """Variables with such a word in their name say where things lie, or are secret; they stay out."""

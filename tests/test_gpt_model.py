@@ -154,6 +154,20 @@ def test_the_cache_gives_the_tokens_of_a_full_recomputation(config):
 
 
 @both_shapes
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtype):
+    model = GPT.build(config, CPU, dtype).requires_grad_(False)
+    ids = torch.randint(config.vocab, (2, 9))
+    with torch.inference_mode():
+        plain = model.logits(ids)
+        model.pack(rows=2)
+        close = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
+        torch.testing.assert_close(model.logits(ids), plain, rtol=close, atol=close)
+    left = {name for name, _ in model.named_parameters() if name.endswith("weight") and "norm" not in name}
+    assert left <= {"tokens.weight", "positions.weight"}
+
+
+@both_shapes
 @torch.inference_mode()
 def test_decode_does_not_read_beyond_its_position(config):
     model, prompt = built(config, gain=4.0), torch.randint(TINY.vocab, (1, 9))

@@ -205,6 +205,11 @@ def gpt_decode(p: Any, device: Device) -> Built:
     call = call_on_cache(config, p.batch, length, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config, backends)
+    packs = p.dtype in device.packs_weights and not p.compile
+    if packs:
+        model.pack(rows=p.batch)
+        if memory_bytes and config.tied:  # the table is still looked up as it was
+            memory_bytes += config.padded_vocab * config.width * torch_dtype(p.dtype).itemsize
     prompt = random_tokens(config.vocab, (p.batch, p.prompt), device)
     cache = model.new_cache(p.batch, length)
     replays = replays_graphs(p, device)
@@ -234,7 +239,8 @@ def gpt_decode(p: Any, device: Device) -> Built:
         )
 
     work = work_of(config)
-    declared = Declared({"decode": work}, backends.choices, memory_bytes, whole_of(p, work_of))
+    choices = backends.choices | ({"weights": "packed"} if packs else {})
+    declared = Declared({"decode": work}, choices, memory_bytes, whole_of(p, work_of))
     return Built(backends.within(step), work, bool(p.compile), declared)
 
 

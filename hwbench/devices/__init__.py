@@ -5,7 +5,7 @@ and `fake`, which has a clock of its own and needs no hardware. All choices by k
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
 from types import ModuleType
@@ -32,6 +32,7 @@ class Device(Protocol):
     fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
     prefers_cudnn_attention: bool  # whether cuDNN has the fastest attention here, and flash attention comes next
     eager_attention_up_to: int  # tokens of a sequence up to which 16-bit attention is faster in plain matrix products
+    packs_weights: Collection[str]  # dtypes of weights that oneDNN reads faster in a layout of its own
     cuda_graphs: bool  # whether torch.compile can replay what it compiled as CUDA graphs
     has_transfers: bool  # whether data is copied from the host's memory to get here
     notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted

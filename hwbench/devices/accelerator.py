@@ -46,6 +46,7 @@ class AcceleratorDevice:
 
     has_transfers = True
     eager_attention_up_to = 0
+    packs_weights = ()
 
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind

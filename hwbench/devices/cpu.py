@@ -38,9 +38,8 @@ class CpuDevice:
     kind = "cpu"
     fused_optimizers = True
     cuda_graphs = False
-    eager_attention_up_to = (
-        512  # measured on two Zen 4 cores, bf16: 3.7 times as fast at 128 tokens, 1.2 at 512, slower at 1024
-    )
+    eager_attention_up_to = 512  # two Zen 4 cores, bf16: 3.7 times as fast at 128 tokens, 1.5 at 512, slower at 1024
+    packs_weights = ("fp32", "bf16") if torch.backends.mkldnn.is_available() else ()  # type: ignore[no-untyped-call] # in torch
     prefers_cudnn_attention = False
     has_transfers = False
 

@@ -45,6 +45,7 @@ class FakeDevice:
     fused_optimizers = False
     cuda_graphs = False
     eager_attention_up_to = 0
+    packs_weights = ()
     prefers_cudnn_attention = False
     has_transfers = True
 

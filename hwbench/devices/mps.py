@@ -24,6 +24,7 @@ class MpsDevice:
     fused_optimizers = True
     cuda_graphs = False
     eager_attention_up_to = 0
+    packs_weights = ()
     prefers_cudnn_attention = False
     has_transfers = True  # torch copies, though the memory is one
 

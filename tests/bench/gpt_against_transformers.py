@@ -8,6 +8,7 @@ the prompt is in the cache before the clock starts.
 
 import argparse
 import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from hwbench.workload import find, params_of
 from workloads.models.sizes import SIZES
 from workloads.optimizers import DATASET_BATCHES, make_optimizer
 from workloads.tensors import random_tokens, torch_dtype
-from workloads.training import drawn
 
 Seconds = Callable[[], float]
 """One step of a side: how long its tokens took."""
@@ -109,7 +109,7 @@ def their_training(contest: Contest, device: Device) -> Seconds:
     batches = [random_tokens(SIZES[contest.size].vocab, shape, device) for _ in range(DATASET_BATCHES)]
 
     def step() -> None:
-        tokens = drawn(batches)[0]
+        tokens = random.choice(batches)
         with device.autocast(contest.dtype):
             loss = forward(input_ids=tokens, labels=tokens, use_cache=False).loss
         loss.backward()

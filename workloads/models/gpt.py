@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from workloads.losses import cross_entropy
 from workloads.models.attention import Attention, Extend, Layer, Rotation, rotation_of
 from workloads.models.config import GPTConfig
+from workloads.models.packed import pack_linears, packed, packed_linear
 
 
 class Block(nn.Module):
@@ -74,12 +75,19 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = norm_of(config)
         self.head = None if config.tied else nn.Linear(config.width, config.padded_vocab, bias=False)
+        self.packed_head: Tensor | None = None  # a tied head that has been packed
 
     def use_eager_attention(self) -> None:
         """Compute attention in plain products from now on, over whole sequences; one that extends a cache never is."""
         for module in self.modules():
             if isinstance(module, Attention):
                 module.eager = True
+
+    def pack(self, rows: int) -> None:
+        """Lay all weights that multiply out for generation of so many sequences at once; see `packed`."""
+        pack_linears(self, rows)
+        if self.head is None:
+            self.packed_head = packed(self.tokens.weight, rows)
 
     @classmethod
     def build(cls, config: GPTConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> "GPT":
@@ -157,7 +165,9 @@ class GPT(nn.Module):
         return self.tokens.weight if self.head is None else self.head.weight
 
     def _head(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self._head_weight)
+        if self.packed_head is not None:
+            return packed_linear(hidden, self.packed_head, None)
+        return F.linear(hidden, self.tokens.weight) if self.head is None else self.head(hidden)
 
     def _greedy(self, hidden: Tensor) -> Tensor:
         """(B, d) → (B, 1). Two dimensions: a strided third one would make torch copy the whole head on a CPU."""
