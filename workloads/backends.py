@@ -77,6 +77,7 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
     runs = chosen(order, call)
     if asked and runs != asked:
         able = [name for name, backend in BACKENDS.items() if chosen((backend,), call) == name]
+        able += [EAGER] if "attn_mask" not in call else []
         kind = str(call["query"].dtype).removeprefix("torch.")
         raise Unsupported(f"attention={asked} cannot run this in {kind} here; use {' or '.join(able) or 'auto'}")
     return Backends(order, runs)

@@ -48,13 +48,14 @@ def gpt_train(p: Any, device: Device) -> Built:
     """
     config, method = gpt_config(p.size, p.layers), OPTIMIZERS[p.optimizer]
     config.require_positions(p.seq)
-    device.require(p.dtype, config.train_state_bytes(p.optimizer))
+    device.require(p.dtype)
+    training_memory(p, config, device, p.attention)  # before a sequence is allocated to ask which kernel takes it
     size = method.micro_batch(p.batch, p.accumulate)
     require_positions_of_a_pass(p, size * p.seq)
     computed = torch_dtype("fp32" if p.dtype == "fp32" else "bf16")
     call = call_over_sequence(config, 1, p.seq, computed, device, trained=True)  # of a whole batch it might not fit
     backends = attention_backends(p.attention, call, device)
-    memory_bytes = training_memory(p, config, device, backends)
+    memory_bytes = training_memory(p, config, device, backends.runs)
     model = GPT.build(config, device.torch)
     if backends.runs == EAGER:
         model.use_eager_attention()
@@ -71,11 +72,12 @@ def gpt_train(p: Any, device: Device) -> Built:
     return Built(step, work, bool(p.compile), declared)
 
 
-def training_memory(p: Any, config: GPTConfig, device: Device, backends: Backends) -> int | None:
+def training_memory(p: Any, config: GPTConfig, device: Device, attention: str | None) -> int | None:
     """The bytes that the memory peak should be; None where no closed form is known. Unsupported if they cannot fit."""
-    if p.dtype == "fp8" or p.checkpoint or p.loss_chunks or backends.runs == "math" or not config.is_like_gpt2:
+    if p.dtype == "fp8" or p.checkpoint or p.loss_chunks or attention == "math" or not config.is_like_gpt2:
+        device.require(p.dtype, config.train_state_bytes(p.optimizer))
         return None
-    ways = bool(p.compile), backends.runs == EAGER
+    ways = bool(p.compile), attention == EAGER
     return gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate, *ways).require(device)
 
 

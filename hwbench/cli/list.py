@@ -45,4 +45,4 @@ def _workload(workload: Any) -> dict[str, Any]:
 
 
 def _word(value: object) -> str:
-    return "all" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "auto" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
