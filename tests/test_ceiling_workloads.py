@@ -341,4 +341,4 @@ class TestAttention:
         out = stepped(built)[0]
         assert given["is_causal"]
         assert out.shape == given["q"].shape
-        assert built.declared.choices["attention"] in ("flash_attention", "efficient_attention", "math")
+        assert built.declared.choices["attention"] == "flash"

@@ -6,12 +6,12 @@ The symbols: B batch, H heads, K heads of keys and values, T tokens, D width of 
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend
 from torch.nn.functional import scaled_dot_product_attention
 
 from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.backends import Backends, chosen
 from workloads.tensors import TORCH_DTYPES, torch_dtype
 
 
@@ -39,8 +39,8 @@ def attention(p: Any, device: Device) -> Built:
     device.require(p.dtype, forward.bytes or 0)
     q, k, v = (torch.randn(s, device=device.torch, dtype=dtype, requires_grad=p.backward) for s in shapes)
     is_grouped = kv_heads != p.heads
-    chosen = SDPBackend(torch._fused_sdp_choice(q, k, v, None, 0.0, True, enable_gqa=is_grouped))
-    choices = {"attention": chosen.name.lower()}
+    call = {"query": q, "key": k, "value": v, "is_causal": True, "enable_gqa": is_grouped}
+    choices = Backends(None, chosen(None, call)).choices
 
     def attend(mark: Mark) -> torch.Tensor:
         out = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=is_grouped)
