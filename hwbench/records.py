@@ -1,6 +1,6 @@
 """The nouns of hwbench: what is measured and what came out.
 
-Frozen dataclasses on the standard library alone, so that every other module may build on them.
+Frozen dataclasses on the standard library (and `profiled`) alone, so that every other module may build on them.
 Units stand in the names: `_s` seconds, `_ns` nanoseconds, `_bytes` bytes. None means unknown, never zero.
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any, Literal, get_args
+
+from hwbench.profiled import Profile
 
 Param = str | int | float | bool | None
 Outcome = Literal["ok", "unsupported", "oom", "timeout", "error"]
@@ -255,6 +257,7 @@ class Measurement:
     readings: list[Reading] = field(default_factory=list)
     telemetry: Telemetry = Telemetry()
     requests: Requests = Requests()
+    profile: Profile | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers, as one process hands them to another."""
@@ -274,6 +277,7 @@ class Measurement:
             "readings": [Reading(**_known(Reading, reading)) for reading in content.get("readings", [])],
             "telemetry": Telemetry(**_known(Telemetry, content.get("telemetry", {}))),
             "requests": Requests(**_known(Requests, content.get("requests", {}))),
+            "profile": Profile.from_json(content["profile"]) if content.get("profile") else None,
         }
         return cls(**_known(cls, {**content, **parts}))
 

@@ -2,12 +2,13 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
 metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
 hardware_flops, span_work, choices, slice_of and the memory before and predicted; metrics with convention, peak and
-peak_dtype; requests; span_metrics. Runs of earlier versions are read as they are: they have no readings or requests,
-and null in columns that came later (ADDED); what is derived is made anew."""
+peak_dtype; requests; span_metrics. 4 (November 2026) profiles, ops, modules, gaps, memory. Runs of earlier versions are
+read as they are: they have no readings, requests or profiles, and null in columns that came later (ADDED); what is
+derived is made anew."""
 
 ADDED = {
     "measurements": frozenset(
@@ -144,6 +145,79 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("prompt_tokens", pa.int64()),
             ("new_tokens", pa.int64()),
             ("batch", pa.int64()),
+        ]
+    ),
+    "profiles": pa.schema(
+        [
+            *_CASE,
+            ("steps", pa.int64()),
+            ("clean_step_s", pa.float64()),
+            ("profiled_step_s", pa.float64()),
+            ("events", pa.float64()),
+            ("invalid", pa.string()),
+            ("device_busy_s", pa.float64()),
+            ("launch_s", pa.float64()),
+            ("copy_s", pa.float64()),
+            ("threads", pa.int32()),
+            ("busy_share", pa.float64()),
+            ("unknown", pa.string()),  # JSON: which of modules, memory, bytes there are none of, and why
+        ]
+    ),
+    "ops": pa.schema(
+        [
+            *_CASE,
+            ("level", pa.string()),
+            ("span", pa.string()),
+            ("module", pa.string()),
+            ("backward", pa.bool_()),
+            ("name", pa.string()),
+            ("shapes", pa.string()),  # JSON
+            ("dtype", pa.string()),
+            ("calls", pa.float64()),
+            ("events", pa.float64()),
+            ("seconds", pa.float64()),
+            ("host_s", pa.float64()),
+            ("flops", pa.float64()),
+            ("bytes", pa.float64()),
+        ]
+    ),
+    "modules": pa.schema(
+        [
+            *_CASE,
+            ("module", pa.string()),
+            ("kind", pa.string()),
+            ("calls", pa.float64()),
+            ("forward_s", pa.float64()),
+            ("backward_s", pa.float64()),
+            ("self_forward_s", pa.float64()),
+            ("self_backward_s", pa.float64()),
+            ("flops", pa.float64()),
+        ]
+    ),
+    "gaps": pa.schema(
+        [
+            *_CASE,
+            ("step", pa.int64()),
+            ("span", pa.string()),
+            ("start_s", pa.float64()),
+            ("gap_s", pa.float64()),
+            ("cause", pa.string()),
+            ("after", pa.string()),
+            ("before", pa.string()),
+        ]
+    ),
+    "memory": pa.schema(
+        [
+            *_CASE,
+            ("position", pa.int64()),
+            ("span", pa.string()),
+            ("name", pa.string()),
+            ("weights_bytes", pa.int64()),
+            ("gradients_bytes", pa.int64()),
+            ("optimizer_bytes", pa.int64()),
+            ("activations_bytes", pa.int64()),
+            ("temporary_bytes", pa.int64()),
+            ("other_bytes", pa.int64()),
         ]
     ),
     "metrics": pa.schema(

@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 
 import hwbench
 from hwbench.damage import check_run
+from hwbench.profiled import PROFILE_TABLES, Profile
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.schema import ADDED, KEY, SCHEMA_VERSION, SCHEMAS
 
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
-RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry", "requests")
+RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry", "requests", "profiles", *PROFILE_TABLES)
 """All tables but those that are derived from them."""
 Warn = Callable[[str], None]
 TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
@@ -42,13 +43,23 @@ class RunTables:
     measurements: pd.DataFrame
     samples: pd.DataFrame
     spans: pd.DataFrame
-    readings: pd.DataFrame = field(default_factory=lambda: SCHEMAS["readings"].empty_table().to_pandas())
-    telemetry: pd.DataFrame = field(default_factory=lambda: SCHEMAS["telemetry"].empty_table().to_pandas())
-    requests: pd.DataFrame = field(default_factory=lambda: SCHEMAS["requests"].empty_table().to_pandas())
+    readings: pd.DataFrame = field(default_factory=lambda: empty("readings"))
+    telemetry: pd.DataFrame = field(default_factory=lambda: empty("telemetry"))
+    requests: pd.DataFrame = field(default_factory=lambda: empty("requests"))
+    profiles: pd.DataFrame = field(default_factory=lambda: empty("profiles"))
+    ops: pd.DataFrame = field(default_factory=lambda: empty("ops"))
+    modules: pd.DataFrame = field(default_factory=lambda: empty("modules"))
+    gaps: pd.DataFrame = field(default_factory=lambda: empty("gaps"))
+    memory: pd.DataFrame = field(default_factory=lambda: empty("memory"))
 
     @property
     def run_id(self) -> str:
         return str(self.runs.run_id.iloc[0])
+
+
+def empty(table: str) -> pd.DataFrame:
+    """A table without rows."""
+    return SCHEMAS[table].empty_table().to_pandas()
 
 
 class Writer:
@@ -99,11 +110,21 @@ class Writer:
                 self._write("telemetry", part, _columns(key, vars(measurement.telemetry)))
             if measurement.requests.request:
                 self._write("requests", part, _columns(key, vars(measurement.requests)))
+            if measurement.profile:
+                self._write_profile(part, key, measurement.profile)
             self._write("measurements", part, _measurement_row(key, case, measurement))
         except OSError:  # without its measurement a part would count for other tools, and not for us
             for table in RAW[2:]:
                 (self.folder / table / f"{part}.parquet").unlink(missing_ok=True)
             raise
+
+    def _write_profile(self, part: str, key: Mapping[str, Any], profile: Profile) -> None:
+        for table in PROFILE_TABLES:
+            if columns := _filled(vars(getattr(profile, table))):
+                self._write(table, part, _columns(key, columns))
+        row = {name: value for name, value in vars(profile).items() if name not in PROFILE_TABLES}
+        row["unknown"] = json.dumps(dict(profile.unknown))
+        self._write("profiles", part, {name: [value] for name, value in (dict(key) | row).items()})
 
     def _write(self, table: str, part: str, columns: Mapping[str, list[Any]]) -> None:
         write_part(self.folder, table, part, pa.table(dict(columns), schema=SCHEMAS[table]))
@@ -233,6 +254,11 @@ def _read_part(file: Path, table: str) -> pa.Table:
 def _columns(key: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     rows = len(next(iter(columns.values())))
     return {name: [value] * rows for name, value in key.items()} | dict(columns)
+
+
+def _filled(columns: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
+    """The columns, if they have a row."""
+    return columns if any(columns.values()) else {}
 
 
 def _turned(readings: Sequence[Reading]) -> dict[str, list[Any]]:

@@ -40,7 +40,8 @@ class Built:
     else is to be told of it.
 
     With `served` the step is a whole test under load, made warm as it was built: it is run once, with nothing before
-    it, and `served` then tells what became of its requests.
+    it, and `served` then tells what became of its requests. `model`, a `torch.nn.Module`, lets a profile tell the
+    model's parts apart.
     """
 
     step: Step
@@ -48,6 +49,7 @@ class Built:
     compiled: bool = False
     declared: Declared = field(default_factory=Declared)
     served: Callable[[], Served] | None = None
+    model: object = None
 
 
 @dataclass(frozen=True)

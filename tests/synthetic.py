@@ -1,6 +1,7 @@
 """Runs as the store would read them back, made in memory of step times that a test chooses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from hwbench.profiled import PROFILE_TABLES, Profile
 from hwbench.records import Case, Policy
 from hwbench.schema import KEY, SCHEMAS
 from hwbench.store import RunTables
@@ -71,6 +73,21 @@ def with_measurements(run: RunTables, case: Case, **columns) -> RunTables:
     return RunTables(
         run.folder, run.runs, changed, run.samples.merge(good, on=KEY), run.spans, run.readings, run.telemetry
     )
+
+
+def profiled(run: RunTables, case: Case, profile: Profile, process: int = 0) -> RunTables:
+    """The run with a profile of a case, as the store would read it back."""
+    key = {"run_id": run.run_id, "case_id": case.case_id, "process": process}
+    row = {name: value for name, value in vars(profile).items() if name not in PROFILE_TABLES}
+    tables = {"profiles": frame("profiles", [key | row | {"unknown": json.dumps(dict(profile.unknown))}])}
+    for table in PROFILE_TABLES:
+        columns = vars(getattr(profile, table))
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        tables[table] = frame(table, [key | row for row in rows])
+    joined = {
+        name: pd.concat([getattr(run, name), rows], ignore_index=True) for name, rows in tables.items() if len(rows)
+    }
+    return replace(run, **joined)
 
 
 def around(value: float, cv: float = 0.001, processes: int = 5, samples: int = 10) -> list[list[float]]:

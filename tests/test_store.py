@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,26 @@ import pytest
 from conftest import make_run, measured
 
 from hwbench import schema, store
+from hwbench.profiled import Gaps, MemoryUse, Modules, Ops, Profile
 from hwbench.records import Declared, Measurement, Reading, Requests, Telemetry, UserError, Work
 
 READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C")
+
+PROFILE = Profile(
+    steps=3,
+    clean_step_s=0.003,
+    profiled_step_s=0.0033,
+    events=12.0,
+    threads=2,
+    unknown={"bytes": "compiled"},
+    ops=Ops(
+        *([value] for value in ("operator", "forward", "", False, "aten::mm", "[[2, 2]]", "fp32")),
+        *([value] for value in (1.0, 2.0, 0.001, 0.001, 16.0, None)),
+    ),
+    modules=Modules(["head"], ["Linear"], [1.0], [0.1], [0.2], [0.1], [0.2], [16.0]),
+    gaps=Gaps([0], ["forward"], [0.1], [0.2], ["host_late"], ["a"], ["b"]),
+    memory=MemoryUse([0], ["forward"], ["aten::mm"], [4], [0], [0], [2], [1], [0]),
+)
 
 
 @pytest.fixture
@@ -19,7 +37,7 @@ def run(tmp_path, training):
     writer = make_run(tmp_path, "r1", [training])
     telemetry = Telemetry([5], ["rapl"], ["package:0"], [0], ["energy"], [1.5], ["J"])
     requests = Requests([0], [0], [10], [11], [None], [30], [8], [4], [1])
-    writer.add(training, 0, measured(readings=[READING], telemetry=telemetry, requests=requests))
+    writer.add(training, 0, measured(readings=[READING], telemetry=telemetry, requests=requests, profile=PROFILE))
     return writer
 
 
@@ -58,6 +76,22 @@ def test_what_a_workload_declares_is_stored_beside_its_work(run, training):
     assert (row.memory_base_bytes, row.memory_predicted_bytes) == (30, 70)
 
 
+def test_a_profile_reads_back_as_it_was(tmp_path, training):
+    run = make_run(tmp_path, "r1", [training])
+    run.add(training, 1, Measurement.from_json(measured(profile=replace(PROFILE, gaps=Gaps())).as_json()))
+    found = store.read_run(run.folder)
+    row = found.profiles.iloc[0]
+    assert (row.process, row.steps, row.clean_step_s, row.threads) == (1, 3, 0.003, 2)
+    assert json.loads(row.unknown) == PROFILE.unknown
+    assert pd.isna(row.busy_share)
+    operator = found.ops.iloc[0]
+    assert (operator["name"], operator.seconds, operator.flops) == ("aten::mm", 0.001, 16.0)
+    assert pd.isna(operator.bytes)
+    assert found.memory.activations_bytes.tolist() == [2]
+    assert found.modules.module.tolist() == ["head"]
+    assert found.gaps.empty
+
+
 def test_unknown_is_null_not_zero(run, training):
     run.add(training, 1, Measurement("error", "ValueError: x"))
     row = store.read_run(run.folder).measurements.iloc[1]
@@ -77,6 +111,12 @@ def test_the_promised_columns_are_there(run, table):
         "telemetry": "run_id case_id process time_ns meter device_index quantity value unit",
         "requests": "run_id case_id process request query scheduled_ns issued_ns first_token_ns done_ns prompt_tokens "
         "new_tokens batch",
+        "profiles": "run_id case_id process steps clean_step_s profiled_step_s events invalid unknown",
+        "ops": "run_id case_id process level span module name shapes calls seconds flops bytes",
+        "modules": "run_id case_id process module kind calls forward_s backward_s",
+        "gaps": "run_id case_id process step start_s gap_s cause",
+        "memory": "run_id case_id process position weights_bytes gradients_bytes optimizer_bytes activations_bytes "
+        "temporary_bytes",
     }[table]
     columns = pq.ParquetFile(next((run.folder / table).glob("*.parquet"))).schema_arrow.names
     assert set(promised.split()) <= set(columns)

@@ -69,7 +69,7 @@ def gpt_train(p: Any, device: Device) -> Built:
     whole = whole_of(p, lambda full: training_work(p, full)[0])
     declared = Declared(spans, backends.choices, memory_bytes, whole)
     step = backends.within(training_step(p, device, loss_of, model.parameters(), data))
-    return Built(step, work, bool(p.compile), declared)
+    return Built(step, work, bool(p.compile), declared, model=model)
 
 
 def training_memory(p: Any, config: GPTConfig, device: Device, attention: str | None) -> int | None:
@@ -146,7 +146,7 @@ def gpt_forward(p: Any, device: Device) -> Built:
 
     work = work_of(config)
     declared = Declared({"forward": work}, backends.choices, memory_bytes, whole_of(p, work_of))
-    return Built(backends.within(step), work, bool(p.compile), declared)
+    return Built(backends.within(step), work, bool(p.compile), declared, model=model)
 
 
 @workload(
@@ -186,7 +186,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
 
     work = work_of(config)
     declared = Declared({"prefill": work}, backends.choices, memory_bytes, whole_of(p, work_of))
-    return Built(backends.within(step), work, bool(p.compile), declared)
+    return Built(backends.within(step), work, bool(p.compile), declared, model=model)
 
 
 @workload(
@@ -243,7 +243,7 @@ def gpt_decode(p: Any, device: Device) -> Built:
     work = work_of(config)
     choices = backends.choices | ({"weights": "packed"} if packs else {})
     declared = Declared({"decode": work}, choices, memory_bytes, whole_of(p, work_of))
-    return Built(backends.within(step), work, bool(p.compile), declared)
+    return Built(backends.within(step), work, bool(p.compile), declared, model=model)
 
 
 def whole_of(p: Any, work_of: Callable[[GPTConfig], Work]) -> Whole | None:

@@ -53,7 +53,7 @@ def hf_train(p: Any, device: Device) -> Built:
     tokens = random_tokens(described.config.vocab_size, (DATASET_BATCHES * p.batch, p.seq), device)
     step = training_step(p, device, loss_of, model.parameters(), (tokens, tokens))
     work, spans = train_work(described.decoder, p)
-    return Built(step, work, bool(p.compile), Declared(spans, described.choices()))
+    return Built(step, work, bool(p.compile), Declared(spans, described.choices()), model=model)
 
 
 @workload(
@@ -82,7 +82,9 @@ def hf_prefill(p: Any, device: Device) -> Built:
         mark("prefill")
 
     work = prefill_work(described.decoder, p)
-    return Built(step, work, bool(p.compile), Declared({"prefill": work}, described.choices(cache="dynamic")))
+    return Built(
+        step, work, bool(p.compile), Declared({"prefill": work}, described.choices(cache="dynamic")), model=model
+    )
 
 
 @workload(
@@ -121,7 +123,9 @@ def hf_decode(p: Any, device: Device) -> Built:
         cache.crop(-p.new)
 
     work = decode_work(described.decoder, p)
-    return Built(step, work, bool(p.compile), Declared({"decode": work}, described.choices(cache="static")))
+    return Built(
+        step, work, bool(p.compile), Declared({"decode": work}, described.choices(cache="static")), model=model
+    )
 
 
 # Models

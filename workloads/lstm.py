@@ -46,7 +46,7 @@ def lstm_train(p: Any, device: Device) -> Built:
         bytes=passes * config.forward_bytes(micro_batch, p.seq, "fp32"),
     )
     spans = training_spans(work, forward, config.parameters, p.optimizer)
-    return Built(step, work, declared=Declared(spans, memory_bytes=memory_bytes))
+    return Built(step, work, declared=Declared(spans, memory_bytes=memory_bytes), model=model)
 
 
 @workload("lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))
@@ -68,4 +68,4 @@ def lstm_forward(p: Any, device: Device) -> Built:
         flops=config.forward_flops(p.batch, p.seq),
         bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
     )
-    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes))
+    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes), model=model)

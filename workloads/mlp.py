@@ -46,7 +46,7 @@ def mlp_train(p: Any, device: Device) -> Built:
     work = Work(flops=config.train_flops(samples), bytes=config.train_bytes(p.optimizer, p.accumulate))
     forward = Work(flops=config.forward_flops(samples), bytes=passes * config.forward_bytes("fp32"))
     spans = training_spans(work, forward, config.parameters, p.optimizer)
-    return Built(step, work, bool(p.compile), Declared(spans, memory_bytes=memory_bytes))
+    return Built(step, work, bool(p.compile), Declared(spans, memory_bytes=memory_bytes), model=model)
 
 
 @workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))
@@ -64,4 +64,4 @@ def mlp_forward(p: Any, device: Device) -> Built:
         mark("forward")
 
     work = Work(flops=config.forward_flops(p.batch), bytes=config.forward_bytes(p.dtype))
-    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes))
+    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes), model=model)
