@@ -12,6 +12,7 @@ from hwbench.report import figures
 from hwbench.report.figures import Group, Spot
 from hwbench.report.format import quantity, ratio
 from hwbench.report.svg import inline_svg
+from hwbench.report.tables import Table
 from hwbench.report.view import RATES, CaseView, RunView, spans_of
 from hwbench.roofline import WHOLE
 
@@ -27,8 +28,11 @@ MOST_SPOTS = 18
 
 @dataclass(frozen=True)
 class Panel:
+    """A figure; `data` is what it shows, for who cannot see it or wants the numbers."""
+
     title: str
     svg: Markup
+    data: Table | None = None
 
 
 def throughput(runs: Sequence[RunView]) -> list[Panel]:
