@@ -86,14 +86,15 @@ def run_case(
     on_progress: Callable[[Progress], None],
     launch: Launch | None = None,
     idle: bool = False,
+    profile: Mapping[str, Any] | None = None,
 ) -> Measurement:
-    """Measure a case in one process, with `idle` the device at rest too, and store the outcome. The process's log stays
-    where it failed."""
+    """Measure a case in one process, with `idle` the device at rest too, with `profile` also where its time goes, and
+    store the outcome. The process's log stays where it failed."""
     on_progress(Progress("started", case, process))
     log = writer.log(case, process)
     measurement = run_process(
         {"case": {**vars(case), "params": dict(case.params)}, "policy": dict(policy), "device": device}
-        | {"files": list(files), "idle": idle},
+        | {"files": list(files), "idle": idle, "profile": profile},
         policy["timeout_s"],
         log,
         lambda phase: on_progress(Progress("phase", case, process, phase)),

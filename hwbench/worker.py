@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -24,9 +24,10 @@ from hwbench import devices
 from hwbench.harness import measure, measure_once
 from hwbench.metering import Metering
 from hwbench.neighbours import CpuWatch
+from hwbench.profiled import Profile
 from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, Window
 from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
-from hwbench.workload import find, params_of
+from hwbench.workload import Built, find, params_of
 
 
 def main() -> None:
@@ -43,8 +44,8 @@ def main() -> None:
     if "case" in request:
         case, policy = Case(**request["case"]), Policy(**request["policy"])
         tell, idle = (lambda phase: reply(phase=phase)), request.get("idle", False)
-        guard = request.get("guard", False)
-        found = run_case(case, policy, request["device"], request["files"], tell, idle, guard)
+        guard, profiled = request.get("guard", False), request.get("profile")
+        found = run_case(case, policy, request["device"], request["files"], tell, idle, guard, profiled)
         reply(measurement=found.as_json())
     else:
         reply(device=describe(request["device"]))
@@ -58,9 +59,11 @@ def run_case(
     on_phase: Callable[[str], None],
     idle: bool = False,
     guard: bool = False,
+    profiled: Mapping[str, Any] | None = None,
 ) -> Measurement:
     """Measure one case in this process, and with `idle` the device at rest before it; with `guard` in no more memory
-    than is free. Whatever goes wrong becomes the measurement's outcome and reason."""
+    than is free; with `profiled` also where the time of a step goes, after the window, and the trace of that to the
+    file that it names. Whatever goes wrong becomes the measurement's outcome and reason."""
     device, watch = None, CpuWatch()
 
     def follow(phase: str) -> None:
@@ -89,6 +92,7 @@ def run_case(
             foreign = watch.notes()
             served = built.served() if built.served else Served(Requests())
             loss = _number(result)
+        profile = _profile(built, device, window, profiled, on_phase) if profiled is not None else None
         return Measurement(
             outcome="ok",
             work=built.work,
@@ -108,6 +112,7 @@ def run_case(
             readings=metering.readings(window),
             telemetry=metering.trace.as_telemetry(),
             requests=served.requests,
+            profile=profile,
         )
     except Unsupported as answer:
         return Measurement("unsupported", str(answer))
@@ -115,6 +120,15 @@ def run_case(
         traceback.print_exc()
         out_of_memory = device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
         return Measurement("oom" if out_of_memory else "error", _last_line(error))
+
+
+def _profile(
+    built: Built, device: devices.Device, window: Window, asked: Mapping[str, Any], on_phase: Callable[[str], None]
+) -> Profile:
+    from hwbench import profiling  # brings torch, which not every device needs
+
+    on_phase("profile")
+    return profiling.profile(built, device, window, Path(asked["trace"]) if asked.get("trace") else None)
 
 
 def describe(device_spec: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "gate": "Hold a run against a baseline: for CI, with an exit status and reports.",
     "ab": "Measure two environments in turns and judge them as pairs.",
     "noise": "Measure what this machine's noise alone can do.",
+    "profile": "Show where the time and memory of a workload's step go, and what would make it faster.",
     "meter": "Measure what any command takes: energy, power, memory.",
     "import": "Make a run of pytest-benchmark's or pyperf's results.",
     "summarize": "Rebuild a run's metrics table from its raw tables.",

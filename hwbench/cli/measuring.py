@@ -33,10 +33,10 @@ POLICY = (
     "tdp_w",
 )
 
+WORKLOADS = click.argument("workloads", nargs=-1)
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps, xpu or tpu.")
+SUITE = click.option("--suite", help="A suite's name or TOML file.  [default: quick, if no workload is named]")
 OPTIONS: list[Callable[[Any], Any]] = [
-    click.argument("workloads", nargs=-1),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps, xpu or tpu."),
-    click.option("--suite", help="A suite's name or TOML file.  [default: quick, if no workload is named]"),
     click.option("--set", "settings", multiple=True, metavar="AXIS=V[,V…]", help="Values of an axis; may be repeated."),
     click.option("--dtype", help="Short for --set dtype=V[,V…]."),
     click.option("--min-time", "min_time_s", type=float, metavar="S", help="Least seconds of a measured window."),
@@ -63,8 +63,13 @@ def write_derived(run: "RunTables") -> "pd.DataFrame":
 
 def measuring(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options above; it takes them as keywords and hands them to `plan_of` as they are."""
-    for option in reversed(OPTIONS):
-        command = option(command)
+    return given(command, WORKLOADS, DEVICE, SUITE, *OPTIONS)
+
+
+def given(command: Callable[..., int], *parameters: Callable[[Any], Any]) -> Callable[..., int]:
+    """The command with parameters, which `--help` shows in this order."""
+    for parameter in reversed(parameters):
+        command = parameter(command)
     return command
 
 

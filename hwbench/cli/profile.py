@@ -1,0 +1,141 @@
+"""`hwbench profile`: one case in a profiled pass of its own, beside the ceilings of the machine; or two such runs."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwbench.cli import options
+from hwbench.cli.measuring import DEVICE, OPTIONS, given, kept, new_run_id, plan_of, run_of, warn_of, write_derived
+from hwbench.records import FAILED, UserError
+
+if TYPE_CHECKING:
+    from hwbench.plan import Plan
+    from hwbench.store import RunTables
+
+LONGEST_S = 10.0
+"""The most seconds of a clean window unless --max-time says else: a profile wants a typical step, no interval."""
+
+TRACES = (".json", ".json.gz")
+
+
+def _parameters(command: Any) -> Any:
+    return given(command, click.argument("workload", required=False), DEVICE, *OPTIONS)
+
+
+@click.command("profile")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Keep the trace, .json or .json.gz.")
+@click.option("--diff", nargs=2, metavar="RUN RUN", help="Compare two profiled runs instead, operator by operator.")
+@options.label
+@_parameters
+def command(
+    workload: str | None,
+    trace: Path | None,
+    diff: tuple[str, str] | None,
+    label: str,
+    output: Path,
+    as_json: bool,
+    **asked: Any,
+) -> int:
+    """Show where the time and the memory of a step of WORKLOAD go, and what would make it faster.
+
+    The step is measured as by `run`, in one process, then a few more steps go under torch.profiler, and one under a
+    counter of FLOPs, bytes and memory. The same run measures `gemm` and `copy`, against which the step is held. FILE
+    opens in Perfetto (ui.perfetto.dev).
+    """
+    if diff:
+        if workload or trace:
+            raise UserError("--diff compares two runs that are there; it takes no workload and no --trace")
+        return _compare(diff, output, as_json)
+    if not workload:
+        raise UserError("name a workload to profile, e.g. `hwbench profile gpt/train`; `hwbench list` shows them all")
+    return _profile(workload, _writable(trace), label, output, as_json, asked)
+
+
+def _profile(workload: str, trace: Path | None, label: str, output: Path, as_json: bool, asked: dict[str, Any]) -> int:
+    from hwbench import devices, environment, store
+    from hwbench.cli.progress import reporter
+    from hwbench.report import html
+    from hwbench.runner import describe_device, run_case
+
+    plan = _plan(workload, asked)
+    spec = devices.resolve(asked["device"])
+    found = describe_device(spec)
+    facts = environment.collect(found)
+    run_id = new_run_id(spec.partition(":")[0])
+    writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))
+    profiled = plan.cases[-1]
+    click.echo(f"{run_id}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings", err=True)
+    warn_of(facts)
+    with kept(writer.folder), reporter(plan) as progress:
+        for case in plan.cases:
+            asks = {"trace": str(trace) if trace else None} if case is profiled else None
+            run_case(case, 0, vars(plan.policy), spec, asked["files"], writer, progress, profile=asks)
+    run = store.read_run(writer.folder)
+    write_derived(run)
+    options.write_page(writer.folder / "report.html", html.render([run]))
+    _show(run, as_json)
+    click.echo(f"report: {writer.folder / 'report.html'}", err=True)
+    if trace and trace.exists():
+        click.echo(f"trace: {trace} (opens in ui.perfetto.dev)", err=True)
+    invalid = run.profiles.invalid.astype(bool).any()
+    return 1 if FAILED & set(run.measurements.outcome) or invalid else 0
+
+
+def _plan(workload: str, asked: dict[str, Any]) -> "Plan":
+    """The ceilings that the case is held against, then the case itself. UserError if it is not exactly one case."""
+    from hwbench.plan import make_plan, named
+    from hwbench.workload import discover
+
+    limits = {"processes": 1} | ({"max_time_s": LONGEST_S} if asked["max_time_s"] is None else {})
+    plan = plan_of({**asked, **limits, "workloads": (workload,), "suite": None})
+    if len(plan.cases) != 1:
+        raise UserError(
+            f"a profile is of one case, these are {len(plan.cases)}; give each axis one value (--set, --dtype)"
+        )
+    case = plan.cases[0]
+    known = discover(asked["files"], (workload, "gemm", "copy"))
+    gemm, copy = named(known, ("gemm", "copy"))
+    multiplied = {"fp8": ("fp8", "bf16")}.get(case.dtype, (case.dtype,))
+    dtypes = [dtype for dtype in multiplied if dtype in gemm.axes["dtype"].choices]
+    ceilings = make_plan([(gemm, {"dtype": dtypes})] if dtypes else [], {}, plan.policy).cases
+    ceilings += make_plan([(copy, {})], {}, plan.policy).cases
+    return replace(plan, cases=(*(other for other in ceilings if other.case_id != case.case_id), case))
+
+
+def _writable(trace: Path | None) -> Path | None:
+    """The file for the trace, absolute. UserError, before anything is measured, if it could not be written."""
+    if trace is None:
+        return None
+    if not trace.name.endswith(TRACES):
+        raise UserError(f"--trace {trace}: a trace is a file *.json or *.json.gz")
+    if trace.is_dir():
+        raise UserError(f"--trace {trace}: a folder; name a file in it")
+    if not os.access(trace if trace.exists() else trace.parent, os.W_OK):
+        raise UserError(f"--trace {trace}: cannot be written; name a file in a folder that is there and yours")
+    return trace.absolute()
+
+
+def _show(run: "RunTables", as_json: bool) -> None:
+    from hwbench.report import profile_text
+
+    if as_json:
+        options.print_json({"folder": str(run.folder)} | profile_text.as_data(run))
+        return
+    for table in profile_text.tables(run):
+        options.print_table(table)
+
+
+def _compare(names: tuple[str, str], output: Path, as_json: bool) -> int:
+    from hwbench import opdiff, store
+    from hwbench.report import profile_text
+
+    runs = [store.read_run(store.find_run(name, output)) for name in names]
+    found = opdiff.diff(*runs)
+    if as_json:
+        options.print_json(profile_text.diff_data(found))
+    else:
+        options.print_table(profile_text.diff_table(found))
+    return 0

@@ -1,0 +1,100 @@
+"""One step with each operator caught on its way to the device: its FLOPs and bytes, and which memory lives meanwhile.
+
+The step runs as ever, only slower; nothing of it is timed. An operator that only calls others is taken apart, as the
+profiler's are, so that what is counted here and timed there are the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import fmean
+from typing import Any
+
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hwbench.profiled import MemoryUse
+from hwbench.profiling.attribution import Cost
+from hwbench.profiling.closed_forms import MOVES_NOTHING, bytes_of, flops_of, tensors_in
+from hwbench.profiling.events import Event
+from hwbench.profiling.storages import Storages, timeline
+from hwbench.workload import Step
+
+OPTIMIZER_SPANS = frozenset({"optimizer"})
+
+Key = tuple[str, tuple[tuple[int, ...], ...]]
+"""An operator's name and the sizes of the tensors that go in."""
+
+
+class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
+    """What the operators of a step do: `cost_of` one of them, and the `memory` of all."""
+
+    def __init__(self, model: nn.Module | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # in torch
+        self._weights = list(model.parameters()) if model else []
+        self._costs: dict[Key, list[tuple[int, int]]] = defaultdict(list)
+        self._operators: list[tuple[str, str]] = []
+        self._storages = Storages()
+        self._in_span = 0
+
+    def count(self, step: Step) -> None:
+        """Run the step once and keep what its operators did."""
+        self._storages.mark(self._weights, "weights")
+        with saved_tensors_hooks(self._saved, lambda tensor: tensor), self:
+            step(self._mark)
+        self._mark("")
+
+    def cost_of(self, event: Event) -> Cost:
+        """FLOPs and bytes of a call that the profiler saw, the mean of those alike; None of what was not counted.
+
+        Autograd adds gradients up in place only where nobody looks on, as we do here.
+        """
+        shapes = tuple(shape for shape in event.shapes if shape)
+        if event.name.partition("::")[2] in MOVES_NOTHING:
+            return 0, 0
+        alike = self._costs.get((event.name, shapes)) or self._costs.get((event.name.removesuffix("_"), shapes))
+        return (fmean(c[0] for c in alike), fmean(c[1] for c in alike)) if alike else (None, None)
+
+    def memory(self) -> MemoryUse:
+        """The timeline of the step that was counted."""
+        return timeline(self._storages, self._operators, OPTIMIZER_SPANS)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        with self:
+            taken_apart = func.decompose(*args, **kwargs)
+        if taken_apart is not NotImplemented:
+            return taken_apart
+        self._storages.position = len(self._operators)
+        returned = func(*args, **kwargs)
+        names = [argument.name for argument in func._schema.arguments]
+        arguments = dict(zip(names, args, strict=False)) | kwargs
+        self._see(func, arguments, returned)
+        return returned
+
+    def _see(self, func: Any, arguments: dict[str, Any], returned: Any) -> None:
+        name, given = func._schema.name, tensors_in(list(arguments.values()))
+        if name.startswith("profiler::"):
+            return
+        key = name, tuple(tuple(tensor.shape) for tensor in given if tensor.dim())
+        self._costs[key].append((flops_of(func, arguments, returned), bytes_of(func, arguments, returned)))
+        self._operators.append(("", name))
+        self._storages.use(given)
+        for tensor in tensors_in([returned]):
+            self._storages.see(tensor, born=True)
+
+    def _saved(self, tensor: Tensor) -> Tensor:
+        storage = self._storages.see(tensor, born=False)
+        if storage and storage.born is not None and not storage.kind:
+            storage.kind = "activations"
+        return tensor.detach()
+
+    def _mark(self, name: str) -> None:
+        """End the span `name`: now it is known what its operators were part of, and which gradients it left."""
+        self._operators[self._in_span :] = [(name, operator) for _, operator in self._operators[self._in_span :]]
+        self._in_span = len(self._operators)
+        self._storages.mark(_gradients(self._weights), "gradients")
+
+
+def _gradients(weights: Iterable[Tensor]) -> list[Tensor]:
+    return [weight.grad for weight in weights if weight.grad is not None]

@@ -1,0 +1,107 @@
+"""Which bytes live when: the storages of tensors over one step, told apart by what they are for.
+
+A storage is counted from the operator that made it until torch frees it. What it was for is known only afterwards: the
+weights and the gradients are the model's, activations what autograd saved for backward, the optimizer's what lay there
+before the step and was first touched by the update; the rest of what the step made is temporary. The workspace within
+an operator is not seen.
+"""
+
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from hwbench.profiled import MemoryUse
+from hwbench.profiling.attribution import add_row
+
+KINDS = ("weights", "gradients", "optimizer", "activations", "temporary", "other")
+MOST_ROWS = 2_000
+"""Rows of the timeline: with more operators than that, each row is the fullest moment of several."""
+
+
+@dataclass
+class Storage:
+    """The memory of one or more tensors. `born`, first `used` and `freed` are operators of the step; what was there
+    before it has `born` None, what outlives it `freed` None."""
+
+    size: int
+    born: int | None
+    used: int | None = None
+    freed: int | None = None
+    kind: str = ""
+
+
+@dataclass
+class Storages:
+    """All storages seen so far; `position` is the operator that is now called."""
+
+    position: int = 0
+    found: list[Storage] = field(default_factory=list)
+    _living: dict[int, Storage] = field(default_factory=dict)
+
+    def see(self, tensor: Tensor, born: bool) -> Storage | None:
+        """The storage of a tensor, which was `born` now if it is new; None of a tensor that has none (a packed one)."""
+        try:
+            storage: Any = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):
+            return None
+        known = self._living.get(storage._cdata)
+        if known is None:
+            known = Storage(storage.nbytes(), self.position if born else None)
+            self._living[storage._cdata] = known
+            self.found.append(known)
+            weakref.finalize(storage, self._free, storage._cdata).atexit = False
+        return known
+
+    def use(self, tensors: Iterable[Tensor]) -> None:
+        """Tensors go into the operator that is now called."""
+        for tensor in tensors:
+            storage = self.see(tensor, born=False)
+            if storage and storage.used is None:
+                storage.used = self.position
+
+    def mark(self, tensors: Iterable[Tensor], kind: str) -> None:
+        """Say what the storages of tensors are for, unless it is known."""
+        for tensor in tensors:
+            storage = self.see(tensor, born=False)
+            if storage and not storage.kind:
+                storage.kind = kind
+
+    def _free(self, key: int) -> None:
+        self._living.pop(key).freed = self.position
+
+
+def timeline(storages: Storages, operators: list[tuple[str, str]], optimizer_spans: frozenset[str]) -> MemoryUse:
+    """The bytes of each kind after each of `operators`, as (span, name)."""
+    changes = [dict.fromkeys(KINDS, 0) for _ in range(len(operators) + 1)]
+    for storage in storages.found:
+        used_in = operators[storage.used][0] if storage.used is not None else ""
+        kind = storage.kind or _kind(storage, used_in in optimizer_spans)
+        changes[storage.born or 0][kind] += storage.size
+        if storage.freed is not None:
+            changes[min(storage.freed + 1, len(operators))][kind] -= storage.size
+    rows, now = [], dict.fromkeys(KINDS, 0)
+    for change in changes[: len(operators)]:
+        now = {kind: now[kind] + change[kind] for kind in KINDS}
+        rows.append(now)
+    table = MemoryUse()
+    for position in _fullest(rows):
+        span, name = operators[position]
+        sizes = {f"{kind}_bytes": rows[position][kind] for kind in KINDS}
+        add_row(table, position=position, span=span, name=name, **sizes)
+    return table
+
+
+def _kind(storage: Storage, is_optimizers: bool) -> str:
+    if storage.born is not None:
+        return "temporary"
+    return "optimizer" if is_optimizers else "other"
+
+
+def _fullest(rows: list[dict[str, int]]) -> list[int]:
+    """The positions that are kept: of as many neighbours as it takes, that with the most bytes."""
+    width = -(-len(rows) // MOST_ROWS) or 1
+    groups = (range(start, min(start + width, len(rows))) for start in range(0, len(rows), width))
+    return [max(group, key=lambda position: sum(rows[position].values())) for group in groups]

@@ -1,0 +1,164 @@
+"""FLOPs, bytes and memory of operators, against closed forms and brute force."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from hwbench.profiling.closed_forms import stored_bytes
+from hwbench.profiling.counting import Counted
+from hwbench.profiling.events import Event
+
+FP32 = 4
+
+
+def costs(step, name, *shapes, model=None):
+    counted = Counted(model)
+    counted.count(step)
+    return counted.cost_of(Event(name, 0, 1, shapes=shapes))
+
+
+def run(function):
+    return lambda mark: function()
+
+
+def test_a_matrix_product():
+    a, b = torch.randn(3, 4), torch.randn(4, 5)
+    assert costs(run(lambda: a @ b), "aten::mm", (3, 4), (4, 5)) == (2 * 3 * 4 * 5, FP32 * (12 + 20 + 15))
+
+
+def test_a_batch_of_products_and_one_that_adds():
+    a, b, c = torch.randn(2, 3, 4), torch.randn(2, 4, 5), torch.randn(5)
+    assert costs(run(lambda: a @ b), "aten::bmm", (2, 3, 4), (2, 4, 5))[0] == 2 * 2 * 3 * 4 * 5
+    step = run(lambda: F.linear(a[0], b[0].t().contiguous(), c))
+    assert costs(step, "aten::addmm", (5,), (3, 4), (4, 5)) == (120, FP32 * (5 + 12 + 20 + 15))
+
+
+@torch.inference_mode()
+def test_in_inference_mode_too_an_operator_that_only_calls_others_is_taken_apart():
+    a, b = torch.randn(3, 4), torch.randn(5, 4)
+    assert costs(run(lambda: F.linear(a, b)), "aten::mm", (3, 4), (4, 5))[0] == 120
+
+
+@pytest.mark.parametrize(("causal", "pairs"), [(False, 36), (True, 21)])
+def test_attention_on_a_cpu_counts_the_pairs_that_are_seen(causal, pairs):
+    """6 tokens: 36 pairs, of which a causal mask leaves 21. Two products forward, five backward."""
+    size = (2, 3, 6, 8)
+    q, k, v = (torch.randn(size, requires_grad=True) for _ in range(3))
+
+    def step(mark):
+        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            F.scaled_dot_product_attention(q, k, v, is_causal=causal).sum().backward()
+
+    counted = Counted(None)
+    counted.count(step)
+    name = "aten::_scaled_dot_product_flash_attention_for_cpu"
+    product = 2 * 2 * 3 * 8 * pairs
+    assert counted.cost_of(Event(name, 0, 1, shapes=(size,) * 3)) == (
+        2 * product,
+        FP32 * (4 * 2 * 3 * 6 * 8 + 2 * 3 * 6),
+    )
+    backward = Event(f"{name}_backward", 0, 1, shapes=(*(size,) * 5, (2, 6, 3)))
+    found = (
+        counted.cost_of(backward)[0] or counted.cost_of(Event(backward.name, 0, 1, shapes=(*(size,) * 5, (2, 3, 6))))[0]
+    )
+    assert found == 5 * product
+
+
+def test_an_lstm_layer_of_onednn_and_its_backward():
+    layer = nn.LSTM(8, 16, 1)
+    given = torch.randn(5, 3, 8)
+
+    def step(mark):
+        layer(given)[0].sum().backward()
+
+    counted = Counted(layer)
+    counted.count(step)
+    flops = [cost[0] for (name, _), alike in counted._costs.items() if "rnn_layer" in name for cost in alike]
+    one = 2 * 5 * 3 * (4 * 16 * 8 + 4 * 16 * 16)
+    assert flops == [one, 2 * one]
+
+
+def test_what_only_looks_or_moves_computes_nothing():
+    a = torch.randn(4, 6)
+    assert costs(run(a.t), "aten::t", (4, 6)) == (0, 0)
+    assert costs(run(lambda: a.to(torch.bfloat16)), "aten::_to_copy", (4, 6)) == (0, 24 * (4 + 2))
+    assert costs(run(lambda: torch.empty(9)), "aten::empty") == (0, 0)
+
+
+def test_what_is_changed_in_place_is_read_and_written():
+    a, b = torch.randn(10), torch.randn(10)
+    assert costs(run(lambda: a.add_(b)), "aten::add_", (10,), (10,)) == (10, FP32 * 30)
+    assert costs(run(lambda: a.copy_(b)), "aten::copy_", (10,), (10,)) == (0, FP32 * 20)
+
+
+def test_a_look_up_reads_the_rows_that_it_returns():
+    table, at = torch.randn(1000, 8), torch.tensor([1, 2, 3])
+    assert costs(run(lambda: F.embedding(at, table)), "aten::embedding", (1000, 8), (3,)) == (0, 3 * 8 + 2 * 3 * 8 * 4)
+
+
+def test_an_update_reads_and_writes_all_that_it_keeps():
+    weight = nn.Parameter(torch.randn(100))
+    weight.grad = torch.randn(100)
+    optimizer = torch.optim.AdamW([weight], fused=True)
+    optimizer.step()
+    counted = Counted(None)
+    counted.count(run(optimizer.step))
+    (alike,) = [alike for (name, _), alike in counted._costs.items() if name == "aten::_fused_adamw_"]
+    assert alike[0][1] == pytest.approx(FP32 * 700, abs=32)  # weight, two moments: read and written; gradient: read
+
+
+def test_a_repeated_dimension_is_stored_once():
+    assert stored_bytes(torch.randn(1, 5).expand(7, 5)) == 20
+    assert stored_bytes(torch.empty(0, 5)) == 0
+
+
+def test_what_was_not_seen_is_unknown():
+    assert costs(run(lambda: None), "aten::mm", (1, 1)) == (None, None)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """A layer of 1000 × 1000 (4 MB) on 10 rows, trained by AdamW: every byte by hand."""
+    torch.manual_seed(0)
+    model = nn.Linear(1000, 1000, bias=False)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    data = torch.randn(10, 1000)
+
+    def step(mark):
+        loss = model(data).square().mean()
+        mark("forward")
+        loss.backward()
+        mark("backward")
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        mark("optimizer")
+
+    step(lambda name: None)
+    counted = Counted(model)
+    counted.count(step)
+    memory = vars(counted.memory())
+    return [dict(zip(memory, values, strict=True)) for values in zip(*memory.values(), strict=True)]
+
+
+class TestMemory:
+    def test_what_was_there_before(self, rows):
+        first = rows[0]
+        assert (first["weights_bytes"], first["other_bytes"]) == (4_000_000, 40_000)
+        assert first["optimizer_bytes"] == pytest.approx(8_000_000, abs=8)  # two moments and the count of steps
+
+    def test_the_output_is_kept_for_backward(self, rows):
+        last = [row for row in rows if row["span"] == "forward"][-1]
+        assert (last["activations_bytes"], last["gradients_bytes"]) == (40_000, 0)
+
+    def test_the_gradient_lives_from_backward_to_the_update(self, rows):
+        by_span = {span: [r for r in rows if r["span"] == span] for span in ("forward", "backward", "optimizer")}
+        assert by_span["backward"][-1]["gradients_bytes"] == 4_000_000
+        update = next(row for row in rows if row["name"] == "aten::_fused_adamw_")
+        assert update["gradients_bytes"] == 4_000_000
+        assert {row["gradients_bytes"] for row in by_span["forward"]} == {0}
+        assert by_span["optimizer"][-1]["activations_bytes"] == 0
+
+    def test_operators_come_in_order(self, rows):
+        assert [row["position"] for row in rows] == list(range(len(rows)))
