@@ -37,13 +37,14 @@ _MEMORY = (
 )  # fmt: skip
 _VIEWS = ("slice", "select")  # as they are; their backward fills a tensor
 
-KINDS: dict[str, Kind] = (
-    dict.fromkeys(_MATMUL, "matmul")
-    | dict.fromkeys(_ATTENTION, "attention")
-    | dict.fromkeys(_OPTIMIZER, "optimizer")
-    | dict.fromkeys(_COPY, "copy")
-    | dict.fromkeys(_MEMORY, "memory")
-)
+_NAMES: dict[Kind, tuple[str, ...]] = {
+    "matmul": _MATMUL,
+    "attention": _ATTENTION,
+    "optimizer": _OPTIMIZER,
+    "copy": _COPY,
+    "memory": _MEMORY,
+}
+KINDS: dict[str, Kind] = {name: kind for kind, names in _NAMES.items() for name in names}
 """By the words that an operator's name begins with, of which the longest counts."""
 
 KERNELS: dict[str, Kind] = {
@@ -95,9 +96,10 @@ def kind_of(name: str) -> Kind:
         return "other"
     words = short.split("_")
     starts = ("_".join(words[:length]) for length in range(len(words), 0, -1))
-    known = next((KINDS[start] for start in starts if start in KINDS), None)
-    lower = name.lower()
-    return known or next((kind for part, kind in KERNELS.items() if part in lower), "other")
+    if known := next((start for start in starts if start in KINDS), None):
+        return KINDS[known]
+    part = next((part for part in KERNELS if part in name.lower()), None)
+    return KERNELS[part] if part else "other"
 
 
 @cache

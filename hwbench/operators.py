@@ -114,9 +114,9 @@ def profiled_case(run: RunTables, named: str | None = None) -> ProfiledCase:
 def operators(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     """A row (OPERATORS) for each operator of a valid profile, the most seconds first.
 
-    `profiled_s` are the seconds as recorded, `seconds` those corrected for the profiler's cost. `bound` is what takes longer at least, compute or memory, `least_s`
-    how long, but never more than it took, and `over_s` the rest of its seconds. The three are null where work or a
-    ceiling that it needs is not known.
+    `profiled_s` are the seconds as recorded, `seconds` those corrected for the profiler's cost. `bound` is what takes
+    longer at least, compute or memory, `least_s` how long, but never more than it took, and `over_s` the rest of its
+    seconds. The three are null where work or a ceiling that it needs is not known.
     """
     table = rows_of(run, case, "operator")
     cost = 0.0 if case.on_accelerator else case.event_s
@@ -194,7 +194,10 @@ def _held_against_roofs(table: pd.DataFrame) -> pd.DataFrame:
 def _case(planned: Mapping[str, Any], profiles: pd.DataFrame, choices: "pd.Series[str]") -> ProfiledCase:
     valid = profiles[profiles.invalid.fillna("") == ""].sort_values("process")
     taken = valid if len(valid) else profiles
-    figures = {name: _median(taken[name]) for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share")}
+    figures: dict[str, Any] = {
+        name: float(taken[name].median()) for name in ("clean_step_s", "profiled_step_s", "events")
+    }
+    figures |= {name: _median(taken[name]) for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share")}
     unknown: dict[str, str] = {}
     for text in taken.unknown.dropna():
         unknown |= json.loads(text)
@@ -202,7 +205,6 @@ def _case(planned: Mapping[str, Any], profiles: pd.DataFrame, choices: "pd.Serie
         **{name: planned[name] for name in ("case_id", "workload", "dtype", "params")},
         processes=tuple(int(process) for process in valid.process),
         steps={int(row.process): int(row.steps) for row in valid.itertuples()},
-        **{name: float(taken[name].median()) for name in ("clean_step_s", "profiled_step_s", "events")},
         **figures,
         choices=json.loads(choices.iloc[0]) if len(choices) else {},
         invalid="" if len(valid) else str(profiles.invalid.iloc[0]),
