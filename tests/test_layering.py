@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "operator_kinds": set(),
     "operators": {"ceilings", "operator_kinds", "records", "store"},
     "waterfall": {"ceilings", "operator_kinds", "operators", "store"},
-    "advice": {"operator_kinds", "operators", "waterfall", "store"},
+    "advice": {"ceilings", "operator_kinds", "operators", "waterfall", "store"},
     "opdiff": {"operator_kinds", "operators", "waterfall", "records", "store"},
     "request_metrics": {"schema", "store"},
     "workload": {"records"},
