@@ -70,6 +70,8 @@ def waterfall(run: RunTables, case: ProfiledCase) -> Waterfall | NoWaterfall:
     if not case.clean_step_s > 0:
         return NoWaterfall("the clean step took no time")
     table = operators(run, case)
+    if table.empty:
+        return NoWaterfall("the profile has no operators")
     if missing := _missing_ceilings(case, table):
         return NoWaterfall(f"{NO_IDEAL}: {missing}")
     known = table.least_s.notna()
@@ -160,7 +162,7 @@ def _rest_of(table: pd.DataFrame) -> dict[str, float]:
 
 def _missing_ceilings(case: ProfiledCase, table: pd.DataFrame) -> str:
     """Which workloads are to be measured with it for there to be an ideal, in words; "" where none is missing."""
-    memory = table.memory_ceiling.notna().any() or table.empty
+    memory = table.memory_ceiling.notna().any()
     needed = _products(table)
     arithmetic = needed.empty or needed.compute_ceiling.notna().any()
     wanted = [f"`{MATMUL}` in {_dtypes(case, needed)}"] if not arithmetic else []

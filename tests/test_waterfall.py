@@ -98,6 +98,11 @@ def test_gaps_of_no_known_cause_are_idle():
     assert parts(found)["launch_and_idle"] == pytest.approx(0.6)
 
 
+def test_a_profile_without_operators_has_none():
+    assert of(run_with(profile_of())) == NoWaterfall("the profile has no operators")
+    assert of(run_with(profile_of([op("aten::mm", 1.0)], clean=0.0))) == NoWaterfall("the clean step took no time")
+
+
 def test_an_invalid_profile_has_none():
     found = of(run_with(training(invalid="lost 3 events")))
     assert found == NoWaterfall("the profile is invalid: lost 3 events")
@@ -144,7 +149,7 @@ profiles = st.builds(
     lambda rows, clean, profiled_s, events, gaps, busy: profile_of(
         rows, clean=clean, profiled_s=profiled_s, events=events, gaps=gaps, device_busy_s=busy, steps=4
     ),
-    st.lists(operator_rows, max_size=8), st.floats(1e-6, 10.0), amounts, st.floats(0.0, 1e5),
+    st.lists(operator_rows, min_size=1, max_size=8), st.floats(1e-6, 10.0), amounts, st.floats(0.0, 1e5),
     st.lists(gap_rows, max_size=4), st.one_of(st.none(), amounts),
 )  # fmt: skip
 
