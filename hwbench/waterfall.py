@@ -82,7 +82,7 @@ def waterfall(run: RunTables, case: ProfiledCase) -> Waterfall | NoWaterfall:
         **outside(run, case, table),
         "rest": float(table.over_s.sum() + table.seconds[~known].sum()),
     }
-    parts = fitted(found, case)
+    parts = fitted(found, case.clean_step_s, case.on_accelerator)
     factor = {name: parts[name] / seconds if seconds else 0.0 for name, seconds in found.items()}
     table = _scaled(table, factor)
     return Waterfall(
@@ -124,23 +124,23 @@ def gap_seconds(run: RunTables, case: ProfiledCase) -> dict[str, float]:
     return {str(cause): float(seconds) for cause, seconds in middle.items()}
 
 
-def fitted(parts: Mapping[str, float], case: ProfiledCase) -> dict[str, float]:
+def fitted(parts: Mapping[str, float], clean_step_s: float, on_accelerator: bool) -> dict[str, float]:
     """`parts` scaled so that they sum to the clean step.
 
     What is least certain gives way first: on a CPU all but the least times; on an accelerator, whose kernels were timed
     by the device, its gaps. Where nothing was seen of what is missing, it is put down to what nobody saw.
     """
-    groups = [("launch_and_idle", "framework"), ("rest",)] if case.on_accelerator else [("framework", "rest")]
-    found, target = dict(parts), case.clean_step_s
-    missing = target - sum(found.values())
+    groups = [("launch_and_idle", "framework"), ("rest",)] if on_accelerator else [("framework", "rest")]
+    found = dict(parts)
+    missing = clean_step_s - sum(found.values())
     for group in [*groups, ("compute", "memory")]:
         total = sum(found[name] for name in group)
         wanted = max(0.0, total + missing)
         if total > 0:
-            found |= {name: found[name] * (wanted / total) for name in group}
+            found |= {name: found[name] / total * wanted for name in group}
         elif missing > 0:
             found[group[0]] = wanted
-        missing = target - sum(found.values())
+        missing = clean_step_s - sum(found.values())
     return found
 
 

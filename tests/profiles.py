@@ -48,16 +48,21 @@ def gap(seconds, cause, step=0):
 
 def run_with(*profiles, case=TRAIN, ceilings=(GEMM, COPY), run_id="r", environment=None, others=(), **measured):
     """A run of `case` with a profile a process, whose matmul and copy reach 1 GFLOP/s and 1 GB/s."""
+    run = _measured(case, ceilings, run_id, others)
+    run = with_measurements(run, case, **measured) if measured else run
+    if environment is not None:
+        run = replace(run, runs=run.runs.assign(environment=json.dumps(environment)))
+    for process, profile in enumerate(profiles):
+        run = profiled(run, case, profile, process)
+    return run
+
+
+def _measured(case, ceilings, run_id, others):
     cases = [case, *others, *ceilings]
     run = run_of(*((one, [[0.001] * 10]) for one in cases), run_id=run_id)
     for ceiling in ceilings:
         work = {"bytes": int(BYTE_S / 1000)} if ceiling.workload == "copy" else {"flops": int(FLOP_S / 1000)}
         run = with_measurements(run, ceiling, **work)
-    run = with_measurements(run, case, **measured)
-    if environment is not None:
-        run = replace(run, runs=run.runs.assign(environment=json.dumps(environment)))
-    for process, profile in enumerate(profiles):
-        run = profiled(run, case, profile, process)
     return run
 
 

@@ -94,7 +94,7 @@ def test_an_invalid_profile_accounts_for_nothing():
 
 
 @given(any_profile, any_profile)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_rows_and_residual_sum_to_the_difference_whatever_was_profiled(a, b):
     found = diff(run_with(a), run_with(b))
     assert found.rows.difference_s.sum() + found.residual_s == pytest.approx(b.clean_step_s - a.clean_step_s, abs=1e-9)

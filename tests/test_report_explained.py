@@ -182,7 +182,7 @@ def test_names_of_a_profile_are_text():
 
 
 @given(st.lists(any_profile, min_size=1, max_size=2))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_whatever_was_profiled_the_fragment_is_whole(several):
     assert Page(page_of(run_with(*several))).tags["section"] == 1
 
