@@ -80,6 +80,8 @@ def run_case(
         device.reset_memory_peak()
         base_bytes = device.memory_peak_bytes()
         built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
+        if built.served and profiled is not None:
+            raise Unsupported("a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead")
         with Metering(device, policy.tdp_w) as metering:
             least_s = metering.window_s
             if idle and least_s:  # there is something to be read; before the steps, so that no interrupt can lose them

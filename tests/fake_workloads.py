@@ -159,3 +159,9 @@ def sized(p, device):
         device.launch(0.001 * p.batch)
 
     return Built(step, Work(tokens=p.batch))
+
+
+@workload("fake/served")
+def served(p, device):
+    """A whole test under load, which a profile has no use for; run, it would fail."""
+    return Built(lambda mark: 1 / 0, served=lambda: None)

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +12,9 @@ from hwbench.harness import measure
 from hwbench.profiled import Profile
 from hwbench.profiling.recording import is_composite, steps_for
 from hwbench.profiling.traces import PID
-from hwbench.records import Samples, Spans, Unsupported, Window
+from hwbench.records import Case, Policy, Samples, Spans, Window
 from hwbench.stopping import FixedWindow
+from hwbench.worker import run_case
 from hwbench.workload import Built, find, params_of
 from workloads.models.sizes import gpt_config
 
@@ -155,9 +158,11 @@ def test_steps_that_differ_are_no_trace_to_believe():
     assert profile.ops.name == []
 
 
-def test_a_test_under_load_has_no_step_to_profile():
-    with pytest.raises(Unsupported, match="profile gpt/prefill and gpt/decode instead"):
-        profiling.profile(Built(lambda mark: None, served=lambda: None), devices.open_device("cpu"), window())
+def test_a_test_under_load_has_no_step_to_profile_and_is_not_even_run():
+    case, file = Case("fake/served", {}, "fp32"), str(Path(__file__).with_name("fake_workloads.py"))
+    found = run_case(case, Policy(), "fake", [file], lambda phase: None, profiled={"trace": None})
+    assert (found.outcome, found.window) == ("unsupported", None)
+    assert "profile gpt/prefill and gpt/decode instead" in found.reason
 
 
 def test_a_device_that_the_profiler_does_not_see_is_not_the_hosts_time():
@@ -180,7 +185,5 @@ def test_what_only_calls_others_is_known_by_its_kernels():
 
 
 def test_a_profile_survives_its_way_to_the_parent(trained):
-    from dataclasses import asdict
-
     profile = trained[1]
     assert Profile.from_json(json.loads(json.dumps(asdict(profile)))) == profile

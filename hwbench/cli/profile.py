@@ -101,7 +101,7 @@ def _plan(workload: str, asked: dict[str, Any]) -> "Plan":
     multiplied = {"fp8": ("fp8", "bf16")}.get(case.dtype, (case.dtype,))
     dtypes = [dtype for dtype in multiplied if dtype in gemm.axes["dtype"].choices]
     ceilings = make_plan([(gemm, {"dtype": dtypes})] if dtypes else [], {}, plan.policy).cases
-    ceilings += make_plan([(copy, {})], {}, plan.policy).cases
+    ceilings += make_plan([(copy, {"op": ["copy", "read"]})], {}, plan.policy).cases
     return replace(plan, cases=(*(other for other in ceilings if other.case_id != case.case_id), case))
 
 

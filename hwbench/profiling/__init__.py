@@ -25,7 +25,7 @@ from hwbench.profiling.events import STEP, Event, fault
 from hwbench.profiling.kernels import Kernels
 from hwbench.profiling.recording import named_modules, record, steps_for
 from hwbench.profiling.traces import add_rows
-from hwbench.records import Unsupported, Window
+from hwbench.records import Window
 from hwbench.workload import Built
 
 COMPILED = "the step is compiled, and what was made for it has neither modules nor single operators"
@@ -37,10 +37,7 @@ def profile(built: Built, device: Device, window: Window, trace: Path | None = N
     """Profile a warm step whose clean window is known; with `trace` the profiler's own trace goes there too.
 
     A trace that lost events or whose events overlap gives a profile that says so in `invalid` and has no tables.
-    Unsupported if the step is a whole test, which has no steps to tell apart.
     """
-    if built.served:
-        raise Unsupported("a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead")
     clean_s = median(window.timed_s)
     count = steps_for(clean_s)
     waits = window.timer_kind == "device_event" or "synced" in window.samples.flags  # the work is another device's
