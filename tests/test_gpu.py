@@ -127,3 +127,27 @@ def test_gradients_add_up_under_cuda_graphs():
             step(lambda mark: None)
         weights[mode] = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
     torch.testing.assert_close(weights["reduce-overhead"], weights[False], rtol=1e-3, atol=1e-5)
+
+
+def test_a_profile_accounts_for_the_device():
+    """Every kernel belongs to an operator, and what it is busy and idle for make the step."""
+    from types import SimpleNamespace
+
+    from hwbench import profiling
+    from hwbench.workload import find
+
+    device = opened()
+    p = {"size": "124m", "batch": 4, "seq": 512, "layers": 4, "optimizer": "adamw", "dtype": "bf16"}
+    p |= {"accumulate": None, "checkpoint": False, "loss_chunks": None, "attention": None, "compile": False}
+    built = find("gpt/train", ()).build(SimpleNamespace(**p), device)
+    window, _ = measure(built.step, device, FixedWindow(0.2, 5, 3), FixedWindow(0.5, 5, 5))
+    profile = profiling.profile(built, device, window)
+    ops = profile.ops
+    launched = sum(s for s, level in zip(ops.seconds, ops.level, strict=True) if level == "operator")
+    kernels = sum(s for s, level in zip(ops.seconds, ops.level, strict=True) if level == "kernel")
+    assert profile.invalid == ""
+    assert abs(kernels / launched - 1) < 1e-6
+    assert 0 < profile.device_busy_s <= launched * (1 + 1e-6)
+    assert profile.device_busy_s + sum(profile.gaps.gap_s) / profile.steps <= profile.profiled_step_s * 1.01
+    assert profile.launch_s > 0
+    assert any(s > 0 for s in profile.modules.backward_s)

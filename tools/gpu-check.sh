@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything that only a GPU can show, in under 8 minutes, with the python3 that is there and no network.
-# Leaves in $OUT: gpu-check.log, runs.tar.gz (the result folders), quick.html and standard.html.
+# Everything that only a GPU can show, in under 9 minutes, with the python3 that is there and no network.
+# Leaves in $OUT: gpu-check.log, runs.tar.gz (the result folders), profile.json.gz (a trace), quick.html and standard.html.
 set -u
 cd "$(dirname "$0")/.."
 OUT=${OUT:-gpu-check}
@@ -23,6 +23,8 @@ all() {
     stage 140 "quick" "$PYTHON" -m hwbench run --device cuda --suite quick --processes 2 --output "$RESULTS" --run-id quick
     stage 190 "standard" "$PYTHON" -m hwbench run --device cuda --suite standard --processes 1 --max-time 5 \
         --output "$RESULTS" --run-id standard
+    stage 70 "profile" "$PYTHON" -m hwbench profile gpt/train --device cuda --max-time 2 --output "$RESULTS" \
+        --trace "$OUT/profile.json.gz"
     for run in quick standard; do
         "$PYTHON" -m hwbench report "$run" --output "$RESULTS" -o "$OUT/$run.html" || failed=1
     done

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._C._autograd import DeviceType
 from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import profile, record_function, supported_activities
 
@@ -101,16 +102,30 @@ def _event(event: Any) -> Event:
         start_ns=event.start_ns(),
         end_ns=event.start_ns() + event.duration_ns(),
         thread=event.start_thread_id(),
-        activity=event.activity_type(),
+        activity=activity_of(event),
         composite=is_composite(event.name(), event.overload_name()),
         sequence=event.sequence_nr(),
         forward_thread=event.fwd_thread_id(),
-        shapes=shapes_of(event.structured_input_shapes()),
+        shapes=shapes_of(getattr(event, "structured_input_shapes", event.shapes)()),  # before 2.10 without lists
         dtype=tensors[0] if tensors else "",
         correlation=event.correlation_id(),
         linked=event.linked_correlation_id(),
         stream=event.device_resource_id(),
     )
+
+
+def activity_of(event: Any) -> str:
+    """Kineto's kind of an event, which torch tells from 2.10 on; before, its name and its device have to do."""
+    if hasattr(event, "activity_type"):
+        return str(event.activity_type())
+    if event.device_type() != DeviceType.CPU:
+        if event.is_user_annotation():
+            return "gpu_user_annotation"
+        kinds = {"Memcpy": "gpu_memcpy", "Memset": "gpu_memset"}
+        return kinds.get(event.name().partition(" ")[0], "kernel")
+    if event.is_user_annotation():
+        return "user_annotation"
+    return "cuda_runtime" if event.name().startswith(("cuda", "cuLaunch", "hip")) else "cpu_op"
 
 
 @cache
