@@ -102,7 +102,9 @@ def _bf16(at: Situation) -> str | None:
 
 def _longer_sequence(at: Situation) -> str | None:
     seq = at.case.params.get("seq")
-    return f"a longer sequence (seq={2 * seq}) makes them larger" if isinstance(seq, int) else None
+    if at.can_grow or not isinstance(seq, int):  # a batch may always be larger, a model has so many positions
+        return None
+    return f"a longer sequence than seq={seq}, where the model has the positions, makes them larger"
 
 
 def _fewer_parts(at: Situation) -> str | None:

@@ -80,10 +80,12 @@ def explained(run: RunView) -> Explained | None:
 def lines(case: ProfiledCase, found: Waterfall | NoWaterfall) -> list[str]:
     """What the profiler itself cost, and what else a profile says in a number."""
     steps = count(max(case.steps.values(), default=0), "step")
+    slower = f"whose cost ({quantity(case.overhead, '1', 3)}) is taken off by the events that it recorded"
+    faster = "which cannot make a step faster: something disturbed the clean ones"
     told = [
         f"{steps} profiled in {count(len(case.processes), 'process')}: {quantity(case.profiled_step_s, 's')} a step, "
-        f"against {quantity(case.clean_step_s, 's')} without the profiler, whose cost "
-        f"({quantity(case.overhead, '1', 3)}) is taken off by the events that it recorded."
+        f"against {quantity(case.clean_step_s, 's')} without the profiler, "
+        f"{faster if case.overhead < -NOT_SMALL else slower}."
     ]
     if isinstance(found, Waterfall):
         missed = found.missed_s / found.clean_step_s
