@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hwbench.ceilings import matmul_ceilings
-from hwbench.operator_kinds import ARITHMETIC, common_name
+from hwbench.operator_kinds import ARITHMETIC, common_name, short_name
 from hwbench.operators import ProfiledCase
 from hwbench.store import RunTables
 from hwbench.waterfall import Waterfall
@@ -27,7 +27,12 @@ MOST_CURES = 2
 FASTER = 1.2
 """How many times the FLOP/s of its own dtype another's products must reach for it to be a cure."""
 
-LOSS_OPERATORS = frozenset({"log_softmax", "nll_loss", "nll_loss2d", "cross_entropy_loss"})
+OWN_LOSS = dict.fromkeys(("log_softmax", "nll_loss", "nll_loss2d", "cross_entropy_loss"), "cross_entropy") | {
+    "embedding": "embedding",
+    "embedding_dense": "embedding",
+}
+"""Operators by their common names that are a loss of their own among those of memory."""
+
 KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"
 
 
@@ -148,7 +153,8 @@ def _loss_in_chunks(at: Situation) -> str | None:
 
 
 def _fused(at: Situation) -> str | None:
-    return "a fused optimizer updates in one pass" if any(name.startswith("foreach") for name in at.names) else None
+    one_by_one = at.names and not any(name.startswith("fused") for name in at.names)
+    return "a fused optimizer updates in one pass" if one_by_one else None
 
 
 def _always(text: str) -> Cure:
@@ -168,6 +174,10 @@ LOSSES: dict[str, Loss] = {
     "elementwise": Loss(
         "Elementwise operators, norms and reductions take",
         (_compile("fuses them, so that each tensor is read and written once"), _keep_memory, _bf16),
+    ),
+    "embedding": Loss(
+        "The embedding, whose gradient is a whole table in each pass, takes",
+        (_larger_batch("spreads it over more tokens"), _fewer_parts, _keep_memory),
     ),
     "optimizer": Loss("The optimizer's update takes", (_fused, _larger_batch("spreads it over more tokens"))),
     "cross_entropy": Loss(
@@ -222,7 +232,7 @@ def _losses(case: ProfiledCase, found: Waterfall) -> dict[str, tuple[float, floa
     for code, rows in lost.groupby("code", sort=False):
         is_memorys = code not in ("products", "attention", "others") and rows.least_s.notna().all()
         least_s = float(rows.least_s.sum()) if is_memorys else None
-        losses[str(code)] = float(rows.lost.sum()), least_s, frozenset(rows.common)
+        losses[str(code)] = float(rows.lost.sum()), least_s, frozenset(map(short_name, rows.name))
     if case.copy_s and "casts" in losses:
         seconds, _, names = losses["casts"]
         moved = min(seconds, case.copy_s)
@@ -241,9 +251,8 @@ def _code(row: Mapping[str, Any]) -> str:
         if row["kind"] == "attention":
             return "attention"
         return "products" if row["bound"] == "compute" else "thin_products"
-    if row["common"] in LOSS_OPERATORS:
-        return "cross_entropy"
-    return {"optimizer": "optimizer", "copy": "casts"}.get(row["kind"], "elementwise")
+    by_kind = {"optimizer": "optimizer", "copy": "casts"}
+    return OWN_LOSS.get(row["common"]) or by_kind.get(row["kind"], "elementwise")
 
 
 def _sentence(loss: Loss, seconds: float, share: float, least_s: float | None, at: Situation) -> str:

@@ -65,6 +65,7 @@ def test_all_losses_together_are_what_is_not_the_products_least_time():
         ("aten::gelu", "elementwise"),
         ("aten::_log_softmax_backward_data", "cross_entropy"),
         ("aten::nll_loss_forward", "cross_entropy"),
+        ("aten::embedding_dense_backward", "embedding"),
         ("aten::_softmax", "elementwise"),
         ("aten::_fused_adamw_", "optimizer"),
         ("aten::_to_copy", "casts"),
@@ -108,6 +109,12 @@ def test_bf16_is_proposed_with_what_this_machine_makes_of_it_and_not_where_it_is
     assert "bf16 instead of fp32 (--dtype bf16), whose products are 2.5 times as fast here" in (
         of(replace(run, measurements=faster))[0].sentence
     )
+
+
+def test_a_fused_optimizer_is_a_cure_only_for_one_that_is_not():
+    rows = [op("aten::_foreach_add_", 0.4, 0.0, 0.1e9)]
+    assert ": a fused optimizer updates in one pass; or" in told(rows)["optimizer"].sentence
+    assert "a fused optimizer" not in told([*rows, op("aten::_fused_adamw_", 0.4, 0.0, 0.1e9)])["optimizer"].sentence
 
 
 def test_parts_of_a_batch_are_said_to_be_many():

@@ -168,9 +168,10 @@ def _rooflines(tables: RunTables, case: ProfiledCase, rows: pd.DataFrame, name: 
     levels = ceilings[ceilings.kind == "memory"].sort_values("level", key=lambda level: level != MEMORY, kind="stable")
     memories = {str(row.level): float(row.value) for row in levels.itertuples()}
     rows = rows.assign(name=rows.name.map(common_name), dtype=[computed_in(dtype, case.dtype) for dtype in rows.dtype])
+    standing = set(rows[rows.compute_ceiling.notna()].dtype)  # those that the case did not beat
     rows = by_name(rows[rows.flops.notna() & rows.bytes.notna()], ["name", "backward", "dtype"])
     panels = []
-    for roof in ceilings[ceilings.kind == "compute"].itertuples():
+    for roof in ceilings[(ceilings.kind == "compute") & ceilings.dtype.isin(standing)].itertuples():
         own = rows[(rows.dtype == roof.dtype) & (rows.intensity > 0) & (rows.flops_per_s > 0)].head(MOST_SPOTS)
         spots = [
             Spot(_direction(row.name, row.backward), row.intensity, row.flops_per_s)
