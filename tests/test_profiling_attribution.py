@@ -118,3 +118,19 @@ def test_a_module_has_its_own_time_and_that_of_those_within():
     }
     assert micro == {"Model": [0, 29, 12], "block": [4, 29, 12], "block.up": [25, 25, 12]}
     assert (by_name["block"]["kind"], by_name["block"]["calls"], by_name["block"]["flops"]) == ("Block", 1, 8)
+
+
+def test_a_compiled_graph_is_what_it_does_itself_beside_the_operators_that_it_calls():
+    events = [
+        annotation(0, 100, STEP),
+        at(5, 90, "CompiledFunction"),
+        annotation(10, 80, "## Call CompiledFxGraph fynp ##"),
+        at(20, 50, "aten::addmm"),
+        at(21, 22, "aten::copy_"),
+    ]
+    found = {row["name"]: row for row in rows(profiled(events)[1])}
+    assert {name: round(row["seconds"] * 1e6, 6) for name, row in found.items()} == {
+        "(compiled code)": 40,
+        "aten::addmm": 30,
+    }
+    assert {name: row["events"] for name, row in found.items()} == {"(compiled code)": 1, "aten::addmm": 2}

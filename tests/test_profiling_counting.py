@@ -142,6 +142,14 @@ def rows():
     return [dict(zip(memory, values, strict=True)) for values in zip(*memory.values(), strict=True)]
 
 
+def test_of_a_product_that_was_not_seen_the_sizes_tell_enough():
+    """As within a compiled graph, whose calls no mode sees."""
+    counted = Counted(None)
+    shapes = ((8,), (4, 6), (6, 8))
+    assert counted.cost_of(Event("aten::addmm", 0, 1, shapes=shapes, dtype="bf16")) == (384, 2 * (8 + 24 + 48 + 32))
+    assert counted.cost_of(Event("aten::bmm", 0, 1, shapes=((2, 4, 6), (2, 6, 8)))) == (768, None)
+
+
 class TestMemory:
     def test_what_was_there_before(self, rows):
         first = rows[0]

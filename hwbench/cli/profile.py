@@ -132,8 +132,8 @@ def _compare(names: tuple[str, str], output: Path, as_json: bool) -> int:
     from hwbench import opdiff, store
     from hwbench.report import profile_text
 
-    runs = [store.read_run(store.find_run(name, output)) for name in names]
-    found = opdiff.diff(*runs)
+    first, second = (store.read_run(store.find_run(name, output)) for name in names)
+    found = opdiff.diff(first, second)
     if as_json:
         options.print_json(profile_text.diff_data(found))
     else:

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from hwbench.devices import Device
-from hwbench.profiled import Profile
+from hwbench.profiled import MemoryUse, Profile
 from hwbench.profiling.attribution import Steps, calls, modules, operators, spans
 from hwbench.profiling.counting import Counted
 from hwbench.profiling.events import STEP, Event, fault
@@ -28,7 +28,7 @@ from hwbench.profiling.traces import add_rows
 from hwbench.records import Unsupported, Window
 from hwbench.workload import Built
 
-COMPILED = "the step is compiled, and its code has neither modules nor single operators"
+COMPILED = "the step is compiled, and what was made for it has neither modules nor single operators"
 NO_MODEL = "the workload has no model"
 NO_KERNELS = "the profiler saw no kernel of this device, only the host"
 
@@ -59,14 +59,29 @@ def profile(built: Built, device: Device, window: Window, trace: Path | None = N
     )
     if head.invalid:
         return head
-    counted = Counted(model)
-    if not built.compiled:
-        counted.count(built.step)
+    counted = _counted(built, model, device)
     found = _told_apart(events, count, counted, model)
     if trace:
         steps = Steps(events)
         add_rows(trace, events, steps, calls(_host(events), steps))
-    return replace(head, unknown=_unknown(built, model), memory=counted.memory(), **found)
+    memory = MemoryUse() if built.compiled else counted.memory()
+    return replace(head, unknown=_unknown(built, model), memory=memory, **found)
+
+
+def _counted(built: Built, model: nn.Module | None, device: Device) -> Counted:
+    """What the operators of a step do. A compiled step is counted as it would run without the compiler: what it calls
+    that is not compiled is the same, while its memory is not."""
+    counted = Counted(model)
+    if not built.compiled:
+        counted.count(built.step)
+        return counted
+    try:
+        with torch.compiler.set_stance("force_eager"):
+            counted.count(built.step)
+    except Exception as error:
+        if not device.is_out_of_memory(error):  # which the compiler may well have saved it from
+            raise
+    return counted
 
 
 def _told_apart(events: Sequence[Event], count: int, counted: Counted, model: nn.Module | None) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from hwbench.profiling.events import AUTOGRAD, MARK, MODULE, STEP, Event, Node, 
 MOST_SHAPES = 8
 """Shapes of an operator that are spelled out: an optimizer's update takes hundreds of tensors."""
 
+COMPILED_CODE = "(compiled code)"
+"""The operator that stands for all that a compiled graph does itself."""
+
 Cost = tuple[float | None, float | None]
 """FLOPs and bytes of a call; None where not known."""
 
@@ -25,12 +28,43 @@ Costs = Callable[[Event], Cost]
 
 @dataclass(frozen=True)
 class Call:
-    """An operator that was called in a step, with all that lies within it."""
+    """An operator that was called in a step, with all that lies within it; of a compiled graph what lies within it and
+    in none of the operators that it calls: the code that was made for it."""
 
     node: Node
     span: str
     module: str
     backward: bool
+
+    @property
+    def name(self) -> str:
+        return COMPILED_CODE if self.node.event.is_compiled_graph else self.node.event.name
+
+    @property
+    def events(self) -> list[Event]:
+        """What was recorded for it: itself first."""
+        return list(self.node.walk()) if self.node.event.is_operator else list(_outside_of_operators(self.node))
+
+    @property
+    def seconds(self) -> float:
+        """How long the host took for it."""
+        event = self.node.event
+        return event.seconds if event.is_operator else event.seconds - sum(o.seconds for o in _operators_in(self.node))
+
+
+def _outside_of_operators(node: Node) -> Iterator[Event]:
+    yield node.event
+    for child in node.children:
+        if not child.event.is_operator:
+            yield from _outside_of_operators(child)
+
+
+def _operators_in(node: Node) -> Iterator[Event]:
+    for child in node.children:
+        if child.event.is_operator:
+            yield child.event
+        else:
+            yield from _operators_in(child)
 
 
 @dataclass(frozen=True)
@@ -63,8 +97,9 @@ def _calls(
     node: Node, steps: Steps, nodes: Mapping[tuple[int, int], str], module: str, backward: bool
 ) -> Iterator[Call]:
     event = node.event
-    if event.is_operator:
+    if event.is_operator or event.is_compiled_graph:
         yield Call(node, steps.span_at(event.start_ns), module, backward)
+    if event.is_operator:
         return
     if event.name.startswith(MODULE):
         module = event.name.removeprefix(MODULE)
@@ -101,12 +136,12 @@ def operators(called: Sequence[Call], steps: int, cost_of: Costs, device_s: Call
     rows: dict[tuple[object, ...], list[Call]] = defaultdict(list)
     for call in called:
         event = call.node.event
-        rows[call.span, call.module, call.backward, event.name, event.shapes, event.dtype].append(call)
+        rows[call.span, call.module, call.backward, call.name, event.shapes, event.dtype].append(call)
     found = Ops()
     for alike in rows.values():
         call, event = alike[0], alike[0].node.event
         flops, moved = cost_of(event)
-        host_s = sum(call.node.event.seconds for call in alike) / steps
+        host_s = sum(call.seconds for call in alike) / steps
         seconds = sum(map(device_s, alike)) / steps if device_s else host_s
         per_step = len(alike) / steps
         add_row(
@@ -115,11 +150,11 @@ def operators(called: Sequence[Call], steps: int, cost_of: Costs, device_s: Call
             span=call.span,
             module=call.module,
             backward=call.backward,
-            name=event.name,
+            name=call.name,
             shapes=_spelled(event.shapes),
             dtype=event.dtype,
             calls=per_step,
-            events=sum(sum(1 for _ in call.node.walk()) for call in alike) / steps,
+            events=sum(len(call.events) for call in alike) / steps,
             seconds=seconds,
             host_s=host_s,
             flops=None if flops is None else flops * per_step,

@@ -11,6 +11,7 @@ Bytes are those of the tensors read and written, each once: what the operator mu
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from math import prod
 from typing import Any
 
 import torch
@@ -84,6 +85,19 @@ def bytes_of(func: Any, arguments: Arguments, returned: Any) -> int:
         written += returned_bytes
         read += returned_bytes if name in READS_ROWS else 0
     return read + written
+
+
+def product_of_sizes(
+    name: str, shapes: Sequence[tuple[int, ...]], item_bytes: int | None
+) -> tuple[int, int | None] | None:
+    """FLOPs and bytes of a matrix product that nobody saw the tensors of, from their sizes; None of anything else."""
+    place = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1, "aten::baddbmm": 1}.get(name)
+    if place is None or len(shapes) < place + 2:
+        return None
+    left, right = shapes[place : place + 2]
+    returned = prod(left[:-1]) * right[-1]
+    elements = returned + sum(prod(shape) for shape in shapes[: place + 2])
+    return 2 * returned * left[-1], None if item_bytes is None else item_bytes * elements
 
 
 def is_view(func: Any) -> bool:

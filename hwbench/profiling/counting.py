@@ -15,12 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hwbench.profiled import MemoryUse
 from hwbench.profiling.attribution import Cost
-from hwbench.profiling.closed_forms import MOVES_NOTHING, bytes_of, flops_of, tensors_in
+from hwbench.profiling.closed_forms import MOVES_NOTHING, bytes_of, flops_of, product_of_sizes, tensors_in
 from hwbench.profiling.events import Event
 from hwbench.profiling.storages import Storages, timeline
 from hwbench.workload import Step
 
 OPTIMIZER_SPANS = frozenset({"optimizer"})
+
+ITEM_BYTES = {"fp64": 8, "fp32": 4, "bf16": 2, "fp16": 2}
 
 Key = tuple[str, tuple[tuple[int, ...], ...]]
 """An operator's name and the sizes of the tensors that go in."""
@@ -45,7 +47,8 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         self._mark("")
 
     def cost_of(self, event: Event) -> Cost:
-        """FLOPs and bytes of a call that the profiler saw, the mean of those alike; None of what was not counted.
+        """FLOPs and bytes of a call that the profiler saw, the mean of those alike; None of what was not counted, but
+        for matrix products, of which the sizes tell enough.
 
         Autograd adds gradients up in place only where nobody looks on, as we do here.
         """
@@ -53,7 +56,9 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         if event.name.partition("::")[2] in MOVES_NOTHING:
             return 0, 0
         alike = self._costs.get((event.name, shapes)) or self._costs.get((event.name.removesuffix("_"), shapes))
-        return (fmean(c[0] for c in alike), fmean(c[1] for c in alike)) if alike else (None, None)
+        if alike:
+            return fmean(cost[0] for cost in alike), fmean(cost[1] for cost in alike)
+        return product_of_sizes(event.name, shapes, ITEM_BYTES.get(event.dtype)) or (None, None)
 
     def memory(self) -> MemoryUse:
         """The timeline of the step that was counted."""

@@ -12,6 +12,9 @@ STEP, MARK, MODULE = "hwbench step", "hwbench mark ", "hwbench module "
 AUTOGRAD = "autograd::engine::evaluate_function: "
 """Begins the name of what the engine runs in backward."""
 
+COMPILED_GRAPH = "## Call CompiledFxGraph "
+"""Begins the name of a call of what torch.compile made."""
+
 TICK_NS = 1_000
 """Stamps of nested events may cross by so much: some of the clocks behind them count microseconds."""
 
@@ -48,6 +51,10 @@ class Event:
         """Whether it is one of torch's own operators, and no wrapper that only calls others."""
         is_one = self.activity == "cpu_op" and "::" in self.name and not self.name.startswith("autograd::")
         return is_one and not self.composite and not self.name.startswith("torch::autograd::")
+
+    @property
+    def is_compiled_graph(self) -> bool:
+        return self.name.startswith(COMPILED_GRAPH)
 
     @property
     def seconds(self) -> float:

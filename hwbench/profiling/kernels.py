@@ -29,7 +29,7 @@ class Kernels:
 
     def of(self, call: Call) -> list[Event]:
         """Those that an operator, or what it called, has launched."""
-        inside = {event.correlation for event in call.node.walk() if event.activity == "cpu_op"}
+        inside = {event.correlation for event in call.events if event.activity in ("cpu_op", "user_annotation")}
         return [kernel for correlation in inside for kernel in self._of.get(correlation, [])]
 
     def seconds_of(self, call: Call) -> float:
