@@ -33,6 +33,9 @@ OWN_LOSS = dict.fromkeys(("log_softmax", "nll_loss", "nll_loss2d", "cross_entrop
 }
 """Operators by their common names that are a loss of their own among those of memory."""
 
+COMPILED = "(compiled code)"
+"""The operator that stands in a profile for all that a compiled graph does itself."""
+
 KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"
 
 
@@ -200,6 +203,13 @@ LOSSES: dict[str, Loss] = {
         "Launches and idle gaps between kernels take",
         (_compile("launches fewer kernels"), _larger_batch("makes each kernel longer and not more of them"), _graphs),
     ),
+    "compiled": Loss(
+        "Compiled code, whose single operators are not seen, takes",
+        (
+            _larger_batch("gives it more to do at a time"),
+            _always("a profile without `compile` shows what it is made of"),
+        ),
+    ),
     "others": Loss(
         "Operators of other kinds, or without a known ceiling, take",
         (_always("`hwbench profile --trace FILE.json.gz` shows what they do"),),
@@ -245,6 +255,8 @@ def _losses(case: ProfiledCase, found: Waterfall) -> dict[str, tuple[float, floa
 
 def _code(row: Mapping[str, Any]) -> str:
     """The loss that an operator's time is counted to."""
+    if row["name"] == COMPILED:
+        return "compiled"
     if row["kind"] in ARITHMETIC or row["kind"] == "other":
         if pd.isna(row["least_s"]) or row["kind"] == "other":
             return "others"

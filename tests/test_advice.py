@@ -69,6 +69,7 @@ def test_all_losses_together_are_what_is_not_the_products_least_time():
         ("aten::_softmax", "elementwise"),
         ("aten::_fused_adamw_", "optimizer"),
         ("aten::_to_copy", "casts"),
+        ("(compiled code)", "compiled"),
         ("mystery::op", "others"),
         ("aten::mm", "thin_products"),
     ],
