@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hwbench.ceilings import matmul_ceilings
-from hwbench.operator_kinds import ARITHMETIC, common_name
+from hwbench.operator_kinds import ARITHMETIC, common_name, short_name
 from hwbench.operators import ProfiledCase
 from hwbench.store import RunTables
 from hwbench.waterfall import Waterfall
@@ -27,7 +27,15 @@ MOST_CURES = 2
 FASTER = 1.2
 """How many times the FLOP/s of its own dtype another's products must reach for it to be a cure."""
 
-LOSS_OPERATORS = frozenset({"log_softmax", "nll_loss", "nll_loss2d", "cross_entropy_loss"})
+OWN_LOSS = dict.fromkeys(("log_softmax", "nll_loss", "nll_loss2d", "cross_entropy_loss"), "cross_entropy") | {
+    "embedding": "embedding",
+    "embedding_dense": "embedding",
+}
+"""Operators by their common names that are a loss of their own among those of memory."""
+
+COMPILED = "(compiled code)"
+"""The operator that stands in a profile for all that a compiled graph does itself."""
+
 KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"
 
 
@@ -102,7 +110,9 @@ def _bf16(at: Situation) -> str | None:
 
 def _longer_sequence(at: Situation) -> str | None:
     seq = at.case.params.get("seq")
-    return f"a longer sequence (seq={2 * seq}) makes them larger" if isinstance(seq, int) else None
+    if at.can_grow or not isinstance(seq, int):  # a batch may always be larger, a model has so many positions
+        return None
+    return f"a longer sequence than seq={seq}, where the model has the positions, makes them larger"
 
 
 def _fewer_parts(at: Situation) -> str | None:
@@ -146,7 +156,8 @@ def _loss_in_chunks(at: Situation) -> str | None:
 
 
 def _fused(at: Situation) -> str | None:
-    return "a fused optimizer updates in one pass" if any(name.startswith("foreach") for name in at.names) else None
+    one_by_one = at.names and not any(name.startswith("fused") for name in at.names)
+    return "a fused optimizer updates in one pass" if one_by_one else None
 
 
 def _always(text: str) -> Cure:
@@ -166,6 +177,10 @@ LOSSES: dict[str, Loss] = {
     "elementwise": Loss(
         "Elementwise operators, norms and reductions take",
         (_compile("fuses them, so that each tensor is read and written once"), _keep_memory, _bf16),
+    ),
+    "embedding": Loss(
+        "The embedding, whose gradient is a whole table in each pass, takes",
+        (_larger_batch("spreads it over more tokens"), _fewer_parts, _keep_memory),
     ),
     "optimizer": Loss("The optimizer's update takes", (_fused, _larger_batch("spreads it over more tokens"))),
     "cross_entropy": Loss(
@@ -187,6 +202,13 @@ LOSSES: dict[str, Loss] = {
     "idle": Loss(
         "Launches and idle gaps between kernels take",
         (_compile("launches fewer kernels"), _larger_batch("makes each kernel longer and not more of them"), _graphs),
+    ),
+    "compiled": Loss(
+        "Compiled code, whose single operators are not seen, takes",
+        (
+            _larger_batch("gives it more to do at a time"),
+            _always("a profile without `compile` shows what it is made of"),
+        ),
     ),
     "others": Loss(
         "Operators of other kinds, or without a known ceiling, take",
@@ -220,7 +242,7 @@ def _losses(case: ProfiledCase, found: Waterfall) -> dict[str, tuple[float, floa
     for code, rows in lost.groupby("code", sort=False):
         is_memorys = code not in ("products", "attention", "others") and rows.least_s.notna().all()
         least_s = float(rows.least_s.sum()) if is_memorys else None
-        losses[str(code)] = float(rows.lost.sum()), least_s, frozenset(rows.common)
+        losses[str(code)] = float(rows.lost.sum()), least_s, frozenset(map(short_name, rows.name))
     if case.copy_s and "casts" in losses:
         seconds, _, names = losses["casts"]
         moved = min(seconds, case.copy_s)
@@ -233,15 +255,16 @@ def _losses(case: ProfiledCase, found: Waterfall) -> dict[str, tuple[float, floa
 
 def _code(row: Mapping[str, Any]) -> str:
     """The loss that an operator's time is counted to."""
+    if row["name"] == COMPILED:
+        return "compiled"
     if row["kind"] in ARITHMETIC or row["kind"] == "other":
         if pd.isna(row["least_s"]) or row["kind"] == "other":
             return "others"
         if row["kind"] == "attention":
             return "attention"
         return "products" if row["bound"] == "compute" else "thin_products"
-    if row["common"] in LOSS_OPERATORS:
-        return "cross_entropy"
-    return {"optimizer": "optimizer", "copy": "casts"}.get(row["kind"], "elementwise")
+    by_kind = {"optimizer": "optimizer", "copy": "casts"}
+    return OWN_LOSS.get(row["common"]) or by_kind.get(row["kind"], "elementwise")
 
 
 def _sentence(loss: Loss, seconds: float, share: float, least_s: float | None, at: Situation) -> str:

@@ -38,7 +38,7 @@ class OpDiff:
     notes: tuple[str, ...] = ()
 
 
-def diff(a: RunTables, b: RunTables, named: str | None = None) -> OpDiff:
+def diff(a: RunTables, b: RunTables, *, named: str | None = None) -> OpDiff:
     """What makes a step of `b` longer or shorter than one of `a`, of the case that both profiled, or the one with the
     id `named`. UserError, in a line, if there is none, or several and none is named, or if a profile is invalid."""
     first, second = _the_same(a, b, named)

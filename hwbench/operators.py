@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwbench.ceilings import MEMORY, matmul_ceilings, memory_ceilings
+from hwbench.ceilings import MEMORY, NO_CEILING, matmul_ceilings, memory_ceilings
 from hwbench.operator_kinds import ARITHMETIC, kind_of
 from hwbench.records import UserError, case_label
 from hwbench.store import RunTables
@@ -123,9 +123,8 @@ def operators(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     table["profiled_s"] = table.seconds
     table["seconds"] = (table.seconds - cost * table.events).clip(lower=0.0)
     table["kind"] = table.name.map(kind_of).astype(object)
-    compute = {dtype: found.typical for dtype, found in matmul_ceilings(run).items()}
     memory = memory_ceilings(run).get(MEMORY)
-    table["compute_ceiling"] = [compute.get(computed_in(dtype, case.dtype), math.nan) for dtype in table.dtype]
+    table["compute_ceiling"] = _compute_ceilings(run, case, table)
     table["memory_ceiling"] = memory.typical if memory else math.nan
     table = with_rates(_held_against_roofs(table))
     return table.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)[OPERATORS]
@@ -134,6 +133,19 @@ def operators(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
 def computed_in(dtype: str, case_dtype: str) -> str:
     """The dtype whose matmul ceiling bounds a product of tensors of `dtype` in a case of `case_dtype`."""
     return case_dtype if dtype in ROUNDED.get(case_dtype, ()) else dtype
+
+
+def _compute_ceilings(run: RunTables, case: ProfiledCase, table: pd.DataFrame) -> "pd.Series[float]":
+    """The matmul ceiling of each row's dtype, NaN where none is known, or where the case's own products of that dtype
+    are faster together, so that it is none."""
+    ceilings = {dtype: found.typical for dtype, found in matmul_ceilings(run).items()}
+    dtypes = pd.Series([computed_in(dtype, case.dtype) for dtype in table.dtype], index=table.index, dtype=object)
+    products = table[table.kind.isin(ARITHMETIC) & table.flops.notna()]
+    sums = products.groupby(dtypes.loc[products.index])[["flops", "profiled_s"]].sum()
+    for dtype, work in sums.iterrows():
+        if work.flops > NO_CEILING * ceilings.get(str(dtype), math.inf) * work.profiled_s:
+            del ceilings[str(dtype)]
+    return dtypes.map(ceilings).astype("float64")
 
 
 def rows_of(run: RunTables, case: ProfiledCase, level: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from hwbench.ceilings import COPY, MATMUL
+from hwbench.ceilings import COPY, MATMUL, matmul_ceilings
 from hwbench.operator_kinds import ARITHMETIC
 from hwbench.operators import ProfiledCase, computed_in, operators
 from hwbench.store import RunTables
@@ -72,7 +72,7 @@ def waterfall(run: RunTables, case: ProfiledCase) -> Waterfall | NoWaterfall:
     table = operators(run, case)
     if table.empty:
         return NoWaterfall("the profile has no operators")
-    if missing := _missing_ceilings(case, table):
+    if missing := _missing_ceilings(run, case, table):
         return NoWaterfall(f"{NO_IDEAL}: {missing}")
     known = table.least_s.notna()
     least = table[known].groupby("bound").least_s.sum()
@@ -93,7 +93,7 @@ def waterfall(run: RunTables, case: ProfiledCase) -> Waterfall | NoWaterfall:
         rest_of=_rest_of(table),
         missed_s=sum(found.values()) - case.clean_step_s,
         operators=table,
-        notes=_notes(case, table),
+        notes=_notes(run, case, table),
     )
 
 
@@ -160,28 +160,38 @@ def _rest_of(table: pd.DataFrame) -> dict[str, float]:
     return {name: float(sums.get(name, 0.0)) for name in RESTS}
 
 
-def _missing_ceilings(case: ProfiledCase, table: pd.DataFrame) -> str:
-    """Which workloads are to be measured with it for there to be an ideal, in words; "" where none is missing."""
-    memory = table.memory_ceiling.notna().any()
+def _missing_ceilings(run: RunTables, case: ProfiledCase, table: pd.DataFrame) -> str:
+    """Why there is no ideal, in words: which workloads are to be measured with it; "" where there is one."""
     needed = _products(table)
-    arithmetic = needed.empty or needed.compute_ceiling.notna().any()
-    wanted = [f"`{MATMUL}` in {_dtypes(case, needed)}"] if not arithmetic else []
-    wanted += [f"`{COPY}`"] if not memory else []
-    return f"no ceiling was measured in this run; add {' and '.join(wanted)}" if wanted else ""
+    if needed.compute_ceiling.notna().any():
+        needed = needed.iloc[:0]
+    measured = matmul_ceilings(run)
+    dtypes = _dtypes(case, needed)
+    beaten, missing = [d for d in dtypes if d in measured], [d for d in dtypes if d not in measured]
+    wanted = [f"`{MATMUL}` in {', '.join(missing)}"] if missing and not beaten else []
+    wanted += [] if table.memory_ceiling.notna().any() else [f"`{COPY}`"]
+    why = [f"no ceiling was measured in this run; add {' and '.join(wanted)}"] if wanted else []
+    return "; ".join([*map(_beaten, beaten), *why])
 
 
-def _notes(case: ProfiledCase, table: pd.DataFrame) -> list[str]:
+def _notes(run: RunTables, case: ProfiledCase, table: pd.DataFrame) -> list[str]:
     """What is not accounted for although it could be."""
-    needed = _products(table)
-    without = needed[needed.compute_ceiling.isna()]
-    if without.empty:
-        return []
-    return [f"products in {_dtypes(case, without)} have no measured ceiling; add `{MATMUL}` in it to the run"]
+    needed, measured = _products(table), matmul_ceilings(run)
+    return [
+        _beaten(dtype) if dtype in measured else f"products in {dtype} have no measured ceiling; add `{MATMUL}` in it"
+        for dtype in _dtypes(case, needed[needed.compute_ceiling.isna()])
+    ]
+
+
+def _beaten(dtype: str) -> str:
+    return (
+        f"its products in {dtype} were faster than `{MATMUL}`, which is no ceiling then; measure when nothing else runs"
+    )
 
 
 def _products(table: pd.DataFrame) -> pd.DataFrame:
     return table[table.kind.isin(ARITHMETIC) & (table.flops > 0)]
 
 
-def _dtypes(case: ProfiledCase, table: pd.DataFrame) -> str:
-    return ", ".join(dict.fromkeys(computed_in(dtype, case.dtype) for dtype in table.dtype))
+def _dtypes(case: ProfiledCase, table: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(computed_in(dtype, case.dtype) for dtype in table.dtype))

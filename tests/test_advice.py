@@ -65,9 +65,11 @@ def test_all_losses_together_are_what_is_not_the_products_least_time():
         ("aten::gelu", "elementwise"),
         ("aten::_log_softmax_backward_data", "cross_entropy"),
         ("aten::nll_loss_forward", "cross_entropy"),
+        ("aten::embedding_dense_backward", "embedding"),
         ("aten::_softmax", "elementwise"),
         ("aten::_fused_adamw_", "optimizer"),
         ("aten::_to_copy", "casts"),
+        ("(compiled code)", "compiled"),
         ("mystery::op", "others"),
         ("aten::mm", "thin_products"),
     ],
@@ -93,7 +95,7 @@ def test_a_cure_names_only_axes_that_the_case_has():
     sentences = " ".join(one.sentence for one in found.values())
     assert "compile=" not in sentences
     assert "batch=" not in sentences  # sgd learns from one sample
-    assert "seq=16" in found["products"].sentence
+    assert "a longer sequence than seq=8, where" in found["products"].sentence
     assert found["elementwise"].sentence.endswith("no cure is known here.")
     assert "weights held in bf16" in found["casts"].sentence
 
@@ -108,6 +110,12 @@ def test_bf16_is_proposed_with_what_this_machine_makes_of_it_and_not_where_it_is
     assert "bf16 instead of fp32 (--dtype bf16), whose products are 2.5 times as fast here" in (
         of(replace(run, measurements=faster))[0].sentence
     )
+
+
+def test_a_fused_optimizer_is_a_cure_only_for_one_that_is_not():
+    rows = [op("aten::_foreach_add_", 0.4, 0.0, 0.1e9)]
+    assert ": a fused optimizer updates in one pass; or" in told(rows)["optimizer"].sentence
+    assert "a fused optimizer" not in told([*rows, op("aten::_fused_adamw_", 0.4, 0.0, 0.1e9)])["optimizer"].sentence
 
 
 def test_parts_of_a_batch_are_said_to_be_many():

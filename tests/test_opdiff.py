@@ -76,7 +76,7 @@ def test_which_case_is_not_to_be_guessed():
     both = profiled(run_with(training(), others=(OTHER,)), OTHER, training())
     one = run_with(training())
     assert diff(both, one).a.case_id == TRAIN.case_id
-    assert diff(both, both, OTHER.case_id).b.case_id == OTHER.case_id
+    assert diff(both, both, named=OTHER.case_id).b.case_id == OTHER.case_id
     with pytest.raises(UserError, match="both runs have profiles of 2 cases; name one of"):
         diff(both, both)
     with pytest.raises(UserError, match="run x has no profile; `hwbench profile WORKLOAD` makes one"):
@@ -85,7 +85,7 @@ def test_which_case_is_not_to_be_guessed():
     with pytest.raises(UserError, match=r"the runs have no profiled case in common: r has gpt/train .*; x gpt/forward"):
         diff(one, alone)
     with pytest.raises(UserError, match="run x has no profile of case"):
-        diff(one, alone, TRAIN.case_id)
+        diff(one, alone, named=TRAIN.case_id)
 
 
 def test_an_invalid_profile_accounts_for_nothing():

@@ -133,6 +133,11 @@ def test_what_is_unknown_is_said_with_its_reason():
     assert "Not known: modules: the model is compiled." in Page(page_of(run)).text
 
 
+def test_a_profiler_that_seems_to_make_a_step_faster_is_not_believed():
+    (found,) = of(run_with(training(profiled_s=0.9)))
+    assert found.cases[0].lines[0].endswith("which cannot make a step faster: something disturbed the clean ones.")
+
+
 def test_parts_that_had_to_be_scaled_are_said_to_be():
     profile = profile_of([op("aten::mm", 1.25, 0.3e9, 0.1e9)], profiled_s=1.0)
     (found,) = of(run_with(profile))

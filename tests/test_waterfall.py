@@ -9,7 +9,7 @@ from profiles import COPY, GEMM, gap, op, profile_of, run_with, training
 
 from hwbench.operators import profiled_case
 from hwbench.records import Case
-from hwbench.waterfall import PARTS, RESTS, NoWaterfall, fitted, gap_seconds, waterfall
+from hwbench.waterfall import PARTS, RESTS, NoWaterfall, Waterfall, fitted, gap_seconds, waterfall
 
 
 def of(run):
@@ -121,9 +121,21 @@ def test_without_ceilings_the_ideal_is_unknown_and_what_to_add_is_said(ceilings,
 def test_a_dtype_without_a_ceiling_is_noted_and_its_products_are_the_rest():
     rows = [op("aten::mm", 0.5, 0.3e9, 0.0), op("aten::bmm", 0.2, 0.1e9, 0.0, dtype="bf16")]
     found = of(run_with(profile_of(rows)))
-    assert found.notes == ["products in bf16 have no measured ceiling; add `gemm` in it to the run"]
+    assert found.notes == ["products in bf16 have no measured ceiling; add `gemm` in it"]
     assert found.rest_of["no_ceiling"] == pytest.approx(0.2)
     assert parts(found)["compute"] == pytest.approx(0.3)
+
+
+def test_a_matmul_slower_than_the_cases_own_products_is_no_ceiling():
+    """1.3 of 1 GFLOP/s; of two dtypes the other's products still have theirs."""
+    fast, slow = op("aten::mm", 0.5, 0.65e9, 0.0), op("aten::bmm", 0.4, 0.2e9, 0.0, dtype="bf16")
+    told = "its products in fp32 were faster than `gemm`, which is no ceiling then; measure when nothing else runs"
+    assert of(run_with(profile_of([fast]))) == NoWaterfall(f"the least time of a step is not known: {told}")
+    found = of(run_with(profile_of([fast, slow]), ceilings=(GEMM, COPY, Case("gemm", {"n": 64}, "bf16"))))
+    assert found.notes == [told]
+    assert parts(found)["compute"] == pytest.approx(0.2)
+    assert found.rest_of["no_ceiling"] == pytest.approx(0.5)
+    assert isinstance(of(run_with(profile_of([op("aten::mm", 0.5, 0.52e9, 0.0)]))), Waterfall)
 
 
 def test_a_profile_without_products_needs_no_matmul():
@@ -138,7 +150,7 @@ def test_tf32_is_held_against_its_own_matmul():
 
 
 amounts = st.floats(0.0, 10.0, allow_subnormal=False)
-works = st.one_of(st.none(), st.floats(0.0, 1e10, allow_subnormal=False))
+works = st.one_of(st.none(), st.floats(0.0, 1e9, allow_subnormal=False))
 names = st.sampled_from(["aten::mm", "aten::add", "aten::_fused_adamw_", "aten::_flash_attention_forward", "x", ""])
 operator_rows = st.builds(
     lambda name, seconds, flops, bytes, events, module: op(name, seconds, flops, bytes, events=events, module=module),
@@ -168,6 +180,9 @@ def test_whatever_the_parts_they_are_fitted_to_the_clean_step(found, clean, on_a
 @settings(max_examples=15, deadline=None)
 def test_no_part_is_negative_and_they_sum_to_the_clean_step_whatever_was_profiled(several):
     found = of(run_with(*several))
+    if isinstance(found, NoWaterfall):
+        assert "its products in fp32 were faster" in found.reason
+        return
     assert all(part.seconds >= 0 for part in found.parts)
     assert math.fsum(part.seconds for part in found.parts) == pytest.approx(found.clean_step_s, rel=1e-9)
     assert list(found.rest_of) == list(RESTS)

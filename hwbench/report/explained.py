@@ -80,10 +80,12 @@ def explained(run: RunView) -> Explained | None:
 def lines(case: ProfiledCase, found: Waterfall | NoWaterfall) -> list[str]:
     """What the profiler itself cost, and what else a profile says in a number."""
     steps = count(max(case.steps.values(), default=0), "step")
+    slower = f"whose cost ({quantity(case.overhead, '1', 3)}) is taken off by the events that it recorded"
+    faster = "which cannot make a step faster: something disturbed the clean ones"
     told = [
         f"{steps} profiled in {count(len(case.processes), 'process')}: {quantity(case.profiled_step_s, 's')} a step, "
-        f"against {quantity(case.clean_step_s, 's')} without the profiler, whose cost "
-        f"({quantity(case.overhead, '1', 3)}) is taken off by the events that it recorded."
+        f"against {quantity(case.clean_step_s, 's')} without the profiler, "
+        f"{faster if case.overhead < -NOT_SMALL else slower}."
     ]
     if isinstance(found, Waterfall):
         missed = found.missed_s / found.clean_step_s
@@ -166,9 +168,10 @@ def _rooflines(tables: RunTables, case: ProfiledCase, rows: pd.DataFrame, name: 
     levels = ceilings[ceilings.kind == "memory"].sort_values("level", key=lambda level: level != MEMORY, kind="stable")
     memories = {str(row.level): float(row.value) for row in levels.itertuples()}
     rows = rows.assign(name=rows.name.map(common_name), dtype=[computed_in(dtype, case.dtype) for dtype in rows.dtype])
+    standing = set(rows[rows.compute_ceiling.notna()].dtype)  # those that the case did not beat
     rows = by_name(rows[rows.flops.notna() & rows.bytes.notna()], ["name", "backward", "dtype"])
     panels = []
-    for roof in ceilings[ceilings.kind == "compute"].itertuples():
+    for roof in ceilings[(ceilings.kind == "compute") & ceilings.dtype.isin(standing)].itertuples():
         own = rows[(rows.dtype == roof.dtype) & (rows.intensity > 0) & (rows.flops_per_s > 0)].head(MOST_SPOTS)
         spots = [
             Spot(_direction(row.name, row.backward), row.intensity, row.flops_per_s)

@@ -131,7 +131,7 @@ def _waterfall(found: Waterfall) -> Table:
 def _operators(rows: pd.DataFrame, case: ProfiledCase) -> Table:
     table = _table("operators", "operator", "calls", "time", "share", "FLOP/s", "B/s", "bound by", "at least")
     for row in rows.head(MOST_ROWS).to_dict("records"):
-        name = f"{row['name']}{', backward' if row['backward'] else ''} {row['dtype']}"
+        name = f"{row['name']}{', backward' if row['backward'] else ''} {row['dtype']}".rstrip()
         rates = [quantity(row[f"{work}_per_s"], unit, DIGITS) for work, unit in (("flops", "FLOP/s"), ("bytes", "B/s"))]
         bound = row["bound"] if isinstance(row["bound"], str) else UNKNOWN
         figures = [*_shared(row["seconds"], case.clean_step_s), *rates, bound, quantity(row["least_s"], "s", DIGITS)]
@@ -160,9 +160,9 @@ def _gaps(run: RunTables, case: ProfiledCase) -> Table:
 
 def _peak(run: RunTables, case: ProfiledCase) -> Table:
     found = peak(memory(run, case))
-    table = _table("what holds the memory at its peak", "held for", "memory", "share")
+    after = f", after {found['name']}" if found else ""
+    table = _table(f"what holds the memory at its peak{after}", "held for", "memory", "share")
     if found:
-        table.title = _text(f"what holds the memory at its peak, after {found['name']}", "bold")
         for holder, held in [*found["held_bytes"].items(), ("all", found["total_bytes"])]:
             share = held / found["total_bytes"] if found["total_bytes"] else None
             table.add_row(holder, quantity(held, "B", DIGITS), quantity(share, "1", DIGITS))
@@ -176,6 +176,7 @@ def _shared(seconds: float, whole: float) -> list[str]:
 def _table(title: str, *columns: str) -> Table:
     """A table without lines; columns of words are folded, those of numbers stand to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold", title=_text(title, "bold"), title_justify="left")
+    table.min_width = len(title)
     words = ("part", "operator", "module", "kind", "cause", "held for", "bound by", "where")
     for name in columns:
         if name in words:

@@ -75,21 +75,20 @@ def memory(positions: NDArray[np.float64], areas: Sequence[Area]) -> Figure:
     axes.set_xlim(float(positions[0]), max(float(positions[-1]), float(positions[0]) + 1))
     axes.set_ylim(0, max(1.12 * float(total[peak]) / divisor, 1e-9))
     axes.grid(axis="y", color=LINE, linewidth=0.8)
-    below = np.zeros_like(positions)
-    for position, area in enumerate(areas):
-        above = below + area.held / divisor
+    tops = np.cumsum([area.held / divisor for area in areas], axis=0)
+    for position, area in reversed(list(enumerate(areas))):  # each covers what is below, so one outline is enough
         style: dict[str, Any] = {
             "facecolor": SERIES[position % len(SERIES)],
             "hatch": HATCHES[position % len(HATCHES)],
             "edgecolor": SURFACE,
         }
-        outline = np.concatenate([np.column_stack([positions, above]), np.column_stack([positions, below])[::-1]])
+        ends = [(positions[-1], 0.0), (positions[0], 0.0)]
+        outline = np.concatenate([np.column_stack([positions, tops[position]]), ends])
         axes.add_artist(Polygon(outline, closed=True, linewidth=0.8, **style))
         x, y = 12 + position % columns * COLUMN, 1 - (20 * (position // columns) + 9) / (head + 230)
         mark = Rectangle((x / WIDE, y - 6 / (head + 230)), 12 / WIDE, 12 / (head + 230), **style)
         figure.add_artist(mark)
         figure.text((x + 18) / WIDE, y, clean(area.label), va="center", fontsize=10, color=MUTED, parse_math=False)
-        below = above
     axes.axvline(float(positions[peak]), color=INK, linewidth=1, linestyle="--")
     right = 2 * positions[peak] > positions[0] + positions[-1]
     axes.annotate(
