@@ -106,6 +106,7 @@ MAY_IMPORT = {
         "compare",
         "gate",
         "simulate",
+        "stats",
         "operators",
         "waterfall",
         "advice",
