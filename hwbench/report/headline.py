@@ -7,7 +7,7 @@ import pandas as pd
 
 from hwbench.records import FAILED
 from hwbench.report.format import count, moment, quantity, ratio
-from hwbench.report.tables import tone
+from hwbench.report.tables import Intervals, tone
 from hwbench.report.view import RATES, CaseView, RunView
 
 MOST_TILES = 5
@@ -62,12 +62,14 @@ def sentence(run: RunView) -> str:
     return f"{amount} measured on {device}, started {moment(run.row('started_at'))}. Workloads: {named or 'none'}."
 
 
-def verdict(runs: Sequence[RunView], table: pd.DataFrame) -> list[str]:
-    """How much faster each later run is than the first, by the throughput of the cases that both measured."""
+def verdict(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> list[str]:
+    """How much faster each later run is than the first, by the throughput of the cases that both measured, and in how
+    many of them that is more than chance."""
     rates = _rates(runs, table)
     lines = []
     for position, run in enumerate(runs[1:], start=1):
-        found = rates[rates.run == position].ratio
+        own = rates[rates.run == position]
+        found = own.ratio
         if found.empty:
             lines.append(f"{run.letter} and {runs[0].letter} have no case whose throughput can be compared.")
             continue
@@ -75,15 +77,27 @@ def verdict(runs: Sequence[RunView], table: pd.DataFrame) -> list[str]:
         span = low if low == high else f"{low} to {high}"
         cases = count(len(found), "case")
         middle = f" (median {ratio(found.median())})" if len(found) > 2 else ""
-        lines.append(f"{run.letter} has {span} the throughput of {runs[0].letter} in the {cases} they share{middle}.")
+        told = f"{run.letter} has {span} the throughput of {runs[0].letter} in the {cases} they share{middle}."
+        lines.append(f"{told} {_shown(own, intervals)}")
     return lines
 
 
-def summary(runs: Sequence[RunView], table: pd.DataFrame) -> list[str]:
+def _shown(rates: pd.DataFrame, intervals: Intervals) -> str:
+    """How many of the ratios are more than chance, in a sentence."""
+    known = [intervals.get((row.run, row.case_id, row.metric)) for row in rates.itertuples()]
+    apart = sum(ends is not None and not ends[0] <= 1 <= ends[1] for ends in known)
+    if not any(known):
+        return "With one process on a side, how much of that is chance is not known."
+    if len(known) == 1:
+        return f"Its 95 % interval {'leaves no change out' if apart else 'holds 1×'}."
+    return f"The 95 % interval leaves no change out in {apart} of them." if apart else "Each 95 % interval holds 1×."
+
+
+def summary(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> list[str]:
     """The verdict in few sentences: each later run's, or of many the fastest and the slowest by their medians."""
     middle = _rates(runs, table).groupby("run").ratio.median().drop(index=0, errors="ignore")
     if len(runs) - 1 <= MOST_VERDICTS or middle.empty:
-        return verdict(runs[: MOST_VERDICTS + 1], table)
+        return verdict(runs[: MOST_VERDICTS + 1], table, intervals)
     best, worst = runs[int(middle.idxmax())], runs[int(middle.idxmin())]
     base = runs[0].letter
     return [

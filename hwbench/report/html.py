@@ -159,12 +159,12 @@ def _part(run: RunView, runs: int) -> RunPart:
 
 def _comparison(runs: list[RunView]) -> Comparison:
     table = side_by_side([run.outcomes for run in runs], [run.metrics for run in runs])
-    common = shared(table)
+    common, intervals = shared(table), ratio_intervals(runs)
     return Comparison(
-        summary=headline.summary(runs, table),
-        verdict=headline.verdict(runs, table),
+        summary=headline.summary(runs, table, intervals),
+        verdict=headline.verdict(runs, table, intervals),
         ratios=panels.ratios(runs, table),
-        table=tables.comparison(runs, table, ratio_intervals(runs)),
+        table=tables.comparison(runs, table, intervals),
         rest=tables.not_shared(runs, table, common),
         shared=len(common),
     )

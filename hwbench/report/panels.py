@@ -20,7 +20,7 @@ TITLES = {"tokens_per_s": "Tokens per second", "flops_per_s": "Model FLOP per se
 MOST_DISTRIBUTIONS = 40
 """Cases of a page whose step times are drawn; their percentiles are in the table for all cases."""
 
-MOST_BARS = 100
+MOST_BARS = 60
 """Bars of a figure; the data below it has all."""
 
 MOST_SPOTS = 18

@@ -68,8 +68,8 @@ def axes(frame: Frame, x_unit: str, y_unit: str) -> str:
 def line(frame: Frame, x: ArrayLike, y: ArrayLike, series: int, tip: str, steps: bool = False) -> str:
     """A line through the points; with `steps` it stays level until the next one. `tip` is what resting on it shows."""
     px, py = frame.at_x(x), frame.at_y(y)
-    if steps and len(px):
-        d = _start(px, py) + "".join(f"H{a:.1f}V{b:.1f}" for a, b in zip(px[1:], py[1:], strict=True))
+    if steps:
+        d = _through(px[:1], py[:1]) + "".join(f"H{a:.1f}V{b:.1f}" for a, b in zip(px[1:], py[1:], strict=True))
     else:
         d = _through(px, py)
     dash = f' stroke-dasharray="{DASHES[series % len(DASHES)]}"' if series % len(DASHES) else ""
@@ -134,11 +134,5 @@ def told(text: str) -> str:
     return str(escape(clean(text)))
 
 
-def _start(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    return f"M{x[0]:.1f} {y[0]:.1f}"
-
-
 def _through(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    if not len(x):
-        return ""
-    return _start(x, y) + "L" + " ".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
+    return "M" + " ".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))

@@ -79,7 +79,8 @@ class RunView:
 
     def row(self, column: str) -> str:
         """A column of the run's one row in the table `runs`."""
-        return str(self.tables.runs[column].iloc[0])
+        value = self.tables.runs[column].iloc[0]
+        return str(value) if pd.notna(value) else "unknown"
 
     def parsed(self, column: str) -> Any:
         """A JSON column of the table `runs`: environment, argv or plan."""
