@@ -13,7 +13,7 @@ from synthetic import around, run_of, with_measurements
 
 from hwbench import stats
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
-from hwbench.report import embedded
+from hwbench.report import embedded, headline
 from hwbench.report.html import render
 from hwbench.report.view import ratio_intervals, view_runs
 from hwbench.store import Writer, read_run
@@ -210,6 +210,23 @@ def test_figures_are_named_and_take_the_colours_of_the_page(tmp_path):
     assert "@media print" in source
 
 
+def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path):
+    source = render([full(tmp_path, "a"), full(tmp_path, "b")])
+    order = ["validity", "machine", "comparison", "results", "steps", "spans", "roofline", "energy", "method"]
+    assert re.findall(r'<section id="(\w+)"', source) == order
+    assert re.findall(r'<li><a href="#(\w+)"', source) == order
+
+
+def test_every_case_has_a_badge_and_of_many_only_those_that_speak(tmp_path):
+    good, failed = measured(steps=10), Measurement("oom", "no memory left")
+    few = stored(tmp_path, "few", (GEMM, good), (COPY, failed))
+    assert "1 valid, 1 oom. valid gemm fp32 oom copy fp32" in Page(render([few])).text
+    many = stored(tmp_path, "many", *((Case("gemm", {"n": n}, "fp32"), good) for n in range(41)), (COPY, failed))
+    (view,) = view_runs([many])
+    assert headline.trust(view) == "41 valid, 1 oom"
+    assert headline.badges(view) == [headline.Badge("copy fp32", "oom", "bad")]
+
+
 def test_headings_descend_one_level_at_a_time(tmp_path):
     source = render([full(tmp_path, "a"), full(tmp_path, "b")])
     levels = [int(level) for level in re.findall(r"<h([1-6])", source)]
@@ -260,7 +277,7 @@ def test_many_runs_make_a_page_with_a_verdict_in_a_sentence():
     source = render(runs)
     page = Page(source)
     assert (
-        "Of 11 runs beside A, B has the highest throughput, 0.990\N{MULTIPLICATION SIGN} that of A, and T the"
+        "Of 11 runs beside A, B has the highest throughput, 0.990\N{MULTIPLICATION SIGN} that of A, and L the"
         in page.text
     )
     assert "A has" not in page.text

@@ -96,14 +96,14 @@ def legend(names: Sequence[str], width: float, left: float = 2) -> tuple[str, in
     """A sample of each series' line with its name, in lines that wrap at `width`; and how many lines that takes."""
     drawn, x, row = [], left, 0
     for series, name in enumerate(names):
-        needs = 24 + 6.2 * len(name) + 10
+        needs = 21 + 5.7 * len(name) + 9
         if x > left and x + needs > width:
             x, row = left, row + 1
         y = LEGEND * row + 9
         dash = f' stroke-dasharray="{DASHES[series % len(DASHES)]}"' if series % len(DASHES) else ""
-        drawn.append(f'<path d="M{x:.1f} {y}h18" stroke="{color(series)}" stroke-width="2"{dash}/>')
+        drawn.append(f'<path d="M{x:.1f} {y}h16" stroke="{color(series)}" stroke-width="2"{dash}/>')
         drawn.append(
-            f'<text x="{x + 22:.1f}" y="{y + 3.5}" font-size="10" fill="{variable("muted")}">{told(name)}</text>'
+            f'<text x="{x + 20:.1f}" y="{y + 3.5}" font-size="10" fill="{variable("muted")}">{told(name)}</text>'
         )
         x += needs
     return "".join(drawn), row + 1
