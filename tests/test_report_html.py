@@ -384,6 +384,7 @@ def test_nothing_that_comes_from_data_is_markup(tmp_path):
         page = Page(source)
         assert page.tags["script"] == 2  # the page's data and its own
         assert data_of(source)["runs"][0]["argv"][1] == EVIL
+        assert not {"<", ">", "&"} & set(embedded.data(view_runs([run])))
         assert not [name for name, _ in page.attributes if name.startswith("on")]
         assert "{{7*7}}" in page.text
         assert "49" not in page.text

@@ -71,7 +71,7 @@ def test_drift_shows_over_the_time_of_the_window():
     panel = steps.over_time({0: np.array([0.001, 0.002, 0.003])}, "p", "gemm")
     assert panel.title == "gemm: over time"
     line = points(panel.svg.split('stroke-width=".8"')[1])  # after the grid
-    assert [x for x, _ in line] == pytest.approx([36, 36 + 202 / 6, 36 + 202 / 2], abs=0.1)  # at 0, 1 and 3 of 6 ms
+    assert [x for x, _ in line] == pytest.approx([36, 36 + 196 / 6, 36 + 196 / 2], abs=0.1)  # at 0, 1 and 3 of 6 ms
     assert line[0][1] > line[1][1] > line[2][1]
     assert texts(panel.data) == [["1", "1.000 ms"], ["2", "2.000 ms"], ["3", "3.000 ms"]]
     assert "process 0: 3 steps, first half 1.5, second half 3 ms" in panel.svg

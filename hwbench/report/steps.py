@@ -136,7 +136,7 @@ def _scaled(processes: Processes) -> tuple[str, Processes]:
 
 def _frame(lines: int, x: tuple[float, float], y: tuple[float, float]) -> plot.Frame:
     top = plot.LEGEND * lines + 20
-    return plot.Frame(WIDTH, HEIGHT + plot.LEGEND * (lines - 1), 36, 10, top, 28, x, y)
+    return plot.Frame(WIDTH, HEIGHT + plot.LEGEND * (lines - 1), 36, 16, top, 28, x, y)
 
 
 def _quantiles(processes: Processes, caption: str) -> Table:
