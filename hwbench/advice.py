@@ -16,7 +16,7 @@ from hwbench.ceilings import matmul_ceilings
 from hwbench.operator_kinds import ARITHMETIC, common_name, short_name
 from hwbench.operators import ProfiledCase
 from hwbench.store import RunTables
-from hwbench.waterfall import Waterfall
+from hwbench.waterfall import Waterfall, only_looks
 
 MOST = 3
 LEAST_SHARE = 0.01
@@ -234,7 +234,8 @@ def advice(run: RunTables, case: ProfiledCase, found: Waterfall) -> list[Advice]
 
 def _losses(case: ProfiledCase, found: Waterfall) -> dict[str, tuple[float, float | None, frozenset[str]]]:
     """For each code its seconds, what of them memory needs at least (None: not said), and its operators' names."""
-    table = found.operators.assign(common=found.operators.name.map(common_name))
+    working = found.operators[~only_looks(found.operators)]
+    table = working.assign(common=working.name.map(common_name))
     table = table.assign(code=[_code(row) for row in table.to_dict("records")])
     at_ceiling = table.least_s.where(table.code.isin(("products", "attention")), 0.0)
     lost = table.assign(lost=table.seconds - at_ceiling)

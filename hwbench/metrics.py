@@ -157,9 +157,10 @@ def cases(run: RunTables) -> pd.DataFrame:
     `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
     """
     plan = json.loads(run.runs.plan.iloc[0])
+    by_case = dict(iter(run.measurements.groupby("case_id")))
     rows = []
     for planned in plan["cases"]:
-        stored = run.measurements[run.measurements.case_id == planned["case_id"]].sort_values("process")
+        stored = by_case.get(planned["case_id"], run.measurements.iloc[:0]).sort_values("process")
         bad = stored[stored.outcome != "ok"]
         rows.append(
             {

@@ -88,11 +88,12 @@ class Sweep:
         return f"knee at {where}: {knee.rate / self.best.rate:.0%} of the best rate{doubt}".replace("%", " %")
 
 
-def sweeps(run: RunTables) -> list[Sweep]:
+def sweeps(run: RunTables, metrics: pd.DataFrame | None = None) -> list[Sweep]:
     """The sweeps of a run: every axis with whole numbers of which at least FEWEST_VALUES have a rate that means
-    something, all else being equal. The axis of which cases are slices is none: less of a model is another model."""
+    something, all else being equal. The axis of which cases are slices is none: less of a model is another model.
+    `metrics` is what metrics.summarize says of the run, for who has it already."""
     planned = cases(run)
-    table = summarize(run)
+    table = summarize(run) if metrics is None else metrics
     table = table[table.validity != "invalid"]
     sliced = _sliced(run)
     found = []

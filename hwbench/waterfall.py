@@ -2,8 +2,9 @@
 
 The parts, from the profile of the same process: `compute` and `memory`, the least times of the operators that the
 matmul ceiling and the bandwidth bound; `launch_and_idle`, an accelerator's gaps between kernels but for those in which
-its host was late (a CPU launches nothing); `framework`, those gaps, or a CPU's time outside of all operators; `rest`,
-what operators took beyond their least, and all of those that no ceiling is known for.
+its host was late (a CPU launches nothing); `framework`, those gaps, or a CPU's time outside of all operators and in
+those that only look at a tensor in another way; `rest`, what operators took beyond their least, and all of those
+that no ceiling is known for.
 
 The parts sum to the clean step. Corrected for the profiler's cost they should, and nearly do: what they miss is scaled
 away (`missed_s`), and never out of the least times before all else is gone.
@@ -74,14 +75,15 @@ def waterfall(run: RunTables, case: ProfiledCase) -> Waterfall | NoWaterfall:
         return NoWaterfall("the profile has no operators")
     if missing := _missing_ceilings(run, case, table):
         return NoWaterfall(f"{NO_IDEAL}: {missing}")
-    known = table.least_s.notna()
+    known, looks = table.least_s.notna(), only_looks(table)
     least = table[known].groupby("bound").least_s.sum()
     found = {
         "compute": float(least.get("compute", 0.0)),
         "memory": float(least.get("memory", 0.0)),
         **outside(run, case, table),
-        "rest": float(table.over_s.sum() + table.seconds[~known].sum()),
+        "rest": float(table.over_s[~looks].sum() + table.seconds[~known].sum()),
     }
+    found["framework"] += float(table.seconds[looks].sum())
     parts = fitted(found, case.clean_step_s, case.on_accelerator)
     factor = {name: parts[name] / seconds if seconds else 0.0 for name, seconds in found.items()}
     table = _scaled(table, factor)
@@ -95,6 +97,11 @@ def waterfall(run: RunTables, case: ProfiledCase) -> Waterfall | NoWaterfall:
         operators=table,
         notes=_notes(run, case, table),
     )
+
+
+def only_looks(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Which operators only look at a tensor in another way: what they take is the framework's."""
+    return table.bytes.eq(0) & table.flops.eq(0)
 
 
 def outside(run: RunTables, case: ProfiledCase, table: pd.DataFrame) -> dict[str, float]:
@@ -149,11 +156,13 @@ def _scaled(table: pd.DataFrame, factor: Mapping[str, float]) -> pd.DataFrame:
     least = table.least_s * table.bound.map({"compute": factor["compute"], "memory": factor["memory"]}).astype(
         "float64"
     )
-    over = table.over_s * factor["rest"]
-    return table.assign(least_s=least, over_s=over, seconds=(least + over).fillna(table.seconds * factor["rest"]))
+    scale = only_looks(table).map({True: factor["framework"], False: factor["rest"]}).astype("float64")
+    over = table.over_s * scale
+    return table.assign(least_s=least, over_s=over, seconds=(least + over).fillna(table.seconds * scale))
 
 
 def _rest_of(table: pd.DataFrame) -> dict[str, float]:
+    table = table[~only_looks(table)]
     known = table.least_s.notna()
     cause = table.kind.where(table.kind.isin(ARITHMETIC), "memory").where(known, "no_ceiling")
     sums = table.over_s.where(known, table.seconds).groupby(cause).sum()

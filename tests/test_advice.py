@@ -146,7 +146,7 @@ def test_an_accelerators_losses():
 
 
 def test_times_are_told_in_their_scale():
-    rows = [op("aten::gelu", 0.0005, 0.0, 0.0)]
+    rows = [op("aten::gelu", 0.0005, 1.0, 0.0)]
     assert "takes 500 µs" in of(run_with(profile_of([op("aten::_fused_sgd_", 0.0005)], clean=0.0005)))[0].sentence
     assert "take 2 s" in of(run_with(profile_of([rows[0] | {"seconds": 2.0}], clean=2.0)))[0].sentence
 

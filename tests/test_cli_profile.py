@@ -76,3 +76,12 @@ def test_a_run_differs_from_itself_in_nothing(profiled):
 def test_what_makes_no_sense_is_refused_before_anything_is_measured(call, tmp_path, words, says):  # noqa: F811
     assert_one_line(call("profile", *words), 2, says)
     assert not (tmp_path / "results").exists()
+
+
+def test_what_the_machine_cannot_do_is_said_with_its_reason_and_no_profile(tmp_path):
+    """An answer, not a failure: 512 tokens are more than nano has positions."""
+    words = ["profile", "gpt/train", "--device", "cpu", "--set", "size=nano", "--set", "seq=512", *QUICK, "--json"]
+    done = hwbench(*words, cwd=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["outcome"] == "unsupported"
+    assert "no profile: gpt/train size=nano batch=4 seq=512" in done.stderr

@@ -119,6 +119,7 @@ MAY_IMPORT = {
         "gate",
         "simulate",
         "operator_kinds",
+        "stats",
         "operators",
         "profile_tables",
         "waterfall",

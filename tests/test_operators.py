@@ -7,7 +7,7 @@ from profiles import COPY, GEMM, TRAIN, op, profile_of, run_with, training
 from synthetic import profiled
 
 from hwbench.operator_kinds import common_name, kind_of
-from hwbench.operators import by_name, operators, profiled_case, profiled_cases, rows_of
+from hwbench.operators import MOST_EVENT_S, by_name, operators, profiled_case, profiled_cases, rows_of
 from hwbench.records import Case, UserError
 
 
@@ -101,19 +101,26 @@ def test_flops_of_what_is_no_product_count_for_nothing_and_unknown_work_is_no_ze
 
 
 def test_the_profilers_cost_is_taken_off_by_events_and_never_leaves_less_than_nothing():
-    """10 ms longer for 100 events: 0.1 ms each."""
+    """10 ms longer for 1,000 events: 10 µs each."""
     profile = profile_of(
-        [op("aten::mm", 0.5, 0.1e9, 0.0, events=20.0), op("aten::add", 0.001, 0.0, 0.0, events=30.0)],
+        [op("aten::mm", 0.5, 0.1e9, 0.0, events=200.0), op("aten::add", 0.001, 0.0, 0.0, events=300.0)],
         clean=1.0,
         profiled_s=1.01,
-        events=100.0,
+        events=1000.0,
     )
     run = run_with(profile)
     found = rows(run)
-    assert profiled_case(run).event_s == pytest.approx(1e-4)
+    assert profiled_case(run).event_s == pytest.approx(1e-5)
     assert profiled_case(run).overhead == pytest.approx(0.01)
     assert found.seconds.to_dict() == pytest.approx({"aten::mm": 0.498, "aten::add": 0.0})
     assert found.profiled_s.to_dict() == pytest.approx({"aten::mm": 0.5, "aten::add": 0.001})
+
+
+def test_what_no_profiler_costs_is_not_put_down_to_it():
+    """Half a second for 100 events is somebody else's doing."""
+    run = run_with(profile_of([op("aten::mm", 0.5, events=50.0)], profiled_s=1.5, events=100.0))
+    assert profiled_case(run).event_s == MOST_EVENT_S
+    assert rows(run).seconds["aten::mm"] == pytest.approx(0.499)
 
 
 def test_kernels_timed_by_the_device_need_no_correction():

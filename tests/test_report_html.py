@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -6,10 +9,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from conftest import make_run, measured
-from synthetic import run_of, with_measurements
+from synthetic import around, run_of, with_measurements
 
+from hwbench import stats
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
+from hwbench.report import embedded, headline
 from hwbench.report.html import render
+from hwbench.report.view import ratio_intervals, view_runs
 from hwbench.store import Writer, read_run
 
 GEMM = Case("gemm", {"n": 64}, "fp32")
@@ -50,7 +56,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not {"style", "title"} & set(self.open[-1:]):
+        if not {"style", "title", "script"} & set(self.open[-1:]):
             self.words.append(data)
         if {"td", "th"} & set(self.open):
             self.rows[-1][-1] += data.strip()
@@ -75,6 +81,11 @@ def stored(folder, name, *outcomes, processes=3):
 def full(folder, name="r1", step_s=0.003):
     work = ((GEMM, Work(flops=24_000)), (COPY, Work(bytes=9_000_000)), (TRAIN, None))
     return stored(folder, name, *((case, measured(step_s, work=done)) for case, done in work))
+
+
+def data_of(source: str) -> dict:
+    """The data that a page holds."""
+    return json.loads(re.search(r'<script type="application/json" id="hwbench-data">(.*?)</script>', source)[1])
 
 
 def timed(step_s: np.ndarray) -> Measurement:
@@ -124,18 +135,53 @@ def test_the_page_says_what_on_what_when_and_how_again(tmp_path):
     assert "Every case came out ok, and nothing speaks against its figures." in text
 
 
-def test_one_file_without_requests_or_scripts(tmp_path):
+def test_one_file_without_requests(tmp_path):
     source = render([full(tmp_path, "a"), full(tmp_path, "b", 0.001)])
     page = Page(source)
     assert "http:" not in source
     assert "https:" not in source
-    assert not {"script", "link", "iframe", "object", "img"} & set(page.tags)
+    assert not {"link", "iframe", "object", "img"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert all(address.startswith("#") for address in page.values("href") + page.values("xlink:href"))
     assert set(re.findall(r"url\((.)", source)) == {"#"}
-    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page.values("content")
     assert page.values("lang") == ["en"]
     assert "width=device-width, initial-scale=1" in page.values("content")
+
+
+def test_the_pages_own_policy_lets_in_its_style_and_its_script_alone(tmp_path):
+    source = render([full(tmp_path)])
+    page = Page(source)
+    (policy,) = [content for content in page.values("content") if content.startswith("default-src 'none'")]
+    for tag in ("style", "script"):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
+    assert page.tags["style"] == 1
+    assert page.values("style") == []  # neither in figures nor elsewhere
+    assert page.tags["script"] == 2
+    assert sorted(page.values("type")) == ["application/json"]
+
+
+def test_the_data_of_the_page_stand_in_it(tmp_path):
+    source = render([full(tmp_path)])
+    (run,) = data_of(source)["runs"]
+    assert run["run_id"] == "r1"
+    assert (run["metrics"]["left_out"], run["measurements"]["left_out"]) == (0, 0)
+    rows = [dict(zip(run["metrics"]["columns"], row, strict=True)) for row in run["metrics"]["rows"]]
+    (rate,) = (row for row in rows if row["metric"] == "tokens_per_s")
+    assert (rate["value"], rate["case_id"], rate["unit"]) == (pytest.approx(10_000), TRAIN.case_id, "tokens/s")
+    assert len(run["measurements"]["rows"]) == 9
+    assert run["cases"][TRAIN.case_id] == "gpt/train fp32"
+
+
+def test_data_beyond_the_bound_are_counted(tmp_path):
+    views = view_runs([full(tmp_path)])
+    every = json.loads(embedded.data(views))["runs"][0]["measurements"]["rows"]
+    (run,) = json.loads(embedded.data(views, most_bytes=1200))["runs"]
+    assert 0 < len(run["measurements"]["rows"]) < 9
+    assert run["measurements"]["rows"] == every[: len(run["measurements"]["rows"])]
+    assert len(run["measurements"]["rows"]) + run["measurements"]["left_out"] == 9
 
 
 def test_ids_are_unique_and_every_reference_has_its_target(tmp_path):
@@ -151,12 +197,34 @@ def test_ids_are_unique_and_every_reference_has_its_target(tmp_path):
 def test_figures_are_named_and_take_the_colours_of_the_page(tmp_path):
     source = render([full(tmp_path)])
     page = Page(source)
-    assert page.tags["svg"] == page.tags["figure"] == page.values("role").count("img") == 8
+    assert page.tags["svg"] == page.tags["figure"] == page.values("role").count("img") == 11
     drawings = "".join(re.findall(r"<svg.*?</svg>", source, re.DOTALL))
     assert not re.search(r"#0000[0-9a-f]{2}\b", drawings)
-    assert drawings.count("<title") == drawings.count("<desc") == 8
+    assert drawings.count("<title id=") == drawings.count("<desc") == 11
+    colours = set(re.findall(r"var\(--([\w-]+), (#\w{6})\)", drawings))
+    root = re.search(r":root \{(.*?)\}", source, re.DOTALL)[1]
+    assert colours <= set(re.findall(r"--([\w-]+): (#\w{6});", root))  # as in the light theme
+    assert len(colours) > 5
+    assert source.count("The figure's data") == 10  # that of the spans is the table beside
     assert "prefers-color-scheme: dark" in source
     assert "@media print" in source
+
+
+def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path):
+    source = render([full(tmp_path, "a"), full(tmp_path, "b")])
+    order = ["validity", "machine", "comparison", "results", "steps", "spans", "roofline", "energy", "method"]
+    assert re.findall(r'<section id="(\w+)"', source) == order
+    assert re.findall(r'<li><a href="#(\w+)"', source) == order
+
+
+def test_every_case_has_a_badge_and_of_many_only_those_that_speak(tmp_path):
+    good, failed = measured(steps=10), Measurement("oom", "no memory left")
+    few = stored(tmp_path, "few", (GEMM, good), (COPY, failed))
+    assert "1 valid, 1 oom. valid gemm fp32 oom copy fp32" in Page(render([few])).text
+    many = stored(tmp_path, "many", *((Case("gemm", {"n": n}, "fp32"), good) for n in range(41)), (COPY, failed))
+    (view,) = view_runs([many])
+    assert headline.trust(view) == "41 valid, 1 oom"
+    assert headline.badges(view) == [headline.Badge("copy fp32", "oom", "bad")]
 
 
 def test_headings_descend_one_level_at_a_time(tmp_path):
@@ -175,10 +243,50 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
 def test_two_runs_stand_side_by_side_with_the_exact_ratio(tmp_path):
     page = Page(render([full(tmp_path, "cpu"), full(tmp_path, "gpu", step_s=0.001)]))
     faster, slower = "3.00\N{MULTIPLICATION SIGN}", "0.333\N{MULTIPLICATION SIGN}"
-    assert ["gpt/train fp32", "Tokens per second", "10,000 tokens/s", "30,000 tokens/s", faster] in page.rows
-    assert ["Step, p50", "3.000 ms", "1.000 ms", slower] in page.rows
+    twice = (f"{faster} to {faster}", f"{slower} to {slower}")  # nothing varies, so the intervals have no width
+    row = ["gpt/train fp32", "Tokens per second", "10,000 tokens/s", "30,000 tokens/s", faster + twice[0]]
+    assert row in page.rows
+    assert ["Step, p50", "3.000 ms", "1.000 ms", slower + twice[1]] in page.rows
     assert f"B has {faster} the throughput of A in the 3 cases they share" in page.text
+    assert "The 95 % interval leaves no change out in 3 of them." in page.text
     assert "A: Fake device (cpu)" in page.rows[0]  # the same device twice: told apart by their ids
+
+
+def test_ratios_have_their_interval_where_both_sides_have_processes():
+    slow, fast = ([[step_s] * 4 for step_s in times] for times in ((1.0, 1.1, 0.9), (0.5, 0.55, 0.45)))
+    runs = [run_of((TRAIN, times), run_id=name) for name, times in (("a", slow), ("b", fast), ("c", fast[:1]))]
+    found = ratio_intervals(view_runs(runs))
+    change = stats.change([1.0, 1.1, 0.9], [0.5, 0.55, 0.45])
+    assert found == {(1, TRAIN.case_id, "step_s_p50"): (pytest.approx(change.low), pytest.approx(change.high))}
+    page = Page(render(runs[:2]))
+    low, high = (f"{end:.3f}\N{MULTIPLICATION SIGN}" for end in (change.low, change.high))
+    assert [
+        "gpt/train fp32",
+        "Step, p50",
+        "1.000 s",
+        "500.0 ms",
+        f"0.500\N{MULTIPLICATION SIGN}{low} to {high}",
+    ] in page.rows
+
+
+def test_many_runs_make_a_page_with_a_verdict_in_a_sentence():
+    runs = [
+        with_measurements(run_of((TRAIN, around(1 + i / 100, processes=2)), run_id=f"r{i}"), TRAIN, tokens=100)
+        for i in range(12)
+    ]
+    source = render(runs)
+    page = Page(source)
+    assert (
+        "Of 11 runs beside A, B has the highest throughput, 0.990\N{MULTIPLICATION SIGN} that of A, and L the"
+        in page.text
+    )
+    assert "A has" not in page.text
+    assert page.text.count("the throughput of A in the 1 case they share") == 11
+    (row,) = (row for row in page.rows if row[:2] == ["gpt/train fp32", "Tokens per second"])
+    assert len(row) == 14
+    assert row[3].startswith("99.0")
+    assert max(map(len, page.rows)) == 14  # ratios stand under the values
+    assert len(source.encode()) < 1_000_000
 
 
 def test_cases_that_only_one_run_has_are_listed(tmp_path):
@@ -256,7 +364,7 @@ def test_many_cases_and_processes_stay_below_two_megabytes(tmp_path):
     cases = [Case("gemm", {"n": n, "layout": "a rather long word to say"}, "fp32") for n in range(50)]
     run = stored(tmp_path, "r1", *((case, timed(np.linspace(0.001, 0.002, 300))) for case in cases), processes=2)
     source = render([run])
-    assert "Drawn for the first 48 cases; the table has all 50." in Page(source).text
+    assert "Drawn for the first 40 cases; the table has all 50." in Page(source).text
     assert len(source.encode()) < 2_000_000
 
 
@@ -274,7 +382,9 @@ def test_nothing_that_comes_from_data_is_markup(tmp_path):
     run = read_run(writer.folder)
     for source in (render([run]), render([run, run])):
         page = Page(source)
-        assert page.tags["script"] == 0
+        assert page.tags["script"] == 2  # the page's data and its own
+        assert data_of(source)["runs"][0]["argv"][1] == EVIL
+        assert not {"<", ">", "&"} & set(embedded.data(view_runs([run])))
         assert not [name for name, _ in page.attributes if name.startswith("on")]
         assert "{{7*7}}" in page.text
         assert "49" not in page.text

@@ -34,8 +34,8 @@ def test_the_parts_of_a_step_on_a_cpu():
 
 
 def test_the_profilers_cost_is_in_no_part():
-    """Half a second longer for 500 events, 300 of them in operators: what is left is 0.6 − 0.3 and 0.9 − 0.2."""
-    profile = profile_of([op("aten::mm", 0.6, 0.2e9, 0.0, events=300.0)], clean=1.0, profiled_s=1.5, events=500.0)
+    """Half a second longer for 500,000 events, 300,000 of them in operators: 0.6 − 0.3 and 0.9 − 0.2 are left."""
+    profile = profile_of([op("aten::mm", 0.6, 0.2e9, 0.0, events=3e5)], clean=1.0, profiled_s=1.5, events=5e5)
     found = of(run_with(profile))
     assert parts(found) == pytest.approx(
         {"compute": 0.2, "memory": 0.0, "launch_and_idle": 0.0, "framework": 0.7, "rest": 0.1}
@@ -45,11 +45,11 @@ def test_the_profilers_cost_is_in_no_part():
 
 
 def test_what_the_correction_could_not_take_off_is_scaled_away():
-    """0.1 s for 10 events; one operator of 0.01 s has 5 of them, so 0.04 s too little came off: parts of 1.04 s, of
-    which 0.2 s are least times: the other 0.84 s have to be 0.8."""
+    """0.1 s for 10,000 events; one operator of 0.01 s has 5,000 of them, so 0.04 s too little came off: parts of
+    1.04 s, of which 0.2 s are least times: the other 0.84 s have to be 0.8."""
     profile = profile_of(
-        [op("aten::mm", 0.5, 0.2e9, 0.0), op("aten::add", 0.01, 0.0, 0.0, events=5.0)],
-        clean=1.0, profiled_s=1.1, events=10.0,
+        [op("aten::mm", 0.5, 0.2e9, 0.0), op("aten::add", 0.01, 1.0, 0.0, events=5e3)],
+        clean=1.0, profiled_s=1.1, events=1e4,
     )  # fmt: skip
     found = of(run_with(profile))
     assert found.missed_s == pytest.approx(0.04)
@@ -190,3 +190,13 @@ def test_no_part_is_negative_and_they_sum_to_the_clean_step_whatever_was_profile
     outside = parts(found)["launch_and_idle"] + parts(found)["framework"]
     inside = found.clean_step_s - outside
     assert found.operators.seconds.sum() == pytest.approx(inside, rel=1e-6, abs=1e-9)
+
+
+def test_what_only_looks_at_a_tensor_is_the_frameworks():
+    """A product of 0.6 s at its ceiling for 0.5 s, a view of 0.1 s, and 0.3 s outside of both."""
+    profile = profile_of([op("aten::mm", 0.6, 0.5e9, 1.0), op("aten::t", 0.1, 0.0, 0.0)])
+    found = of(run_with(profile))
+    assert {part.part: round(part.seconds, 9) for part in found.parts} == {
+        "compute": 0.5, "memory": 0.0, "launch_and_idle": 0.0, "framework": 0.4, "rest": 0.1,
+    }  # fmt: skip
+    assert round(sum(found.rest_of.values()), 9) == 0.1

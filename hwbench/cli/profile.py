@@ -13,6 +13,7 @@ from hwbench.records import FAILED, UserError
 
 if TYPE_CHECKING:
     from hwbench.plan import Plan
+    from hwbench.records import Case
     from hwbench.store import RunTables
 
 LONGEST_S = 10.0
@@ -76,7 +77,7 @@ def _profile(workload: str, trace: Path | None, label: str, output: Path, as_jso
     run = store.read_run(writer.folder)
     write_derived(run)
     options.write_page(writer.folder / "report.html", html.render([run]))
-    _show(run, as_json)
+    _show(run, profiled, as_json)
     click.echo(f"report: {writer.folder / 'report.html'}", err=True)
     if trace and trace.exists():
         click.echo(f"trace: {trace} (opens in ui.perfetto.dev)", err=True)
@@ -118,13 +119,23 @@ def _writable(trace: Path | None) -> Path | None:
     return trace.absolute()
 
 
-def _show(run: "RunTables", as_json: bool) -> None:
+def _show(run: "RunTables", case: "Case", as_json: bool) -> None:
+    """The profile, or in a line why there is none."""
     from hwbench.report import profile_text
 
+    if run.profiles.empty:
+        row = run.measurements[run.measurements.case_id == case.case_id].iloc[0]
+        click.echo(f"no profile: {case}: {row.outcome}: {row.reason}", err=True)
+        if as_json:
+            head = {"run_id": run.run_id, "folder": str(run.folder)}
+            options.print_json(head | {"outcome": row.outcome, "reason": row.reason})
+        return
     if as_json:
         options.print_json({"folder": str(run.folder)} | profile_text.as_data(run))
         return
-    for table in profile_text.tables(run):
+    for number, table in enumerate(profile_text.tables(run)):
+        if number:
+            options.print_line("")
         options.print_table(table)
 
 

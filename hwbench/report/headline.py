@@ -7,9 +7,15 @@ import pandas as pd
 
 from hwbench.records import FAILED
 from hwbench.report.format import count, moment, quantity, ratio
+from hwbench.report.tables import Intervals, tone
 from hwbench.report.view import RATES, CaseView, RunView
 
 MOST_TILES = 5
+MOST_VERDICTS = 4
+"""Later runs of which each has a sentence at the top; of more the best and the worst have one."""
+
+MOST_BADGES = 40
+"""Cases that each have a badge; of more only those that are not valid, and of these as many."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,19 @@ class Alert:
     text: str
 
 
+@dataclass(frozen=True)
+class Badge:
+    """A case with how far its figures can be trusted: valid, suspect, invalid, or the outcome that left none."""
+
+    case: str
+    word: str
+    tone: str
+
+
 def title(runs: Sequence[RunView]) -> str:
-    """The device of the one run, or the names of all against each other."""
+    """The device of the one run, or the names of a few against each other."""
+    if len(runs) > 3:
+        return f"{runs[0].name} against {len(runs) - 1} other runs"
     return runs[0].row("device_name") if len(runs) == 1 else " against ".join(run.name for run in runs)
 
 
@@ -45,13 +62,14 @@ def sentence(run: RunView) -> str:
     return f"{amount} measured on {device}, started {moment(run.row('started_at'))}. Workloads: {named or 'none'}."
 
 
-def verdict(runs: Sequence[RunView], table: pd.DataFrame) -> list[str]:
-    """How much faster each later run is than the first, by the throughput of the cases that both measured."""
-    base = {case.case_id: case.rate for case in runs[0].cases}
-    rates = table[table.metric == table.case_id.map(base)].dropna(subset="ratio")
+def verdict(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> list[str]:
+    """How much faster each later run is than the first, by the throughput of the cases that both measured, and in how
+    many of them that is more than chance."""
+    rates = _rates(runs, table)
     lines = []
     for position, run in enumerate(runs[1:], start=1):
-        found = rates[rates.run == position].ratio
+        own = rates[rates.run == position]
+        found = own.ratio
         if found.empty:
             lines.append(f"{run.letter} and {runs[0].letter} have no case whose throughput can be compared.")
             continue
@@ -59,8 +77,48 @@ def verdict(runs: Sequence[RunView], table: pd.DataFrame) -> list[str]:
         span = low if low == high else f"{low} to {high}"
         cases = count(len(found), "case")
         middle = f" (median {ratio(found.median())})" if len(found) > 2 else ""
-        lines.append(f"{run.letter} has {span} the throughput of {runs[0].letter} in the {cases} they share{middle}.")
+        told = f"{run.letter} has {span} the throughput of {runs[0].letter} in the {cases} they share{middle}."
+        lines.append(f"{told} {_shown(own, intervals)}")
     return lines
+
+
+def _shown(rates: pd.DataFrame, intervals: Intervals) -> str:
+    """How many of the ratios are more than chance, in a sentence."""
+    known = [intervals.get((row.run, row.case_id, row.metric)) for row in rates.itertuples()]
+    apart = sum(ends is not None and not ends[0] <= 1 <= ends[1] for ends in known)
+    if not any(known):
+        return "With one process on a side, how much of that is chance is not known."
+    if len(known) == 1:
+        return f"Its 95 % interval {'leaves no change out' if apart else 'holds 1×'}."
+    return f"The 95 % interval leaves no change out in {apart} of them." if apart else "Each 95 % interval holds 1×."
+
+
+def summary(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> list[str]:
+    """The verdict in few sentences: each later run's, or of many the fastest and the slowest by their medians."""
+    middle = _rates(runs, table).groupby("run").ratio.median().drop(index=0, errors="ignore")
+    if len(runs) - 1 <= MOST_VERDICTS or middle.empty:
+        return verdict(runs[: MOST_VERDICTS + 1], table, intervals)
+    best, worst = runs[int(middle.idxmax())], runs[int(middle.idxmin())]
+    base = runs[0].letter
+    return [
+        f"Of {len(middle)} runs beside {base}, {best.letter} has the highest throughput, {ratio(middle.max())} that of "
+        f"{base}, and {worst.letter} the lowest, {ratio(middle.min())}: medians over the cases that each shares."
+    ]
+
+
+def badges(run: RunView) -> list[Badge]:
+    """How far each case can be trusted, the worst first where there are more than MOST_BADGES."""
+    found = [_badge(case) for case in run.cases]
+    if len(found) <= MOST_BADGES:
+        return found
+    return sorted((b for b in found if b.tone != "good"), key=lambda badge: badge.tone)[:MOST_BADGES]
+
+
+def trust(run: RunView) -> str:
+    """How many cases are valid, suspect, invalid or without figures, e.g. "8 valid, 1 suspect"."""
+    words = [_badge(case).word for case in run.cases]
+    order = sorted(dict.fromkeys(words), key=lambda word: ("valid", "suspect", "invalid", word).index(word))
+    return ", ".join(f"{words.count(word)} {word}" for word in order) or "no case"
 
 
 def alerts(run: RunView) -> list[Alert]:
@@ -68,14 +126,14 @@ def alerts(run: RunView) -> list[Alert]:
     found = []
     if run.unfinished:
         found.append(Alert("bad", f"This run is not complete: {run.stored} of {run.planned} processes stored."))
-    for tone, words, cases in (
+    for how, words, cases in (
         ("bad", "failed", [c for c in run.cases if c.outcome in FAILED]),
         ("bad", "gave invalid figures", [c for c in run.cases if c.validity == "invalid"]),
         ("warn", "gave figures to be read with care", [c for c in run.cases if c.validity == "suspect"]),
         ("warn", "could not run here", [c for c in run.cases if c.outcome == "unsupported"]),
     ):
         if cases:
-            found.append(Alert(tone, f"{count(len(cases), 'case')} {words}: {_listed([c.short for c in cases])}."))
+            found.append(Alert(how, f"{count(len(cases), 'case')} {words}: {_listed([c.short for c in cases])}."))
     return found
 
 
@@ -87,6 +145,17 @@ def tiles(run: RunView) -> list[Tile]:
         if rate and (case.workload not in best or (case.get(rate) or 0) > (best[case.workload].get(rate) or 0)):
             best[case.workload] = case
     return [_tile(case) for case in list(best.values())[:MOST_TILES]]
+
+
+def _badge(case: CaseView) -> Badge:
+    word = case.validity if case.outcome == "ok" and case.validity else case.outcome
+    return Badge(case.short, word, tone(word))
+
+
+def _rates(runs: Sequence[RunView], table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `side_by_side` with the ratios of the throughput that tells most of each case of the first run."""
+    base = {case.case_id: case.rate for case in runs[0].cases}
+    return table[table.metric == table.case_id.map(base)].dropna(subset="ratio")
 
 
 def _tile(case: CaseView) -> Tile:

@@ -1,5 +1,7 @@
-"""One page of one or more runs: a single file that asks nothing of the network and needs no script."""
+"""One page of one or more runs: a single file that asks nothing of the network and is whole without a script."""
 
+import base64
+import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,29 +9,44 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
+from markupsafe import Markup
 
 from hwbench.energy_metrics import why_unknown
 from hwbench.latency_metrics import PERCENTILES
 from hwbench.lineup import shared, side_by_side
-from hwbench.report import energy, headline, machine, panels, roofline, tables, together
+from hwbench.report import embedded, energy, headline, machine, panels, roofline, tables, together, watts
+from hwbench.report.explained import Explained, explained
 from hwbench.report.format import clean
-from hwbench.report.panels import MOST_PANELS, Panel
+from hwbench.report.panels import MOST_DISTRIBUTIONS, Panel
 from hwbench.report.svg import house_style
 from hwbench.report.tables import Table
-from hwbench.report.view import RunView, view_runs
+from hwbench.report.view import RunView, ratio_intervals, spans_of, view_runs
 from hwbench.roofline import ceilings_of
 from hwbench.roofline import points as points_of
 from hwbench.store import RunTables
 from hwbench.sweeps import sweeps
 from hwbench.timed import timed_samples
 
+FOLDER = Path(__file__).parent
 TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    loader=jinja2.FileSystemLoader(FOLDER),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+MOST_FIGURES = 24
+"""Figures of a page of each kind that a run has many of, power and sweeps."""
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A text that stands in the page, with the hash by which the page's own policy lets it in."""
+
+    text: Markup
+    hash: str
 
 
 @dataclass(frozen=True)
@@ -40,31 +57,37 @@ class RunPart:
     sentence: str
     alerts: Sequence[headline.Alert]
     tiles: Sequence[headline.Tile]
+    trust: str
+    badges: Sequence[headline.Badge]
+    failures: Table
+    notes: Table
     results: Table
-    steps: Table
     generation: Table
+    under_load: Table
+    extrapolated: Table
+    steps: Table
+    distributions: Sequence[Panel]
     rooflines: Sequence[Panel]
     ceilings: Table
     parts: Table
     shares: Table
     declared: Table
-    under_load: Table
-    extrapolated: Table
-    curves: Sequence[Panel]
-    sweeps: Table
+    explained: Explained | None
     energy: Table
     why_no_energy: Sequence[str]
-    distributions: Sequence[Panel]
-    failures: Table
-    notes: Table
+    power: Sequence[Panel]
+    curves: Sequence[Panel]
+    sweeps: Table
     policy: Table
     command: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the page says of several runs together. `shared` counts the cases that two runs have figures for."""
+    """What the page says of several runs together. `verdict` has a line a run, `summary` few; `shared` counts the cases
+    that two runs have figures for."""
 
+    summary: Sequence[str]
     verdict: Sequence[str]
     ratios: Sequence[Panel]
     table: Table
@@ -82,47 +105,57 @@ def render(runs: list[RunTables]) -> str:
 
 
 def _content(runs: list[RunView]) -> dict[str, Any]:
-    parts = [_part(run, MOST_PANELS // len(runs)) for run in runs]
+    parts = [_part(run, len(runs)) for run in runs]
+    spans = spans_of(runs)
     return {
         "title": headline.title(runs),
+        "style": _inline("style.css"),
+        "script": _inline("page.js"),
         "parts": parts,
         "rooflines": any(part.ceilings.rows or part.declared.rows for part in parts),
         "comparison": _comparison(runs) if len(runs) > 1 else None,
         "throughput": panels.throughput(runs),
-        "has_sweeps": any(sweeps(run.tables) for run in runs),
-        "spans": panels.spans(runs),
-        "span_table": tables.spans(runs),
+        "explained": any(part.explained for part in parts),
+        "has_sweeps": any(part.sweeps.rows for part in parts),
+        "spans": panels.spans(runs, spans),
+        "span_table": tables.spans(runs, spans),
         "overview": machine.overview(runs),
         "everything": machine.everything(runs),
         "least_samples": {name: least for name, least in PERCENTILES.items() if least > 1},
+        "data": embedded.data(runs),
     }
 
 
-def _part(run: RunView, most_panels: int) -> RunPart:
-    samples = timed_samples(run.tables)
+def _part(run: RunView, runs: int) -> RunPart:
+    samples: dict[str, pd.DataFrame] = dict(iter(timed_samples(run.tables).groupby("case_id")))
     ceilings, points = ceilings_of(run.tables), points_of(run.tables)
+    swept = sweeps(run.tables, run.metrics)
     return RunPart(
         run=run,
         sentence=headline.sentence(run),
         alerts=headline.alerts(run),
         tiles=headline.tiles(run),
+        trust=headline.trust(run),
+        badges=headline.badges(run),
+        failures=tables.failures(run),
+        notes=tables.notes(run),
         results=tables.results(run),
-        steps=tables.percentiles(run, samples),
         generation=tables.generation(run),
+        under_load=tables.under_load(run),
+        extrapolated=together.extrapolated(run),
+        steps=tables.percentiles(run, samples),
+        distributions=panels.distributions(run, samples, MOST_DISTRIBUTIONS // runs),
         rooflines=panels.rooflines(run, ceilings, points),
         ceilings=roofline.ceilings(ceilings),
         parts=roofline.parts(run, points),
         shares=roofline.shares(run),
         declared=roofline.declared(run),
-        under_load=tables.under_load(run),
-        extrapolated=together.extrapolated(run),
-        curves=together.curves(run),
-        sweeps=together.sweep_table(run),
+        explained=explained(run),
         energy=energy.table(run),
         why_no_energy=why_unknown(run.tables),
-        distributions=panels.distributions(run, samples, most_panels),
-        failures=tables.failures(run),
-        notes=tables.notes(run),
+        power=watts.timelines(run, MOST_FIGURES // runs),
+        curves=together.curves(run, swept, MOST_FIGURES // runs),
+        sweeps=together.sweep_table(swept),
         policy=tables.policy(run),
         command=shlex.join(run.parsed("argv")),
     )
@@ -130,11 +163,19 @@ def _part(run: RunView, most_panels: int) -> RunPart:
 
 def _comparison(runs: list[RunView]) -> Comparison:
     table = side_by_side([run.outcomes for run in runs], [run.metrics for run in runs])
-    common = shared(table)
+    common, intervals = shared(table), ratio_intervals(runs)
     return Comparison(
-        verdict=headline.verdict(runs, table),
+        summary=headline.summary(runs, table, intervals),
+        verdict=headline.verdict(runs, table, intervals),
         ratios=panels.ratios(runs, table),
-        table=tables.comparison(runs, table),
+        table=tables.comparison(runs, table, intervals),
         rest=tables.not_shared(runs, table, common),
         shared=len(common),
     )
+
+
+def _inline(name: str) -> Inline:
+    """A file of the package for the inside of the page. The hash is of exactly what stands between the tags."""
+    text = (FOLDER / name).read_text()
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Inline(Markup(text), f"sha256-{digest}")

@@ -1,7 +1,9 @@
 """A matplotlib figure as SVG for the inside of a page: named for screen readers, coloured by the page's own style.
 
 Figures are drawn in the stand-in colours below, which become CSS variables, so that light, dark and print all work
-without a script. Text stays text. Every id carries the figure's prefix, since matplotlib's ids repeat between figures.
+without a script. All of it is in presentation attributes, each colour with the light theme's after the variable: a page
+whose styles a server forbids still has figures that look right. Text stays text. Every id carries the figure's prefix,
+since matplotlib's ids repeat between figures.
 """
 
 import io
@@ -12,14 +14,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import matplotlib.style
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from hwbench.report.format import clean
 
 INK, MUTED, LINE, SURFACE = "#00000a", "#00000b", "#00000c", "#00000d"
 SERIES = tuple(f"#0000{number:x}0" for number in range(1, 7))
 REST = "#00000e"
 """Stand-ins: no other figure may use these colours. The page's style sheet says what they are."""
+
+LIGHT = {
+    "ink": "#171b21", "muted": "#59636f", "line": "#e1e5ea", "surface": "#ffffff", "rest": "#b9c1cb",
+    "series-0": "#2f6fbe", "series-1": "#cf6a1d", "series-2": "#2a8a5c",
+    "series-3": "#7d57c7", "series-4": "#bb3d7f", "series-5": "#6f7a24",
+}  # fmt: skip
+"""What the variables are where the page's style is not in force; the same as in style.css."""
+
+TIP = "tip:"
+"""Begins a gid of an artist that is followed by what a pointer that rests on it is told."""
+
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SURFACE: "surface", REST: "rest"}
 _VARIABLES |= {color: f"series-{number}" for number, color in enumerate(SERIES)}
@@ -63,8 +79,25 @@ def canvas(width: float, height: float, left: float, right: float, top: float, b
     return figure, axes
 
 
+def variable(name: str) -> str:
+    """A colour of the page for an attribute: the variable, and after it what it is in the light theme."""
+    return f"var(--{name}, {LIGHT[name]})"
+
+
+def wrapped(content: str, size: tuple[float, float], prefix: str, title: str, description: str) -> Markup:
+    """Shapes as an `<svg role="img">` element of (width, height) CSS pixels at most, with a title and a description."""
+    title, description = clean(title), clean(description)
+    width, height = (f"{side:g}" for side in size)
+    return Markup(
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" font-family="{_FONT}" '
+        f'stroke-linejoin="round" aria-labelledby="{escape(prefix)}-title {escape(prefix)}-desc">'
+        f'<title id="{escape(prefix)}-title">{escape(title)}</title>'
+        f'<desc id="{escape(prefix)}-desc">{escape(description)}</desc>{content}</svg>'
+    )
+
+
 def inline_svg(figure: Figure, prefix: str, title: str, description: str) -> Markup:
-    """The figure as an `<svg role="img">` element with a title and a description; same input, same text."""
+    """The figure as `wrapped` shapes; same input, same text."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata=_METADATA)
     text = buffer.getvalue().decode()
@@ -74,24 +107,39 @@ def inline_svg(figure: Figure, prefix: str, title: str, description: str) -> Mar
         for child in [child for child in element if child.tag.endswith(("}metadata", "}style"))]:
             element.remove(child)  # the style is `*{…}` and would reach out into the whole page
         _tidy(element, prefix, used)
-    _name(root, prefix, title, description)
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
+    width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
+    content = "".join(ElementTree.tostring(child, encoding="unicode") for child in root)
+    return wrapped(content, (width, height), prefix, title, description)
 
 
 def _tidy(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
     """Make one element fit for the inside of a page: plain names, ids of its own, the page's colours and font."""
     element.tag = element.tag.rpartition("}")[2]
     element.tail = None
-    if element.tag != "text":
+    if element.tag not in ("text", "title"):
         element.text = None  # the indentation
     attributes = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+    attributes |= _presentation(attributes.pop("style", ""))
     element.attrib.clear()
     for name, value in attributes.items():
-        if name == "id" and value not in used:
-            continue
-        if name == "transform" and value.startswith("rotate(-0"):
-            continue
-        element.set(name, _attribute(name, value, prefix))
+        if name == "id" and value.startswith(TIP):
+            tip = ElementTree.Element("title")
+            tip.text = value.removeprefix(TIP)
+            element.insert(0, tip)
+        elif not (name == "id" and value not in used) and not (name == "transform" and value.startswith("rotate(-0")):
+            element.set(name, _attribute(name, value, prefix))
+
+
+def _presentation(style: str) -> dict[str, str]:
+    """A style as presentation attributes, which no policy forbids. The font is the page's; its size and weight stay."""
+    declared = dict(re.findall(r"([\w-]+): *([^;]+)", style))
+    font = declared.pop("font", "")
+    declared.pop("font-family", None)
+    if size := re.search(r"([\d.]+)px", font):
+        declared["font-size"] = f"{float(size[1]):g}"
+    if weight := re.search(r"\b(bold|[1-9]00)\b", font):
+        declared["font-weight"] = weight[1]
+    return declared
 
 
 def _attribute(name: str, value: str, prefix: str) -> str:
@@ -101,20 +149,9 @@ def _attribute(name: str, value: str, prefix: str) -> str:
         return value.replace("#", f"#{prefix}-", 1)
     if name in ("d", "transform", "x", "y"):
         return re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split()))  # a hundredth of a pixel will do
-    value = re.sub(r"font-family: [^;]*;? ?", "", value.replace("url(#", f"url(#{prefix}-"))
+    value = value.replace("url(#", f"url(#{prefix}-")
     return re.sub(r"#[0-9a-f]{6}\b", lambda color: _color(color[0]), value)
 
 
 def _color(color: str) -> str:
-    return f"var(--{_VARIABLES[color]})" if color in _VARIABLES else color
-
-
-def _name(root: ElementTree.Element, prefix: str, title: str, description: str) -> None:
-    width, height = root.attrib["viewBox"].split()[2:]
-    root.attrib.clear()
-    root.attrib.update({"viewBox": f"0 0 {width} {height}", "role": "img", "style": f"max-width:{width}px"})
-    root.set("aria-labelledby", f"{prefix}-title {prefix}-desc")
-    for name, text in (("desc", description), ("title", title)):
-        element = ElementTree.Element(name, {"id": f"{prefix}-{name}"})
-        element.text = text
-        root.insert(0, element)
+    return variable(_VARIABLES[color]) if color in _VARIABLES else color

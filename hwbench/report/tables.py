@@ -1,17 +1,18 @@
 """The tables of the page, as cells. What is unknown is a dash; what has no figure says why."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from hwbench.latency_metrics import PERCENTILES
 from hwbench.lineup import presence
 from hwbench.reasons import REASONS
 from hwbench.report.format import UNKNOWN, count, quantity, ratio, uncertainty
-from hwbench.report.view import CaseView, RunView, doubts, spans_of
+from hwbench.report.view import CaseView, RunView, Spans, doubts
 
 METRICS = {
     "tokens_per_s": "Tokens per second",
@@ -26,6 +27,12 @@ METRICS = {
     "power_w": "Power",
 }
 """How the headline metrics of `compare` are called on the page."""
+
+MOST_APART = 4
+"""Runs up to which ratios have columns of their own."""
+
+Intervals = Mapping[tuple[int, str, str], tuple[float, float]]
+"""The 95 % interval of a run's ratio to the first, by the run's position, case_id and metric."""
 
 TONES = {"ok": "good", "valid": "good", "unsupported": "warn", "missing": "warn", "suspect": "warn", "invalid": "bad"}
 """The tone of an outcome or a validity; those not named here are failures."""
@@ -50,6 +57,20 @@ class Table:
     align: str
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure; `data` is what it shows, for who cannot see it or wants the numbers."""
+
+    title: str
+    svg: Markup
+    data: Table | None = None
+
+
+def tone(word: str) -> str:
+    """good, warn, bad or quiet, for an outcome or a validity."""
+    return TONES.get(word, "quiet" if word.startswith("not ") else "bad")
 
 
 def results(run: RunView) -> Table:
@@ -83,39 +104,44 @@ def results(run: RunView) -> Table:
     return Table("Results: median of the processes of each case", "l" + "r" * (len(shown) + 2) + "l", head, rows)
 
 
-def comparison(runs: Sequence[RunView], table: pd.DataFrame) -> Table:
-    """`lineup.side_by_side` as rows: each run's value, then each later run's ratio to the first."""
-    names = {case.case_id: case for run in reversed(runs) for case in run.cases}
+def comparison(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> Table:
+    """`lineup.side_by_side` as rows: each run's value, and each later run's ratio to the first with its interval: in
+    columns of their own, or of many runs under the values."""
+    names = {case.case_id: case.short for run in reversed(runs) for case in run.cases}
+    apart = len(runs) <= MOST_APART
     rows = []
     for case_id, group in table.groupby("case_id", sort=False):
         metrics = group.groupby("metric", sort=False, dropna=False)
-        head = Cell(names[case_id].short, head=True, rows=metrics.ngroups)
+        head = Cell(names[case_id], head=True, rows=metrics.ngroups)
         for position, (metric, line) in enumerate(metrics):
             values = [_value(row) for row in line.itertuples()]
-            ratios = [Cell(ratio(value), tone="" if pd.notna(value) else "quiet") for value in line.ratio.iloc[1:]]
+            ratios = [_ratio(row, intervals) for row in line.iloc[1:].itertuples()]
+            if not apart:
+                under = [" ".join(filter(None, [cell.text, cell.sub])) for cell in ratios]
+                values[1:] = [replace(cell, sub=text) for cell, text in zip(values[1:], under, strict=True)]
             title = Cell(METRICS[metric] if pd.notna(metric) else "No figures")
-            rows.append([*([head] if position == 0 else []), title, *values, *ratios])
+            rows.append([*([head] if position == 0 else []), title, *values, *(ratios if apart else [])])
     letters = [run.letter for run in runs]
     heads = ["Case", "Quantity", *(f"{run.letter}: {run.name}" for run in runs)]
-    heads += [f"{letter} / {letters[0]}" for letter in letters[1:]]
-    return Table("Every case, side by side", "ll" + "r" * (2 * len(runs) - 1), heads, rows)
+    heads += [f"{letter} / {letters[0]}" for letter in letters[1:]] if apart else []
+    return Table("Every case, side by side", "ll" + "r" * (len(heads) - 2), heads, rows)
 
 
 def not_shared(runs: Sequence[RunView], table: pd.DataFrame, shared: Sequence[str]) -> Table:
     """The cases that cannot be compared, with what each run has of them."""
     names = {case.case_id: case.short for run in runs for case in run.cases}
     rows = [
-        [Cell(names[case_id], head=True), *(Cell(outcome, tone=_tone(outcome)) for outcome in outcomes)]
+        [Cell(names[case_id], head=True), *(Cell(outcome, tone=tone(outcome)) for outcome in outcomes)]
         for case_id, *outcomes in presence(table).drop(index=list(shared)).itertuples()
     ]
     heads = ["Case", *(f"{run.letter}: {run.name}" for run in runs)]
     return Table("Cases without a figure in two runs", "l" * len(heads), heads, rows)
 
 
-def spans(runs: Sequence[RunView]) -> Table:
+def spans(runs: Sequence[RunView], groups: Spans) -> Table:
     """The parts of a step: seconds and share, a row a case, run and span."""
     rows: list[list[Cell]] = []
-    for run, case, group in spans_of(runs):
+    for run, case, group in groups:
         total = group.seconds.sum()
         where = [Cell(case.short, sub=f"Run {run.letter}" if len(runs) > 1 else "", head=True, rows=len(group))]
         for row in group.itertuples():
@@ -125,17 +151,17 @@ def spans(runs: Sequence[RunView]) -> Table:
     return Table("Parts of a step: the median step's", "llrr", ["Case", "Span", "Time", "Share"], rows)
 
 
-def percentiles(run: RunView, samples: pd.DataFrame) -> Table:
-    """The distribution of step times, from the metrics; `samples` are the run's timed samples."""
-    steps = samples.groupby("case_id").step_s.agg(["size", "min", "max"])
+def percentiles(run: RunView, samples: Mapping[str, pd.DataFrame]) -> Table:
+    """The distribution of step times, from the metrics; `samples` are the timed samples of each case."""
     rows = []
     for case in run.cases:
-        if case.case_id not in steps.index:
+        if case.case_id not in samples:
             continue
-        size, least, most = steps.loc[case.case_id]
+        steps = samples[case.case_id].step_s
+        size, least, most = len(steps), steps.min(), steps.max()
         middle = [Cell(quantity(case.get(f"step_s_{p}"), "s")) for p in PERCENTILES]
         ends = [Cell(quantity(least, "s")), *middle, Cell(quantity(most, "s"))]
-        rows.append([Cell(case.short, head=True), Cell(f"{case.processes}"), Cell(f"{size:,.0f}"), *ends])
+        rows.append([Cell(case.short, head=True), Cell(f"{case.processes}"), Cell(f"{size:,}"), *ends])
     head = ["Case", "Processes", "Steps", "Fastest", *PERCENTILES, "Slowest"]
     return Table("Step times", "l" + "r" * (len(head) - 1), head, rows)
 
@@ -177,7 +203,7 @@ def under_load(run: RunView) -> Table:
 def failures(run: RunView) -> Table:
     """The cases that did not come out ok everywhere, with the reason."""
     rows = [
-        [Cell(case.short, head=True), Cell(case.outcome, tone=_tone(case.outcome)), Cell(_reason(case))]
+        [Cell(case.short, head=True), Cell(case.outcome, tone=tone(case.outcome)), Cell(_reason(case))]
         for case in run.cases
         if case.outcome != "ok"
     ]
@@ -191,8 +217,8 @@ def notes(run: RunView) -> Table:
         text = texts[0] + (f"; {len(texts) - 1} more such" if len(texts) > 1 else "")
         where = "all cases" if len(cases) == len(run.cases) > 1 else ", ".join(cases)
         cure = REASONS[code].cure if code in REASONS else ""
-        tone = Cell(verdict, tone=_tone(verdict))
-        rows.append([Cell(text or code, sub=code, head=True), tone, Cell(where), Cell(cure)])
+        said = Cell(verdict, tone=tone(verdict))
+        rows.append([Cell(text or code, sub=code, head=True), said, Cell(where), Cell(cure)])
     return Table("What speaks against figures", "llll", ["What happened", "Figures are", "Cases", "What to do"], rows)
 
 
@@ -226,15 +252,16 @@ def _value(row: Any) -> Cell:
     return Cell(UNKNOWN if row.outcome == "ok" else row.outcome, tone="quiet")
 
 
+def _ratio(row: Any, intervals: Intervals) -> Cell:
+    ends = intervals.get((row.run, row.case_id, row.metric)) if pd.notna(row.ratio) else None
+    return Cell(ratio(row.ratio), sub=f"{ratio(ends[0])} to {ratio(ends[1])}" if ends else "")
+
+
 def _status(case: CaseView) -> Cell:
     if case.validity == "invalid":
         return Cell(case.status, tone="bad")
-    tone = _tone(case.outcome)
-    return Cell(case.status, tone="warn" if tone == "good" and case.status != "ok" else tone)
-
-
-def _tone(word: str) -> str:
-    return TONES.get(word, "quiet" if word.startswith("not ") else "bad")
+    own = tone(case.outcome)
+    return Cell(case.status, tone="warn" if own == "good" and case.status != "ok" else own)
 
 
 def _reason(case: CaseView) -> str:

@@ -1,5 +1,7 @@
 """What cases tell together: sweeps with their knees, and wholes that are extrapolated from slices."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from hwbench.extrapolate import extrapolate
@@ -9,23 +11,23 @@ from hwbench.report.panels import TITLES, Panel
 from hwbench.report.svg import inline_svg
 from hwbench.report.tables import METRICS, TONES, Cell, Table
 from hwbench.report.view import RunView
-from hwbench.sweeps import Sweep, sweeps
+from hwbench.sweeps import Sweep
 
 
-def curves(run: RunView) -> list[Panel]:
-    """A figure for each sweep of the run."""
+def curves(run: RunView, found: Sequence[Sweep], most: int) -> list[Panel]:
+    """A figure for each of the first `most` sweeps of the run; the table has all."""
     panels = []
-    for position, sweep in enumerate(sweeps(run.tables)):
+    for position, sweep in enumerate(found[:most]):
         title = f"{TITLES[sweep.metric]}: {sweep.label}"
         told = ", ".join(f"{sweep.axis}={point.at}: {quantity(point.rate, sweep.unit, 3)}" for point in sweep.points)
         svg = inline_svg(curve(sweep), f"sweep-{run.letter}-{position}", title, f"{told}; {sweep.finding}")
-        panels.append(Panel(title, svg))
+        panels.append(Panel(title, svg, sweep_table([sweep])))
     return panels
 
 
-def sweep_table(run: RunView) -> Table:
+def sweep_table(found: Sequence[Sweep]) -> Table:
     """Every point of every sweep, and its knee."""
-    rows = [row for sweep in sweeps(run.tables) for row in _rows(sweep)]
+    rows = [row for sweep in found for row in _rows(sweep)]
     return Table("Sweeps, with the knee of each", "llrrr", ["Sweep", "Value", "Rate", "±", "Of the best"], rows)
 
 

@@ -1,13 +1,16 @@
 """What a report says of a run, before it is put into rows, columns or drawings."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from hwbench.metrics import cases, summarize
+from hwbench import stats
+from hwbench.lineup import HEADLINE
+from hwbench.metrics import cases, per_process, summarize
 from hwbench.rates import THROUGHPUT
 from hwbench.reasons import REASONS
 from hwbench.records import case_label
@@ -76,7 +79,8 @@ class RunView:
 
     def row(self, column: str) -> str:
         """A column of the run's one row in the table `runs`."""
-        return str(self.tables.runs[column].iloc[0])
+        value = self.tables.runs[column].iloc[0]
+        return str(value) if pd.notna(value) else "unknown"
 
     def parsed(self, column: str) -> Any:
         """A JSON column of the table `runs`: environment, argv or plan."""
@@ -147,8 +151,12 @@ def _case_views(table: pd.DataFrame, metrics: pd.DataFrame, short: Mapping[str, 
     return views
 
 
-def spans_of(runs: Sequence[RunView]) -> list[tuple[RunView, CaseView, pd.DataFrame]]:
-    """The cases with marks, each with its rows of `timed.span_times`; a case's runs stand next to each other."""
+Spans = Sequence[tuple[RunView, CaseView, pd.DataFrame]]
+"""The cases with marks, each with its rows of `timed.span_times`."""
+
+
+def spans_of(runs: Sequence[RunView]) -> Spans:
+    """The spans of all runs; a case's runs stand next to each other."""
     groups = [dict(iter(span_times(run.tables).groupby("case_id", sort=False))) for run in runs]
     by_id = [{case.case_id: case for case in run.cases} for run in runs]
     order = dict.fromkeys(case_id for cases in by_id for case_id in cases)
@@ -160,12 +168,36 @@ def spans_of(runs: Sequence[RunView]) -> list[tuple[RunView, CaseView, pd.DataFr
     ]
 
 
+def ratio_intervals(runs: Sequence[RunView]) -> dict[tuple[int, str, str], tuple[float, float]]:
+    """The 95 % interval (stats.change) of each later run's ratio to the first, by the run's position, case_id and
+    metric of lineup.HEADLINE. What has no interval, or is invalid on a side, is not there."""
+    sides = [_values(run) for run in runs]
+    found = {}
+    for position, side in enumerate(sides[1:], start=1):
+        for key in side.keys() & sides[0].keys():
+            change = stats.change(sides[0][key], side[key])
+            if math.isfinite(change.low) and math.isfinite(change.high):
+                found[position, *key] = (change.low, change.high)
+    return found
+
+
+def _values(run: RunView) -> dict[tuple[str, str], list[float]]:
+    """What each process came to, by case_id and headline metric, without cases that are invalid."""
+    invalid = {case.case_id for case in run.cases if case.validity == "invalid"}
+    table = per_process(run.tables)
+    table = table[table.metric.isin(HEADLINE) & ~table.case_id.isin(invalid)]
+    return {
+        (str(case_id), str(metric)): list(rows)
+        for (case_id, metric), rows in table.groupby(["case_id", "metric"]).value
+    }
+
+
 def doubts(run: RunView) -> dict[tuple[str, str], tuple[list[str], list[str]]]:
     """What speaks against figures: {(validity, code): (what happened, short names of the cases)}, each once."""
     found: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    noted = {case_id: texts.dropna() for case_id, texts in run.tables.measurements.groupby("case_id").notes}
     for case in run.cases:
-        rows = run.tables.measurements[run.tables.measurements.case_id == case.case_id]
-        notes = [note for text in rows.notes.dropna() for note in json.loads(text)]
+        notes = [note for text in noted.get(case.case_id, ()) for note in json.loads(text)]
         told = {note.partition(":")[0] for note in notes}
         notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
         for code, _, text in (note.partition(":") for note in notes):
