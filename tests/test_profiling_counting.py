@@ -109,6 +109,15 @@ def test_an_update_reads_and_writes_all_that_it_keeps():
     assert alike[0][1] == pytest.approx(FP32 * 700, abs=32)  # weight, two moments: read and written; gradient: read
 
 
+def test_a_loss_looks_at_one_probability_a_row_and_its_gradient_fills_them_all():
+    given, target = torch.randn(7, 50, requires_grad=True), torch.randint(50, (7,))
+    counted = Counted(None)
+    counted.count(lambda mark: F.cross_entropy(given, target).backward())
+    found = {name: alike for (name, _), alike in counted._costs.items()}
+    assert found["aten::nll_loss_forward"] == [(7, 7 * 8 + 2 * FP32)]
+    assert found["aten::nll_loss_backward"] == [(7, 7 * 8 + 2 * FP32 + 7 * 50 * FP32)]
+
+
 def test_a_repeated_dimension_is_stored_once():
     assert stored_bytes(torch.randn(1, 5).expand(7, 5)) == 20
     assert stored_bytes(torch.empty(0, 5)) == 0

@@ -33,19 +33,16 @@ MOVES = frozenset(
 READS_ROWS = frozenset({"embedding", "index_select", "gather", "index"})
 """Operators that read as much of their first tensor as they return."""
 
+HARDLY_READS = {"nll_loss_forward": "self", "nll_loss_backward": "self"}
+"""Operators that read of an argument one element for each target, or only its sizes."""
+
 ONLY_WRITES = frozenset({"copy_", "fill_", "zero_"})
 """Operators that change their first tensor without reading it."""
 
 MOVES_NOTHING = frozenset(
     {
-        "empty",
-        "empty_like",
-        "empty_strided",
-        "new_empty",
-        "_reshape_alias",
-        "as_strided",
-        "_local_scalar_dense",
-        "resize_",
+        *("empty", "empty_like", "empty_strided", "new_empty", "resize_"),
+        *("_reshape_alias", "_unsafe_view", "as_strided", "_local_scalar_dense"),
     }
 )
 """Operators that touch no element, or a single one."""
@@ -54,7 +51,7 @@ MOVES_NOTHING = frozenset(
 def flops_of(func: Any, arguments: Arguments, returned: Any) -> int:
     """FLOPs of a call of `func`, an operator of torch's dispatcher, with arguments by name."""
     name = func._schema.name.partition("::")[2]
-    if counted := _PRODUCTS.get(name):
+    if counted := _KNOWN.get(name):
         return counted(arguments)
     if "scaled_dot_product" in name and (products := _attention_products(name)):
         return _attention(arguments, products)
@@ -78,7 +75,8 @@ def bytes_of(func: Any, arguments: Arguments, returned: Any) -> int:
         changed = changed and not (name.startswith("_fused_") and argument.name == "grads")  # scaled ones alone are
         written += size if changed else 0
         only_written = changed and (argument.name == "out" or (name in ONLY_WRITES and position == 0))
-        read += 0 if only_written or (name in READS_ROWS and position == 0) else size
+        hardly_read = (name in READS_ROWS and position == 0) or HARDLY_READS.get(name) == argument.name
+        read += 0 if only_written or hardly_read else size
     fresh = [r for r in schema.returns if r.alias_info is None]
     if fresh:
         returned_bytes = sum(map(stored_bytes, tensors_in([returned])))
@@ -141,7 +139,7 @@ def _rnn(arguments: Arguments) -> int:
     return 2 * given.shape[0] * given.shape[1] * (weights.numel() + recurrent.numel())
 
 
-_PRODUCTS: dict[str, Callable[[Arguments], int]] = {
+_KNOWN: dict[str, Callable[[Arguments], int]] = {
     "mm": lambda a: _matmul(a["self"], a["mat2"]),
     "bmm": lambda a: _matmul(a["self"], a["mat2"]),
     "addmm": lambda a: _matmul(a["mat1"], a["mat2"]),
@@ -150,6 +148,8 @@ _PRODUCTS: dict[str, Callable[[Arguments], int]] = {
     "_linear_pointwise": _linear,
     "mkldnn_linear": _linear,
     "mkldnn_rnn_layer": _rnn,
+    "nll_loss_forward": lambda a: int(a["target"].numel()),
+    "nll_loss_backward": lambda a: int(a["target"].numel()),
     "mkldnn_rnn_layer_backward": lambda a: 2 * _rnn(a),
 }
 
