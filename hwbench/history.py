@@ -41,18 +41,22 @@ def points(
     `position` counts from 0 the runs of one label and device, of which there must be FEWEST. Runs without a label are
     not said to belong together and have no history; a run given twice counts once. `commit` is null where unknown.
     """
-    names = {row.case_id: row.label for table in reversed(cases) for row in table.itertuples()}
-    order = list(dict.fromkeys(case_id for table in cases for case_id in table.case_id))
-    rows = []
-    for given, run in _in_order(heads):
-        measured = metrics[given]
-        for row in measured[measured.metric.isin(HEADLINE)][_VALUE].to_dict("records"):
-            if row["case_id"] in names and np.isfinite(row["value"]):
-                rows.append(row | run | {"case": names[row["case_id"]]})
+    runs = _in_order(heads)
+    if not runs:
+        return pd.DataFrame(columns=POINTS)
+    named = pd.concat([cases[given][["case_id", "label"]] for given, _ in runs]).drop_duplicates("case_id")
+    names = dict(zip(named.case_id, named.label, strict=True))
+    values = pd.concat([metrics[given][_VALUE] for given, _ in runs], keys=range(len(runs)))
+    wanted = values.metric.isin(HEADLINE) & values.case_id.isin(names) & np.isfinite(values.value.astype("float64"))
+    values = values[wanted]
+    rows = [
+        row | runs[place][1] | {"case": names[row["case_id"]]}
+        for place, row in zip(values.index.get_level_values(0), values.to_dict("records"), strict=True)
+    ]
     table = pd.DataFrame(rows, columns=POINTS)
     first = table.groupby([*GROUP, "case_id"]).metric.transform(lambda found: min(found, key=HEADLINE.index))
     table = table[table.metric == first]
-    rank = {case_id: position for position, case_id in enumerate(order)}
+    rank = {case_id: position for position, case_id in enumerate(names)}
     return table.sort_values("case_id", key=lambda ids: ids.map(rank), kind="stable", ignore_index=True)
 
 
