@@ -143,6 +143,11 @@ def test_it_fits_whatever_the_names(text, runs, cases, outcome):
     assert len(render(found).encode()) <= LIMIT
 
 
+def test_the_line_that_counts_what_is_left_out_has_its_room():
+    lines = ["x" * 9 + "\n"] * 1000
+    assert all(len(Part("", lines).fitted(room).encode()) <= room for room in range(200, 220))
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="\n"), max_size=300), max_size=50), st.integers(200, 3000))
 def test_a_part_never_takes_more_than_its_room_and_cuts_whole_lines(lines, room):
