@@ -15,6 +15,7 @@ import pandas as pd
 
 from hwbench import compare, stats
 from hwbench.comparable import invalid
+from hwbench.labels import of_label
 from hwbench.metrics import HIGHER_IS_BETTER, cases
 from hwbench.records import FAILED
 from hwbench.rules import Rules
@@ -150,12 +151,12 @@ def rolling(heads: pd.DataFrame, label: str, n: int, candidate: RunTables) -> li
 
     `heads` are the `runs` rows of all runs with their `folder` (store.read_heads). The candidate itself is left out.
     """
-    others = heads[(heads.label == label) & (heads.run_id != candidate.run_id)]
-    here = others
+    others = of_label(heads, label)
+    here = others = others[others.run_id != candidate.run_id]
     for column in ("device_kind", "device_name"):
         here = here[here[column] == candidate.runs[column].iloc[0]]
     chosen = here if len(here) else others
-    return list(chosen.sort_values("started_at", kind="stable").folder.tail(n))
+    return list(chosen.folder.tail(n))
 
 
 def _broken(candidate: RunTables) -> dict[str, dict[str, str]]:

@@ -1,7 +1,6 @@
 """`hwbench gate`: does a candidate hold its baseline? For CI: an exit status, and reports where a reader looks."""
 
 import os
-import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from hwbench import labels
 from hwbench.cli import options
 from hwbench.records import UserError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 ROLLING = 5
 """How many runs of a label make a baseline, where nothing is said."""
 
-LABEL = re.compile(r"label:([^:]+)(?::([1-9][0-9]{0,3}))?")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -150,15 +149,11 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
 
     found: list[Path] = []
     for name in baselines:
-        label = LABEL.fullmatch(name)
-        if name.startswith("label:") and not label:
-            raise UserError(f"--baseline {name}: expected label:NAME or label:NAME:N, e.g. label:main:5")
-        if label:
-            rolling = gate.rolling(
-                store.read_heads(output, options.warn), label[1], int(label[2] or ROLLING), candidate
-            )
+        if label := labels.parse(name, "--baseline "):
+            heads = store.read_heads(output, options.warn)
+            rolling = gate.rolling(heads, label.name, label.count or ROLLING, candidate)
             if not rolling:
-                return [], f"no baseline: no other run in {output} has the label {label[1]!r} (hwbench run --name)"
+                return [], f"no baseline: no other run in {output} has the label {label.name!r} (hwbench run --name)"
             found += rolling
         elif inside := sorted(runs.parent for runs in Path(name).glob("*/runs")):
             found += [folder for folder in inside if folder.name != candidate.run_id]

@@ -113,6 +113,12 @@ def print_line(text: str) -> None:
         click.echo(text)
 
 
+def print_text(text: str) -> None:
+    """A text on standard output as it is, in UTF-8 whatever the terminal's encoding."""
+    with _if_anyone_reads():
+        click.echo(text.encode(), nl=False)
+
+
 def print_table(table: Any) -> None:
     """A rich table on standard output: as wide as the terminal, or as wide as it likes where there is none."""
     from rich.console import Console

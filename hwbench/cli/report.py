@@ -1,26 +1,76 @@
-"""`hwbench report`: one page of one run, or of several side by side."""
+"""`hwbench report`: one or more runs as a page, or as Markdown, CSV or JSON for other readers."""
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from hwbench import labels
 from hwbench.cli import options
+from hwbench.records import UserError
+
+if TYPE_CHECKING:
+    from hwbench.store import RunTables
+
+FORMATS = ("html", "markdown", "csv", "json")
+
+
+def _known(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """UserError suggests near names for a format that is not there."""
+    if text not in FORMATS:
+        from hwbench.workload import unknown
+
+        raise UserError(unknown("format", text, FORMATS))
+    return text
 
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
 @click.option("-o", "page", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option(
+    "--format", "form", default="html", show_default=True, callback=_known, metavar="F", help=" | ".join(FORMATS)
+)
 @options.output
-def command(runs: tuple[str, ...], page: Path | None, output: Path) -> int:
-    """Render each RUN, a run's folder or its id in OUTPUT, on one self-contained HTML page.
+def command(runs: tuple[str, ...], page: Path | None, form: str, output: Path) -> int:
+    """Render each RUN: a run's folder, its id in OUTPUT, or label:NAME[:N], all (the last N) runs with that --name.
 
-    Several runs stand side by side; ratios are to the first. Without -o the page is reports/<first run's id>.html.
+    Several runs stand side by side; ratios are to the first. Three or more of one label and device have a history with
+    its changes marked. Without -o the page is reports/<first run's id>.html; the other formats go to standard output.
     """
-    from hwbench import store
-    from hwbench.report import html
-
-    tables = [store.read_run(store.find_run(name, output)) for name in dict.fromkeys(runs)]
-    page = page or Path("reports") / f"{tables[0].run_id}.html"
-    options.write_page(page, html.render(tables))
-    click.echo(page)
+    tables = _read(runs, output)
+    if form == "html":
+        page = page or Path("reports") / f"{tables[0].run_id}.html"
+    text = _rendered(form, tables, output)
+    if page is None:
+        options.print_text(text)
+    else:
+        options.write_page(page, text)
+        click.echo(page)
     return 0
+
+
+def _read(names: tuple[str, ...], output: Path) -> "list[RunTables]":
+    """The runs that are asked for, each once."""
+    from hwbench import store
+
+    folders: list[Path] = []
+    for name in names:
+        label = labels.parse(name)
+        heads = store.read_heads(output, options.warn) if label else None
+        folders += [store.find_run(name, output)] if label is None else labels.folders(heads, label, output)
+    return [store.read_run(folder) for folder in {folder.resolve(): folder for folder in folders}.values()]
+
+
+def _rendered(form: str, runs: "list[RunTables]", output: Path) -> str:
+    from hwbench import noise
+    from hwbench.report import export, html, markdown_report
+
+    if form == "html":
+        return html.render(runs)
+    if form == "csv":
+        return export.as_csv(runs)
+    floors = noise.floors(output, runs[-1], options.warn)
+    if form == "markdown":
+        return markdown_report.render(runs, floors)
+    return json.dumps(export.as_data(runs, floors), indent=2, allow_nan=False) + "\n"

@@ -18,6 +18,9 @@ LONGEST = 300
 TITLES = ("case", "metric", "baseline", "candidate", "ratio", "95 % interval", "threshold", "status")
 SIGNS = {"regression": "❌", "failed": "❌", "missing": "❌", "incomparable": "⚠️", "inconclusive": "⚠️", "new": "🆕"}
 SPECIAL = re.compile(r"[\\`*_{}\[\]<>&|#@~$:!]")
+APART = "&#8203;"
+"""A space of no width. GitHub looks for @names and #numbers in what Markdown has made of the text, where `&#64;` is an
+@ again (github/cmark-gfm issue 181); with this after it there is no name."""
 
 
 def render(table: pd.DataFrame, outcome: Outcome, message: str = "", subject: str = "", limit: int = LIMIT) -> str:
@@ -45,7 +48,7 @@ def cell(text: str) -> str:
     """A text that Markdown, HTML and GitHub's mentions leave as it is, on one line and of bounded length."""
     words = " ".join(clean(text).split())
     words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
-    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", words)
+    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};{APART if found[0] in '@#' else ''}", words)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
