@@ -3,15 +3,17 @@ import hashlib
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from conftest import make_run, measured
-from synthetic import around, run_of, with_measurements
+from synthetic import around, profiled, run_of, with_measurements
 
 from hwbench import stats
+from hwbench.profiled import Profile
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
 from hwbench.report import embedded, headline
 from hwbench.report.html import render
@@ -215,6 +217,18 @@ def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path):
     order = ["validity", "machine", "comparison", "results", "steps", "spans", "roofline", "energy", "method"]
     assert re.findall(r'<section id="(\w+)"', source) == order
     assert re.findall(r'<li><a href="#(\w+)"', source) == order
+
+
+def test_a_profile_and_a_history_have_their_places_too(tmp_path):
+    runs = [full(tmp_path, name) for name in "abc"]
+    runs = [replace(run, runs=run.runs.assign(label="nightly")) for run in runs]
+    runs[2] = profiled(runs[2], GEMM, Profile(1, 1.0, 1.1, 10.0, "events were lost"))
+    source = render(runs)
+    found = re.findall(r'<section id="(\w+)"', source)
+    order = ["validity", "machine", "comparison", "results", "steps", "spans", "roofline", "waterfall", "energy"]
+    assert found == [*order, "history", "method"]
+    assert re.findall(r'<li><a href="#(\w+)"', source) == found
+    assert "events were lost" in source
 
 
 def test_every_case_has_a_badge_and_of_many_only_those_that_speak(tmp_path):

@@ -66,11 +66,11 @@ def _rendered(form: str, runs: "list[RunTables]", output: Path) -> str:
     from hwbench import noise
     from hwbench.report import export, html, markdown_report
 
-    if form == "html":
-        return html.render(runs)
     if form == "csv":
         return export.as_csv(runs)
     floors = noise.floors(output, runs[-1], options.warn)
+    if form == "html":
+        return html.render(runs, floors)
     if form == "markdown":
         return markdown_report.render(runs, floors)
     return json.dumps(export.as_data(runs, floors), indent=2, allow_nan=False) + "\n"

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hwbench.lineup import shared, side_by_side
 from hwbench.report import embedded, energy, headline, machine, panels, roofline, tables, together, watts
 from hwbench.report.explained import Explained, explained
 from hwbench.report.format import clean
+from hwbench.report.history import history
 from hwbench.report.panels import MOST_DISTRIBUTIONS, Panel
 from hwbench.report.svg import house_style
 from hwbench.report.tables import Table
@@ -95,16 +96,17 @@ class Comparison:
     shared: int
 
 
-def render(runs: list[RunTables]) -> str:
-    """The page of `runs`, the first of which is the base of every ratio. The same runs give the same text."""
+def render(runs: list[RunTables], floors: Mapping[tuple[str, str], float] | None = None) -> str:
+    """The page of `runs`, the first of which is the base of every ratio; a change over runs of one label counts from
+    the noise `floors` on, by case and metric. The same runs give the same text."""
     if not runs:
         raise ValueError("a report needs at least one run")
     with house_style():
-        page = TEMPLATES.get_template("template.html.j2").render(_content(view_runs(runs)))
+        page = TEMPLATES.get_template("template.html.j2").render(_content(view_runs(runs), floors))
     return clean(page)
 
 
-def _content(runs: list[RunView]) -> dict[str, Any]:
+def _content(runs: list[RunView], floors: Mapping[tuple[str, str], float] | None) -> dict[str, Any]:
     parts = [_part(run, len(runs)) for run in runs]
     spans = spans_of(runs)
     return {
@@ -119,6 +121,7 @@ def _content(runs: list[RunView]) -> dict[str, Any]:
         "has_sweeps": any(part.sweeps.rows for part in parts),
         "spans": panels.spans(runs, spans),
         "span_table": tables.spans(runs, spans),
+        "history": history(runs, floors),
         "overview": machine.overview(runs),
         "everything": machine.everything(runs),
         "least_samples": {name: least for name, least in PERCENTILES.items() if least > 1},
