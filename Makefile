@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
 ARGS ?=
 
-.PHONY: run test lint bench gpu-check clean
+.PHONY: run test test-browser browser lint bench gpu-check clean
 
 run: $(VENV)/.run  ## Install hwbench, measure this machine, write a report.
 	@$(BIN)/python -m hwbench run $(ARGS)
 
 test: $(VENV)/.dev  ## Run the tests.
 	@$(BIN)/python -m pytest -q
+
+test-browser: $(VENV)/.browser browser  ## Open pages in a real browser; HWBENCH_SCREENSHOTS=FOLDER keeps pictures.
+	@$(BIN)/python -m pytest -q tests/browser
 
 lint: $(VENV)/.dev  ## Check style and types.
 	@$(BIN)/ruff check .
@@ -40,6 +43,13 @@ $(VENV)/.run: $(VENV)/.venv pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.run
 	@$(PIP) -e '.[dev]'
 	@touch $@
+
+$(VENV)/.browser: $(VENV)/.run
+	@$(PIP) -e '.[browser]'
+	@touch $@
+
+browser:
+	@sh tools/install-browser.sh
 
 clean:  ## Remove what was installed and built; results stay.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

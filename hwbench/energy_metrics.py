@@ -71,7 +71,7 @@ def _of_process(
     energy = readings[readings.quantity == "energy"]
     own, others = energy[_is_of(energy, kind)], energy[_is_of(energy, *PARTS) & ~_is_of(energy, kind)]
     steps, tokens, window_s = measured["samples"], measured["tokens"], measured["window_s"]
-    found = {"energy_j": _sum(own, 1 / steps), "power_w": _sum(own, 1 / window_s)}
+    found = {"energy_j": _sum(own, 1 / steps), "power_w": _sum(own, 1 / window_s) if window_s else None}
     found["energy_net_j"] = _less(found["energy_j"], *(watts * window_s / steps for watts in idle))
     if not pd.isna(tokens) and tokens:
         for name in ("energy_j", "energy_net_j"):

@@ -1,0 +1,106 @@
+"""What the page's own small script adds: tables that can be sorted and filtered, by pointer and by keyboard."""
+
+import pytest
+from opened import Page
+from selenium.webdriver import Keys
+
+COLUMN = """
+const cells = [...arguments[0].tBodies[0].rows].filter(r => r.checkVisibility()).map(r => r.cells[arguments[1]]);
+return cells.map(c => c.innerText.trim());
+"""
+TABLE = "return document.querySelector('table:has(thead th button)')"
+
+
+@pytest.fixture
+def sortable(page):
+    opened = page("one")
+    table = opened.ask(TABLE)
+    if table is None:
+        pytest.xfail("no header of a table is a button: nothing can be sorted yet")
+    return opened, table
+
+
+def header(opened: Page, table, position: int = 0):
+    return opened.ask("return arguments[0].tHead.rows[0].cells[arguments[1]]", table, position)
+
+
+def test_a_header_sorts_its_column_and_says_so(sortable):
+    opened, table = sortable
+    assert header(opened, table).get_attribute("aria-sort") in (None, "none")
+    before = opened.ask(COLUMN, table, 0)
+    seen = []
+    for _ in range(2):
+        opened.ask("arguments[0].querySelector('button').click()", header(opened, table))
+        seen.append((header(opened, table).get_attribute("aria-sort"), opened.ask(COLUMN, table, 0)))
+    assert {direction for direction, _ in seen} == {"ascending", "descending"}
+    for _, column in seen:
+        assert sorted(column) == sorted(before)
+    assert seen[0][1] == seen[1][1][::-1] or len(set(before)) < len(before)
+    others = opened.ask(
+        "return arguments[0].querySelectorAll('th[aria-sort=ascending], th[aria-sort=descending]')", table
+    )
+    assert len(others) == 1
+
+
+def test_numbers_sort_by_what_they_are_and_not_by_how_they_are_spelled(sortable):
+    """Rates of the reference run span kFLOP/s to GFLOP/s and GB/s; a dash is no number and comes last."""
+    opened, table = sortable
+    heads = [cell.text.lower() for cell in opened.ask("return [...arguments[0].tHead.rows[0].cells]", table)]
+    position = next((n for n, text in enumerate(heads) if "step" in text or "p50" in text), None)
+    if position is None:
+        pytest.skip(f"the first table that sorts has no column of times: {heads}")
+    button = "arguments[0].querySelector('button').click()"
+    opened.ask(button, header(opened, table, position))
+    if header(opened, table, position).get_attribute("aria-sort") == "descending":
+        opened.ask(button, header(opened, table, position))
+    times = [seconds(text) for text in opened.ask(COLUMN, table, position)]
+    known = [time for time in times if time is not None]
+    assert known == sorted(known)
+    assert len(known) > 2
+    assert times[: len(known)] == known, "what is unknown comes last"
+
+
+def seconds(text: str) -> float | None:
+    number, _, unit = text.partition("\n")[0].replace(",", "").partition(" ")
+    scales = {"s": 1.0, "ms": 1e-3, "\N{MICRO SIGN}s": 1e-6, "ns": 1e-9}
+    return float(number) * scales[unit] if unit in scales else None
+
+
+def test_the_keyboard_sorts(sortable):
+    opened, table = sortable
+    opened.ask("arguments[0].querySelector('button').focus()", header(opened, table))
+    opened.press(Keys.ENTER)
+    first = header(opened, table).get_attribute("aria-sort")
+    opened.press(Keys.SPACE)
+    assert {first, header(opened, table).get_attribute("aria-sort")} == {"ascending", "descending"}
+    assert opened.ask("return arguments[0].contains(document.activeElement)", header(opened, table))
+
+
+def test_a_filter_leaves_the_rows_that_match(page):
+    opened = page("many")
+    field = opened.ask("return document.querySelector('input[type=search]')")
+    if field is None:
+        pytest.xfail("no table has a filter yet")
+    assert opened.ask("return !!(arguments[0].labels.length || arguments[0].ariaLabel)", field)
+    following = "arguments[0].compareDocumentPosition(t) & Node.DOCUMENT_POSITION_FOLLOWING"
+    table = opened.ask(f"return [...document.querySelectorAll('table')].find(t => {following})", field)
+    everything = opened.ask(COLUMN, table, 0)
+    field.send_keys("layout 3")
+    left = opened.ask(COLUMN, table, 0)
+    assert 0 < len(left) < len(everything)
+    assert all("layout 3" in row for row in left)
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("no such row")
+    assert opened.ask(COLUMN, table, 0) == []
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(Keys.BACKSPACE)
+    assert opened.ask(COLUMN, table, 0) == everything
+    assert opened.complaints() == []
+
+
+def test_small_tables_have_no_filter(page):
+    short = "[...document.querySelectorAll('table')].filter(t => t.tBodies[0].rows.length < 4)"
+    before = (
+        "t => (t.closest('[role=region]') || t).previousElementSibling?.matches('input[type=search], :has(> input)')"
+    )
+    assert page("failures").ask(f"return {short}.filter({before}).length") == 0
