@@ -54,9 +54,9 @@ def ratios(runs: Sequence[RunView], table: pd.DataFrame) -> list[Panel]:
     return [Panel(title, svg, _data(title, groups, runs[1:]))]
 
 
-def spans(runs: Sequence[RunView], groups: Spans) -> list[Panel]:
-    """One figure of stacked bars: the share of each span in a step, a bar a case and run; none without spans. Its data
-    is `tables.spans`."""
+def spans(runs: Sequence[RunView], groups: Spans, data: Table) -> list[Panel]:
+    """One figure of stacked bars: the share of each span in a step, a bar a case and run; none without spans. Its
+    `data` is `tables.spans`."""
     shares: dict[str, dict[str, float]] = {}
     totals: dict[str, str] = {}
     for run, case, group in groups[:MOST_BARS]:
@@ -71,7 +71,7 @@ def spans(runs: Sequence[RunView], groups: Spans) -> list[Panel]:
         label: ", ".join(f"{name} {share:.0%}" for name, share in spans.items()) for label, spans in shares.items()
     }
     told = "; ".join(f"{label}: {text}" for label, text in parts.items())
-    return [Panel(title, inline_svg(figures.stacks(shares, totals), "spans", title, told))]
+    return [Panel(title, inline_svg(figures.stacks(shares, totals), "spans", title, told), data)]
 
 
 def rooflines(run: RunView, known: pd.DataFrame, points: pd.DataFrame) -> list[Panel]:
