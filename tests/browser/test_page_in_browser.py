@@ -75,7 +75,6 @@ def test_axe_finds_nothing_serious(page, axe, kind, scheme):
     assert opened.violations(axe) == []
 
 
-@pytest.mark.xfail(reason="a figure that scrolls sideways on a phone cannot be reached by keyboard yet", strict=False)
 @pytest.mark.parametrize("how", [{"scripts": False}, {"width": 360}], ids=["no scripts", "narrow"])
 def test_axe_finds_nothing_serious_without_scripts_or_room(page, axe, how):
     assert page("two", **how).violations(axe) == []
@@ -100,7 +99,6 @@ def test_without_scripts_every_word_and_every_figure_is_there(page, kind):
     assert figures or kind == "odd"
 
 
-@pytest.mark.xfail(reason="figures are painted by style attributes, which such a policy forbids", strict=False)
 @pytest.mark.parametrize("kind", ["one", "two", "drifting"])
 def test_under_another_servers_strict_policy_the_text_is_there_and_figures_can_be_made_out(page, strict, kind):
     opened = page(kind, server=strict)
@@ -118,7 +116,6 @@ def test_the_figures_have_colours(page, kind):
     assert all(figure["coloured"] for figure in page(kind).ask(PAINTED))
 
 
-@pytest.mark.xfail(reason="a figure that scrolls sideways on a phone cannot be reached by keyboard yet", strict=False)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_phone_has_no_sideways_scrolling_but_within_a_table(page, kind):
     found = page(kind, width=360).ask(SIDEWAYS)
@@ -179,7 +176,6 @@ def test_every_figure_has_a_title_and_a_description(page, kind):
         assert figure["shown"]
 
 
-@pytest.mark.xfail(reason="figures do not carry their data yet", strict=False)
 @pytest.mark.parametrize("kind", ["one", "two", "drifting"])
 def test_every_figure_has_its_data_as_a_table(page, kind):
     assert [figure["title"] for figure in page(kind).ask(FIGURES) if not figure["rows"]] == []
