@@ -262,7 +262,7 @@ def test_two_runs_stand_side_by_side_with_the_exact_ratio(tmp_path):
     assert row in page.rows
     assert ["Step, p50", "3.000 ms", "1.000 ms", slower + twice[1]] in page.rows
     assert f"B has {faster} the throughput of A in the 3 cases they share" in page.text
-    assert "The 95 % interval leaves no change out in 3 of them." in page.text
+    assert "In 3 of them the 95 % interval excludes 1×." in page.text
     assert "A: Fake device (cpu)" in page.rows[0]  # the same device twice: told apart by their ids
 
 

@@ -89,8 +89,8 @@ def _shown(rates: pd.DataFrame, intervals: Intervals) -> str:
     if not any(known):
         return "With one process on a side, how much of that is chance is not known."
     if len(known) == 1:
-        return f"Its 95 % interval {'leaves no change out' if apart else 'holds 1×'}."
-    return f"The 95 % interval leaves no change out in {apart} of them." if apart else "Each 95 % interval holds 1×."
+        return f"Its 95 % interval {'excludes' if apart else 'holds'} 1×."
+    return f"In {apart} of them the 95 % interval excludes 1×." if apart else "Each 95 % interval holds 1×."
 
 
 def summary(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> list[str]:
