@@ -67,6 +67,14 @@ def test_steps_are_those_of_each_process_in_their_order():
     assert steps.processes_of(samples_of(CASE, 0, [np.nan])) == {}
 
 
+@pytest.mark.parametrize("times", [[0.0, 0.0, 1e300], [1e-9, 1e-9, 1e300], [0.0], [5e-324, 1.0]])
+def test_times_that_no_machine_has_are_drawn_too(times):
+    processes = {0: np.array(times)}
+    for panel in (steps.distribution(processes, "p", "case"), steps.over_time(processes, "q", "case")):
+        assert "inf" not in panel.svg
+        assert "nan" not in panel.svg
+
+
 def test_drift_shows_over_the_time_of_the_window():
     panel = steps.over_time({0: np.array([0.001, 0.002, 0.003])}, "p", "gemm")
     assert panel.title == "gemm: over time"

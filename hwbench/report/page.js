@@ -11,11 +11,10 @@ function valueOf(text) {
   return found ? Number(found[1].replaceAll(",", "")) * (SCALES[found[2]] ?? 1) : null;
 }
 
-function compare(a, b) {
+function compare(a, b, falling) {
   const [x, y] = [valueOf(a), valueOf(b)];
-  if (x !== null && y !== null) return x - y;
-  if (x !== null || y !== null) return x === null ? 1 : -1; // what is unknown stands last
-  return a.localeCompare(b);
+  if ((x === null) !== (y === null)) return x === null ? 1 : -1; // what is unknown stands last, whichever way
+  return (falling ? -1 : 1) * (x === null ? a.localeCompare(b) : x - y);
 }
 
 /** The rows of a table, those under one spanning heading together. */
@@ -50,7 +49,7 @@ function sortable(table) {
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", falling ? "descending" : "ascending");
       const text = (group) => group[0].cells[column]?.textContent.trim() ?? "";
-      const sorted = [...groups].sort((a, b) => (falling ? -1 : 1) * compare(text(a), text(b)));
+      const sorted = [...groups].sort((a, b) => compare(text(a), text(b), falling));
       body.append(...sorted.flat());
     });
   });

@@ -19,6 +19,9 @@ MOST_LINES = 10
 POINTS = 1200
 """Points of a figure, shared by its lines: more would not show, and a million would not load."""
 
+BEYOND = 1e9
+"""A step so many times as long as the median has no place in the median's unit."""
+
 FEW = 12
 """Up to so many steps each is a dot too."""
 
@@ -130,7 +133,9 @@ def _left_out(processes: Processes) -> str:
 
 
 def _scaled(processes: Processes) -> tuple[str, Processes]:
-    divisor, unit = scale_of(float(np.median(np.concatenate(list(processes.values())))), "s")
+    every = np.concatenate(list(processes.values()))
+    typical, most = float(np.median(every)), float(every.max())
+    divisor, unit = scale_of(typical if most < BEYOND * typical else most, "s")
     return unit, {process: seconds / divisor for process, seconds in processes.items()}
 
 

@@ -52,11 +52,13 @@ def test_numbers_sort_by_what_they_are_and_not_by_how_they_are_spelled(page):
     opened.ask(button, header(opened, table, position))
     if header(opened, table, position).get_attribute("aria-sort") == "descending":
         opened.ask(button, header(opened, table, position))
-    times = [seconds(text) for text in opened.ask(COLUMN, table, position)]
-    known = [time for time in times if time is not None]
-    assert known == sorted(known)
-    assert len(known) > 2
-    assert times[: len(known)] == known, "what is unknown comes last"
+    for falling in (False, True):
+        times = [seconds(text) for text in opened.ask(COLUMN, table, position)]
+        known = [time for time in times if time is not None]
+        assert known == sorted(known, reverse=falling)
+        assert len(known) > 2
+        assert times[: len(known)] == known, "what is unknown comes last"
+        opened.ask(button, header(opened, table, position))
 
 
 def seconds(text: str) -> float | None:
