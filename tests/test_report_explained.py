@@ -138,6 +138,19 @@ def test_a_profiler_that_seems_to_make_a_step_faster_is_not_believed():
     assert found.cases[0].lines[0].endswith("which cannot make a step faster: something disturbed the clean ones.")
 
 
+@pytest.mark.parametrize(
+    ("profiled_s", "events", "says"),
+    [
+        (1.1, 1e5, "without the profiler, 10.0 % more, which is taken off by the events that it recorded."),
+        (1.1, 1e3, ", 10.0 % more, of which it can have cost 20.00 ms at most, which is taken off; the rest is noise."),
+        (1.0, 1e3, "1.000 s without the profiler."),
+    ],
+)
+def test_what_the_profiler_cost_is_said(profiled_s, events, says):
+    (found,) = of(run_with(training(profiled_s=profiled_s, events=events)))
+    assert found.cases[0].lines[0].endswith(says)
+
+
 def test_parts_that_had_to_be_scaled_are_said_to_be():
     profile = profile_of([op("aten::mm", 1.25, 0.3e9, 0.1e9)], profiled_s=1.0)
     (found,) = of(run_with(profile))

@@ -80,12 +80,9 @@ def explained(run: RunView) -> Explained | None:
 def lines(case: ProfiledCase, found: Waterfall | NoWaterfall) -> list[str]:
     """What the profiler itself cost, and what else a profile says in a number."""
     steps = count(max(case.steps.values(), default=0), "step")
-    slower = f"whose cost ({quantity(case.overhead, '1', 3)}) is taken off by the events that it recorded"
-    faster = "which cannot make a step faster: something disturbed the clean ones"
     told = [
         f"{steps} profiled in {count(len(case.processes), 'process')}: {quantity(case.profiled_step_s, 's')} a step, "
-        f"against {quantity(case.clean_step_s, 's')} without the profiler, "
-        f"{faster if case.overhead < -NOT_SMALL else slower}."
+        f"against {quantity(case.clean_step_s, 's')} without the profiler{_cost(case)}."
     ]
     if isinstance(found, Waterfall):
         missed = found.missed_s / found.clean_step_s
@@ -105,6 +102,21 @@ def lines(case: ProfiledCase, found: Waterfall | NoWaterfall) -> list[str]:
             f"The device was busy for {busy} of a step, {copy} of it copying; the host spent {launch} launching."
         )
     return told
+
+
+def _cost(case: ProfiledCase) -> str:
+    """What made the profiled step longer, in the words that end a sentence."""
+    if case.overhead < -NOT_SMALL:
+        return ", which cannot make a step faster: something disturbed the clean ones"
+    if case.overhead <= 0:
+        return ""
+    own_s = case.event_s * case.events
+    longer = f", {quantity(case.overhead, '1', 3)} more"
+    if own_s < (1 - NOT_SMALL) * (case.profiled_step_s - case.clean_step_s):
+        return (
+            f"{longer}, of which it can have cost {quantity(own_s, 's')} at most, which is taken off; the rest is noise"
+        )
+    return f"{longer}, which is taken off by the events that it recorded"
 
 
 def unknown(case: ProfiledCase, found: Waterfall | NoWaterfall) -> dict[str, str]:
