@@ -184,7 +184,8 @@ LOSSES: dict[str, Loss] = {
     ),
     "optimizer": Loss("The optimizer's update takes", (_fused, _larger_batch("spreads it over more tokens"))),
     "cross_entropy": Loss(
-        "Cross-entropy over the vocabulary takes", (_compile("fuses its passes over the logits"), _loss_in_chunks)
+        "Cross-entropy over the vocabulary takes",
+        (_compile("fuses its passes over the logits"), _keep_memory, _loss_in_chunks),
     ),
     "casts": Loss("Casts and copies take", (_compile("fuses them with their neighbours"), _weights_in_bf16)),
     "transfers": Loss(
