@@ -45,6 +45,8 @@ label = click.option(
     help="A label for the run; runs that belong together share it.",
 )
 
+run_id = click.option("--run-id", help="The name of the run's folder.  [default: made of time, device and chance]")
+
 tdp = click.option(
     "--tdp",
     "tdp_w",

@@ -30,12 +30,14 @@ def _parameters(command: Any) -> Any:
 @click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Keep the trace, .json or .json.gz.")
 @click.option("--diff", nargs=2, metavar="RUN RUN", help="Compare two profiled runs instead, operator by operator.")
 @options.label
+@options.run_id
 @_parameters
 def command(
     workload: str | None,
     trace: Path | None,
     diff: tuple[str, str] | None,
     label: str,
+    run_id: str | None,
     output: Path,
     as_json: bool,
     **asked: Any,
@@ -52,10 +54,18 @@ def command(
         return _compare(diff, output, as_json)
     if not workload:
         raise UserError("name a workload to profile, e.g. `hwbench profile gpt/train`; `hwbench list` shows them all")
-    return _profile(workload, _writable(trace), label, output, as_json, asked)
+    return _profile(workload, _writable(trace), (label, run_id), output, as_json, asked)
 
 
-def _profile(workload: str, trace: Path | None, label: str, output: Path, as_json: bool, asked: dict[str, Any]) -> int:
+def _profile(
+    workload: str,
+    trace: Path | None,
+    named: tuple[str, str | None],
+    output: Path,
+    as_json: bool,
+    asked: dict[str, Any],
+) -> int:
+    """Measure, store and show; `named` are the run's label and id, None for one that is made here."""
     from hwbench import devices, environment, store
     from hwbench.cli.progress import reporter
     from hwbench.report import html
@@ -65,7 +75,7 @@ def _profile(workload: str, trace: Path | None, label: str, output: Path, as_jso
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)
     facts = environment.collect(found)
-    run_id = new_run_id(spec.partition(":")[0])
+    label, run_id = named[0], named[1] if named[1] is not None else new_run_id(spec.partition(":")[0])
     writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))
     profiled = plan.cases[-1]
     click.echo(f"{run_id}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings", err=True)

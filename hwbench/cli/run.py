@@ -28,7 +28,7 @@ from hwbench.records import FAILED, UserError
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where a case is suspect or invalid.")
 @options.label
-@click.option("--run-id", help="The name of the run's folder.  [default: made of time, device and chance]")
+@options.run_id
 @measuring
 def command(label: str, run_id: str | None, strict: bool, output: Path, as_json: bool, **asked: Any) -> int:
     """Measure WORKLOADs, or a suite of them, on a device.
