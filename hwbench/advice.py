@@ -15,6 +15,7 @@ import pandas as pd
 from hwbench.ceilings import matmul_ceilings
 from hwbench.operator_kinds import ARITHMETIC, common_name, short_name
 from hwbench.operators import ProfiledCase
+from hwbench.profiled import COMPILED_CODE
 from hwbench.store import RunTables
 from hwbench.waterfall import Waterfall, only_looks
 
@@ -33,7 +34,6 @@ OWN_LOSS = dict.fromkeys(("log_softmax", "nll_loss", "nll_loss2d", "cross_entrop
 }
 """Operators by their common names that are a loss of their own among those of memory."""
 
-COMPILED = "(compiled code)"
 """The operator that stands in a profile for all that a compiled graph does itself."""
 
 KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"
@@ -257,7 +257,7 @@ def _losses(case: ProfiledCase, found: Waterfall) -> dict[str, tuple[float, floa
 
 def _code(row: Mapping[str, Any]) -> str:
     """The loss that an operator's time is counted to."""
-    if row["name"] == COMPILED:
+    if row["name"] == COMPILED_CODE:
         return "compiled"
     if row["kind"] in ARITHMETIC or row["kind"] == "other":
         if pd.isna(row["least_s"]) or row["kind"] == "other":

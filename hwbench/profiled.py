@@ -11,6 +11,9 @@ from typing import Any, Literal
 Level = Literal["span", "operator", "kernel"]
 GapCause = Literal["host_late", "kernel_wait", "other"]
 
+COMPILED_CODE = "(compiled code)"
+"""The operator that stands for all that a compiled graph does itself."""
+
 
 @dataclass(frozen=True)
 class Ops:
@@ -68,8 +71,8 @@ class Gaps:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """The bytes of tensors that lived after each operator of one step, by what they are for; with many operators those
-    between which little changed are left out, the peak never."""
+    """The bytes of tensors that lived after each operator of one step, by what they are for; with many operators each
+    row is the fullest moment of several."""
 
     position: list[int] = field(default_factory=list)  # the operator's place in the step
     span: list[str] = field(default_factory=list)

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "operators": {"ceilings", "operator_kinds", "records", "store"},
     "waterfall": {"ceilings", "operator_kinds", "operators", "store"},
     "profile_tables": {"operators", "schema", "store"},
-    "advice": {"ceilings", "operator_kinds", "operators", "waterfall", "store"},
+    "advice": {"profiled", "ceilings", "operator_kinds", "operators", "waterfall", "store"},
     "opdiff": {"operator_kinds", "operators", "waterfall", "records", "store"},
     "request_metrics": {"schema", "store"},
     "workload": {"records"},

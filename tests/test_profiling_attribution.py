@@ -134,3 +134,14 @@ def test_a_compiled_graph_is_what_it_does_itself_beside_the_operators_that_it_ca
         "aten::addmm": 30,
     }
     assert {name: row["events"] for name, row in found.items()} == {"(compiled code)": 1, "aten::addmm": 2}
+
+
+def test_under_autocast_the_dtype_is_that_of_what_was_computed():
+    events = [
+        annotation(0, 100, STEP),
+        at(10, 50, "aten::mm", shapes=((4, 4), (4, 4)), dtype="fp32"),
+        at(11, 15, "aten::_to_copy", shapes=((4, 4),), dtype="fp32"),
+        at(20, 49, "aten::mm", shapes=((4, 4), (4, 4)), dtype="bf16"),
+    ]
+    (row,) = rows(profiled(events)[1])
+    assert (row["dtype"], round(row["seconds"] * 1e6, 6)) == ("bf16", 40)

@@ -6,9 +6,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from hwbench.profiling.closed_forms import stored_bytes
 from hwbench.profiling.counting import Counted
 from hwbench.profiling.events import Event
+from hwbench.profiling.traffic import stored_bytes
 
 FP32 = 4
 
@@ -75,7 +75,12 @@ def test_an_lstm_layer_of_onednn_and_its_backward():
 
     counted = Counted(layer)
     counted.count(step)
-    flops = [cost[0] for (name, _), alike in counted._costs.items() if "rnn_layer" in name for cost in alike]
+    flops = [
+        cost[0]
+        for (name, _, dtype), alike in counted._costs.items()
+        if "rnn_layer" in name and not dtype
+        for cost in alike
+    ]
     one = 2 * 5 * 3 * (4 * 16 * 8 + 4 * 16 * 16)
     assert flops == [one, 2 * one]
 
@@ -105,7 +110,9 @@ def test_an_update_reads_and_writes_all_that_it_keeps():
     optimizer.step()
     counted = Counted(None)
     counted.count(run(optimizer.step))
-    (alike,) = [alike for (name, _), alike in counted._costs.items() if name == "aten::_fused_adamw_"]
+    (alike,) = [
+        alike for (name, _, dtype), alike in counted._costs.items() if name == "aten::_fused_adamw_" and not dtype
+    ]
     assert alike[0][1] == pytest.approx(FP32 * 700, abs=32)  # weight, two moments: read and written; gradient: read
 
 
@@ -113,7 +120,7 @@ def test_a_loss_looks_at_one_probability_a_row_and_its_gradient_fills_them_all()
     given, target = torch.randn(7, 50, requires_grad=True), torch.randint(50, (7,))
     counted = Counted(None)
     counted.count(lambda mark: F.cross_entropy(given, target).backward())
-    found = {name: alike for (name, _), alike in counted._costs.items()}
+    found = {name: alike for (name, _, dtype), alike in counted._costs.items()}
     assert found["aten::nll_loss_forward"] == [(7, 7 * 8 + 2 * FP32)]
     assert found["aten::nll_loss_backward"] == [(7, 7 * 8 + 2 * FP32 + 7 * 50 * FP32)]
 
@@ -121,6 +128,40 @@ def test_a_loss_looks_at_one_probability_a_row_and_its_gradient_fills_them_all()
 def test_a_repeated_dimension_is_stored_once():
     assert stored_bytes(torch.randn(1, 5).expand(7, 5)) == 20
     assert stored_bytes(torch.empty(0, 5)) == 0
+
+
+def test_a_convolution_and_its_backward_by_groups():
+    """[2, 4, 6, 6] through 4 filters of 3 × 3, a channel each (depthwise): 2·9 FLOPs for each of 2·4·4·4 outputs."""
+    given, weight = torch.randn(2, 4, 6, 6, requires_grad=True), torch.randn(4, 1, 3, 3, requires_grad=True)
+    counted = Counted(None)
+    counted.count(lambda mark: F.conv2d(given, weight, groups=4).sum().backward())
+    found = {name: alike[0][0] for (name, _, dtype), alike in counted._costs.items() if "convolution" in name}
+    assert found == {"aten::convolution": 2 * 9 * 128, "aten::convolution_backward": 2 * 2 * 9 * 128}
+
+
+def test_rows_that_are_written_into_a_large_tensor_are_all_that_moves():
+    cache, row, at = torch.zeros(1000, 8), torch.randn(1, 8), torch.tensor([3])
+    assert costs(run(lambda: cache.index_copy_(0, at, row)), "aten::index_copy_", (1000, 8), (1,), (1, 8)) == (
+        0,
+        8 + 64,
+    )
+    added = costs(run(lambda: cache.index_add_(0, at, row)), "aten::index_add_", (1000, 8), (1,), (1, 8))
+    assert added[1] == 8 + 96
+
+
+def test_the_same_sizes_in_two_dtypes_are_two_costs():
+    wide, narrow = torch.randn(10), torch.randn(10, dtype=torch.bfloat16)
+    counted = Counted(None)
+    counted.count(run(lambda: (wide * wide, narrow * narrow)))
+    sizes = ((10,), (10,))
+    assert counted.cost_of(Event("aten::mul", 0, 1, shapes=sizes, dtype="fp32")) == (10, 120)
+    assert counted.cost_of(Event("aten::mul", 0, 1, shapes=sizes, dtype="bf16")) == (10, 60)
+
+
+def test_a_product_without_a_form_here_is_unknown_not_its_elements():
+    a, b = torch.randn(2, 3, 4), torch.randn(2, 4, 5)
+    step = run(lambda: torch.addbmm(torch.zeros(3, 5), a, b))
+    assert costs(step, "aten::addbmm", (3, 5), (2, 3, 4), (2, 4, 5))[0] is None
 
 
 def test_what_was_not_seen_is_unknown():

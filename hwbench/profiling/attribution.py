@@ -11,14 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hwbench.profiled import Modules, Ops
+from hwbench.profiled import COMPILED_CODE, Modules, Ops
 from hwbench.profiling.events import AUTOGRAD, MARK, MODULE, STEP, Event, Node, trees
 
 MOST_SHAPES = 8
 """Shapes of an operator that are spelled out: an optimizer's update takes hundreds of tensors."""
-
-COMPILED_CODE = "(compiled code)"
-"""The operator that stands for all that a compiled graph does itself."""
 
 Cost = tuple[float | None, float | None]
 """FLOPs and bytes of a call; None where not known."""
@@ -39,6 +36,16 @@ class Call:
     @property
     def name(self) -> str:
         return COMPILED_CODE if self.node.event.is_compiled_graph else self.node.event.name
+
+    @property
+    def computed(self) -> Event:
+        """The event with the dtype that was computed in: under autocast the operator calls itself once more, with what
+        was cast."""
+        found = self.node
+        for child in self.node.children:
+            if (child.event.name, child.event.shapes) == (found.event.name, found.event.shapes):
+                found = child
+        return found.event
 
     @property
     def events(self) -> list[Event]:
@@ -135,11 +142,11 @@ def operators(called: Sequence[Call], steps: int, cost_of: Costs, device_s: Call
     None the host did the work itself."""
     rows: dict[tuple[object, ...], list[Call]] = defaultdict(list)
     for call in called:
-        event = call.node.event
+        event = call.computed
         rows[call.span, call.module, call.backward, call.name, event.shapes, event.dtype].append(call)
     found = Ops()
     for alike in rows.values():
-        call, event = alike[0], alike[0].node.event
+        call, event = alike[0], alike[0].computed
         flops, moved = cost_of(event)
         host_s = sum(call.seconds for call in alike) / steps
         seconds = sum(map(device_s, alike)) / steps if device_s else host_s

@@ -1,12 +1,10 @@
-"""FLOPs and bytes of one call of an operator, from its arguments and what it returned.
+"""FLOPs of one call of an operator, from its arguments and what it returned.
 
 FLOPs of matrix products are 2·m·k·n, of convolutions those of torch's own counter. Attention counts the pairs of tokens
 that a causal mask leaves, half of them and the diagonal, forward two products a pair, backward five (Dao 2022: the
 scores are computed again); torch's counter counts all pairs, and on a CPU none at all (pytorch issue 195460).
 Everything else is counted as one FLOP for each element of its largest tensor, which is the least it can be; moving
 data is none.
-
-Bytes are those of the tensors read and written, each once: what the operator must move if no cache holds anything.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +12,6 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry
 
@@ -30,26 +27,26 @@ MOVES = frozenset(
 )
 """Operators that compute nothing."""
 
-READS_ROWS = frozenset({"embedding", "index_select", "gather", "index"})
-"""Operators that read as much of their first tensor as they return."""
-
-HARDLY_READS = {"nll_loss_forward": "self", "nll_loss_backward": "self"}
-"""Operators that read of an argument one element for each target, or only its sizes."""
-
-ONLY_WRITES = frozenset({"copy_", "fill_", "zero_"})
-"""Operators that change their first tensor without reading it."""
-
 MOVES_NOTHING = frozenset(
     {
         *("empty", "empty_like", "empty_strided", "new_empty", "resize_"),
+        *("transpose_", "t_", "squeeze_", "unsqueeze_", "detach_", "set_", "unsafe_split", "unsafe_chunk"),
         *("_reshape_alias", "_unsafe_view", "as_strided", "_local_scalar_dense"),
     }
 )
 """Operators that touch no element, or a single one."""
 
 
-def flops_of(func: Any, arguments: Arguments, returned: Any) -> int:
-    """FLOPs of a call of `func`, an operator of torch's dispatcher, with arguments by name."""
+UNCOUNTED = (
+    *("addbmm", "_grouped_mm", "_scaled_grouped_mm", "_weight_int4pack_mm", "_weight_int8pack_mm", "addr", "ger"),
+    *("miopen_rnn", "_thnn_fused", "lstm", "gru", "einsum", "cdist", "linalg_", "fft", "_flex_attention"),
+)
+"""How operators begin that are products, or worse, for which no form is here."""
+
+
+def flops_of(func: Any, arguments: Arguments, returned: Any) -> int | None:
+    """FLOPs of a call of `func`, an operator of torch's dispatcher, with arguments by name. None where they are more
+    than is known here."""
     name = func._schema.name.partition("::")[2]
     if counted := _KNOWN.get(name):
         return counted(arguments)
@@ -59,30 +56,11 @@ def flops_of(func: Any, arguments: Arguments, returned: Any) -> int:
         return int(counted(*arguments.values(), out_val=returned))
     if name in MOVES | MOVES_NOTHING or is_view(func):
         return 0
+    if name.startswith(UNCOUNTED):
+        return None
+    if name.startswith(("_fused_", "_foreach_")):
+        return sum(tensor.numel() for tensor in tensors_in([arguments.get("self")]))
     return max((tensor.numel() for tensor in tensors_in([*arguments.values(), returned])), default=0)
-
-
-def bytes_of(func: Any, arguments: Arguments, returned: Any) -> int:
-    """Bytes that a call of `func` must move."""
-    schema = func._schema
-    name = schema.name.partition("::")[2]
-    if is_view(func) or name in MOVES_NOTHING:
-        return 0
-    read = written = 0
-    for position, argument in enumerate(schema.arguments):
-        size = sum(map(stored_bytes, tensors_in([arguments.get(argument.name)])))
-        changed = argument.alias_info is not None and argument.alias_info.is_write
-        changed = changed and not (name.startswith("_fused_") and argument.name == "grads")  # scaled ones alone are
-        written += size if changed else 0
-        only_written = changed and (argument.name == "out" or (name in ONLY_WRITES and position == 0))
-        hardly_read = (name in READS_ROWS and position == 0) or HARDLY_READS.get(name) == argument.name
-        read += 0 if only_written or hardly_read else size
-    fresh = [r for r in schema.returns if r.alias_info is None]
-    if fresh:
-        returned_bytes = sum(map(stored_bytes, tensors_in([returned])))
-        written += returned_bytes
-        read += returned_bytes if name in READS_ROWS else 0
-    return read + written
 
 
 def product_of_sizes(
@@ -111,17 +89,6 @@ def tensors_in(values: Sequence[Any]) -> list[Tensor]:
     return [value for value in chain.from_iterable(nested) if isinstance(value, Tensor)]
 
 
-def stored_bytes(tensor: Tensor) -> int:
-    """The bytes of a tensor's elements; those that an expanded dimension repeats count once."""
-    if tensor.layout is not torch.strided:
-        return tensor.numel() * tensor.element_size()
-    kept = [size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride]
-    count = 1 if tensor.numel() else 0
-    for size in kept:
-        count *= size
-    return count * tensor.element_size()
-
-
 def _matmul(left: Tensor, right: Tensor) -> int:
     return 2 * left.numel() * right.shape[-1]
 
@@ -139,6 +106,22 @@ def _rnn(arguments: Arguments) -> int:
     return 2 * given.shape[0] * given.shape[1] * (weights.numel() + recurrent.numel())
 
 
+def _cudnn_rnn(arguments: Arguments) -> int:
+    """All layers and directions at once, over [T, B, input]: each step and sequence meets every matrix."""
+    steps = arguments["input"].shape[0] * arguments["input"].shape[1]
+    matrices = [tensor for tensor in tensors_in([arguments["weight"]]) if tensor.dim() == 2]
+    return 2 * int(steps) * sum(tensor.numel() for tensor in matrices)
+
+
+def _convolution_backward(arguments: Arguments) -> int:
+    """As many products as forward for each gradient that is asked for, of the input and of the weight: every element
+    of the output (transposed: of the input) meets a filter [channels of a group, kernel]."""
+    weight, is_transposed = arguments["weight"], arguments["transposed"]
+    met = arguments["input"] if is_transposed else arguments["grad_output"]
+    once = 2 * met.numel() * weight.numel() // weight.shape[0]
+    return int(once) * sum(map(bool, arguments["output_mask"][:2]))
+
+
 _KNOWN: dict[str, Callable[[Arguments], int]] = {
     "mm": lambda a: _matmul(a["self"], a["mat2"]),
     "bmm": lambda a: _matmul(a["self"], a["mat2"]),
@@ -147,6 +130,14 @@ _KNOWN: dict[str, Callable[[Arguments], int]] = {
     "_scaled_mm": lambda a: _matmul(a["self"], a["mat2"]),
     "_linear_pointwise": _linear,
     "mkldnn_linear": _linear,
+    "_int_mm": lambda a: _matmul(a["self"], a["mat2"]),
+    "mv": lambda a: 2 * int(a["self"].numel()),
+    "addmv": lambda a: 2 * int(a["mat"].numel()),
+    "dot": lambda a: 2 * int(a["self"].numel()),
+    "convolution_backward": _convolution_backward,
+    "_cudnn_rnn": _cudnn_rnn,
+    "_cudnn_rnn_backward": lambda a: 2 * _cudnn_rnn(a),
+    "embedding_dense_backward": lambda a: int(a["grad_output"].numel()),
     "mkldnn_rnn_layer": _rnn,
     "nll_loss_forward": lambda a: int(a["target"].numel()),
     "nll_loss_backward": lambda a: int(a["target"].numel()),

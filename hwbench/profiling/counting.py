@@ -11,21 +11,31 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hwbench.profiled import MemoryUse
 from hwbench.profiling.attribution import Cost
-from hwbench.profiling.closed_forms import MOVES_NOTHING, bytes_of, flops_of, product_of_sizes, tensors_in
+from hwbench.profiling.closed_forms import MOVES_NOTHING, flops_of, product_of_sizes, tensors_in
 from hwbench.profiling.events import Event
 from hwbench.profiling.storages import Storages, timeline
+from hwbench.profiling.traffic import bytes_of
 from hwbench.workload import Step
-
-OPTIMIZER_SPANS = frozenset({"optimizer"})
 
 ITEM_BYTES = {"fp64": 8, "fp32": 4, "bf16": 2, "fp16": 2}
 
-Key = tuple[str, tuple[tuple[int, ...], ...]]
-"""An operator's name and the sizes of the tensors that go in."""
+DTYPES = {
+    "torch.float32": "fp32",
+    "torch.bfloat16": "bf16",
+    "torch.float16": "fp16",
+    "torch.float64": "fp64",
+    "torch.float8_e4m3fn": "fp8",
+}
+ALIASES = {"aten::native_batch_norm": "aten::_native_batch_norm_legit"}
+"""Operators that call another one where somebody looks on."""
+
+Key = tuple[str, tuple[tuple[int, ...], ...], str]
+"""An operator's name, the sizes of the tensors that go in, and the dtype of the first of them, or "" for any."""
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
@@ -34,16 +44,25 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
     def __init__(self, model: nn.Module | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # in torch
         self._weights = list(model.parameters()) if model else []
-        self._costs: dict[Key, list[tuple[int, int]]] = defaultdict(list)
+        self._costs: dict[Key, list[tuple[int | None, int]]] = defaultdict(list)
         self._operators: list[tuple[str, str]] = []
         self._storages = Storages()
         self._in_span = 0
+        self._is_update = False
 
     def count(self, step: Step) -> None:
         """Run the step once and keep what its operators did."""
         self._storages.mark(self._weights, "weights")
-        with saved_tensors_hooks(self._saved, lambda tensor: tensor), self:
-            step(self._mark)
+        hooks = (
+            register_optimizer_step_pre_hook(self._updates(True)),
+            register_optimizer_step_post_hook(self._updates(False)),
+        )
+        try:
+            with saved_tensors_hooks(self._saved, lambda tensor: tensor), self:
+                step(self._mark)
+        finally:
+            for hook in hooks:
+                hook.remove()
         self._mark("")
 
     def cost_of(self, event: Event) -> Cost:
@@ -55,14 +74,16 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         shapes = tuple(shape for shape in event.shapes if shape)
         if event.name.partition("::")[2] in MOVES_NOTHING:
             return 0, 0
-        alike = self._costs.get((event.name, shapes)) or self._costs.get((event.name.removesuffix("_"), shapes))
-        if alike:
-            return fmean(cost[0] for cost in alike), fmean(cost[1] for cost in alike)
+        for name in (event.name, event.name.removesuffix("_"), ALIASES.get(event.name, "")):
+            alike = self._costs.get((name, shapes, event.dtype)) or self._costs.get((name, shapes, ""))
+            if alike:
+                flops = [flops for flops, _ in alike if flops is not None]
+                return fmean(flops) if len(flops) == len(alike) else None, fmean(moved for _, moved in alike)
         return product_of_sizes(event.name, shapes, ITEM_BYTES.get(event.dtype)) or (None, None)
 
     def memory(self) -> MemoryUse:
         """The timeline of the step that was counted."""
-        return timeline(self._storages, self._operators, OPTIMIZER_SPANS)
+        return timeline(self._storages, self._operators)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -81,12 +102,21 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         name, given = func._schema.name, tensors_in(list(arguments.values()))
         if name.startswith("profiler::"):
             return
-        key = name, tuple(tuple(tensor.shape) for tensor in given if tensor.dim())
-        self._costs[key].append((flops_of(func, arguments, returned), bytes_of(func, arguments, returned)))
+        shapes = tuple(tuple(tensor.shape) for tensor in given if tensor.dim())
+        first = next((str(value.dtype) for value in arguments.values() if isinstance(value, Tensor)), "")
+        cost = flops_of(func, arguments, returned), bytes_of(func, arguments, returned)
+        for dtype in {"", DTYPES.get(first, first.removeprefix("torch."))}:
+            self._costs[name, shapes, dtype].append(cost)
         self._operators.append(("", name))
-        self._storages.use(given)
+        self._storages.use(given, self._is_update)
         for tensor in tensors_in([returned]):
             self._storages.see(tensor, born=True)
+
+    def _updates(self, now: bool) -> Any:
+        def hook(*_: Any) -> None:
+            self._is_update = now
+
+        return hook
 
     def _saved(self, tensor: Tensor) -> Tensor:
         storage = self._storages.see(tensor, born=False)

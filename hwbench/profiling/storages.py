@@ -2,8 +2,8 @@
 
 A storage is counted from the operator that made it until torch frees it. What it was for is known only afterwards: the
 weights and the gradients are the model's, activations what autograd saved for backward, the optimizer's what lay there
-before the step and was first touched by the update; the rest of what the step made is temporary. The workspace within
-an operator is not seen.
+before the step and was first touched by an optimizer's step; the rest of what the step made is temporary. The
+workspace within an operator is not seen.
 """
 
 import weakref
@@ -23,12 +23,12 @@ MOST_ROWS = 2_000
 
 @dataclass
 class Storage:
-    """The memory of one or more tensors. `born`, first `used` and `freed` are operators of the step; what was there
+    """The memory of one or more tensors. `born` and `freed` are operators of the step; what was there
     before it has `born` None, what outlives it `freed` None."""
 
     size: int
     born: int | None
-    used: int | None = None
+    used: bool = False
     freed: int | None = None
     kind: str = ""
 
@@ -55,12 +55,14 @@ class Storages:
             weakref.finalize(storage, self._free, storage._cdata).atexit = False
         return known
 
-    def use(self, tensors: Iterable[Tensor]) -> None:
-        """Tensors go into the operator that is now called."""
+    def use(self, tensors: Iterable[Tensor], is_update: bool) -> None:
+        """Tensors go into the operator that is now called, which may be part of an optimizer's step."""
         for tensor in tensors:
             storage = self.see(tensor, born=False)
-            if storage and storage.used is None:
-                storage.used = self.position
+            if storage and not storage.used:
+                storage.used = True
+                if is_update and storage.born is None and not storage.kind:
+                    storage.kind = "optimizer"
 
     def mark(self, tensors: Iterable[Tensor], kind: str) -> None:
         """Say what the storages of tensors are for, unless it is known."""
@@ -73,12 +75,11 @@ class Storages:
         self._living.pop(key).freed = self.position
 
 
-def timeline(storages: Storages, operators: list[tuple[str, str]], optimizer_spans: frozenset[str]) -> MemoryUse:
+def timeline(storages: Storages, operators: list[tuple[str, str]]) -> MemoryUse:
     """The bytes of each kind after each of `operators`, as (span, name)."""
     changes = [dict.fromkeys(KINDS, 0) for _ in range(len(operators) + 1)]
     for storage in storages.found:
-        used_in = operators[storage.used][0] if storage.used is not None else ""
-        kind = storage.kind or _kind(storage, used_in in optimizer_spans)
+        kind = storage.kind or ("other" if storage.born is None else "temporary")
         changes[storage.born or 0][kind] += storage.size
         if storage.freed is not None:
             changes[min(storage.freed + 1, len(operators))][kind] -= storage.size
@@ -92,12 +93,6 @@ def timeline(storages: Storages, operators: list[tuple[str, str]], optimizer_spa
         sizes = {f"{kind}_bytes": rows[position][kind] for kind in KINDS}
         add_row(table, position=position, span=span, name=name, **sizes)
     return table
-
-
-def _kind(storage: Storage, is_optimizers: bool) -> str:
-    if storage.born is not None:
-        return "temporary"
-    return "optimizer" if is_optimizers else "other"
 
 
 def _fullest(rows: list[dict[str, int]]) -> list[int]:
