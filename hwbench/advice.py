@@ -20,6 +20,10 @@ from hwbench.store import RunTables
 from hwbench.waterfall import Waterfall, only_looks
 
 MOST = 3
+MOST_MISSED = 0.5
+"""Where a profile misses so much of the clean step, something else ran beside one of the two, and what was lost says
+nothing of the step."""
+
 LEAST_SHARE = 0.01
 """Below this share of the step a loss is not worth a sentence."""
 
@@ -220,7 +224,10 @@ LOSSES: dict[str, Loss] = {
 
 
 def advice(run: RunTables, case: ProfiledCase, found: Waterfall) -> list[Advice]:
-    """The MOST largest losses above LEAST_SHARE of the step, the largest first."""
+    """The MOST largest losses above LEAST_SHARE of the step, the largest first; none where the profile is not of such a
+    step (MOST_MISSED)."""
+    if abs(found.missed_s) > MOST_MISSED * found.clean_step_s:
+        return []
     environment, ceilings = json.loads(run.runs.environment.iloc[0]), matmul_ceilings(run)
     own, other = ceilings.get(case.dtype), ceilings.get("bf16")
     in_bf16 = other.typical / own.typical if own and other else None

@@ -24,6 +24,9 @@ def check_run(
         _check_json(folder, "runs", column, runs[column], kind)
     _check_plan(folder, json.loads(runs.plan.iloc[0]))
     _check_json(folder, "measurements", "notes", measurements.notes, list)
+    _check_json(folder, "measurements", "params", measurements.params, dict)
+    for column in ("choices", "span_work"):
+        _check_json(folder, "measurements", column, measurements[column].dropna(), dict)
     if any(not all(isinstance(note, str) for note in json.loads(notes)) for notes in measurements.notes):
         raise UserError(f"{folder}: column 'notes' of table 'measurements' is damaged")
     if measurements.duplicated(KEY).any():
@@ -67,8 +70,20 @@ def _is_case(case: Mapping[str, Any]) -> bool:
     return names and isinstance(case["params"], dict)
 
 
+def check_profiles(folder: Path, profiles: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> None:
+    """UserError for a profile with a figure that none has: a null where there is always one, or a time below zero."""
+    _check_json(folder, "profiles", "unknown", profiles.unknown, dict)
+    for table, content in {"profiles": profiles[["clean_step_s"]], **tables}.items():
+        must = content.drop(columns=["flops", "bytes"], errors="ignore")
+        numbers = must.select_dtypes("number")
+        if must.isna().any(axis=None) or not numbers.map(lambda value: 0 <= value < float("inf")).all(axis=None):
+            raise UserError(f"{folder}: table {table!r} has a figure that is missing, negative or not a number")
+
+
 def _check_times(folder: Path, measurements: pd.DataFrame, samples: pd.DataFrame, spans: pd.DataFrame) -> None:
     windows = measurements.window_s[measurements.outcome == "ok"]
+    if windows.le(0).any():
+        raise UserError(f"{folder}: table 'measurements' has a window of no length")
     for table, seconds in (("samples", samples.step_s), ("spans", spans.span_s), ("measurements", windows)):
         if not (seconds.between(0, float("inf"), inclusive="left")).all():
             raise UserError(f"{folder}: table {table!r} has a time that is negative or not a number")

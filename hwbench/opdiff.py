@@ -12,7 +12,7 @@ from hwbench.operator_kinds import common_name
 from hwbench.operators import ProfiledCase, operators, profiled_case, profiled_cases
 from hwbench.records import UserError
 from hwbench.store import RunTables
-from hwbench.waterfall import outside
+from hwbench.waterfall import Waterfall, only_looks, outside, waterfall
 
 JOINED = ["span", "name", "backward"]
 DIFF = [*JOINED, "kind", "a_s", "b_s", "difference_s", "share"]
@@ -60,8 +60,13 @@ def diff(a: RunTables, b: RunTables, *, named: str | None = None) -> OpDiff:
 
 def _seconds(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     """JOINED, kind and seconds of all that a step is made of."""
-    table = operators(run, case)
-    beside = outside(run, case, table)
+    found = waterfall(run, case)
+    if isinstance(found, Waterfall):  # scaled, so that all sums to the clean step
+        table, beside = found.operators, {part.part: part.seconds for part in found.parts}
+        table = table[~only_looks(table)]  # which the framework's part has
+    else:
+        table = operators(run, case)
+        beside = outside(run, case, table)
     table = table.assign(name=table.name.map(common_name).astype(object))
     alike = table.groupby(JOINED, sort=False).agg(kind=("kind", "first"), seconds=("seconds", "sum")).reset_index()
     rows = [

@@ -17,9 +17,10 @@ HOLDERS = [name for name in SCHEMAS["memory"].names if name.endswith("_bytes")]
 
 def spans(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     """A row (SPANS) for each part of the profiled step, in order: seconds on the host's clock, less what the profiler
-    took for the events in it; `share` is of the clean step."""
+    took for the events in it, scaled to sum to the clean step, of which `share` is."""
     table = rows_of(run, case, "span")
     seconds = (table.seconds - case.event_s * table.events).clip(lower=0.0)
+    seconds *= case.clean_step_s / seconds.sum() if seconds.sum() > 0 else 1.0
     return table.assign(seconds=seconds, share=seconds / case.clean_step_s)[SPANS]
 
 

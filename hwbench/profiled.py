@@ -91,7 +91,7 @@ class Profile:
 
     steps: int
     clean_step_s: float  # the median of the timed window before it, in the same process, without a profiler
-    profiled_step_s: float
+    profiled_step_s: float | None
     events: float
     invalid: str = ""
     device_busy_s: float | None = None  # an accelerator's, any kernel running

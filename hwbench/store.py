@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import hwbench
-from hwbench.damage import check_run
+from hwbench.damage import check_profiles, check_run
 from hwbench.profiled import PROFILE_TABLES, Profile
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.schema import ADDED, KEY, SCHEMA_VERSION, SCHEMAS
@@ -223,6 +223,7 @@ def read_run(folder: Path) -> RunTables:
     measured = measurements[KEY].drop_duplicates()
     run = RunTables(folder, runs, measurements, *(table.merge(measured, on=KEY) for table in rest))
     check_run(folder, run.runs, run.measurements, run.samples, run.spans, run.requests)
+    check_profiles(folder, run.profiles, {table: getattr(run, table) for table in PROFILE_TABLES})
     return run
 
 

@@ -127,10 +127,15 @@ def run_case(
 def _profile(
     built: Built, device: devices.Device, window: Window, asked: Mapping[str, Any], on_phase: Callable[[str], None]
 ) -> Profile:
+    """Where the time goes; a pass that fails says so in the profile, and costs nothing of what was measured before."""
     from hwbench import profiling  # brings torch, which not every device needs
 
     on_phase("profile")
-    return profiling.profile(built, device, window, Path(asked["trace"]) if asked.get("trace") else None)
+    try:
+        return profiling.profile(built, device, window, Path(asked["trace"]) if asked.get("trace") else None)
+    except Exception as error:  # noqa: BLE001 - as of a step, anything
+        traceback.print_exc()
+        return Profile(0, median(window.timed_s), None, 0.0, f"the pass failed: {_last_line(error)}")
 
 
 def describe(device_spec: str) -> dict[str, Any]:

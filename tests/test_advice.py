@@ -156,3 +156,8 @@ def test_every_loss_begins_a_sentence():
         assert loss.beginning[0].isupper(), code
         assert loss.beginning.endswith((" take", " takes")), code
         assert loss.cures, code
+
+
+def test_of_a_profile_of_something_else_no_loss_is_named():
+    """Twice the clean step in one product, whose profiler recorded nothing."""
+    assert of(run_with(profile_of([op("aten::mm", 2.0, 0.5e9, 1.0)], clean=1.0, profiled_s=2.0))) == []

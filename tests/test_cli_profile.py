@@ -29,7 +29,7 @@ def test_the_parts_of_the_waterfall_sum_to_the_clean_step(profiled):
     ]  # fmt: skip
     assert sum(part["seconds"] for part in found["waterfall"]) == pytest.approx(found["clean_step_s"], rel=0.01)
     assert all(part["seconds"] >= 0 for part in found["waterfall"])
-    assert 1 <= len(found["sentences"]) <= 3
+    assert len(found["sentences"]) <= 3  # none where something else ran meanwhile
 
 
 def test_the_clean_step_is_that_of_the_timed_window_not_of_the_profiled_one(profiled):

@@ -112,3 +112,14 @@ def test_a_run_of_the_first_schema_is_read_as_it_is(call, results, form):  # noq
         pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"1"}), part)
     done = call("report", "a", "b", "--format", form)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_damaged_run_of_a_label_is_left_out_with_a_warning(call, results):  # noqa: F811
+    part = next((results / "c" / "samples").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-50])
+    done = call("report", "label:main", "--format", "json")
+    assert done.returncode == 0
+    assert "warning:" in done.stderr
+    assert "left out" in done.stderr
+    assert [run["run_id"] for run in json.loads(done.stdout)["runs"]] == ["b", "a"]
+    assert call("report", "c", "--format", "json").returncode == 2

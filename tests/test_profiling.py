@@ -160,6 +160,21 @@ def test_steps_that_differ_are_no_trace_to_believe():
     assert profile.ops.name == []
 
 
+def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_path):
+    def fails(*_):
+        raise RuntimeError("no room for this")
+
+    monkeypatch.setattr(profiling, "record", fails)
+    params = {"m": 64, "n": 64, "k": 64}
+    policy = Policy(min_time_s=0.0, max_time_s=0.01, min_samples=2)
+    asks = {"trace": str(tmp_path / "trace.json")}
+    found = run_case(Case("gemm", params, "fp32"), policy, "cpu", (), lambda phase: None, profiled=asks)
+    assert found.outcome == "ok"
+    assert found.window.timed_steps >= 2
+    assert found.profile.invalid == "the pass failed: RuntimeError: no room for this"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_test_under_load_has_no_step_to_profile_and_is_not_even_run():
     case, file = Case("fake/served", {}, "fp32"), str(Path(__file__).with_name("fake_workloads.py"))
     found = run_case(case, Policy(), "fake", [file], lambda phase: None, profiled={"trace": None})

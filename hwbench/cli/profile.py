@@ -89,10 +89,11 @@ def _profile(
     options.write_page(writer.folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
     click.echo(f"report: {writer.folder / 'report.html'}", err=True)
-    if trace and trace.exists():
+    invalid = run.profiles.empty or run.profiles.invalid.astype(bool).any()
+    if trace and not invalid:
         click.echo(f"trace: {trace} (opens in ui.perfetto.dev)", err=True)
-    invalid = run.profiles.invalid.astype(bool).any()
-    return 1 if FAILED & set(run.measurements.outcome) or invalid else 0
+    failed = FAILED & set(run.measurements.outcome) or (len(run.profiles) and invalid)
+    return 1 if failed else 0
 
 
 def _plan(workload: str, asked: dict[str, Any]) -> "Plan":

@@ -55,11 +55,29 @@ def _read(names: tuple[str, ...], output: Path) -> "list[RunTables]":
     from hwbench import store
 
     folders: list[Path] = []
+    is_sure: set[Path] = set()
     for name in names:
         label = labels.parse(name)
         heads = store.read_heads(output, options.warn) if label else None
         folders += [store.find_run(name, output)] if label is None else labels.folders(heads, label, output)
-    return [store.read_run(folder) for folder in {folder.resolve(): folder for folder in folders}.values()]
+        is_sure |= {folder.resolve() for folder in folders[-1:] if label is None}
+    found = [_one(folder, folder.resolve() in is_sure) for folder in {f.resolve(): f for f in folders}.values()]
+    if not (runs := [run for run in found if run]):
+        raise UserError("none of these runs can be read")
+    return runs
+
+
+def _one(folder: Path, is_sure: bool) -> "RunTables | None":
+    """A run; one that was not asked for by its own name is left out with a warning where it is damaged."""
+    from hwbench import store
+
+    try:
+        return store.read_run(folder)
+    except UserError as error:
+        if is_sure:
+            raise
+        options.warn(f"{error}; left out")
+        return None
 
 
 def _rendered(form: str, runs: "list[RunTables]", output: Path) -> str:

@@ -36,15 +36,25 @@ NO_KERNELS = "the profiler saw no kernel of this device, only the host"
 def profile(built: Built, device: Device, window: Window, trace: Path | None = None) -> Profile:
     """Profile a warm step whose clean window is known; with `trace` the profiler's own trace goes there too.
 
-    A trace that lost events or whose events overlap gives a profile that says so in `invalid` and has no tables.
+    A trace that lost events or whose events overlap gives a profile that says so in `invalid` and has no tables; it is
+    not kept. A trace is written beside its place first, and takes it whole.
     """
+    unfinished = trace.with_name(f"part-{trace.name}") if trace else None
+    try:
+        return _profile(built, device, window, trace, unfinished)
+    finally:
+        if unfinished:
+            unfinished.unlink(missing_ok=True)
+
+
+def _profile(built: Built, device: Device, window: Window, trace: Path | None, unfinished: Path | None) -> Profile:
     clean_s = median(window.timed_s)
     count = steps_for(clean_s)
     waits = window.timer_kind == "device_event" or "synced" in window.samples.flags  # the work is another device's
     model = built.model if isinstance(built.model, nn.Module) and not built.compiled else None
     busy_share = None if waits else _busy_share(built, count)
     gc.collect()
-    events = record(built.step, model, device, count, trace)
+    events = record(built.step, model, device, count, unfinished)
     head = Profile(
         steps=count,
         clean_step_s=clean_s,
@@ -58,9 +68,10 @@ def profile(built: Built, device: Device, window: Window, trace: Path | None = N
         return head
     counted = _counted(built, model, device)
     found = _told_apart(events, count, counted, model)
-    if trace:
+    if trace and unfinished:
         steps = Steps(events)
-        add_rows(trace, events, steps, calls(_host(events), steps))
+        add_rows(unfinished, events, steps, calls(_host(events), steps))
+        unfinished.replace(trace)
     memory = MemoryUse() if built.compiled else counted.memory()
     return replace(head, unknown=_unknown(built, model), memory=memory, **found)
 

@@ -114,7 +114,8 @@ def fault(events: Sequence[Event], steps: int) -> str:
     for count in counts[1:]:
         if count != counts[0]:
             name = next(iter((count - counts[0]) + (counts[0] - count)))
-            return f"{name} was recorded {counts[0][name]} and {count[name]} times in two steps; events were lost"
+            times = f"{counts[0][name]} and {count[name]} times in two steps"
+            return f"{name} was recorded {times}: they differ, or events were lost"
     return _fault_of_device(events)
 
 

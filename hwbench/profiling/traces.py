@@ -35,6 +35,7 @@ def add_rows(file: Path, events: Sequence[Event], steps: Steps, calls: Sequence[
         at, lasts = seen + (begin - first) / 1e3, (end - begin) / 1e3
         added.append({"ph": "X", "name": name, "pid": PID, "tid": ROWS.index(row), "ts": at, "dur": lasts})
     trace["traceEvents"] = added + trace["traceEvents"]
+    trace.pop("host_name", None)  # a trace is to be shown to others
     content = json.dumps(trace).encode()
     file.write_bytes(gzip.compress(content, COMPRESSION) if packed else content)
 

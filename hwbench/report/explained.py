@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hwbench.advice import advice
+from hwbench.advice import MOST_MISSED, advice
 from hwbench.ceilings import MEMORY
 from hwbench.operator_kinds import common_name
 from hwbench.operators import ProfiledCase, by_name, computed_in, operators, profiled_cases
@@ -91,6 +91,8 @@ def lines(case: ProfiledCase, found: Waterfall | NoWaterfall) -> list[str]:
                 f"Before they were scaled the parts came to {quantity(abs(missed), '1', 2)} "
                 f"{'more' if missed > 0 else 'less'} than the clean step: trust them no further than that."
             )
+        if abs(missed) > MOST_MISSED:
+            told.append("Something disturbed the clean steps or the profiled ones, so no loss is named; profile again.")
         told += [f"Not accounted for: {note}." for note in found.notes]
     if case.threads is not None:
         told.append(
