@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from pages import KINDS
+
+from browser.pages import KINDS
 
 FLAGS = [
     "--headless",
@@ -109,7 +110,7 @@ def strict(tmp_path_factory) -> Iterator[str]:
 @pytest.fixture
 def page(driver, files, tmp_path_factory):
     """Opens a page of one of pages.KINDS afresh: page("two", scheme="dark", width=360, scripts=False)."""
-    from opened import Page
+    from browser.opened import Page
 
     def opened(kind: str, server: str = "", **how) -> Page:
         if kind not in files:

@@ -3,7 +3,8 @@
 from collections import Counter
 
 import pytest
-from pages import KINDS, SOME
+
+from browser.pages import KINDS, SOME
 
 FOCUSABLE = """
 return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')].filter(

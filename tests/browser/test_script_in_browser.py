@@ -1,8 +1,6 @@
 """What the page's own small script adds: tables that can be sorted and filtered, by pointer and by keyboard."""
 
 import pytest
-from opened import Page
-from selenium.webdriver import Keys
 
 COLUMN = """
 const cells = [...arguments[0].tBodies[0].rows].filter(r => r.checkVisibility()).map(r => r.cells[arguments[1]]);
@@ -20,7 +18,7 @@ def sortable(page):
     return opened, table
 
 
-def header(opened: Page, table, position: int = 0):
+def header(opened, table, position: int = 0):
     return opened.ask("return arguments[0].tHead.rows[0].cells[arguments[1]]", table, position)
 
 
@@ -68,6 +66,8 @@ def seconds(text: str) -> float | None:
 
 
 def test_the_keyboard_sorts(sortable):
+    from selenium.webdriver import Keys
+
     opened, table = sortable
     opened.ask("arguments[0].querySelector('button').focus()", header(opened, table))
     opened.press(Keys.ENTER)
@@ -78,6 +78,8 @@ def test_the_keyboard_sorts(sortable):
 
 
 def test_a_filter_leaves_the_rows_that_match(page):
+    from selenium.webdriver import Keys
+
     opened = page("many")
     opened.ask("document.querySelectorAll('details').forEach(e => e.open = true)")
     following = "f.compareDocumentPosition(t) & Node.DOCUMENT_POSITION_FOLLOWING"
