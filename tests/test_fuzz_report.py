@@ -105,7 +105,7 @@ def _columns(draw, outcome) -> dict:
         "tokens": draw(amounts),
         "flops": draw(amounts),
         "bytes": draw(amounts),
-        "window_s": draw(seconds),
+        "window_s": draw(seconds) or 1.0,
         "memory_peak_bytes": draw(amounts),
         "compile_s": draw(figures),
         "loss": draw(figures),

@@ -207,7 +207,7 @@ def test_figures_are_named_and_take_the_colours_of_the_page(tmp_path):
     root = re.search(r":root \{(.*?)\}", source, re.DOTALL)[1]
     assert colours <= set(re.findall(r"--([\w-]+): (#\w{6});", root))  # as in the light theme
     assert len(colours) > 5
-    assert source.count("The figure's data") == 10  # that of the spans is the table beside
+    assert source.count("The figure's data") == 11
     assert "prefers-color-scheme: dark" in source
     assert "@media print" in source
 
