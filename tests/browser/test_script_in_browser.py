@@ -6,7 +6,7 @@ COLUMN = """
 const cells = [...arguments[0].tBodies[0].rows].filter(r => r.checkVisibility()).map(r => r.cells[arguments[1]]);
 return cells.map(c => c.innerText.trim());
 """
-TABLE = "return document.querySelector('table:has(thead th button)')"
+TABLE = "return [...document.querySelectorAll('table:has(thead th button)')].find(t => t.checkVisibility())"
 TIMES = "return [...document.querySelectorAll('table:has(thead th button)')].find(t => /p50/.test(t.tHead.textContent))"
 
 
