@@ -8,6 +8,7 @@ from profiles import COPY, GEMM, TRAIN, gap, op, profile_of, run_with, training
 from rich.console import Console
 
 from hwbench.opdiff import diff
+from hwbench.profiled import Profile
 from hwbench.records import UserError
 from hwbench.report.profile_text import as_data, diff_data, diff_table, tables
 
@@ -135,3 +136,10 @@ def test_no_profile_is_the_users_error():
         as_data(run_with(ceilings=(GEMM, COPY)))
     with pytest.raises(UserError, match="has no profile"):
         tables(run_with())
+
+
+def test_a_pass_that_failed_says_so_and_its_step_is_unknown():
+    data = as_data(run_with(Profile(0, 1.0, None, 0.0, "the pass failed: RuntimeError: x")))
+    assert (data["profiled_step_s"], data["overhead"]) == (None, None)
+    assert data["invalid"] == "the pass failed: RuntimeError: x"
+    assert json.dumps(data, allow_nan=False)

@@ -36,7 +36,7 @@ def as_data(run: RunTables, named: str | None = None) -> dict[str, Any]:
         "run_id": run.run_id,
         "case": {name: getattr(case, name) for name in ("case_id", "workload", "dtype", "params")},
         "clean_step_s": case.clean_step_s,
-        "profiled_step_s": case.profiled_step_s,
+        "profiled_step_s": plain(case.profiled_step_s),
         "overhead": plain(case.overhead),
         "invalid": case.invalid or None,
         "waterfall": [vars(part) for part in known.parts] if known else None,
