@@ -20,11 +20,12 @@ from typing import Any
 import pandas as pd
 
 from hwbench import compare, environment, gate, probe, stats
+from hwbench.formats import Rates
 from hwbench.metrics import HIGHER_IS_BETTER, per_process
 from hwbench.plan import Plan
 from hwbench.records import UserError
 from hwbench.rules import Rules
-from hwbench.runner import OPENING_TIMEOUT_S, Launch, Progress, describe_device, here, run_case
+from hwbench.runner import OPENING_TIMEOUT_S, Launch, Progress, describe_device, here, leave_out, run_case
 from hwbench.store import RunTables, Writer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -88,19 +89,31 @@ def open_side(name: str, python: str, folder: Path | None, device: str, files: S
 
 
 def measure_pairs(
-    plan: Plan, sides: Sequence[Side], writers: Sequence[Writer], on_progress: Callable[[Progress], None]
+    plan: Plan,
+    sides: Sequence[Side],
+    writers: Sequence[Writer],
+    on_progress: Callable[[Progress], None],
+    formats: Sequence[Rates | None] = (None, None),
 ) -> None:
     """Measure every case `plan.policy.processes` times on both sides, in turns, and store each outcome as it comes.
 
-    A case that does not come out ok on a side is a row there and is not tried again on either.
+    A case that does not come out ok on a side is a row there and is not tried again on either. `formats` are the rates
+    that each side has found its device to have.
     """
     given_up: set[str] = set()
+    rates = {side.name: found for side, found in zip(sides, formats, strict=True)}
+    for case in [case for case in plan.cases if case.case_id in plan.left_out]:
+        given_up.add(case.case_id)
+        for writer in writers:
+            leave_out(case, plan.left_out[case.case_id], writer, on_progress)
     for pair in range(plan.policy.processes):
         for case in [case for case in plan.cases if case.case_id not in given_up]:
             for turn, (side, writer) in enumerate(_in_turn(pair, zip(sides, writers, strict=True))):
                 show = partial(_shown, on_progress, 2 * pair + turn)
                 policy = side.policy(plan)
-                done = run_case(case, pair, policy, side.device, side.files, writer, show, side.launch)
+                done = run_case(
+                    case, pair, policy, side.device, side.files, writer, show, side.launch, formats=rates[side.name]
+                )
                 if done.outcome != "ok":
                     given_up.add(case.case_id)
 

@@ -14,8 +14,8 @@ from statistics import median
 from typing import TypeVar
 
 from hwbench.devices import Device
-from hwbench.records import Samples, Spans, Window
-from hwbench.stopping import FixedWindow, StoppingRule
+from hwbench.records import Samples, Spans, Unsupported, Window
+from hwbench.stopping import FixedWindow, StoppingRule, Within
 from hwbench.workload import Step
 
 Columns = TypeVar("Columns", Samples, Spans)
@@ -49,20 +49,34 @@ def measure(
     warmup: StoppingRule,
     stopping: StoppingRule,
     on_phase: Callable[[str], None] = lambda phase: None,
+    left_s: Callable[[], float] = lambda: math.inf,
+    compiles: bool = False,
 ) -> tuple[Window, object]:
     """One cold step, a warm-up and the window, on `device`; every step is kept, the first two kinds as warm-up.
 
-    Returns the window and what its last step returned.
+    `left_s` says how many seconds there are left for all of it. The cold step tells how long a step takes, unless it
+    `compiles`: the warm-up gets half of what is left, none if that is less than a step, and the window is cut short
+    before a step that would not end in time (`Window.cut_short`). Unsupported if no step would. Returns the window and
+    what its last step returned.
     """
     on_phase("warmup")
     cold = run_phase(step, device, FixedWindow(0.0, 0.0, COLD), 0, is_warmup=True, run_ahead=COLD)
-    warm = run_phase(step, device, warmup, COLD, is_warmup=True, run_ahead=RUN_AHEAD_STEPS)
+    step_s = 0.0 if compiles else cold.elapsed_s
+    if step_s > left_s():
+        left = f"{max(0.0, left_s()):.3g} s of the time limit"
+        cure = "allow more (--timeout), or make the case smaller"
+        raise Unsupported(f"a step takes {step_s:.3g} s, and after the first one {left} are left: {cure}")
+    phases = [cold]
+    if step_s <= left_s() / 2:
+        rule = Within(warmup, left_s() / 2)
+        phases.append(run_phase(step, device, rule, COLD, is_warmup=True, run_ahead=RUN_AHEAD_STEPS))
     gc.collect()  # garbage of building and compiling is not the step's
     on_phase("measure")
-    run_ahead = max(RUN_AHEAD_STEPS, math.ceil(RUN_AHEAD_S / max(median(warm.samples.step_s), 1e-6)))
-    first = COLD + len(warm.samples.step)
-    timed = run_phase(step, device, stopping, first, is_warmup=False, run_ahead=run_ahead)
-    return _window(device, [cold, warm, timed], stopping), timed.result
+    run_ahead = max(RUN_AHEAD_STEPS, math.ceil(RUN_AHEAD_S / max(median(phases[-1].samples.step_s), 1e-6)))
+    first = sum(len(phase.samples.step) for phase in phases)
+    window = Within(stopping, left_s())
+    timed = run_phase(step, device, window, first, is_warmup=False, run_ahead=run_ahead)
+    return _window(device, [*phases, timed], window, window.was_cut), timed.result
 
 
 def measure_once(
@@ -107,7 +121,7 @@ def run_phase(
     return Phase(samples, spans, begin, (now - begin) / 1e9, memory_peak_bytes, result)
 
 
-def _window(device: Device, phases: Sequence[Phase], rule: StoppingRule) -> Window:
+def _window(device: Device, phases: Sequence[Phase], rule: StoppingRule, cut_short: bool = False) -> Window:
     """What the last of the phases measured, under `rule`, with the steps of those before it."""
     timed = phases[-1]
     return Window(
@@ -118,6 +132,7 @@ def _window(device: Device, phases: Sequence[Phase], rule: StoppingRule) -> Wind
         window_s=timed.elapsed_s,
         converged=rule.is_satisfied(timed.samples.step_s, timed.elapsed_s),
         memory_peak_bytes=timed.memory_peak_bytes,
+        cut_short=cut_short,
     )
 
 

@@ -1,12 +1,18 @@
-"""What will be run: workloads × axes → cases, in rounds. Pure: it reads suite files and nothing else."""
+"""What will be run: workloads × axes → cases, in rounds. Pure: it reads suite files and nothing else.
+
+A plan is made before the device is known and settled when it is: `auto` becomes a format, and formats that the device
+only emulates are left out unless they were asked for by name.
+"""
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from hwbench import formats
+from hwbench.formats import AUTO
 from hwbench.inputs import read_toml
 from hwbench.records import Case, Param, Policy, UserError
 from hwbench.workload import LARGEST, Workload, shortened, unknown
@@ -27,6 +33,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "timeout_s": (0.1, 7 * 86400),
     "seed": (0, 2**32 - 1),
     "tdp_w": (0.1, 1e6),
+    "budget_s": (1, 7 * 86400),
 }
 
 
@@ -44,12 +51,17 @@ class Suite:
 class Plan:
     """The cases of a run, each to be measured in `policy.processes` fresh processes or more (see rounds).
 
-    `searched` are those with an axis at `max`: by case_id the axis, its least and its most value (see sizing).
+    By case_id: `searched` are those with an axis at `max`, with the axis, its least and its most value (see sizing);
+    `formats` the choices of those whose dtype nobody asked for by name; `left_out` those that are not measured, with
+    the reason. `remarks` say, a line each, what was not taken as its default.
     """
 
     cases: tuple[Case, ...]
     policy: Policy
     searched: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         cases = [{**vars(case), "params": dict(case.params), "case_id": case.case_id} for case in self.cases]
@@ -103,7 +115,10 @@ def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
 
 
 def _checked_processes(changed: Policy, changes: Mapping[str, Any]) -> Policy:
-    """A number of processes given alone is the number: no fewer, no more. Only two that cross are refused."""
+    """A number of processes given alone is the number: no fewer, no more, and no suite's budget cuts it. Only two that
+    cross are refused."""
+    if "budget_s" not in changes and changes.keys() & {"processes", "max_processes"}:
+        changed = replace(changed, budget_s=None)
     if "max_processes" not in changes and "processes" in changes:
         return replace(changed, max_processes=changed.processes)
     if changed.processes <= changed.max_processes:
@@ -166,6 +181,8 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
             raise UserError("none of the chosen workloads has it: " + unknown("axis", axis, known))
     cases: dict[str, Case] = {}
     searched: dict[str, tuple[str, int, int]] = {}
+    unnamed: dict[str, tuple[str, ...]] = {}
+    remarks: dict[str, None] = {}
     for workload, chosen in choices:
         values = {
             name: _parsed(workload, name, settings[name]) if name in settings else chosen.get(name, axis.defaults)
@@ -177,11 +194,51 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
             raise UserError(f"with {workload.name} there would be {count + len(cases)} cases; a run takes {MOST_CASES}")
         for combination in itertools.product(*values.values()):
             params = dict(zip(values, combination, strict=True))
-            case = Case(workload.name, params, str(params.pop("dtype")))
+            fitted = _fitted(workload, params, {*settings, *chosen})
+            remarks |= dict.fromkeys(_shortened(workload, params, fitted))
+            case = Case(workload.name, fitted, str(fitted.pop("dtype")))
             cases.setdefault(case.case_id, case)
+            if case.dtype == AUTO or "dtype" not in settings:
+                unnamed[case.case_id] = tuple(name for name in workload.axes["dtype"].choices if name != AUTO)
             if open_axis := _searched(workload, params):
                 searched[case.case_id] = open_axis
-    return Plan(tuple(cases.values()), policy, searched)
+    return Plan(tuple(cases.values()), policy, searched, unnamed, remarks=tuple(remarks))
+
+
+def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
+    """The plan for a device that says this of itself: each `auto` is the fastest format that it has, and a case in an
+    emulated format is left out where nobody asked for that format by name.
+    """
+    rates, of = device.get("formats") or {}, device.get("formats_of", "")
+    cases: dict[str, Case] = {}
+    searched: dict[str, tuple[str, int, int]] = {}
+    left_out: dict[str, str] = {}
+    for case in plan.cases:
+        settled = case
+        if case.dtype == AUTO:
+            settled = replace(case, dtype=formats.fastest(plan.formats[case.case_id], rates))
+        cases.setdefault(settled.case_id, settled)
+        if case.case_id in plan.searched:
+            searched[settled.case_id] = plan.searched[case.case_id]
+        if case.dtype != AUTO and case.case_id in plan.formats and formats.is_emulated(case.dtype, rates):
+            cure = f"--dtype {case.dtype} measures it all the same, --dtype fp32 takes the fast one"
+            left_out[case.case_id] = f"{formats.slowness(case.dtype, rates, of)}; {cure}"
+    return replace(plan, cases=tuple(cases.values()), searched=searched, left_out=left_out)
+
+
+def _fitted(workload: Workload, params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
+    """The parameters, with other values of those that are left at defaults which the rest of them cannot have."""
+    return {**params, **(workload.fit(params, named) if workload.fit else {})}
+
+
+def _shortened(workload: Workload, params: Mapping[str, Param], fitted: Mapping[str, Param]) -> list[str]:
+    """What of a case is not its default, a line each."""
+    given = " ".join(f"{name}={params[name]}" for name in ("size", "model") if name in params)
+    return [
+        f"{workload.name} {given}: {axis}={value} instead of the default {params[axis]}, which it cannot have"
+        for axis, value in fitted.items()
+        if value != params[axis]
+    ]
 
 
 def _searched(workload: Workload, params: Mapping[str, Param]) -> tuple[str, int, int] | None:

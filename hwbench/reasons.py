@@ -54,6 +54,16 @@ REASONS: dict[str, Reason] = {
         "Other processes, or other virtual machines, used the processors during a window.",
         "Stop them and measure again; on a shared host use `hwbench ab`, which measures in turns.",
     ),
+    "cut_short": Reason(
+        "suspect",
+        "The time limit of a process ended its window early: it has fewer steps, or less warm-up, than was asked for.",
+        "Allow more time (--timeout), or make the case smaller.",
+    ),
+    "emulated_dtype": Reason(
+        "suspect",
+        "The device has no arithmetic of its own in this dtype: torch converts, or computes it element by element.",
+        "Take a dtype that the device has (--dtype auto); `hwbench info` shows the rates of all.",
+    ),
     "gpu_shared": Reason(
         "suspect",
         "Another process computes on the same GPU.",

@@ -117,7 +117,8 @@ class Policy:
     """How long and how often to measure: `processes` fresh processes a case, each with one window of timed steps.
 
     `precision` is the half-width, relative to the median, that an interval must have: that of a window's median step
-    for the window to end, and that over a case's processes for it to get no more of them, up to `max_processes`.
+    for the window to end, and that over a case's processes for it to get no more of them, up to `max_processes`. With
+    `budget_s` every case has one process, and then as many as there is time for (see rounds).
     """
 
     processes: int = 5
@@ -129,6 +130,7 @@ class Policy:
     timeout_s: float = 900.0
     seed: int = 0
     tdp_w: float | None = None  # what all processors take at most, for an estimate of their power
+    budget_s: float | None = None  # what all of a run may take; None: as long as its processes last
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ class Window:
     converged: bool  # the stopping rule had what it asked for before its time was up
     memory_peak_bytes: int | None = None  # None where the device keeps no such count
     begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
+    cut_short: bool = False  # the time limit of the process ended it, and nothing else
 
     @property
     def timed_s(self) -> list[float]:

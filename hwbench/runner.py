@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import psutil
 
+from hwbench.formats import Rates
 from hwbench.plan import Plan
 from hwbench.records import Case, Measurement, UserError
 from hwbench.rounds import Rounds
@@ -37,12 +38,13 @@ OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events")
 
 @dataclass(frozen=True)
 class Progress:
-    """Something that happened in a run: a case's process `started`, reached a `phase`, or is `done`."""
+    """Something that happened in a run: a case's process `started`, reached a `phase`, `told` a text, or is `done`."""
 
     kind: str
     case: Case
     process: int
     phase: str = ""
+    text: str = ""
     measurement: Measurement | None = None
 
 
@@ -62,18 +64,41 @@ def here() -> Launch:
 
 
 def run_plan(
-    plan: Plan, device: str, files: Sequence[str], writer: Writer, on_progress: Callable[[Progress], None]
-) -> None:
+    plan: Plan,
+    device: str,
+    files: Sequence[str],
+    writer: Writer,
+    on_progress: Callable[[Progress], None],
+    formats: Rates | None = None,
+    spent_s: float = 0.0,
+) -> Rounds:
     """Measure every case in as many rounds as it needs (see `Rounds`) and store each outcome as it comes.
 
     A case that fails, or that the machine does not support, is a row and is not tried again; the others go on.
+    `formats` are the rates that the device was found to have, `spent_s` what the run has taken of its budget so far.
     OSError from the store and KeyboardInterrupt pass through, with the child ended and all earlier rows kept.
     """
-    rounds, idle = Rounds(plan), True
+    begin, idle = time.monotonic() - spent_s, True
+    rounds = Rounds(plan, lambda: time.monotonic() - begin)
     for process, case in rounds:
-        done = run_case(case, process, vars(plan.policy), device, files, writer, on_progress, idle=idle)
+        if reason := plan.left_out.get(case.case_id):
+            done = leave_out(case, reason, writer, on_progress)
+        else:
+            done = run_case(
+                case, process, vars(plan.policy), device, files, writer, on_progress, idle=idle, formats=formats
+            )
         idle = idle and done.outcome != "ok"  # at rest it is measured once
         rounds.add(case, done)
+    return rounds
+
+
+def leave_out(case: Case, reason: str, writer: Writer, on_progress: Callable[[Progress], None]) -> Measurement:
+    """Store that a case is not measured on this device, and why."""
+    on_progress(Progress("started", case, 0))
+    measurement = Measurement("unsupported", reason)
+    writer.add(case, 0, measurement)
+    on_progress(Progress("done", case, 0, measurement=measurement))
+    return measurement
 
 
 def run_case(
@@ -87,6 +112,7 @@ def run_case(
     launch: Launch | None = None,
     idle: bool = False,
     profile: Mapping[str, Any] | None = None,
+    formats: Rates | None = None,
 ) -> Measurement:
     """Measure a case in one process, with `idle` the device at rest too, with `profile` also where its time goes, and
     store the outcome. The process's log stays where it failed."""
@@ -94,11 +120,12 @@ def run_case(
     log = writer.log(case, process)
     measurement = run_process(
         {"case": {**vars(case), "params": dict(case.params)}, "policy": dict(policy), "device": device}
-        | {"files": list(files), "idle": idle, "profile": profile},
+        | {"files": list(files), "idle": idle, "profiled": profile, "formats": formats},
         policy["timeout_s"],
         log,
         lambda phase: on_progress(Progress("phase", case, process, phase)),
         launch,
+        lambda text: on_progress(Progress("told", case, process, text=text)),
     )
     writer.add(case, process, measurement)
     if measurement.outcome == "ok":
@@ -115,6 +142,7 @@ def run_process(
     log: Path,
     on_phase: Callable[[str], None],
     launch: Launch | None = None,
+    on_tell: Callable[[str], None] = lambda text: None,
 ) -> Measurement:
     """One case in a fresh process. The process and its descendants are gone when this returns or raises."""
     kills_before = _oom_kills()
@@ -123,6 +151,8 @@ def run_process(
             for message in worker.messages(timeout_s):
                 if "phase" in message:
                     on_phase(message["phase"])
+                elif "tell" in message:
+                    on_tell(message["tell"])
                 else:
                     return Measurement.from_json(message["measurement"])
         except TimeoutError:

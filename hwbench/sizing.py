@@ -6,7 +6,6 @@ surely does not fit is refused by its predicted bytes before anything is allocat
 What was found is remembered beside the results, for the device and the versions it was found with.
 """
 
-import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from hwbench.plan import Plan
 from hwbench.records import Case, Measurement, Outcome, Policy
+from hwbench.remembered import Remembered
 from hwbench.runner import run_process
 from hwbench.workload import shortened
 
@@ -108,13 +108,15 @@ def resolve(
     """
     if not plan.searched:
         return plan
-    memory = Memory(results / FILE, {"device": found, "versions": versions}, warn)
+    device_facts = {name: fact for name, fact in found.items() if name != "formats"}  # no trial's figures
+    where = {"device": device_facts, "versions": versions}
+    memory: Remembered[int] = Remembered(results / FILE, where, is_size, warn)
     cases: dict[str, Case] = {}
     for case in plan.cases:
         if case.case_id in plan.searched:
             case = _resolved(case, plan, device, files, found, memory, tell)
         cases.setdefault(case.case_id, case)
-    return Plan(tuple(cases.values()), plan.policy)
+    return replace(plan, cases=tuple(cases.values()), searched={})
 
 
 def _resolved(
@@ -123,34 +125,41 @@ def _resolved(
     device: str,
     files: Sequence[str],
     found: Mapping[str, Any],
-    memory: "Memory",
+    memory: Remembered[int],
     tell: Callable[[str], None],
 ) -> Case:
     axis, least, most = plan.searched[case.case_id]
-    if (known := memory.get(case)) is not None:
+    if (known := memory.get(str(case))) is not None:
         tell(f"{case}: {axis}={known}, remembered in {memory.file}")
         return _with(case, axis, known)
 
     def attempt(value: int) -> Tried:
-        tried = try_out(_with(case, axis, value), plan.policy, device, files)
+        tried = try_out(_with(case, axis, value), plan.policy, device, files, found.get("formats"))
         tell(f"{case}: {axis}={value} {tried}")
         return tried
 
     value = largest(attempt, least, most, found.get("memory_limit_bytes") or found.get("memory_bytes"))
     if value is not None:
-        memory.put(case, value)
+        memory.put(str(case), value)
     tell(f"{case}: " + (f"{axis}={value} is the largest" if value is not None else f"not even {axis}={least} fits"))
     return _with(case, axis, least if value is None else value)
 
 
-def try_out(case: Case, policy: Policy, device: str, files: Sequence[str]) -> Tried:
+def try_out(
+    case: Case, policy: Policy, device: str, files: Sequence[str], formats: Mapping[str, float | None] | None = None
+) -> Tried:
     """A few guarded steps of a case in a process of its own."""
     short = replace(policy, min_time_s=0.0, max_time_s=TRY_S, min_samples=1)
     request: dict[str, Any] = {"case": {**vars(case), "params": dict(case.params)}, "policy": vars(short)}
-    request |= {"device": device, "files": list(files), "guard": True}
+    request |= {"device": device, "files": list(files), "guard": True, "formats": formats}
     with tempfile.TemporaryDirectory() as folder:
         done = run_process(request, policy.timeout_s, Path(folder) / "log", lambda phase: None)
     return Tried(done.outcome, done.reason, _peak(done))
+
+
+def is_size(answer: Any) -> bool:
+    """Whether a remembered answer is a value of an axis."""
+    return type(answer) is int and answer > 0
 
 
 def _peak(done: Measurement) -> int | None:
@@ -159,49 +168,3 @@ def _peak(done: Measurement) -> int | None:
 
 def _with(case: Case, axis: str, value: int) -> Case:
     return replace(case, params={**case.params, axis: value})
-
-
-class Memory:
-    """The values found earlier, in a file of their own: {key: value}. The key has the case and all that `where` says.
-
-    A file that is not such a thing is replaced, one that cannot be written is done without; `warn` gets a line.
-    """
-
-    def __init__(self, file: Path, where: Mapping[str, Any], warn: Callable[[str], None]) -> None:
-        self.file = file
-        self._where, self._warn = where, warn
-        self._told = False
-
-    def get(self, case: Case) -> int | None:
-        return self._read().get(self._key(case))
-
-    def put(self, case: Case, value: int) -> None:
-        """Remember it, with what others have written meanwhile. The file is whole at any moment."""
-        content = self._read() | {self._key(case): value}
-        temporary = self.file.with_name(self.file.name + ".part")
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
-            temporary.replace(self.file)
-        except OSError as error:
-            self._warn_once(f"{self.file}: not remembered: {error.strerror}")
-
-    def _key(self, case: Case) -> str:
-        return json.dumps({"case": str(case), **self._where}, sort_keys=True)
-
-    def _read(self) -> dict[str, int]:
-        try:
-            content = json.loads(self.file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError):
-            content = None
-        if isinstance(content, dict) and all(type(value) is int and value > 0 for value in content.values()):
-            return content
-        self._warn_once(f"{self.file}: not what hwbench remembers largest values in; it is searched anew")
-        return {}
-
-    def _warn_once(self, problem: str) -> None:
-        if not self._told:
-            self._told = True
-            self._warn(problem)

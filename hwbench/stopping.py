@@ -103,6 +103,23 @@ class _Looking:
         raise NotImplementedError
 
 
+class Within:
+    """`rule`, but ended before a step that would not end within `left_s` seconds of the phase's beginning."""
+
+    def __init__(self, rule: StoppingRule, left_s: float) -> None:
+        self._rule, self._left_s = rule, left_s
+        self.was_cut = False
+
+    def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
+        if self._rule.is_finished(steps, elapsed_s, ended):
+            return True
+        self.was_cut = bool(steps) and elapsed_s + elapsed_s / steps > self._left_s
+        return self.was_cut
+
+    def is_satisfied(self, step_s: Sequence[float], elapsed_s: float) -> bool:
+        return self._rule.is_satisfied(step_s, elapsed_s)
+
+
 class PreciseWindow(_Looking):
     """Enough is a 95 % interval of the median step, autocorrelation allowed for (stats.quantile_interval), whose half
     is within `precision` of the median."""

@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +21,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
+
 from hwbench import devices
+from hwbench.formats import Rates, in_words, is_emulated, slowness
 from hwbench.harness import measure, measure_once
 from hwbench.metering import Metering
 from hwbench.neighbours import CpuWatch
@@ -28,6 +32,12 @@ from hwbench.profiled import Profile
 from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, Window
 from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
 from hwbench.workload import Built, find, params_of
+
+END_S, END_SHARE = 10.0, 0.2
+"""What is kept of a time limit for the end of a process: so many seconds, or this share of a short one."""
+
+SURE = 3.0
+"""How much faster than the rate of a trial's product a step may turn out: a case is refused only beyond that."""
 
 
 def main() -> None:
@@ -43,9 +53,16 @@ def main() -> None:
 
     if "case" in request:
         case, policy = Case(**request["case"]), Policy(**request["policy"])
-        tell, idle = (lambda phase: reply(phase=phase)), request.get("idle", False)
-        guard, profiled = request.get("guard", False), request.get("profile")
-        found = run_case(case, policy, request["device"], request["files"], tell, idle, guard, profiled)
+        options = {name: request[name] for name in ("idle", "guard", "profiled", "formats") if name in request}
+        found = run_case(
+            case,
+            policy,
+            request["device"],
+            request["files"],
+            on_phase=lambda phase: reply(phase=phase),
+            tell=lambda text: reply(tell=text),
+            **options,
+        )
         reply(measurement=found.as_json())
     else:
         reply(device=describe(request["device"]))
@@ -57,14 +74,17 @@ def run_case(
     device_spec: str,
     files: Sequence[str],
     on_phase: Callable[[str], None],
+    tell: Callable[[str], None] = lambda text: None,
     idle: bool = False,
     guard: bool = False,
     profiled: Mapping[str, Any] | None = None,
+    formats: Rates | None = None,
 ) -> Measurement:
     """Measure one case in this process, and with `idle` the device at rest before it; with `guard` in no more memory
     than is free; with `profiled` also where the time of a step goes, after the window, and the trace of that to the
-    file that it names. Whatever goes wrong becomes the measurement's outcome and reason."""
-    device, watch = None, CpuWatch()
+    file that it names. `formats` are the rates that the run has found the device to have. `tell` is told what a user
+    should know while waiting. Whatever goes wrong becomes the measurement's outcome and reason."""
+    device, watch, limit = None, CpuWatch(), TimeLimit(policy.timeout_s)
 
     def follow(phase: str) -> None:
         on_phase(phase)
@@ -73,6 +93,8 @@ def run_case(
     try:
         follow("build")
         device = devices.open_device(device_spec)
+        if formats is not None:
+            device.findings.take(formats)
         _seed(device, policy.seed)
         device.require(case.dtype)
         if guard:
@@ -82,6 +104,7 @@ def run_case(
         built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
         if built.served and profiled is not None:
             raise Unsupported("a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead")
+        doubts = _require_time(case, built, device, limit, tell)
         with Metering(device, policy.tdp_w) as metering:
             least_s = metering.window_s
             if idle and least_s:  # there is something to be read; before the steps, so that no interrupt can lose them
@@ -90,7 +113,8 @@ def run_case(
             if built.served:
                 window, result = measure_once(built.step, device, follow)
             else:
-                window, result = measure(built.step, device, warmup_rule(policy), window_rule(policy, least_s), follow)
+                rules = warmup_rule(policy), window_rule(policy, least_s)
+                window, result = measure(built.step, device, *rules, follow, limit.left_s, built.compiled)
             foreign = watch.notes()
             served = built.served() if built.served else Served(Requests())
             loss = _number(result)
@@ -105,6 +129,8 @@ def run_case(
             loss=loss,
             notes=[
                 *device.notes,
+                *doubts,
+                *_cut_notes(window, policy),
                 *metering.notes(window),
                 *foreign,
                 *_steady_notes(window.timed_s, policy.precision),
@@ -136,6 +162,43 @@ def _profile(
     except Exception as error:  # noqa: BLE001 - as of a step, anything
         traceback.print_exc()
         return Profile(0, median(window.timed_s), None, 0.0, f"the pass failed: {_last_line(error)}")
+
+
+class TimeLimit:
+    """The time that a process may take from its start, less what its end takes. Beyond the whole of it the parent ends
+    the process, and nothing of it is kept."""
+
+    def __init__(self, timeout_s: float) -> None:
+        age_s: float = max(0.0, time.time() - psutil.Process().create_time())
+        self._end = time.monotonic() - age_s + timeout_s - min(END_S, END_SHARE * timeout_s)
+
+    def left_s(self) -> float:
+        return self._end - time.monotonic()
+
+
+def _require_time(
+    case: Case, built: Built, device: devices.Device, limit: TimeLimit, tell: Callable[[str], None]
+) -> list[str]:
+    """The notes on the case's dtype. An emulated one is told of, with what a step will take at least. Unsupported if by
+    the device's rate of products not even the first two steps would be done in time."""
+    rates, flops = device.findings.formats, built.work.flops
+    is_slow = is_emulated(case.dtype, rates)
+    least_s = device.findings.least_s(case.dtype, flops) if flops else None
+    if is_slow:
+        long = f": a step will take {least_s:.2g} s or more" if least_s else ""
+        tell(f"{slowness(case.dtype, rates)}{long}")
+    if least_s and 2 * least_s > SURE * limit.left_s():
+        step = f"a step takes about {least_s:.3g} s at the {in_words(rates[case.dtype])} of a product in {case.dtype}"
+        left = f"{max(0.0, limit.left_s()):.3g} s of the time limit are left"
+        raise Unsupported(f"{step}, and {left}: allow more (--timeout), or take another dtype")
+    return [f"emulated_dtype: {slowness(case.dtype, rates)}"] if is_slow else []
+
+
+def _cut_notes(window: Window, policy: Policy) -> list[str]:
+    if not window.cut_short:
+        return []
+    steps = f"{window.timed_steps} step{'s' if window.timed_steps > 1 else ''}"
+    return [f"cut_short: ended after {steps} of {window.window_s:.3g} s: the limit is {policy.timeout_s:g} s"]
 
 
 def describe(device_spec: str) -> dict[str, Any]:

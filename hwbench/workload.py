@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from hwbench.formats import AUTO
 from hwbench.records import Declared, Param, Served, UserError, Work
 
 DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
@@ -32,6 +33,10 @@ Mark = Callable[[str], None]
 """`mark(name)` drops a timestamp that ends the span `name`; it never makes the host wait for the device."""
 
 Step = Callable[[Mark], object]
+
+Fit = Callable[[Mapping[str, Param], Collection[str]], Mapping[str, Param]]
+"""`fit(params, named)`: the values that axes outside of `named` take instead of their default, where a case of these
+parameters cannot have that (a sequence longer than the model's positions). What is in `named` was asked for."""
 
 
 @dataclass(frozen=True)
@@ -138,21 +143,25 @@ class Workload:
     axes: Mapping[str, Axis]
     summary: str
     origin: str
+    fit: Fit | None = None
 
 
-def workload(name: str, **axes: Sequence[Param] | Axis) -> Callable[[Callable[[Any, Any], Built]], Workload]:
-    """Declare a workload: `@workload("gpt/train", size=["124m"], batch=[8], dtype=["bf16"])`.
+def workload(
+    name: str, *, fit: Fit | None = None, **axes: Sequence[Param] | Axis
+) -> Callable[[Callable[[Any, Any], Built]], Workload]:
+    """Declare a workload: `@workload("gpt/train", size=["124m"], batch=[8], dtype=["auto"])`.
 
     Each axis is a list of default values, or an `axis(…)` where choices or bounds are to be checked. An axis `dtype`
-    is always there, fp32 if not given. The function's first docstring line is the summary that `hwbench list` shows.
+    is always there, fp32 if not given; `auto` is the fastest format that the device has natively. `fit` shortens
+    defaults that do not go together. The function's first docstring line is the summary that `hwbench list` shows.
     """
 
     def declare(build: Callable[[Any, Any], Built]) -> Workload:
         full = {key: value if isinstance(value, Axis) else axis(*value) for key, value in axes.items()}
         dtype = full.pop("dtype", axis("fp32"))
-        full["dtype"] = Axis(dtype.defaults, str, dtype.choices or DTYPES)
+        full["dtype"] = Axis(dtype.defaults, str, (*(dtype.choices or DTYPES), AUTO))
         summary = (inspect.getdoc(build) or "").partition("\n")[0]
-        return Workload(name, build, full, summary, build.__module__)
+        return Workload(name, build, full, summary, build.__module__, fit)
 
     return declare
 

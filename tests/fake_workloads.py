@@ -165,3 +165,14 @@ def sized(p, device):
 def served(p, device):
     """A whole test under load, which a profile has no use for; run, it would fail."""
     return Built(lambda mark: 1 / 0, served=lambda: None)
+
+
+@workload("fake/heavy", gflop=[100], seconds=[0.01], dtype=["fp32", "bf16"])
+def heavy(p, device):
+    """A step that declares many FLOPs, and takes real time."""
+
+    def step(mark):
+        time.sleep(p.seconds)
+        device.launch(p.seconds)
+
+    return Built(step, Work(flops=p.gflop * 10**9))

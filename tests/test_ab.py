@@ -56,7 +56,7 @@ class TestOrder:
         """What `measure_pairs` runs, as (side, case, process), and how it numbers that for those who watch."""
         ran, told = [], []
 
-        def fake_run_case(case, process, policy, device, files, writer, on_progress, launch):
+        def fake_run_case(case, process, policy, device, files, writer, on_progress, launch, formats):
             name = writer.folder.name
             ran.append((name, case.params["ms"], process))
             result = outcome(name, case)

@@ -1,7 +1,5 @@
 """Which kernel computes attention: what is told is what runs, compiled or not, and what cannot run is refused."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from conftest import TORCH_WARNS_OF_ITSELF
@@ -9,7 +7,7 @@ from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
 from torch.profiler import ProfilerActivity, profile
 
 from hwbench.devices import open_device
-from hwbench.devices.accelerator import prefers_cudnn_attention
+from hwbench.devices.findings import Choice, Findings
 from hwbench.records import Unsupported
 from hwbench.workload import discover, params_of
 from workloads import backends
@@ -57,15 +55,80 @@ def test_what_is_told_is_what_runs(name, size, dtype, asked):
             build(name, dtype, size, attention=asked)
         return
     built = build(name, dtype, size, attention=asked)
-    best = "eager" if dtype == "bf16" and name != "gpt/decode" else "flash"  # 16 tokens of 16 bits
-    assert built.declared.choices["attention"] == ran(built.step) == (asked or best)
+    chosen = built.declared.choices["attention"]
+    assert chosen == ran(built.step)
+    assert chosen == asked if asked else chosen in ("flash", "eager")  # whichever is faster on this machine
 
 
-def test_a_sequence_too_long_for_products_in_a_cache_takes_the_fused_kernel():
-    device, config = open_device("cpu"), gpt_config("nano")
-    for seq, best in ((device.eager_attention_up_to, "eager"), (device.eager_attention_up_to + 1, "flash")):
-        call = backends.call_over_sequence(config, 1, seq, torch.bfloat16, device)
-        assert backends.attention_backends(None, call, device).runs == best
+class Told(Findings):
+    """Findings whose trials have ended as told: the way of this name wins where it is among those tried."""
+
+    def __init__(self, winner, **failed):
+        self.winner, self.failed, self.tried = winner, failed, []
+
+    def choose(self, question, ways):
+        for way in ways.values():
+            way()
+        self.tried.append((question, list(ways)))
+        return Choice(self.winner if self.winner in ways else next(iter(ways)), self.failed)
+
+
+def backends_by(findings, seq=16, dtype=torch.bfloat16, trained=False, batch=1):
+    device = open_device("cpu")
+    device.findings = findings
+    call = backends.call_over_sequence(gpt_config("nano"), batch, seq, dtype, device, trained)
+    return backends.attention_backends(None, call, device)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_way_that_a_trial_finds_fastest_is_taken(dtype, trained):
+    assert backends_by(Told("eager"), dtype=dtype, trained=trained).runs == "eager"
+    assert backends_by(Told("torch"), dtype=dtype, trained=trained).runs == "flash"
+
+
+def test_a_trial_is_remembered_by_shape_format_and_gradients():
+    findings = Told("torch")
+    for seq, trained in ((16, False), (32, False), (16, True)):
+        backends_by(findings, seq=seq, trained=trained)
+    questions = [question for question, _ in findings.tried]
+    assert questions[0] == "attention over a sequence: q (1, 4, 16, 32), k (1, 4, 16, 32), bfloat16"
+    assert len(set(questions)) == 3
+
+
+def test_products_whose_scores_are_too_large_are_not_tried(monkeypatch):
+    monkeypatch.setattr(backends, "MOST_SCORES_BYTES", 4 * 16 * 16 * 2)
+    findings = Told("eager")
+    assert backends_by(findings, seq=17).runs == "flash"
+    assert findings.tried == []  # there is one way only
+
+
+def test_a_trial_takes_as_many_sequences_as_fit(monkeypatch):
+    monkeypatch.setattr(backends, "MOST_SCORES_BYTES", 3 * 4 * 16 * 16 * 2)
+    findings = Told("eager")
+    backends_by(findings, batch=8)
+    assert findings.tried[0][0].startswith("attention over a sequence: q (3, 4, 16, 32)")
+
+
+def test_a_way_that_fails_is_told_among_the_choices():
+    found = backends_by(Told("torch", eager="no such instruction"))
+    assert found.choices == {"attention": "flash", "attention_failed": "eager: no such instruction"}
+
+
+def test_other_backends_that_can_are_tried_with_all_others_behind_them(monkeypatch):
+    can = {(backend,): name for name, backend in backends.BACKENDS.items()}
+    monkeypatch.setattr(backends, "chosen", lambda order, call: "flash" if order is None else can.get(order))
+    call = {"query": torch.empty(1, 4, 16, 32), "key": torch.empty(1, 4, 16, 32), "is_causal": True}
+    ways = backends.ways_of(call)
+    assert list(ways) == ["torch", "cudnn", "efficient", "eager"]
+    assert ways["cudnn"][0] == SDPBackend.CUDNN_ATTENTION
+    assert set(ways["cudnn"]) == set(backends.BACKENDS.values())
+
+
+def test_one_token_at_a_time_has_one_way_on_a_cpu():
+    device = open_device("cpu")
+    call = backends.call_on_cache(gpt_config("nano"), 1, 16, torch.float32, device)
+    assert list(backends.ways_of(call)) == ["torch"]
 
 
 @TORCH_WARNS_OF_ITSELF
@@ -87,34 +150,18 @@ def test_what_cannot_run_here_is_refused_with_what_can(name, asked):
         build(name, "bf16", attention=asked)
 
 
-def test_where_cudnn_is_preferred_flash_comes_next_and_nothing_that_works_is_forbidden():
-    order = backends.preferred(SimpleNamespace(prefers_cudnn_attention=True))
-    assert order[:2] == (SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION)
-    assert set(order) == set(backends.BACKENDS.values())
-    assert backends.preferred(open_device("cpu")) is None
-
-
-@pytest.mark.parametrize(
-    ("capability", "hip", "expected"),
-    [((8, 0), None, False), ((8, 9), None, False), ((9, 0), None, True), ((10, 0), None, True), ((9, 4), "7.0", False)],
-)
-def test_hopper_and_newer_prefer_cudnn(monkeypatch, capability, hip, expected):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    monkeypatch.setattr(torch.version, "hip", hip)
-    assert prefers_cudnn_attention(torch.device("cuda", 0)) is expected
-
-
-def test_a_preference_reaches_the_step():
+def test_a_preference_reaches_the_step(monkeypatch):
     """On a CPU the order changes nothing: flash is the first of it that can."""
     device = open_device("cpu")
-    device.prefers_cudnn_attention = True
+    monkeypatch.setattr(backends, "ways_of", lambda call: {"torch": None, "cudnn": tuple(backends.BACKENDS.values())})
+    device.findings = Told("cudnn")
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS["gpt/forward"].axes.items() if key != "dtype"}
     seen = []
     p = params_of(axes | SMALL["gpt/forward"] | {"size": "nano"}, "fp32")
     built = WORKLOADS["gpt/forward"].build(p, device)
     built.step(lambda mark: seen.append(_cur_sdpa_kernel_backends(with_priority=True)))
     assert built.declared.choices["attention"] == "flash"
-    assert seen == [[backends.BACKENDS[name] for name in ("cudnn", "flash", "efficient", "math")]]
+    assert seen == [[backends.BACKENDS[name] for name in ("flash", "cudnn", "efficient", "math")]]
 
 
 def test_the_setting_ends_with_the_step():

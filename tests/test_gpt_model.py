@@ -13,6 +13,7 @@ from hwbench.records import Unsupported, UserError
 from workloads.models.attention import rotated, rotation_of
 from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
+from workloads.models.packed import packed
 from workloads.models.sizes import SIZES, gpt_config
 
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
@@ -160,6 +161,10 @@ def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtyp
     ids = torch.randint(config.vocab, (2, 9))
     with torch.inference_mode():
         plain = model.logits(ids)
+        try:
+            packed(model.tokens.weight, rows=2)
+        except RuntimeError as error:  # then a trial leaves them plain (tests/test_workloads.py)
+            pytest.skip(f"this processor packs no {dtype}: {error}")
         model.pack(rows=2)
         close = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
         torch.testing.assert_close(model.logits(ids), plain, rtol=close, atol=close)

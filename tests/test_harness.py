@@ -3,6 +3,7 @@ from conftest import fake_step
 
 from hwbench.devices.fake import FakeDevice
 from hwbench.harness import measure, measure_once, run_phase
+from hwbench.records import Unsupported
 from hwbench.stopping import FixedWindow
 
 
@@ -116,3 +117,49 @@ def test_the_last_thought_of_a_rule_is_in_no_window():
     device = FakeDevice()
     phase = run_phase(lambda mark: device.launch(2.0), device, Thoughtful(device), 0, False, 2)
     assert phase.elapsed_s == 6.0  # the queue had more to do than the rule to think
+
+
+class Clock:
+    """The time left of a limit, on the fake device's own clock."""
+
+    def __init__(self, device, limit_s):
+        self._device, self._limit_s = device, limit_s
+
+    def __call__(self):
+        return self._limit_s - max(self._device.host_ns, self._device.queue_ns) / 1e9
+
+
+class TestTimeLimit:
+    """Steps of one second, of which five are asked for after a warm-up of two."""
+
+    def measure(self, limit_s, cold_s=1.0, compiles=False):
+        device = FakeDevice(timer_kind="host")
+        durations = iter([cold_s])
+
+        def step(mark):
+            device.launch(next(durations, 1.0))
+
+        rules = FixedWindow(0, 99, 2), FixedWindow(0, 99, 5)
+        window, _ = measure(step, device, *rules, left_s=Clock(device, limit_s), compiles=compiles)
+        return window.warmup_steps, window.timed_steps, window.cut_short, window.converged
+
+    def test_with_time_enough_nothing_is_cut(self):
+        assert self.measure(8.0) == (3, 5, False, True)
+
+    def test_a_window_ends_before_a_step_that_would_not_end_in_time(self):
+        assert self.measure(6.0) == (3, 3, True, False)
+
+    def test_a_warm_up_takes_no_more_than_half_of_what_is_left(self):
+        assert self.measure(3.5) == (2, 1, True, False)
+
+    def test_without_time_for_both_the_cold_step_is_all_the_warm_up(self):
+        assert self.measure(2.9) == (1, 1, True, False)
+
+    def test_what_would_have_no_step_is_refused_with_what_one_takes(self):
+        with pytest.raises(Unsupported, match=r"a step takes 1 s, and after the first one 0\.5 s of the time limit"):
+            self.measure(1.5)
+
+    def test_a_first_step_that_compiles_says_nothing_of_the_others(self):
+        assert self.measure(66.0, cold_s=60.0, compiles=True) == (3, 4, True, False)
+        with pytest.raises(Unsupported):
+            self.measure(66.0, cold_s=60.0)

@@ -33,16 +33,19 @@ MAY_IMPORT = {
     "advice": {"profiled", "ceilings", "operator_kinds", "operators", "waterfall", "store"},
     "opdiff": {"operator_kinds", "operators", "waterfall", "records", "store"},
     "request_metrics": {"schema", "store"},
-    "workload": {"records"},
-    "devices": {"records", "meters"},
+    "formats": set(),
+    "remembered": set(),
+    "workload": {"formats", "records"},
+    "devices": {"formats", "meters", "records", "remembered"},
     "checks": set(),
     "environment": {"records", "checks"},
-    "plan": {"inputs", "records", "workload"},
+    "plan": {"formats", "inputs", "records", "workload"},
     "stopping": {"records", "stats"},
     "harness": {"records", "workload", "devices", "stopping"},
     "neighbours": set(),
     "profiling": {"profiled", "records", "devices", "workload"},
     "worker": {
+        "formats",
         "records",
         "workload",
         "devices",
@@ -58,8 +61,8 @@ MAY_IMPORT = {
     "schema": set(),
     "damage": {"records", "schema"},
     "store": {"damage", "__init__", "profiled", "records", "schema"},
-    "runner": {"records", "plan", "rounds", "store"},
-    "sizing": {"records", "plan", "runner", "workload"},
+    "runner": {"formats", "records", "plan", "rounds", "store"},
+    "sizing": {"records", "plan", "remembered", "runner", "workload"},
     "stats": set(),
     "metrics": {
         "ceilings",
@@ -89,6 +92,7 @@ MAY_IMPORT = {
     "importers": {"records"},
     "probe": {"__init__", "records", "devices"},
     "ab": {
+        "formats",
         "records",
         "plan",
         "runner",
@@ -171,7 +175,7 @@ def test_imports_go_one_way(name, file):
         assert allowed is None or target in allowed | {name}, f"{file.name} imports {imported}"
 
 
-WITH_TORCH = {f"hwbench.devices.{name}" for name in ("_torch", "accelerator", "cpu", "mps")}
+WITH_TORCH = {f"hwbench.devices.{name}" for name in ("_torch", "accelerator", "cpu", "format_trial", "mps")}
 PROFILING = "hwbench.profiling"
 """What profiles torch needs it; the worker imports it only then."""
 

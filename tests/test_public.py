@@ -7,8 +7,8 @@ import pytest
 from hwbench import cli, records, workload
 
 COMMANDS = {
-    "run": "WORKLOADS --device --suite --set --dtype --processes --max-processes --precision --strict --min-time "
-    "--max-time --min-samples --timeout --seed --tdp --name --run-id --workloads --output --json",
+    "run": "WORKLOADS --device --suite --set --dtype --processes --max-processes --precision --budget --strict "
+    "--min-time --max-time --min-samples --timeout --seed --tdp --name --run-id --workloads --output --json",
     "list": "--workloads --json",
     "info": "--device --json",
     "compare": "BASELINE CANDIDATE --threshold --metric --allow-cross-device --output --json",

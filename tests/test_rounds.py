@@ -82,3 +82,48 @@ def test_the_throughput_has_to_be_precise_too():
     for slowest in (1.0, 2.0, 1.0, 3.0, 1.0):
         rounds.add(A, stepped([0.1] * 9 + [slowest]))
     assert not rounds.is_precise(A)
+
+
+class TestBudget:
+    """Cases whose processes take 10 s each, on a clock of the test's own."""
+
+    def carry_out(self, step_s, budget_s, took_s=10.0, **policy):
+        now = [0.0]
+        plan = Plan((A, B), Policy(**{"processes": 3, "max_processes": 10, "budget_s": budget_s, **policy}))
+        rounds, done = Rounds(plan, lambda: now[0]), []
+        left = {name: iter(values) for name, values in step_s.items()}
+        for process, case in rounds:
+            found = next(left[case.workload])
+            rounds.add(case, Measurement("error", "x") if found is None else measured(step_s=found, steps=1))
+            done.append((process, case.workload))
+            now[0] += took_s
+        return rounds, done
+
+    def test_each_case_has_one_process_whatever_it_takes(self):
+        rounds, done = self.carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, budget_s=1.0)
+        assert done == [(0, "a"), (0, "b")]
+        assert rounds.cut() == [(A, 1), (B, 1)]
+
+    def test_rounds_go_on_while_the_next_process_ends_in_time(self):
+        rounds, done = self.carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, budget_s=46.0)
+        assert done == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
+        assert rounds.cut() == [(A, 2), (B, 2)]
+
+    def test_what_is_left_goes_to_the_widest_case(self):
+        rounds, done = self.carry_out({"a": [1.0] * 9, "b": [1.0, 1.5] * 9}, budget_s=96.0)
+        assert done[:6] == [(process, name) for process in range(3) for name in "ab"]
+        assert done[6:] == [(3, "b"), (4, "b"), (5, "b")]
+        assert rounds.cut() == []
+
+    def test_it_ends_early_where_all_cases_are_precise(self):
+        _, done = self.carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, budget_s=1e6)
+        assert len(done) == 6
+
+    def test_the_most_processes_are_the_most(self):
+        _, done = self.carry_out({"a": [1.0, 2.0] * 9, "b": [1.0] * 9}, budget_s=1e6)
+        assert [process for process, name in done if name == "a"] == list(range(10))
+
+    def test_a_case_that_fails_is_not_tried_again(self):
+        rounds, done = self.carry_out({"a": [None], "b": [1.0] * 9}, budget_s=1e6)
+        assert [name for _, name in done] == ["a", "b", "b", "b"]
+        assert rounds.cut() == []

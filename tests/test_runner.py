@@ -16,14 +16,14 @@ from hwbench.records import Case, Measurement, Policy, UserError
 FILE = str(Path(__file__).with_name("fake_workloads.py"))
 
 
-def run(tmp_path, *cases, device="fake", **policy):
+def run(tmp_path, *cases, device="fake", formats=None, left_out=None, **policy):
     """Run `cases` with the fake workloads; returns the tables and what was told on the way."""
     defaults = {"processes": 1, "min_time_s": 0.03, "max_time_s": 1.0, "min_samples": 10, "timeout_s": 60.0}
     policy = {**defaults, **policy}
-    plan = Plan(cases, Policy(**{"max_processes": policy["processes"], **policy}))
+    plan = Plan(cases, Policy(**{"max_processes": policy["processes"], **policy}), left_out=left_out or {})
     writer = make_run(tmp_path, "r", list(cases), policy=plan.policy)
     told = []
-    runner.run_plan(plan, device, [FILE], writer, told.append)
+    runner.run_plan(plan, device, [FILE], writer, told.append, formats)
     return store.read_run(writer.folder), told
 
 
@@ -167,3 +167,48 @@ def alive(pid: int) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+RATES = {"fp32": 100e9, "bf16": 1e9}
+"""Of a device that only emulates bf16."""
+
+
+class TestEmulatedFormats:
+    def heavy(self, dtype, **params):
+        return Case("fake/heavy", {"gflop": 1, "seconds": 0.01, **params}, dtype)
+
+    def test_one_is_measured_told_of_beforehand_and_noted(self, tmp_path):
+        tables, told = run(tmp_path, self.heavy("bf16"), formats=RATES)
+        says = "bf16 is emulated here, at 1 GFLOP/s, where fp32 makes 100 GFLOP/s"
+        assert f"emulated_dtype: {says}" in json.loads(tables.measurements.notes[0])
+        assert [p.text for p in told if p.kind == "told"] == [f"{says}: a step will take 1 s or more"]
+
+    def test_of_a_native_format_nothing_is_said(self, tmp_path):
+        tables, told = run(tmp_path, self.heavy("fp32"), formats=RATES)
+        assert "emulated" not in tables.measurements.notes[0]
+        assert [p for p in told if p.text] == []
+
+    def test_one_that_is_left_out_is_a_row_without_a_process(self, tmp_path):
+        case = self.heavy("bf16")
+        tables, told = run(tmp_path, case, left_out={case.case_id: "too slow here"}, processes=3)
+        assert list(zip(tables.measurements.outcome, tables.measurements.reason, strict=True)) == [
+            ("unsupported", "too slow here")
+        ]
+        assert [p.kind for p in told] == ["started", "done"]
+
+    def test_what_could_not_be_done_in_time_is_refused_at_once(self, tmp_path):
+        begin = time.monotonic()
+        tables, _ = run(tmp_path, self.heavy("bf16", gflop=300), formats=RATES, timeout_s=100.0)
+        assert tables.measurements.outcome[0] == "unsupported"
+        assert tables.measurements.reason[0].startswith(
+            "a step takes about 300 s at the 1 GFLOP/s of a product in bf16"
+        )
+        assert time.monotonic() - begin < 50
+
+
+def test_a_case_that_would_pass_its_limit_ends_with_the_steps_it_has(tmp_path):
+    case = Case("fake/heavy", {"gflop": 1, "seconds": 1.0}, "fp32")
+    tables, _ = run(tmp_path, case, timeout_s=10.0, max_time_s=60.0, min_samples=99)
+    row = tables.measurements.iloc[0]
+    assert (row.outcome, bool(row.converged)) == ("ok", False)
+    assert any(note.startswith("cut_short: ended after ") for note in json.loads(row.notes))

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,7 @@ import pytest
 from hwbench import sizing
 from hwbench.plan import make_plan
 from hwbench.records import Policy, UserError
-from hwbench.sizing import Memory, Tried, largest, resolve, try_out
+from hwbench.sizing import Tried, is_size, largest, resolve, try_out
 from hwbench.workload import axis, discover, workload
 
 FILE = str(Path(__file__).with_name("fake_workloads.py"))
@@ -149,30 +148,5 @@ class TestResolve:
         assert (tried.outcome, tried.reason) == ("error", "ValueError: this batch is bad")
 
 
-class TestMemory:
-    def case(self):
-        return TestAxis().plan(batch="max").cases[0]
-
-    @pytest.mark.parametrize("content", ["{", "[]", '{"a": "b"}', '{"a": 0}', '{"a": true}', "\ufffe"])
-    def test_what_is_damaged_is_told_once_and_replaced(self, tmp_path, content):
-        warned = []
-        (tmp_path / "f").write_text(content)
-        memory = Memory(tmp_path / "f", {}, warned.append)
-        assert memory.get(self.case()) is None
-        memory.put(self.case(), 7)
-        assert len(warned) == 1
-        assert memory.get(self.case()) == 7
-        assert list(tmp_path.iterdir()) == [tmp_path / "f"]
-
-    def test_what_others_wrote_stays(self, tmp_path):
-        one, other = (Memory(tmp_path / "new" / "f", {"device": name}, print) for name in "ab")
-        one.put(self.case(), 1)
-        other.put(self.case(), 2)
-        assert (one.get(self.case()), other.get(self.case())) == (1, 2)
-        assert len(json.loads((tmp_path / "new" / "f").read_text())) == 2
-
-    def test_a_place_that_cannot_be_written_is_done_without(self, tmp_path):
-        (tmp_path / "file").write_text("")
-        warned = []
-        Memory(tmp_path / "file" / "f", {}, warned.append).put(self.case(), 1)
-        assert len(warned) == 1
+def test_a_size_is_a_whole_number_above_zero():
+    assert [is_size(answer) for answer in (1, 0, True, "1", None)] == [True, False, False, False, False]

@@ -12,18 +12,20 @@ from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import Backends, chosen
+from workloads.fitting import heads_of_groups
 from workloads.tensors import TORCH_DTYPES, torch_dtype
 
 
 @workload(
     "attention",
+    fit=heads_of_groups,
     batch=axis(4),
     heads=axis(16),
     kv_heads=axis(None, kind=int),
     seq=axis(1024),
     head_width=axis(64),
     backward=axis(False),
-    dtype=axis("bf16", choices=tuple(TORCH_DTYPES)),
+    dtype=axis("auto", choices=tuple(TORCH_DTYPES)),
 )
 def attention(p: Any, device: Device) -> Built:
     """Causal attention of random queries (B, H, T, D) over keys and values (B, K, T, D), with `backward` its gradients.

@@ -1,21 +1,25 @@
 """Which of torch's kernels computes attention: asked for or preferred, and found out rather than assumed.
 
 `scaled_dot_product_attention` has several backends with other speeds and needs, and takes the first of its own order
-that can. Where a device has a better order than torch's, that is set; what then runs is asked of torch itself.
+that can. Which order is the fastest, or plain products, is found by a short trial on the device itself and remembered
+(`Device.findings`); what then runs is asked of torch.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hwbench.devices import Device
 from hwbench.records import Unsupported
 from hwbench.workload import axis
+from workloads.models.attention import eager_attention
 from workloads.models.config import GPTConfig
 
 BACKENDS = {
@@ -29,7 +33,13 @@ EAGER = "eager"
 
 ATTENTION = axis(None, choices=(*BACKENDS, EAGER))
 
-F = TypeVar("F", bound=Callable[..., object])
+TORCH_ORDER = "torch"
+"""The way of a trial in which torch takes the first of its own order."""
+
+MOST_SCORES_BYTES = 64 << 20
+"""Plain products are tried where the scores of all heads of a batch take no more: they are held at once."""
+
+Called = TypeVar("Called", bound=Callable[..., object])
 
 Call = dict[str, Any]
 """The arguments of one call of scaled_dot_product_attention, by their names."""
@@ -37,17 +47,20 @@ Call = dict[str, Any]
 
 @dataclass(frozen=True)
 class Backends:
-    """Those that attention may run on, the preferred one first, None for torch's own; and which one does, if known."""
+    """Those that attention may run on, the preferred one first, None for torch's own; which one does, if known; and why
+    one that was tried does not work here."""
 
     order: tuple[SDPBackend, ...] | None
     runs: str | None
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def choices(self) -> dict[str, str]:
         """For `Declared.choices`."""
-        return {} if self.runs is None else {"attention": self.runs}
+        failed = "; ".join(f"{name}: {reason}" for name, reason in self.failed.items())
+        return ({"attention": self.runs} if self.runs else {}) | ({"attention_failed": failed} if failed else {})
 
-    def within(self, function: F) -> F:
+    def within(self, function: Called) -> Called:
         """`function` with attention on these.
 
         Put it around what torch.compile is given, not around its result: torch's cache of compiled graphs knows nothing
@@ -61,7 +74,7 @@ class Backends:
             with sdpa_kernel(order, set_priority=True):
                 return function(*args)
 
-        return cast(F, inside)
+        return cast(Called, inside)
 
 
 def attention_backends(asked: str | None, call: Call, device: Device) -> Backends:
@@ -69,13 +82,15 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
 
     Unsupported if the one asked for cannot do it here; it says which can.
     """
-    if asked == EAGER or (asked is None and is_eager_faster(call, device)):
+    if asked is None:
+        return fastest(call, device)
+    if asked == EAGER:
         if "attn_mask" in call:
             raise Unsupported(f"attention={EAGER} is for whole sequences; one token at a time takes the others or auto")
         return Backends(None, EAGER)
-    order = (BACKENDS[asked],) if asked else preferred(device)
+    order = (BACKENDS[asked],)
     runs = chosen(order, call)
-    if asked and runs != asked:
+    if runs != asked:
         able = [name for name, backend in BACKENDS.items() if chosen((backend,), call) == name]
         able += [EAGER] if "attn_mask" not in call else []
         kind = str(call["query"].dtype).removeprefix("torch.")
@@ -83,17 +98,58 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
     return Backends(order, runs)
 
 
-def is_eager_faster(call: Call, device: Device) -> bool:
-    """Whether plain products in 16 bits over so short a sequence are what suits `device` best."""
-    query, over_sequence = call["query"], call.get("is_causal", False)
-    return bool(over_sequence and query.dtype.itemsize == 2 and query.shape[2] <= device.eager_attention_up_to)
+def fastest(call: Call, device: Device) -> Backends:
+    """The backends of the fastest of `ways_of` on `device`, in a trial of a layer's attention with random numbers."""
+    orders = ways_of(call)
+    if len(orders) == 1:
+        return Backends(None, chosen(None, call))
+    drawn = {name: _drawn(value) for name, value in call.items()}
+    ways = {name: partial(attend_once, drawn, order, name == EAGER) for name, order in orders.items()}
+    choice = device.findings.choose(f"attention {_question(call)}", ways)
+    if choice.name == EAGER:
+        return Backends(None, EAGER, choice.failed)
+    order = orders[choice.name]
+    return Backends(order, chosen(order, call), choice.failed)
 
 
-def preferred(device: Device) -> tuple[SDPBackend, ...] | None:
-    """All backends in an order that suits `device`; None for torch's own order."""
-    if not device.prefers_cudnn_attention:
-        return None
-    return BACKENDS["cudnn"], BACKENDS["flash"], BACKENDS["efficient"], BACKENDS["math"]
+def ways_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
+    """The ways to compute such a call that may be the fastest, as orders of backends: torch's own; each backend that
+    can and comes later in that order, with all others behind it; and plain products where they fit."""
+    ways: dict[str, tuple[SDPBackend, ...] | None] = {TORCH_ORDER: None}
+    first = chosen(None, call)
+    for name in ("flash", "cudnn", "efficient"):
+        if name != first and chosen((BACKENDS[name],), call) == name:
+            ways[name] = (BACKENDS[name], *(backend for other, backend in BACKENDS.items() if other != name))
+    batch, heads, seq, _ = call["query"].shape
+    scores_bytes = batch * heads * seq * call["key"].shape[2] * call["query"].dtype.itemsize
+    if call.get("is_causal", False) and scores_bytes <= MOST_SCORES_BYTES:
+        ways[EAGER] = None
+    return ways
+
+
+def attend_once(call: Call, order: tuple[SDPBackend, ...] | None, eager: bool) -> None:
+    """Attention of such a call one way, with its gradients where they are wanted."""
+    attend = eager_attention if eager else F.scaled_dot_product_attention
+    names = {"query": "q", "key": "k", "value": "v"} if eager else {}
+    with nullcontext() if order is None else sdpa_kernel(list(order), set_priority=True):
+        out = attend(**{names.get(name, name): value for name, value in call.items()})
+        if out.requires_grad:
+            torch.autograd.grad(out, [call[name] for name in ("query", "key", "value")], out)
+
+
+def _drawn(value: Any) -> Any:
+    """A tensor of random numbers like `value`, laid out alike; what is no tensor of numbers stays."""
+    if not isinstance(value, torch.Tensor) or value.dtype == torch.bool:
+        return value
+    return torch.randn_like(value).requires_grad_(value.requires_grad)
+
+
+def _question(call: Call) -> str:
+    """The shape of a call in words, for a trial to be remembered by."""
+    query, key = call["query"], call["key"]
+    kind = "over a sequence" if call.get("is_causal", False) else "on a cache"
+    trained = ", trained" if query.requires_grad else ""
+    return f"{kind}: q {tuple(query.shape)}, k {tuple(key.shape)}, {str(query.dtype).removeprefix('torch.')}{trained}"
 
 
 def chosen(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
@@ -111,7 +167,12 @@ def chosen(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
 def call_over_sequence(
     config: GPTConfig, batch: int, seq: int, dtype: torch.dtype, device: Device, trained: bool = False
 ) -> Call:
-    """What `Attention` calls for over `seq` tokens at once, as `scaled_dot_product_attention` takes it."""
+    """What `Attention` calls for over `seq` tokens at once, as `scaled_dot_product_attention` takes it.
+
+    Of a batch whose scores would take more than MOST_SCORES_BYTES, so many sequences as stay within, at least one: the
+    call is for trials and questions, and the whole batch might not fit beside the model.
+    """
+    batch = min(batch, max(1, MOST_SCORES_BYTES // (config.heads * seq * seq * dtype.itemsize)))
 
     def heads(count: int) -> torch.Tensor:
         made = torch.empty(batch, seq, count, config.head_width, dtype=dtype, device=device.torch)

@@ -10,12 +10,14 @@ from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Whole, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import ATTENTION, EAGER, Backends, attention_backends, call_on_cache, call_over_sequence
+from workloads.fitting import all_of, batch_of_parts, sequence_within
 from workloads.fp8 import MULTIPLE, use_fp8_linears
 from workloads.models.attention import Layer
 from workloads.models.config import GPTConfig
 from workloads.models.gpt import GPT
 from workloads.models.memory import gpt_inference_bytes, gpt_training, require
-from workloads.models.sizes import SIZES, gpt_config
+from workloads.models.packed import choose_layout
+from workloads.models.sizes import SIZES, gpt_config, positions_of
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
 from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
 from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, replays_graphs, training_spans, training_step
@@ -24,11 +26,12 @@ F = TypeVar("F", bound=Callable[..., object])
 
 SIZE = axis("124m", choices=tuple(SIZES))
 LAYERS = axis(None, kind=int)
-INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
+INFERENCE_DTYPE = axis("auto", choices=tuple(TORCH_DTYPES))
 
 
 @workload(
     "gpt/train",
+    fit=all_of(sequence_within(positions_of, "seq"), batch_of_parts),
     size=SIZE,
     batch=axis(4, largest=True),
     seq=axis(512),
@@ -53,7 +56,7 @@ def gpt_train(p: Any, device: Device) -> Built:
     size = method.micro_batch(p.batch, p.accumulate)
     require_positions_of_a_pass(p, size * p.seq)
     computed = torch_dtype("fp32" if p.dtype == "fp32" else "bf16")
-    call = call_over_sequence(config, 1, p.seq, computed, device, trained=True)  # of a whole batch it might not fit
+    call = call_over_sequence(config, size, p.seq, computed, device, trained=True)
     backends = attention_backends(p.attention, call, device)
     memory_bytes = training_memory(p, config, device, backends.runs)
     model = GPT.build(config, device.torch)
@@ -114,6 +117,7 @@ def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
 
 @workload(
     "gpt/forward",
+    fit=sequence_within(positions_of, "seq"),
     size=SIZE,
     batch=axis(4, largest=True),
     seq=axis(512),
@@ -151,6 +155,7 @@ def gpt_forward(p: Any, device: Device) -> Built:
 
 @workload(
     "gpt/prefill",
+    fit=sequence_within(positions_of, "prompt"),
     size=SIZE,
     batch=axis(1, largest=True),
     prompt=axis(512),
@@ -191,6 +196,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
 
 @workload(
     "gpt/decode",
+    fit=sequence_within(positions_of, "prompt", "new"),
     size=SIZE,
     batch=axis(1, largest=True),
     prompt=axis(128),
@@ -207,7 +213,8 @@ def gpt_decode(p: Any, device: Device) -> Built:
     call = call_on_cache(config, p.batch, length, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config, backends)
-    packs = p.dtype in device.packs_weights and not p.compile
+    weights = choose_layout(model.tokens.weight, p.batch, device) if not p.compile else {}
+    packs = weights.get("weights") == "packed"
     if packs:
         model.pack(rows=p.batch)
         if memory_bytes and config.tied:  # the table is still looked up as it was
@@ -241,8 +248,7 @@ def gpt_decode(p: Any, device: Device) -> Built:
         )
 
     work = work_of(config)
-    choices = backends.choices | ({"weights": "packed"} if packs else {})
-    declared = Declared({"decode": work}, choices, memory_bytes, whole_of(p, work_of))
+    declared = Declared({"decode": work}, backends.choices | weights, memory_bytes, whole_of(p, work_of))
     return Built(backends.within(step), work, bool(p.compile), declared, model=model)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.fitting import all_of, batch_of_parts, sequence_within
 from workloads.models import hf
 from workloads.models.decoder import Decoder
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
@@ -22,11 +23,12 @@ from workloads.training import ACCUMULATE, OPTIMIZER, training_spans, training_s
 
 MODEL = axis("gpt2", check=hf.check)
 LAYERS = axis(None, kind=int)
-INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
+INFERENCE_DTYPE = axis("auto", choices=tuple(TORCH_DTYPES))
 
 
 @workload(
     "hf/train",
+    fit=all_of(sequence_within(hf.positions_of, "seq"), batch_of_parts),
     model=MODEL,
     batch=axis(4),
     seq=axis(512),
@@ -34,7 +36,7 @@ INFERENCE_DTYPE = axis("bf16", choices=tuple(TORCH_DTYPES))
     optimizer=OPTIMIZER,
     accumulate=ACCUMULATE,
     compile=COMPILE,
-    dtype=axis("bf16", choices=("fp32", "bf16")),
+    dtype=axis("auto", choices=("fp32", "bf16")),
 )
 def hf_train(p: Any, device: Device) -> Built:
     """One training step of a Transformers model on random tokens: forward, backward, optimizer.
@@ -58,6 +60,7 @@ def hf_train(p: Any, device: Device) -> Built:
 
 @workload(
     "hf/prefill",
+    fit=sequence_within(hf.positions_of, "prompt"),
     model=MODEL,
     batch=axis(1),
     prompt=axis(512),
@@ -89,6 +92,7 @@ def hf_prefill(p: Any, device: Device) -> Built:
 
 @workload(
     "hf/decode",
+    fit=sequence_within(hf.positions_of, "prompt", "new"),
     model=MODEL,
     batch=axis(1),
     prompt=axis(128),

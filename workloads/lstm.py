@@ -7,6 +7,7 @@ import torch
 from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.fitting import batch_of_parts
 from workloads.models.lstm import LSTM, SIZES
 from workloads.models.memory import lstm_forward_bytes, lstm_training, require
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
@@ -18,7 +19,16 @@ BATCH = axis(4, largest=True)
 SEQ = axis(512)
 
 
-@workload("lstm/train", size=SIZE, batch=BATCH, seq=SEQ, optimizer=OPTIMIZER, accumulate=ACCUMULATE, dtype=TRAIN_DTYPE)
+@workload(
+    "lstm/train",
+    fit=batch_of_parts,
+    size=SIZE,
+    batch=BATCH,
+    seq=SEQ,
+    optimizer=OPTIMIZER,
+    accumulate=ACCUMULATE,
+    dtype=TRAIN_DTYPE,
+)
 def lstm_train(p: Any, device: Device) -> Built:
     """One training step of an LSTM language model on random tokens: forward, backward, optimizer.
 
@@ -49,7 +59,7 @@ def lstm_train(p: Any, device: Device) -> Built:
     return Built(step, work, declared=Declared(spans, memory_bytes=memory_bytes), model=model)
 
 
-@workload("lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))
+@workload("lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("auto", choices=tuple(TORCH_DTYPES)))
 def lstm_forward(p: Any, device: Device) -> Built:
     """One forward pass of an LSTM language model over random tokens, logits at every position."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)

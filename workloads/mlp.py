@@ -7,6 +7,7 @@ import torch
 from hwbench.devices import Device
 from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.fitting import batch_of_parts
 from workloads.fp8 import use_fp8_linears
 from workloads.models.memory import mlp_forward_bytes, mlp_training, require
 from workloads.models.mlp import MLP, SIZES
@@ -20,6 +21,7 @@ BATCH = axis(256, largest=True)
 
 @workload(
     "mlp/train",
+    fit=batch_of_parts,
     size=SIZE,
     batch=BATCH,
     optimizer=OPTIMIZER,
@@ -49,7 +51,7 @@ def mlp_train(p: Any, device: Device) -> Built:
     return Built(step, work, bool(p.compile), Declared(spans, memory_bytes=memory_bytes), model=model)
 
 
-@workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("bf16", choices=tuple(TORCH_DTYPES)))
+@workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("auto", choices=tuple(TORCH_DTYPES)))
 def mlp_forward(p: Any, device: Device) -> Built:
     """One forward pass of a feed-forward network over random vectors."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)

@@ -8,7 +8,9 @@ from typing import Any
 from hwbench.devices import Device
 from hwbench.records import Declared, Served, Unsupported
 from hwbench.workload import Built, Mark, axis, workload
+from workloads.fitting import sequence_within
 from workloads.gpt import INFERENCE_DTYPE, LAYERS, SIZE, inference_config, inference_model
+from workloads.models.sizes import positions_of
 from workloads.serving.loadgen import SAMPLES_PER_QUERY, SCENARIOS, Load, LoadTest, loadgen, run_test
 from workloads.serving.search import largest_rate
 from workloads.serving.server import Request, Server
@@ -26,6 +28,7 @@ SEARCH = "max"
 
 @workload(
     "gpt/serve",
+    fit=sequence_within(positions_of, "prompt", "new"),
     scenario=axis("single-stream", choices=tuple(SCENARIOS)),
     rate=axis(None, kind=float, choices=(SEARCH,), above=0),
     size=SIZE,

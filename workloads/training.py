@@ -12,7 +12,7 @@ from hwbench.workload import Mark, Step, axis
 from workloads.optimizers import LEARNING_RATE, OPTIMIZERS, make_optimizer, update_bytes, update_flops
 
 OPTIMIZER = axis("adamw", choices=tuple(OPTIMIZERS))
-TRAIN_DTYPE = axis("bf16", choices=("fp32", "bf16", "fp8"))  # fp16 would need its loss scaled
+TRAIN_DTYPE = axis("auto", choices=("fp32", "bf16", "fp8"))  # fp16 would need its loss scaled
 ACCUMULATE = axis(None, kind=int)  # parts of a batch, whose gradients are added up; None: the batch is one part
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of, write_derived
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settled, warn_of, write_derived
 from hwbench.records import FAILED, UserError
 
 FOLDER = click.Path(path_type=Path)
@@ -53,8 +53,9 @@ def command(
     if sides[0].device != sides[1].device:
         raise UserError(f"side a would run on {sides[0].device}, side b on {sides[1].device}; name one with --device")
     run_id, writers = new_run_id(sides[0].device.partition(":")[0]), []
-    for side in sides:
-        found = side.describe_device()
+    described = [side.describe_device() for side in sides]
+    plan = settled(plan, described[0])
+    for side, found in zip(sides, described, strict=True):
         run = run_of(plan, f"{run_id}-{side.name}", "", side.device, found, side.environment(found))
         writers.append(store.Writer(output, run))
         click.echo(side, err=True)
@@ -62,7 +63,7 @@ def command(
     twice = 2 * plan.policy.processes
     both = replace(plan, policy=replace(plan.policy, processes=twice, max_processes=twice))
     with kept(*(writer.folder for writer in writers)), reporter(both) as progress:
-        pairs.measure_pairs(plan, sides, writers, progress)
+        pairs.measure_pairs(plan, sides, writers, progress, [found.get("formats") for found in described])
     runs = [store.read_run(writer.folder) for writer in writers]
     return _conclude(runs, pairs.judge(runs[0], runs[1], metrics, threshold), strict, as_json)
 

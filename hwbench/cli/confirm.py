@@ -49,7 +49,7 @@ def measure_again(
     click.echo(f"{run_id}: {cases} suspected, measured again in {processes} processes", err=True)
     writer = store.Writer(output, run_of(plan, run_id, "confirm", spec, found, environment.collect(found)))
     with kept(writer.folder), reporter(plan) as progress:
-        run_plan(plan, spec, files, writer, progress)
+        run_plan(plan, spec, files, writer, progress, found.get("formats"))
     return store.read_run(writer.folder)
 
 
@@ -65,4 +65,4 @@ def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "
     shares, suspected = suspects.metric.isin(list(CEILING_SHARES)).any(), set(suspects.case_id)
     chosen = [c for c in content["cases"] if c["case_id"] in suspected or (shares and is_ceiling(c["workload"]))]
     cases = [Case(c["workload"], c["params"], c["dtype"]) for c in chosen]
-    return Plan(tuple(cases), replace(policy, processes=processes, max_processes=processes))
+    return Plan(tuple(cases), replace(policy, processes=processes, max_processes=processes, budget_s=None))

@@ -31,6 +31,7 @@ POLICY = (
     "timeout_s",
     "seed",
     "tdp_w",
+    "budget_s",
 )
 
 WORKLOADS = click.argument("workloads", nargs=-1)
@@ -94,6 +95,15 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
         axis = next(iter(made.searched.values()))[0]
         raise UserError(f"{axis}=max is for `hwbench run`, which says what fits; give that number here")
     return made
+
+
+def settled(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
+    """The plan for the device that says `found` of itself; what it takes instead of a default is told."""
+    from hwbench.plan import settle
+
+    for remark in plan.remarks:
+        click.echo(remark, err=True)
+    return settle(plan, found)
 
 
 def new_run_id(kind: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, warn_of, write_derived
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settled, warn_of, write_derived
 from hwbench.records import FAILED, UserError
 
 
@@ -29,13 +29,14 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     plan = plan_of({**asked, "processes": 2 * processes})
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)
+    plan = settled(plan, found)
     run_id = new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)
     writer = store.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))
     click.echo(f"{run_id}: {len(plan.cases)} cases × {2 * processes} on {found['name']}", err=True)
     warn_of(facts)
     with kept(writer.folder), reporter(plan) as progress:
-        run_plan(plan, spec, asked["files"], writer, progress)
+        run_plan(plan, spec, asked["files"], writer, progress, found.get("formats"))
     run = store.read_run(writer.folder)
     table = noise.measure_floors(run)
     write_derived(run)

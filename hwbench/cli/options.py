@@ -68,6 +68,22 @@ def share(context: click.Context, parameter: click.Parameter, text: str | None) 
         raise UserError(f"--{parameter.name} {error}") from error
 
 
+DURATION = {"s": 1, "m": 60, "h": 3600}
+"""The units of a duration, in seconds."""
+
+
+def duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """`3m`, `90s`, `1.5h`, or a number of seconds; None if the option is not given. UserError if it is none of them."""
+    if text is None:
+        return None
+    word = text.strip()
+    unit = DURATION.get(word[-1:], 0)
+    try:
+        return float(word[:-1]) * unit if unit else float(word)
+    except ValueError as error:
+        raise UserError(f"--{parameter.name} {text}: expected a duration such as 3m, 90s or 1h") from error
+
+
 def _metrics(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
     """Names of metrics, separated by commas. UserError suggests near names for one that is not there."""
     from hwbench.metrics import METRICS

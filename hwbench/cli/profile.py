@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import DEVICE, OPTIONS, given, kept, new_run_id, plan_of, run_of, warn_of, write_derived
+from hwbench.cli.measuring import (
+    DEVICE,
+    OPTIONS,
+    given,
+    kept,
+    new_run_id,
+    plan_of,
+    run_of,
+    settled,
+    warn_of,
+    write_derived,
+)
 from hwbench.records import FAILED, UserError
 
 if TYPE_CHECKING:
-    from hwbench.plan import Plan
+    from hwbench.plan import Choice, Plan
     from hwbench.records import Case
     from hwbench.store import RunTables
 
@@ -69,11 +80,12 @@ def _profile(
     from hwbench import devices, environment, store
     from hwbench.cli.progress import reporter
     from hwbench.report import html
-    from hwbench.runner import describe_device, run_case
+    from hwbench.runner import describe_device, leave_out, run_case
 
-    plan = _plan(workload, asked)
+    plan = _one_case(workload, asked)
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)
+    plan = _with_ceilings(settled(plan, found), asked["files"], found)
     facts = environment.collect(found)
     label, run_id = named[0], named[1] if named[1] is not None else new_run_id(spec.partition(":")[0])
     writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))
@@ -82,8 +94,12 @@ def _profile(
     warn_of(facts)
     with kept(writer.folder), reporter(plan) as progress:
         for case in plan.cases:
+            if reason := plan.left_out.get(case.case_id):
+                leave_out(case, reason, writer, progress)
+                continue
             asks = {"trace": str(trace) if trace else None} if case is profiled else None
-            run_case(case, 0, vars(plan.policy), spec, asked["files"], writer, progress, profile=asks)
+            formats = found.get("formats")
+            run_case(case, 0, vars(plan.policy), spec, asked["files"], writer, progress, profile=asks, formats=formats)
     run = store.read_run(writer.folder)
     write_derived(run)
     options.write_page(writer.folder / "report.html", html.render([run]))
@@ -96,25 +112,32 @@ def _profile(
     return 1 if failed else 0
 
 
-def _plan(workload: str, asked: dict[str, Any]) -> "Plan":
-    """The ceilings that the case is held against, then the case itself. UserError if it is not exactly one case."""
-    from hwbench.plan import make_plan, named
-    from hwbench.workload import discover
-
+def _one_case(workload: str, asked: dict[str, Any]) -> "Plan":
+    """The plan of the case. UserError if it is not exactly one."""
     limits = {"processes": 1} | ({"max_time_s": LONGEST_S} if asked["max_time_s"] is None else {})
     plan = plan_of({**asked, **limits, "workloads": (workload,), "suite": None})
     if len(plan.cases) != 1:
         raise UserError(
             f"a profile is of one case, these are {len(plan.cases)}; give each axis one value (--set, --dtype)"
         )
+    return plan
+
+
+def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: dict[str, Any]) -> "Plan":
+    """The ceilings that the one case of a plan is held against, then the case itself. A product in a format that the
+    device only emulates is no ceiling, and is left out."""
+    from hwbench.plan import make_plan, named, settle
+    from hwbench.workload import discover
+
     case = plan.cases[0]
-    known = discover(asked["files"], (workload, "gemm", "copy"))
-    gemm, copy = named(known, ("gemm", "copy"))
+    gemm, copy = named(discover(files, ("gemm", "copy")), ("gemm", "copy"))
     multiplied = {"fp8": ("fp8", "bf16")}.get(case.dtype, (case.dtype,))
     dtypes = [dtype for dtype in multiplied if dtype in gemm.axes["dtype"].choices]
-    ceilings = make_plan([(gemm, {"dtype": dtypes})] if dtypes else [], {}, plan.policy).cases
-    ceilings += make_plan([(copy, {"op": ["copy", "read"]})], {}, plan.policy).cases
-    return replace(plan, cases=(*(other for other in ceilings if other.case_id != case.case_id), case))
+    choices: list[Choice] = [(gemm, {"dtype": dtypes})] if dtypes else []
+    ceilings = settle(make_plan([*choices, (copy, {"op": ["copy", "read"]})], {}, plan.policy), found)
+    cases = (*(other for other in ceilings.cases if other.case_id != case.case_id), case)
+    left_out = {case_id: reason for case_id, reason in ceilings.left_out.items() if case_id != case.case_id}
+    return replace(plan, cases=cases, left_out={**left_out, **plan.left_out})
 
 
 def _writable(trace: Path | None) -> Path | None:

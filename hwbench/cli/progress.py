@@ -33,6 +33,7 @@ class Books:
 
     def __init__(self, plan: Plan) -> None:
         self._cases = plan.cases
+        self._budget_s, self._started = plan.policy.budget_s, time.monotonic()
         self._rounds = Rounds(plan)
         self._took: dict[str, float] = {}
         self._began = time.monotonic()
@@ -57,9 +58,13 @@ class Books:
         return f"round {progress.process + 1}/{planned if progress.process < planned else most}"
 
     def left(self) -> str:
-        """`2:05 left`; where more rounds may follow, `2:05 to 6:40 left`. Empty before anything is done."""
+        """`2:05 left`; where more rounds may follow, `2:05 to 6:40 left`; of a budget, `2:05 of the budget left`. Empty
+        before anything is done."""
         if not self._took:
             return ""
+        if self._budget_s:
+            seconds = max(0, round(self._budget_s - (time.monotonic() - self._started)))
+            return f"{seconds // 60}:{seconds % 60:02d} of the budget left"
         fewest, most = self._clock(self._rounds.fewest_left), self._clock(self._rounds.most_left)
         return f"{fewest} left" if fewest == most else f"{fewest} to {most} left"
 
@@ -96,6 +101,8 @@ class BarReporter:
         where = f"{progress.case} · {self._books.round_of(progress)} {progress.phase}"
         done, total, left = self._books.done, self._books.total, self._books.left()
         self._bar.update(self._task, description=where, left=left, completed=done, total=total)
+        if progress.text:
+            self._bar.console.print(_told(progress), markup=False, highlight=False)
         if progress.measurement and progress.measurement.outcome != "ok":
             self._bar.console.print(_failure(progress), markup=False, highlight=False)
 
@@ -114,6 +121,8 @@ class LineReporter:
 
     def __call__(self, progress: Progress) -> None:
         self._books.update(progress)
+        if progress.text:
+            click.echo(_told(progress), err=True)
         if progress.measurement is None:
             return
         if progress.measurement.outcome != "ok":
@@ -128,6 +137,10 @@ class LineReporter:
 def reporter(plan: Plan) -> Reporter:
     """The bar where standard error is a terminal, else the lines."""
     return BarReporter(plan) if Console(stderr=True).is_terminal else LineReporter(plan)
+
+
+def _told(progress: Progress) -> str:
+    return f"{progress.case}: {progress.text}"
 
 
 def _failure(progress: Progress) -> str:

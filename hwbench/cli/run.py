@@ -1,15 +1,21 @@
 """`hwbench run`: plan, measure, store, show."""
 
+import math
+import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwbench import __version__
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, warn_of, write_derived
-from hwbench.records import FAILED, UserError
+from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, settled, warn_of, write_derived
+from hwbench.records import FAILED, Policy, UserError
+
+if TYPE_CHECKING:
+    from hwbench.rounds import Rounds
 
 
 @click.command("run")
@@ -26,6 +32,13 @@ from hwbench.records import FAILED, UserError
     metavar="P",
     help="Half-width of a 95 % interval to measure for, such as 1% or 0.01 of the median.  [default: 1%]",
 )
+@click.option(
+    "--budget",
+    "budget_s",
+    callback=options.duration,
+    metavar="TIME",
+    help="What all of the run may take, such as 3m: each case has one process, then as many as there is time for.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 where a case is suspect or invalid.")
 @options.label
 @options.run_id
@@ -34,7 +47,8 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     """Measure WORKLOADs, or a suite of them, on a device.
 
     A window lasts until its median step is known to --precision, or --max-time is up; a case gets more processes until
-    its interval over them is as narrow, or --max-processes are reached. Every timed step lands in OUTPUT/<run id>/ as
+    its interval over them is as narrow, or --max-processes are reached; with --budget, as long as there is time, and
+    what is left of it goes to the widest intervals. Every timed step lands in OUTPUT/<run id>/ as
     Parquet, with a page report.html beside it. A case that fails is a row, and the run goes on; the exit status is
     then 1.
     """
@@ -42,22 +56,24 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     from hwbench.cli.progress import reporter
     from hwbench.runner import describe_device, run_plan
 
+    begin = time.monotonic()
     plan = plan_of(asked, may_search=True)
     spec = devices.resolve(asked["device"])
     found = describe_device(spec)
+    plan = settled(plan, found)
     run_id = run_id if run_id is not None else new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)
     torch = {name: facts["packages"].get(name) for name in ("torch", "triton")} | {"hwbench": __version__}
     plan = sizing.resolve(plan, spec, asked["files"], found, torch, output, partial(click.echo, err=True), options.warn)
     writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))
-    fewest, most = plan.policy.processes, plan.policy.max_processes
-    processes = f"{fewest} to {most}" if most > fewest else f"{fewest}"
-    click.echo(f"{run_id}: {len(plan.cases)} cases × {processes} on {found['name']}", err=True)
+    click.echo(f"{run_id}: {len(plan.cases)} cases × {_processes(plan.policy)} on {found['name']}", err=True)
     warn_of(facts)
     stopped: BaseException | None = None
     try:
         with reporter(plan) as progress:
-            run_plan(plan, spec, asked["files"], writer, progress)
+            spent_s = time.monotonic() - begin
+            rounds = run_plan(plan, spec, asked["files"], writer, progress, found.get("formats"), spent_s)
+        _tell_cut(rounds)
     except BaseException as error:  # noqa: BLE001 - whatever it is: first show what is stored, then say it
         stopped = error
     failed, doubtful = _finish(writer.folder, as_json)
@@ -68,6 +84,29 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     if strict and doubtful:
         click.echo(f"strict: {doubtful} of {len(plan.cases)} cases are suspect or invalid", err=True)
     return 1 if failed or (strict and doubtful) else 0
+
+
+def _processes(policy: Policy) -> str:
+    fewest, most = policy.processes, policy.max_processes
+    counted = f"{fewest} to {most}" if most > fewest else f"{fewest}"
+    return f"{counted} processes, as many as fit into {policy.budget_s:g} s" if policy.budget_s else counted
+
+
+def _tell_cut(rounds: "Rounds") -> None:
+    """Say which planned processes the budget has cut."""
+    from hwbench.report.format import count
+
+    cut = rounds.cut()
+    if not cut or not rounds.budget_s:
+        return
+    counts = Counter(taken for _, taken in cut)
+    listed = ", ".join(f"{count(cases, 'case')} with {taken}" for taken, cases in sorted(counts.items()))
+    minutes = math.ceil(rounds.needed_s() / 60)
+    click.echo(
+        f"the budget of {rounds.budget_s:g} s has cut the {rounds.planned} processes of a case: {listed}; "
+        f"--budget {minutes}m takes them all",
+        err=True,
+    )
 
 
 def _finish(folder: Path, as_json: bool) -> tuple[int, int]:

@@ -5,12 +5,13 @@ and `fake`, which has a clock of its own and needs no hardware. All choices by k
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
+from hwbench.devices.findings import Findings
 from hwbench.devices.footprint import Tensors
 from hwbench.devices.timers import Timer
 from hwbench.meters import Meter
@@ -30,9 +31,8 @@ class Device(Protocol):
     name: str  # as its maker calls it
     torch: Any  # the torch.device that tensors go to (None on the fake one)
     fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
-    prefers_cudnn_attention: bool  # whether cuDNN has the fastest attention here, and flash attention comes next
-    eager_attention_up_to: int  # tokens of a sequence up to which 16-bit attention is faster in plain matrix products
-    packs_weights: Collection[str]  # dtypes of weights that oneDNN reads faster in a layout of its own
+    packs_weights: bool  # whether torch has a layout of its own here for weights that are only read, and may be tried
+    findings: Findings  # which formats it multiplies fast, and which of several kernels suit it
     cuda_graphs: bool  # whether torch.compile can replay what it compiled as CUDA graphs
     has_transfers: bool  # whether data is copied from the host's memory to get here
     notes: list[str]  # `code: what happened`, e.g. that its event clock could not be trusted

@@ -3,12 +3,16 @@
 import os
 import shutil
 import sysconfig
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hwbench.devices.findings import Findings, Stopwatch, Way
+from hwbench.devices.format_trial import measure_formats
 from hwbench.records import Unsupported
 
 DTYPES = {
@@ -19,6 +23,53 @@ DTYPES = {
     "int8": torch.int8,
 }
 """The torch dtype that tensors have under each of our names (TF32 is fp32 storage with a shorter multiply)."""
+
+
+SETTINGS = ("ATEN_", "ONEDNN_", "DNNL_", "MKL_", "OMP_", "NVIDIA_TF32", "TORCH_")
+"""Prefixes of environment variables that may change which kernel runs."""
+
+
+class OneThread:
+    """The stopwatch of a CPU: the processor time of one thread, which other work on the machine does not add to."""
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self._before)
+
+    def seconds(self, way: Way) -> float:
+        begin = time.thread_time_ns()
+        way()
+        return max(1, time.thread_time_ns() - begin) / 1e9
+
+
+class Queue:
+    """The stopwatch of a device with a queue: the host's clock, from an empty queue to an empty queue."""
+
+    def __init__(self, synchronize: Callable[[], None]) -> None:
+        self._synchronize = synchronize
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def seconds(self, way: Way) -> float:
+        self._synchronize()
+        begin = time.perf_counter_ns()
+        way()
+        self._synchronize()
+        return max(1, time.perf_counter_ns() - begin) / 1e9
+
+
+def findings(device: Any, facts: Mapping[str, Any]) -> Findings:
+    """The findings of a device of torch's, which depend on `facts`, torch's version and SETTINGS."""
+    on_cpu = device.kind == "cpu"
+    watch: Stopwatch = OneThread() if on_cpu else Queue(device.synchronize)
+    parts = torch.get_num_threads() if on_cpu else 1
+    settings = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
+    where = {**facts, "torch": torch.__version__, "settings": settings}
+    return Findings(watch, where, lambda: measure_formats(watch, device.torch), parts)
 
 
 def autocast(device_type: str, dtype: str) -> AbstractContextManager[Any]:

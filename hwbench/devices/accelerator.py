@@ -45,19 +45,18 @@ class AcceleratorDevice:
     """One accelerator by its index."""
 
     has_transfers = True
-    eager_attention_up_to = 0
-    packs_weights = ()
+    packs_weights = False
 
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind
         self.torch = torch.device(kind, index)
         self.fused_optimizers = kind in ("cuda", "xpu")
         self.cuda_graphs = kind == "cuda"
-        self.prefers_cudnn_attention = kind == "cuda" and prefers_cudnn_attention(self.torch)
         self.name = device_name(kind, index)
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)
         self._events_work = self._check_clocks()
+        self.findings = _torch.findings(self, {"kind": kind, "name": self.name, **self._libraries()})
 
     def now_ns(self) -> int:
         return time.perf_counter_ns()
@@ -143,18 +142,24 @@ class AcceleratorDevice:
             "count": torch.accelerator.device_count(),
             "memory_bytes": self._memory_bytes(),
             "event_clock": self._events_work,
+            "formats": dict(self.findings.formats),
         }
         if self.kind == "cuda":
             properties = torch.cuda.get_device_properties(self.torch)
             found |= {
                 "compute_capability": f"{properties.major}.{properties.minor}",
                 "multiprocessors": properties.multi_processor_count,
-                "cuda": torch.version.cuda,
-                "hip": torch.version.hip,
                 "nvml_index": self._driver.index if self._driver else None,
-                "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]  # in torch
+                **self._libraries(),
             }
         return found
+
+    def _libraries(self) -> dict[str, Any]:
+        """The versions of the libraries that compute on it."""
+        if self.kind != "cuda":
+            return {}
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]  # in torch
+        return {"cuda": torch.version.cuda, "hip": torch.version.hip, "cudnn": cudnn}
 
     def _gpus(self) -> list[str]:
         """What its maker's driver knows it by: NVIDIA's its UUID, AMD's its PCI address; nothing of other makers'."""
@@ -234,11 +239,6 @@ def open_device(spec: str) -> AcceleratorDevice:
 
 def cure(kind: str) -> str:
     return f"torch here is {torch.__version__}. {CURES[kind]}"
-
-
-def prefers_cudnn_attention(device: torch.device) -> bool:
-    """Hopper and what came after it; no AMD GPU."""
-    return not torch.version.hip and torch.cuda.get_device_capability(device) >= (9, 0)
 
 
 def device_name(kind: str, index: int) -> str:

@@ -38,15 +38,14 @@ class CpuDevice:
     kind = "cpu"
     fused_optimizers = True
     cuda_graphs = False
-    eager_attention_up_to = 512  # two Zen 4 cores, bf16: 3.7 times as fast at 128 tokens, 1.5 at 512, slower at 1024
-    packs_weights = ("fp32", "bf16") if torch.backends.mkldnn.is_available() else ()  # type: ignore[no-untyped-call] # in torch
-    prefers_cudnn_attention = False
+    packs_weights = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call] # in torch
     has_transfers = False
 
     def __init__(self) -> None:
         self.name = cpu_name()
         self.torch = torch.device("cpu")
         self.notes: list[str] = []
+        self.findings = _torch.findings(self, self._facts())
 
     def now_ns(self) -> int:
         return time.perf_counter_ns()
@@ -114,17 +113,25 @@ class CpuDevice:
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)
 
+    def _facts(self) -> dict[str, Any]:
+        """What the speed of a kernel depends on besides torch's version."""
+        return {
+            "name": self.name,
+            "torch_threads": torch.get_num_threads(),
+            "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        }
+
     def describe(self) -> Mapping[str, Any]:
         return {
+            **self._facts(),
             "kind": self.kind,
-            "name": self.name,
             "cores": psutil.cpu_count(logical=False),
             "logical_cores": psutil.cpu_count(),
             "usable_cores": usable_cores(),
-            "torch_threads": torch.get_num_threads(),
-            "instruction_set": torch.backends.cpu.get_cpu_capability(),
             "memory_bytes": psutil.virtual_memory().total,
             "memory_limit_bytes": memory_limit_bytes(),
+            "formats": dict(self.findings.formats),
+            "formats_of": "one thread",
         }
 
 

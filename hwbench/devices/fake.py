@@ -4,10 +4,11 @@ It behaves as an accelerator does: `launch(seconds)` submits work to a queue and
 queue's clock, and only `synchronize` makes the host wait. `compute(seconds)` is host work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from hwbench.devices.findings import Findings
 from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Counter, Meter, Signal
@@ -35,6 +36,23 @@ class FakeEvent:
         return (later.at_ns - self.at_ns) / 1e6
 
 
+class FakeStopwatch:
+    """Times by the device's own clock."""
+
+    def __init__(self, device: "FakeDevice") -> None:
+        self._device = device
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def seconds(self, way: Callable[[], object]) -> float:
+        self._device.synchronize()
+        begin = self._device.host_ns
+        way()
+        self._device.synchronize()
+        return (self._device.host_ns - begin) / 1e9
+
+
 class FakeDevice:
     """`timer_kind` chooses events or the host's clock; `memory_bytes` is what `require` and `allocate` go by; `power_w`
     what its meter shows all the time."""
@@ -44,9 +62,7 @@ class FakeDevice:
     torch: Any = None
     fused_optimizers = False
     cuda_graphs = False
-    eager_attention_up_to = 0
-    packs_weights = ()
-    prefers_cudnn_attention = False
+    packs_weights = False
     has_transfers = True
 
     def __init__(
@@ -60,6 +76,7 @@ class FakeDevice:
         self.peak_bytes = 0
         self.notes: list[str] = []
         self.power_w = power_w
+        self.findings = Findings(FakeStopwatch(self), {"name": self.name})
 
     def compute(self, seconds: float) -> None:
         """Host work: the host's clock goes on, the queue runs beside it."""

@@ -1,6 +1,7 @@
 """Apple's GPU through Metal. Its events hung or ran backwards until late 2026, so it is timed from the host:
 the device is waited for at each stamp (flag `synced`), which costs a little and is never wrong."""
 
+import platform
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -23,14 +24,13 @@ class MpsDevice:
     kind = "mps"
     fused_optimizers = True
     cuda_graphs = False
-    eager_attention_up_to = 0
-    packs_weights = ()
-    prefers_cudnn_attention = False
+    packs_weights = False
     has_transfers = True  # torch copies, though the memory is one
 
     def __init__(self) -> None:
         self.name = "Apple GPU (Metal)"
         self.torch = torch.device("mps")
+        self.findings = _torch.findings(self, {"name": self.name, "os": platform.mac_ver()[0]})
         self.notes: list[str] = []  # waiting at each mark is how this device is timed, no accident to warn of
 
     def now_ns(self) -> int:

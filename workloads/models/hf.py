@@ -9,14 +9,14 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hwbench.records import Unsupported, UserError
+from hwbench.records import Param, Unsupported, UserError
 from hwbench.workload import shortened, unknown
 from workloads.models.decoder import Decoder
 
@@ -92,6 +92,19 @@ def check(model: str) -> None:
     except Unsupported:
         return
     _require_known(asked["model_type"], names)
+
+
+def positions_of(params: Mapping[str, Param], named: Collection[str]) -> int | None:
+    """The positions of a case's model; None if it is the default one, which has enough, or if they are not known."""
+    if "model" not in named:
+        return None
+    try:
+        content = _asked(str(params["model"]))
+        config = _auto().configuration_auto.CONFIG_MAPPING[content["model_type"]].from_dict(dict(content))
+    except Exception:  # noqa: BLE001 - a configuration that cannot be read is told of when it is built
+        return None
+    positions = getattr(config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else None
 
 
 def describe(model: str, layers: int | None = None) -> Described:

@@ -1,12 +1,39 @@
 """Linear layers whose weights lie as oneDNN reads them best, once and for all: what a CPU wants for generation.
 
 A product with one row is bound by reading the weights. torch lays them out anew or reads them as they are at each call;
-packed when the model is built, two Zen 4 cores read them at twice the rate (docs/log.md). Inductor packs so too where
-weights are constants, through the same operations.
+packed when the model is built, some processors read them at twice the rate (docs/log.md), and some cannot pack every
+format: a trial tells. Inductor packs so too where weights are constants, through the same operations.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hwbench.devices import Device
+
+MOST_WEIGHTS = 1 << 26
+"""The most weights that a trial takes: more than a cache holds, and packed in a moment."""
+
+
+def choose_layout(weight: Tensor, rows: int, device: Device) -> dict[str, str]:
+    """How products of `rows` rows with weights like `weight` (out, in) are the fastest, for `Declared.choices`:
+    `weights` is plain or packed, `weights_failed` why packing does not work here. Empty where there is no other layout.
+    """
+    if not device.packs_weights:
+        return {}
+    part = weight.detach()[: max(1, MOST_WEIGHTS // weight.shape[1])]
+    x = torch.randn(rows, part.shape[1], device=part.device).to(part.dtype)
+    held: list[Tensor] = []
+
+    def multiply_packed() -> Tensor:
+        if not held:
+            held.append(packed(part, rows))
+        return packed_linear(x, held[0], None)
+
+    question = f"{rows} rows by weights {tuple(part.shape)}, {str(part.dtype).removeprefix('torch.')}"
+    choice = device.findings.choose(question, {"plain": lambda: F.linear(x, part), "packed": multiply_packed})
+    failed = "; ".join(f"{name}: {reason}" for name, reason in choice.failed.items())
+    return {"weights": choice.name} | ({"weights_failed": failed} if failed else {})
 
 
 def pack_linears(model: nn.Module, rows: int) -> None:

@@ -11,10 +11,11 @@ table 3), Llama 3.2 and TinyLlama (Zhang et al. 2024). Llama 3.2 reaches its 131
 frequencies; ours are unscaled, which are other numbers at the same cost.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hwbench.records import Unsupported
+from hwbench.records import Param, Unsupported
 from workloads.models.config import GPTConfig
 
 _GPT2: dict[str, Any] = {"positions": 1024, "vocab": 50257}
@@ -50,6 +51,11 @@ SIZES = {
         GPTConfig("llama-3-70b", layers=80, heads=64, width=8192, positions=8192, inner=28_672, **_LLAMA3),
     )
 }
+
+
+def positions_of(params: Mapping[str, Param], named: Collection[str]) -> int:
+    """The positions of a case's size."""
+    return SIZES[str(params["size"])].positions
 
 
 def gpt_config(size: str, layers: int | None = None) -> GPTConfig:

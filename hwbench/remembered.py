@@ -1,0 +1,73 @@
+"""Answers that cost a trial, remembered in one small JSON file, so that a machine is asked once.
+
+The file maps keys to answers. A key holds the question and all that the answer depends on, so that a file may serve
+several devices and versions. A file that is damaged is replaced, one that cannot be written is done without.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+class Remembered(Generic[Answer]):
+    """The answers in `file` that hold `where`: a dictionary of all that they depend on besides the question.
+
+    `is_answer` tells an answer from what is none; `warn` is told, once, of a file that is of no use.
+    """
+
+    def __init__(
+        self, file: Path, where: Mapping[str, Any], is_answer: Callable[[Any], bool], warn: Callable[[str], None]
+    ) -> None:
+        self.file = file
+        self._where, self._is_answer, self._warn = where, is_answer, warn
+        self._has_warned = False
+
+    def get(self, question: str) -> Answer | None:
+        """The answer, None if it is not known or is none."""
+        answer = self._read().get(self._key(question))
+        return answer if self._is_answer(answer) else None
+
+    def put(self, question: str, answer: Answer) -> None:
+        """Remember it, with what others have written meanwhile. The file is whole at any moment."""
+        content = self._read() | {self._key(question): answer}
+        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+            temporary.replace(self.file)
+        except OSError as error:
+            self._warn_once(f"{self.file}: not remembered: {error.strerror}")
+
+    def _key(self, question: str) -> str:
+        return json.dumps({"case": question, **self._where}, sort_keys=True)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            content = None
+        if isinstance(content, dict):
+            return content
+        self._warn_once(f"{self.file}: not a file of remembered answers; it is made anew")
+        return {}
+
+    def _warn_once(self, problem: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._warn(problem)
+
+
+def cache_folder() -> Path:
+    """HWBENCH_CACHE, else `hwbench` in the user's folder for caches."""
+    if named := os.environ.get("HWBENCH_CACHE"):
+        return Path(named)
+    if sys.platform == "darwin":
+        return Path(os.path.expanduser("~/Library/Caches/hwbench"))
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "hwbench"

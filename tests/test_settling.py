@@ -1,0 +1,96 @@
+"""Plans of the built-in workloads, made for devices that are not here: formats settled, defaults made to fit."""
+
+import pytest
+
+from hwbench import plan
+from hwbench.records import Policy
+from hwbench.workload import discover
+
+KNOWN = discover()
+
+CPU_WITHOUT_BF16 = {"formats": {"fp32": 93e9, "bf16": 2.8e9, "fp16": 2.9e9}, "formats_of": "one thread"}
+CPU_WITH_BF16 = {"formats": {"fp32": 93e9, "bf16": 190e9, "fp16": 2.9e9}, "formats_of": "one thread"}
+
+
+class TestSettling:
+    """A plan that is made before the device is known, settled for two of them."""
+
+    def dtypes(self, found, *settings, suite=None):
+        choices = plan.from_suite(plan.load_suite(suite), KNOWN) if suite else [(KNOWN["gpt/train"], {})]
+        settled = plan.settle(plan.make_plan(choices, plan.parse_settings(settings), Policy()), found)
+        return {case.dtype: settled.left_out.get(case.case_id, "") for case in settled.cases}
+
+    def test_auto_is_the_fastest_native_format(self):
+        assert self.dtypes(CPU_WITHOUT_BF16) == {"fp32": ""}
+        assert self.dtypes(CPU_WITH_BF16) == {"bf16": ""}
+        assert self.dtypes({}) == {"fp32": ""}
+
+    def test_auto_may_be_asked_for_beside_others(self):
+        assert self.dtypes(CPU_WITH_BF16, "dtype=auto,fp32") == {"bf16": "", "fp32": ""}
+        assert self.dtypes(CPU_WITHOUT_BF16, "dtype=auto,fp32") == {"fp32": ""}
+
+    def test_a_format_asked_for_by_name_is_measured_all_the_same(self):
+        assert self.dtypes(CPU_WITHOUT_BF16, "dtype=bf16") == {"bf16": ""}
+
+    def test_a_suite_leaves_an_emulated_format_out_with_the_rates_and_the_cure(self):
+        assert self.dtypes(CPU_WITHOUT_BF16, suite="quick") == {
+            "fp32": "",
+            "bf16": "bf16 is emulated here, at 2.8 GFLOP/s of one thread, where fp32 makes 93 GFLOP/s; "
+            "--dtype bf16 measures it all the same, --dtype fp32 takes the fast one",
+        }
+        assert self.dtypes(CPU_WITH_BF16, suite="quick") == {"fp32": "", "bf16": ""}
+
+    def test_quick_measures_all_models_in_fp32_everywhere(self):
+        made = plan.make_plan(plan.from_suite(plan.load_suite("quick"), KNOWN), {}, Policy())
+        shared = [
+            {c.case_id for c in settled.cases if c.case_id not in settled.left_out}
+            for settled in (plan.settle(made, CPU_WITHOUT_BF16), plan.settle(made, CPU_WITH_BF16))
+        ]
+        assert shared[0] < shared[1]
+        models = {c.workload for c in made.cases if c.case_id in shared[0]}
+        assert models >= {"gpt/train", "gpt/prefill", "gpt/decode", "gemm", "copy"}
+
+    def test_a_case_whose_batch_is_searched_is_still_searched(self):
+        made = plan.make_plan([(KNOWN["gpt/train"], {})], {"batch": ["max"]}, Policy())
+        settled = plan.settle(made, CPU_WITH_BF16)
+        assert settled.searched == {settled.cases[0].case_id: ("batch", 1, 1 << 20)}
+
+
+class TestFit:
+    """Defaults give way to what was chosen; what was asked for by name stays, and is refused where it cannot be."""
+
+    def only(self, name, *settings):
+        made = plan.make_plan([(KNOWN[name], {})], plan.parse_settings(settings), Policy())
+        (case,) = made.cases
+        return case.params, made.remarks
+
+    @pytest.mark.parametrize(
+        ("name", "axis", "value"),
+        [("gpt/train", "seq", 256), ("gpt/forward", "seq", 256), ("gpt/prefill", "prompt", 256)],
+    )
+    def test_a_default_longer_than_the_size_is_shortened_and_told(self, name, axis, value):
+        params, remarks = self.only(name, "size=nano")
+        assert params[axis] == value
+        assert remarks == (f"{name} size=nano: {axis}={value} instead of the default 512, which it cannot have",)
+
+    def test_a_size_with_room_keeps_the_default(self):
+        assert self.only("gpt/train", "size=355m")[0]["seq"] == 512
+        assert self.only("gpt/decode", "size=nano") == ({**self.only("gpt/decode", "size=nano")[0], "prompt": 128}, ())
+
+    def test_what_was_asked_for_stays(self):
+        assert self.only("gpt/train", "size=nano", "seq=512")[0]["seq"] == 512
+
+    def test_a_prompt_makes_room_for_the_tokens_asked_for(self):
+        params, _ = self.only("gpt/decode", "size=nano", "new=200")
+        assert (params["prompt"], params["new"]) == (56, 200)
+
+    @pytest.mark.parametrize("name", ["gpt/train", "lstm/train", "mlp/train", "hf/train"])
+    def test_a_default_batch_falls_into_the_parts_asked_for(self, name):
+        params, _ = self.only(name, "accumulate=3")
+        assert params["batch"] % 3 == 0
+
+    def test_heads_are_a_multiple_of_the_heads_of_keys(self):
+        assert self.only("attention", "kv_heads=3")[0]["heads"] == 18
+
+    def test_the_largest_batch_is_left_to_the_search(self):
+        assert self.only("gpt/train", "batch=max", "accumulate=3")[0]["batch"] == "max"
