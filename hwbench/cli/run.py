@@ -26,7 +26,7 @@ from hwbench.records import FAILED, UserError
     metavar="P",
     help="Half-width of a 95 % interval to measure for, such as 1% or 0.01 of the median.  [default: 1%]",
 )
-@click.option("--strict", is_flag=True, help="Exit with 1 where a case is suspect or invalid.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where a case is not valid: wide, suspect or invalid.")
 @options.label
 @options.run_id
 @measuring
@@ -66,13 +66,13 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     if stopped:
         raise stopped
     if strict and doubtful:
-        click.echo(f"strict: {doubtful} of {len(plan.cases)} cases are suspect or invalid", err=True)
+        click.echo(f"strict: {doubtful} of {len(plan.cases)} cases are not valid: wide, suspect or invalid", err=True)
     return 1 if failed or (strict and doubtful) else 0
 
 
 def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     """Summarise what is stored, print it, write the page. Returns how many cases failed, and how many came out but are
-    suspect or invalid."""
+    not valid."""
     from hwbench import metrics, store
     from hwbench.report import html, terminal
 
