@@ -11,7 +11,7 @@ import pandas as pd
 
 from hwbench.energy_metrics import energy_of
 from hwbench.metrics import WORK_METRICS
-from hwbench.reasons import INVALIDATING
+from hwbench.reasons import INVALIDATING, severity_of
 from hwbench.store import RunTables
 
 UNKNOWN_NAMES = ("", "unknown CPU")
@@ -51,11 +51,13 @@ def invalid(run: RunTables) -> dict[str, str]:
 
 
 def doubts(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str]:
-    """By case_id, what was noted against the figures of either side, in words: "candidate: throttled"."""
+    """By case_id, what was noted against the values of either side, in words: "candidate: throttled". That a side's
+    interval is wide is no doubt of its value, and is in the interval of the ratio."""
     found: dict[str, list[str]] = {}
     for name, run in _named(baseline, candidate):
         for case_id, codes in _codes(run).items():
-            found.setdefault(case_id, []).append(f"{name}: {', '.join(codes)}")
+            if doubted := [code for code in codes if severity_of(code) != "wide"]:
+                found.setdefault(case_id, []).append(f"{name}: {', '.join(doubted)}")
     return {case_id: "; ".join(dict.fromkeys(words)) for case_id, words in found.items()}
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from hwbench.metrics import per_process, summarize
+from hwbench.reasons import Validity, validity_of
 from hwbench.records import Param, case_label
 from hwbench.schema import KEY
 from hwbench.stats import CONFIDENCE, Interval
@@ -98,7 +99,8 @@ def extrapolate(run: RunTables) -> pd.DataFrame:
 
     Metrics are step_s_p50, the rates of the whole's declared work and memory_peak_bytes. Two slices give a value, three
     or more its 95 % interval. An interval that reaches zero says that the slices lie on no line: there is none, and the
-    rows are suspect. A case with a slice that is invalid has no rows.
+    rows are suspect. So are those of two slices that are wide, as no interval tells how far off the whole may be. A
+    case with a slice that is invalid has no rows.
     """
     columns = [
         "workload",
@@ -172,7 +174,7 @@ def _rows_of(run: RunTables, whole: dict, rows: pd.DataFrame) -> list[dict[str, 
         "slices": slices,
         "n": len(rows),
         "method": METHOD,
-        "validity": "suspect" if codes else "valid",
+        "validity": _validity(codes, len(slices)),
         "reasons": codes,
     }
     return [
@@ -181,6 +183,11 @@ def _rows_of(run: RunTables, whole: dict, rows: pd.DataFrame) -> list[dict[str, 
         for low, high in [(one.low, one.high) if one.low > 0 else (math.nan, math.nan)]
         if one.value > 0
     ]
+
+
+def _validity(codes: Sequence[str], slices: int) -> Validity:
+    word = validity_of(codes)
+    return "suspect" if word == "wide" and slices < FEWEST_FOR_INTERVAL else word
 
 
 def _fit(at: pd.Series, values: pd.Series) -> Line:

@@ -17,7 +17,7 @@ from hwbench.energy_metrics import ENERGY, energy_of
 from hwbench.latency_metrics import LATENCIES, PERCENTILES, latencies
 from hwbench.peak_metrics import SHARES, shares_of_peak
 from hwbench.rates import RATES, as_metric, throughput
-from hwbench.reasons import INVALIDATING
+from hwbench.reasons import Validity, validity_of
 from hwbench.records import case_label
 from hwbench.request_metrics import REQUEST_TIMES, SERVING, requests_of
 from hwbench.schema import KEY, OF_A_SHARE, SCHEMAS
@@ -46,7 +46,7 @@ PREDICTIONS = ("memory_predicted_bytes", "memory_predicted_ratio")
 """What a workload says of its own memory, and how right it is: the predicted over what was held beyond the start."""
 
 FEW_PROCESSES = 3
-"""With fewer, an interval over processes says next to nothing."""
+"""With fewer, an interval over processes is wide, or so narrow only by chance."""
 
 HIGH_VARIATION = 1.5
 """How much slower the slowest of a case's processes may be than the fastest."""
@@ -200,22 +200,29 @@ def _memory(measured: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[str, list[str]]:
+def precision_of(run: RunTables) -> float:
+    """The relative half-width of an interval that the run was after."""
+    return float(json.loads(run.runs.plan.iloc[0])["policy"].get("precision", PRECISION))
+
+
+def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[Validity, list[str]]:
     """A case's validity and the codes of what speaks against it, from its measured processes and their values."""
-    policy = json.loads(run.runs.plan.iloc[0])["policy"]
     notes = [note for row in processes.notes for note in json.loads(row)]
     codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
     own = values[values.case_id == processes.case_id.iloc[0]]
     rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")
     intervals = [stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)]
-    if min(interval.n for interval in intervals) < FEW_PROCESSES:
+    widest = max(interval.relative_half_width for interval in intervals)
+    if math.isinf(widest):
+        codes.append("no_interval")
+    elif min(interval.n for interval in intervals) < FEW_PROCESSES:
         codes.append("few_processes")
-    elif any(interval.relative_half_width > policy.get("precision", PRECISION) for interval in intervals):
+    elif widest > precision_of(run):
         codes.append("not_converged")
     steps = own[own.metric == "step_s_p50"].value
     if steps.max() > HIGH_VARIATION * steps.min():
         codes.append("high_variation")
-    return ("invalid" if INVALIDATING & set(codes) else "suspect" if codes else "valid"), codes
+    return validity_of(codes), codes
 
 
 def _median(values: list[float]) -> float:

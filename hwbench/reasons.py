@@ -3,15 +3,24 @@
 A measurement carries them as notes, `code: what happened`; a metric's `validity` is that of its worst reason.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Severity = Literal["suspect", "invalid"]
+Severity = Literal["wide", "suspect", "invalid"]
+Validity = Literal["valid", "wide", "suspect", "invalid"]
+
+VALIDITIES: tuple[Validity, ...] = ("valid", "wide", "suspect", "invalid")
+"""From the best to the worst."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """What the code stands for, in one line, and the cure, in another. `invalid`: the figure means nothing."""
+    """What the code stands for, in one line, and the cure, in another.
+
+    `wide`: the value stands, its interval is wider than asked for. `suspect`: the value itself is in doubt. `invalid`:
+    the value means nothing.
+    """
 
     severity: Severity
     meaning: str
@@ -20,9 +29,10 @@ class Reason:
 
 REASONS: dict[str, Reason] = {
     "not_converged": Reason(
-        "suspect",
+        "wide",
         "The interval is wider than the precision asked for.",
-        "Allow more time or processes (--max-time, --max-processes), quiet the machine, or ask for less (--precision).",
+        "Allow more time or processes (--budget, --max-time, --max-processes), quiet the machine, or ask for less "
+        "(--precision).",
     ),
     "no_steady_state": Reason(
         "suspect",
@@ -30,8 +40,13 @@ REASONS: dict[str, Reason] = {
         "Measure longer (--min-time); look for clocks that sink with heat and for memory that grows.",
     ),
     "few_processes": Reason(
+        "wide",
+        "Only 2 processes: their interval is wide, or narrow by chance.",
+        "Use --processes 3 or more; 5 make a narrow interval.",
+    ),
+    "no_interval": Reason(
         "suspect",
-        "Fewer than 3 processes: how one start differs from the next is not known.",
+        "No interval over processes, as of fewer than 2: how one start differs from the next is not known.",
         "Use --processes 3 or more; 5 make a narrow interval.",
     ),
     "high_variation": Reason(
@@ -102,4 +117,14 @@ REASONS: dict[str, Reason] = {
 }
 
 INVALIDATING = frozenset(code for code, reason in REASONS.items() if reason.severity == "invalid")
-"""The codes after which a figure means nothing; any other makes it suspect."""
+"""The codes after which a figure means nothing."""
+
+
+def severity_of(code: str) -> Severity:
+    """What a code makes of a figure; `suspect` for a code that is not in the list, as of a newer hwbench's run."""
+    return REASONS[code].severity if code in REASONS else "suspect"
+
+
+def validity_of(codes: Iterable[str]) -> Validity:
+    """The validity of a figure against which these codes speak: that of the worst, `valid` without any."""
+    return max((severity_of(code) for code in codes), key=VALIDITIES.index, default="valid")

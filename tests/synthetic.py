@@ -75,6 +75,13 @@ def with_measurements(run: RunTables, case: Case, **columns) -> RunTables:
     )
 
 
+def with_precision(run: RunTables, precision: float) -> RunTables:
+    """The run as one that asked for intervals of this relative half-width."""
+    plan = json.loads(run.runs.plan.iloc[0])
+    plan["policy"]["precision"] = precision
+    return replace(run, runs=run.runs.assign(plan=json.dumps(plan)))
+
+
 def profiled(run: RunTables, case: Case, profile: Profile, process: int = 0) -> RunTables:
     """The run with a profile of a case, as the store would read it back."""
     key = {"run_id": run.run_id, "case_id": case.case_id, "process": process}

@@ -121,7 +121,8 @@ class TestRun:
     def test_a_doubtful_case_exits_1_where_strict_was_asked_for(self, call):
         done = call("run", "fake/nan", "fake/known", *FAKE, "--strict")
         assert done.returncode == 1
-        assert "strict: 2 of 2 cases are suspect or invalid" in done.stderr  # one process is few
+        told = "strict: 2 of 2 cases are not valid: wide, suspect or invalid"  # one process has no interval
+        assert told in done.stderr
         assert call("run", "fake/known", *FAKE, "--processes", "3", "--strict").returncode == 0
 
     def test_a_case_gets_processes_until_its_interval_is_narrow(self, tmp_path, call):

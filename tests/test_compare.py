@@ -4,10 +4,11 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
-from synthetic import CASE, OTHER, around, run_of, with_measurements
+from synthetic import CASE, OTHER, around, run_of, with_measurements, with_precision
 
-from hwbench import comparable, compare
+from hwbench import comparable, compare, metrics
 from hwbench.rules import Rule, Rules
 from hwbench.stats import Change
 
@@ -99,6 +100,21 @@ class TestJudge:
         slow = with_measurements(run_of((CASE, around(1.1))), CASE, notes='["throttled: hot", "foreign_load: 10 %"]')
         row = only_row(run_of((CASE, around(1.0))), slow)
         assert (row["verdict"], row["reason"]) == ("slower", "candidate: throttled, foreign_load")
+
+    @pytest.mark.parametrize("factor", [1.0, 1.03, 1.5])
+    @pytest.mark.parametrize("side", [0, 1])
+    def test_a_wide_side_is_judged_like_a_valid_one_of_equal_values(self, factor, side):
+        valid = [with_precision(run_of((CASE, around(value, cv=0.02))), 0.5) for value in (1.0, factor)]
+        pair = list(valid)
+        pair[side] = with_precision(valid[side], 0.001)
+        assert [set(metrics.summarize(run).validity) for run in (valid[side], pair[side])] == [{"valid"}, {"wide"}]
+        pd.testing.assert_frame_equal(compare.judge(pair[:1], pair[1], STEP), compare.judge(valid[:1], valid[1], STEP))
+
+    def test_a_note_of_a_wide_interval_is_no_remark_on_a_verdict(self):
+        notes = '["not_converged: 3 %", "throttled: hot"]'
+        base, slow = run_of((CASE, around(1.0))), run_of((CASE, around(1.1)))
+        assert only_row(base, with_measurements(slow, CASE, notes=notes))["reason"] == "candidate: throttled"
+        assert only_row(with_measurements(base, CASE, notes='["not_converged: 3 %"]'), slow)["reason"] == ""
 
     def test_rates_of_another_work_are_incomparable(self):
         run = run_of((CASE, around(1.0)))

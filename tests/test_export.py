@@ -115,7 +115,7 @@ def test_json_has_the_whole_of_a_run():
     assert run["cases"][0]["params"] == CASE.params
     (step,) = (row for row in run["metrics"] if row["metric"] == "step_s_p50")
     assert (step["value"], step["n"], step["ci_low"]) == (0.5, 1, None)
-    assert step["reasons"] == ["few_processes"]
+    assert (step["validity"], step["reasons"]) == ("suspect", ["no_interval"])
     assert run["span_metrics"] == []
 
 

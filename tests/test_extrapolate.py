@@ -99,6 +99,18 @@ def test_doubts_of_slices_are_those_of_the_whole():
     assert extrapolate(wrong).empty
 
 
+def test_a_whole_of_wide_slices_is_wide_by_the_interval_that_it_has():
+    step = by_metric(run_of_slices({n: around(1 + 0.5 * n, cv=0.1) for n in (1, 2, 3)}))["step_s_p50"]
+    assert (step["validity"], step["reasons"]) == ("wide", ["not_converged"])
+    assert step["ci_low"] < step["value"] < step["ci_high"]
+
+
+def test_a_whole_of_two_wide_slices_has_no_interval_and_is_suspect():
+    step = by_metric(run_of_slices({n: around(1 + 0.5 * n, cv=0.1) for n in (1, 2)}))["step_s_p50"]
+    assert math.isnan(step["ci_low"])
+    assert (step["validity"], step["reasons"]) == ("suspect", ["not_converged"])
+
+
 def test_only_slices_of_one_whole_go_together():
     alone = run_of((slice_case(1), around(1)), (slice_case(2), around(2)))
     assert extrapolate(alone).empty  # neither says what it is a slice of

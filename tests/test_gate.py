@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import make_run, measured
-from synthetic import CASE, OTHER, around, run_of, with_measurements
+from synthetic import CASE, OTHER, around, run_of, with_measurements, with_precision
 from test_cli import PYTHONPATH, assert_one_line, call  # noqa: F401 - a fixture
 
-from hwbench import gate
+from hwbench import gate, metrics
 from hwbench.cli import confirm
 from hwbench.records import Case, Measurement
 from hwbench.rules import Rule, Rules
@@ -41,6 +41,16 @@ class TestStatus:
     def test_of_what_is_not(self):
         noisy = run_of((CASE, around(1.0, cv=0.2)))
         assert statuses(noisy, noisy) == ["inconclusive"]
+
+    @pytest.mark.parametrize(
+        ("factor", "cv", "status"), [(1.0, 0.005, "pass"), (1.1, 0.005, "regression"), (1.0, 0.1, "inconclusive")]
+    )
+    def test_of_a_wide_case_is_that_of_a_valid_one_of_equal_values(self, factor, cv, status):
+        valid = [with_precision(run_of((CASE, around(value, cv=cv))), 0.5) for value in (1.0, factor)]
+        wide = [with_precision(run, 0.001) for run in valid]
+        assert [set(metrics.summarize(run).validity) for run in (valid[1], wide[1])] == [{"valid"}, {"wide"}]
+        assert statuses(*wide) == [status]
+        pd.testing.assert_frame_equal(held(*wide), held(*valid))
 
     def test_what_is_surely_no_worse_passes_though_its_verdict_is_open(self):
         """The interval ends before the threshold on the side that is worse."""

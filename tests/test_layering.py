@@ -80,7 +80,7 @@ MAY_IMPORT = {
     },
     "rules": {"inputs", "records", "workload", "metrics"},
     "comparable": {"energy_metrics", "reasons", "store", "metrics"},
-    "extrapolate": {"records", "schema", "stats", "store", "metrics"},
+    "extrapolate": {"reasons", "records", "schema", "stats", "store", "metrics"},
     "sweeps": {"rates", "records", "store", "metrics"},
     "lineup": {"metrics"},
     "compare": {"comparable", "energy_metrics", "rates", "records", "stats", "store", "metrics", "rules"},

@@ -13,6 +13,8 @@ from hwbench.records import Case
 from hwbench.report.markdown_report import LIMIT, Part, render
 from hwbench.store import RunTables
 
+INFORMATION = "- \N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"
+
 
 def rows_of(text: str) -> list[list[str]]:
     lines = [line for line in text.splitlines() if line.startswith("|")]
@@ -88,11 +90,13 @@ def test_runs_of_a_label_have_a_history_and_the_newest_is_held_against_those_bef
 def test_badges_have_their_reasons_and_the_worst_come_first():
     run = run_of((CASE, around(1.0)), (OTHER, around(1.0)[:2]))
     run = with_measurements(run, CASE, notes='["loss_not_finite: x"]')
-    lines = [line for line in render([run]).splitlines() if line.startswith(("- ❌", "- ⚠️"))]
+    run = with_measurements(run, OTHER, notes='["throttled: hot"]')
+    lines = [line for line in render([run]).splitlines() if line.startswith(("- ❌", "- ⚠️", INFORMATION))]
     assert lines[0] == "- ❌ not complete: 7 of 10 processes stored"
     assert lines[1] == "- ❌ invalid: x (loss&#95;not&#95;finite; gpt/train fp32)"
-    assert lines[2].startswith("- ⚠️ suspect: ")
-    assert lines[2].endswith("(few&#95;processes; gemm fp32)")
+    assert lines[2] == "- ⚠️ suspect: hot (throttled; gemm fp32)"
+    assert lines[3].startswith(f"{INFORMATION} wide ± 0.32 %: ")
+    assert lines[3].endswith("(few&#95;processes; gemm fp32)")
 
 
 def test_failures_have_their_reasons():
@@ -190,7 +194,7 @@ def test_what_is_no_number_is_no_ratio(step):
 def test_one_sample_and_a_run_still_being_written():
     text = render([run_of((CASE, [[1.0]]), run_id="a"), run_of(planned=[CASE], run_id="b")])
     assert "❌ B: not complete: 0 of 5 processes stored" in text
-    assert "few&#95;processes" in text
+    assert "no&#95;interval" in text
     assert ["B", "gpt/train fp32", "missing", "nothing stored"] in rows_of(text)
 
 

@@ -141,10 +141,14 @@ def test_a_loss_that_is_not_finite_makes_the_case_invalid(tmp_path, training):
     assert json.loads(table.reasons[0]) == ["loss_not_finite"]
 
 
-def test_doubts_make_a_case_suspect(tmp_path, training):
+@pytest.mark.parametrize("durations", [[0.003] * 3, [0.003, 0.0031, 0.0032]])
+def test_doubts_make_a_case_suspect_whatever_its_interval(tmp_path, training, durations):
     writer = make_run(tmp_path, "r", [training])
-    writer.add(training, 0, measured(notes=["clock_disagreement: 1 against 2 ms"]))
-    assert set(metrics.summarize(store.read_run(writer.folder)).validity) == {"suspect"}
+    for process, step_s in enumerate(durations):
+        writer.add(training, process, measured(step_s=step_s, notes=["foreign_load: 20 % of the processors"]))
+    table = metrics.summarize(store.read_run(writer.folder))
+    assert set(table.validity) == {"suspect"}
+    assert "foreign_load" in json.loads(table.reasons[0])
 
 
 def test_cases_tell_the_outcome_of_each(tmp_path, training):
@@ -214,9 +218,32 @@ class TestIntervals:
         table = metrics.summarize(self.run(tmp_path, training, [0.003] * 3))
         assert set(table.validity) == {"valid"}
 
-    def test_two_processes_are_few(self, tmp_path, training):
+    def test_an_interval_wider_than_the_precision_makes_a_case_wide(self, tmp_path, training):
+        table = metrics.summarize(self.run(tmp_path, training, [0.003, 0.0031, 0.0032]))
+        assert set(table.validity) == {"wide"}
+        assert json.loads(table.reasons[0]) == ["not_converged"]
+
+    def test_an_interval_within_the_precision_that_was_asked_for_is_valid(self, tmp_path, training):
+        writer = make_run(tmp_path, "r", [training], policy=Policy(precision=0.2))
+        for process, step_s in enumerate([0.003, 0.0031, 0.0032]):
+            writer.add(training, process, measured(step_s=step_s))
+        assert set(metrics.summarize(store.read_run(writer.folder)).validity) == {"valid"}
+
+    def test_two_processes_are_few_and_wide(self, tmp_path, training):
         table = metrics.summarize(self.run(tmp_path, training, [0.003] * 2))
+        assert set(table.validity) == {"wide"}
         assert json.loads(table.reasons[0]) == ["few_processes"]
+
+    def test_one_process_has_no_interval_and_is_suspect(self, tmp_path, training):
+        table = metrics.summarize(self.run(tmp_path, training, [0.003]))
+        assert set(table.validity) == {"suspect"}
+        assert json.loads(table.reasons[0]) == ["no_interval"]
+
+    def test_a_run_stored_as_suspect_is_wide_when_read_again(self, tmp_path, training):
+        """The table `metrics` is derived: what an older hwbench stored in it is never read back."""
+        run = self.run(tmp_path, training, [0.003, 0.0031, 0.0032])
+        store.write_metrics(run, metrics.summarize(run).assign(validity="suspect"))
+        assert set(metrics.summarize(store.read_run(run.folder)).validity) == {"wide"}
 
     def test_of_one_process_the_order_statistics_speak(self, tmp_path, training):
         table = metrics.summarize(self.run(tmp_path, training, [0.003], steps=50)).set_index("metric")

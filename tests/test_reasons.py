@@ -4,7 +4,9 @@ import ast
 import re
 from pathlib import Path
 
-from hwbench.reasons import REASONS
+import pytest
+
+from hwbench.reasons import REASONS, validity_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = re.compile(r"([a-z]+(?:_[a-z]+)+): ")
@@ -41,6 +43,30 @@ def test_notes_have_codes_of_the_list():
     }
     assert known <= codes
     assert codes <= set(REASONS)
+
+
+@pytest.mark.parametrize(
+    ("codes", "validity"),
+    [
+        ([], "valid"),
+        (["not_converged"], "wide"),
+        (["few_processes"], "wide"),
+        (["no_interval"], "suspect"),
+        (["high_variation"], "suspect"),
+        (["not_linear"], "suspect"),
+        (["not_converged", "foreign_load"], "suspect"),
+        (["foreign_load", "loss_not_finite", "not_converged"], "invalid"),
+        (["a_code_of_a_newer_hwbench"], "suspect"),
+    ],
+)
+def test_the_worst_reason_gives_the_validity(codes, validity):
+    assert validity_of(codes) == validity
+
+
+def test_only_the_width_of_an_interval_makes_a_figure_wide():
+    wide = {code for code, reason in REASONS.items() if reason.severity == "wide"}
+    assert {"not_converged", "few_processes"} <= wide
+    assert not {"foreign_load", "throttled", "no_steady_state", "high_variation"} & wide
 
 
 def test_what_makes_a_figure_mean_nothing():

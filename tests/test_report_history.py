@@ -13,6 +13,7 @@ from test_report_html import Page
 from hwbench.history import changes
 from hwbench.records import Case
 from hwbench.report.history import (
+    MARKS,
     MOST_POINTS,
     Track,
     change_table,
@@ -95,6 +96,15 @@ def test_levels_and_changes_are_lines_and_validities_are_shapes():
     assert "suspect" in changed
     assert "suspect" not in plain
     assert "invalid, not counted" in drawn(track_of(level(20, 1.0), validity=["valid"] * 19 + ["invalid"]))
+
+
+def test_wide_runs_have_a_mark_of_their_own_and_count():
+    words = ["valid", "wide", "suspect", "invalid"]
+    assert len({MARKS[word] for word in words}) == len(words)
+    track = track_of(level(10, 1.0) + level(10, 2.0), validity="wide")
+    assert len(track.changes) == 1
+    assert ">wide<" in drawn(track)
+    assert "suspect" not in drawn(track)
 
 
 def test_better_and_worse_are_told_apart():

@@ -15,7 +15,7 @@ from synthetic import around, profiled, run_of, with_measurements
 from hwbench import stats
 from hwbench.profiled import Profile
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
-from hwbench.report import embedded, headline
+from hwbench.report import embedded, headline, tables
 from hwbench.report.html import render
 from hwbench.report.view import ratio_intervals, view_runs
 from hwbench.store import Writer, read_run
@@ -346,8 +346,62 @@ def test_doubts_without_a_note_are_put_in_words(tmp_path):
     cut = Measurement("ok", work=measurement.work, window=Window(**vars(measurement.window) | {"converged": False}))
     page = Page(render([stored(tmp_path, "r1", (TRAIN, cut), processes=2)]))
     assert "Use --processes 3 or more" in page.text
-    assert "Fewer than 3 processes" in page.text
+    assert "Only 2 processes" in page.text
+    assert "1 case is wide (± 0 %, asked for ± 1.0 %): gpt/train fp32. Use --processes 3 or more" in page.text
+
+
+def run_of_widths(tmp_path, *notes):
+    """A run of 3 processes: gemm valid, copy wide, gpt/train wide with these notes."""
+    writer = make_run(tmp_path, "widths", [GEMM, COPY, TRAIN], policy=Policy(processes=3))
+    for process, factor in enumerate([0.98, 1.0, 1.02]):
+        writer.add(GEMM, process, measured(steps=10))
+        writer.add(COPY, process, measured(step_s=0.003 * factor**2, steps=10))
+        writer.add(TRAIN, process, measured(step_s=0.003 * factor, steps=10, notes=list(notes)))
+    return read_run(writer.folder)
+
+
+def test_wide_cases_have_their_half_width_and_its_cure_at_the_top(tmp_path):
+    page = Page(render([run_of_widths(tmp_path)]))
+    assert "1 valid, 2 wide (± 5.0–10 %)." in page.text
+    assert (
+        "2 cases are wide (± 5.0–10 %, asked for ± 1.0 %): copy fp32; gpt/train fp32. Allow more time or processes"
+        in page.text
+    )
+    assert "read with care" not in page.text
+    assert "valid gemm fp32 wide ± 10 % copy fp32 wide ± 5.0 % gpt/train fp32" in page.text
+    assert ["The interval is wider than the precision asked for.not_converged", "wide± 5.0–10 %"] in [
+        row[:2] for row in page.rows
+    ]
+
+
+def test_a_wide_case_is_neither_good_nor_a_warning(tmp_path):
+    page = Page(render([run_of_widths(tmp_path)]))
+    tones = [
+        name for value in page.values("class") for name in value.split() if name in ("good", "note", "warn", "bad")
+    ]
+    assert set(tones) == {"good", "note"}
+
+
+def test_a_doubt_of_the_value_comes_before_a_wide_interval(tmp_path):
+    run = run_of_widths(tmp_path, "foreign_load: others used 20% of the CPU")
+    page = Page(render([run]))
+    assert "1 valid, 1 wide (± 10 %), 1 suspect." in page.text
     assert "1 case gave figures to be read with care: gpt/train fp32." in page.text
+    assert "1 case is wide (± 10 %, asked for ± 1.0 %): copy fp32." in page.text
+    (view,) = view_runs([run])
+    doubts = {row[0].sub: (row[1].text, row[1].sub) for row in tables.notes(view).rows}
+    assert doubts == {"foreign_load": ("suspect", ""), "not_converged": ("wide", "± 5.0–10 %")}
+
+
+def test_of_many_cases_the_worst_badges_come_first(tmp_path):
+    shapes = [Case("gemm", {"n": n}, "fp32") for n in range(40)]
+    writer = make_run(tmp_path, "many", [COPY, *shapes, TRAIN], policy=Policy(processes=2))
+    for process in range(2):
+        for case in (COPY, *shapes):
+            writer.add(case, process, measured(steps=10))
+        writer.add(TRAIN, process, measured(notes=["throttled: hot"]))
+    (view,) = view_runs([read_run(writer.folder)])
+    assert [badge.word for badge in headline.badges(view)][:2] == ["suspect", "wide ± 0 %"]
 
 
 @pytest.mark.parametrize("processes", [0, 1])

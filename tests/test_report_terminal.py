@@ -1,11 +1,12 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import make_run, measured
 from rich.console import Console
 
-from hwbench.records import Case, Measurement, Work
+from hwbench.records import Case, Measurement, Policy, Work
 from hwbench.report.terminal import summary_rows, summary_table
 from hwbench.store import read_run
 
@@ -70,6 +71,27 @@ def test_rows_are_plain_json_in_base_units(run):
         None,
         None,
     )
+
+
+def test_a_wide_case_says_so_beside_its_half_width_with_the_cure_below(tmp_path, training):
+    writer = make_run(tmp_path, "r3", [training], policy=Policy(processes=3))
+    for process, step_s in enumerate([0.00294, 0.003, 0.00306]):
+        writer.add(training, process, measured(step_s=step_s))
+    run = read_run(writer.folder)
+    _, line, *below = printed(run)
+    assert " ".join(line.split()).endswith("5.0 % ok, wide")
+    assert " ".join(" ".join(below).split()).startswith("wide: The interval is wider than the precision asked for.")
+    assert "--max-processes" in " ".join(below)
+    assert (summary_rows(run)[0]["validity"], summary_rows(run)[0]["reasons"]) == ("wide", ["not_converged"])
+    assert summary_rows(run)[0]["uncertainty"] == pytest.approx(0.05, rel=0.02)
+
+
+def test_a_case_whose_step_alone_is_wide_says_of_what_the_half_width_is(tmp_path, training):
+    writer = make_run(tmp_path, "r4", [training], policy=Policy(processes=3))
+    for process, step_s in enumerate([0.00294, 0.003, 0.00306]):
+        fixed = measured(step_s=step_s)
+        writer.add(training, process, replace(fixed, window=replace(fixed.window, window_s=0.03)))
+    assert "ok, wide step p50 ± 5.0 %" in printed(read_run(writer.folder))[1]
 
 
 def test_doubts_stand_beside_the_outcome(tmp_path, training):

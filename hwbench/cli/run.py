@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="What all of the run may take, such as 3m: each case has one process, then as many as there is time for.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 1 where a case is suspect or invalid.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where a case is not valid: wide, suspect or invalid.")
 @options.label
 @options.run_id
 @measuring
@@ -82,7 +82,7 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     if stopped:
         raise stopped
     if strict and doubtful:
-        click.echo(f"strict: {doubtful} of {len(plan.cases)} cases are suspect or invalid", err=True)
+        click.echo(f"strict: {doubtful} of {len(plan.cases)} cases are not valid: wide, suspect or invalid", err=True)
     return 1 if failed or (strict and doubtful) else 0
 
 
@@ -111,7 +111,7 @@ def _tell_cut(rounds: "Rounds") -> None:
 
 def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     """Summarise what is stored, print it, write the page. Returns how many cases failed, and how many came out but are
-    suspect or invalid."""
+    not valid."""
     from hwbench import metrics, store
     from hwbench.report import html, terminal
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from hwbench.reasons import REASONS, VALIDITIES
 from hwbench.records import FAILED
-from hwbench.report.format import count, moment, quantity, ratio
+from hwbench.report.format import count, moment, quantity, ratio, uncertainty
 from hwbench.report.tables import Intervals, tone
-from hwbench.report.view import RATES, CaseView, RunView
+from hwbench.report.view import RATES, CaseView, RunView, doubts, widths
 
 MOST_TILES = 5
 MOST_VERDICTS = 4
@@ -16,6 +17,9 @@ MOST_VERDICTS = 4
 
 MOST_BADGES = 40
 """Cases that each have a badge; of more only those that are not valid, and of these as many."""
+
+WORST_FIRST = ("bad", "warn", "note", "quiet")
+"""The tones of badges that are not good."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Alert:
-    """A line that must not be missed; `tone` is warn or bad."""
+    """A line that must not be missed; `tone` is note, warn or bad."""
 
     tone: str
     text: str
@@ -38,7 +42,8 @@ class Alert:
 
 @dataclass(frozen=True)
 class Badge:
-    """A case with how far its figures can be trusted: valid, suspect, invalid, or the outcome that left none."""
+    """A case with how far its figures can be trusted: its validity, of a wide one with its ±; or the outcome that
+    left no figures."""
 
     case: str
     word: str
@@ -111,14 +116,18 @@ def badges(run: RunView) -> list[Badge]:
     found = [_badge(case) for case in run.cases]
     if len(found) <= MOST_BADGES:
         return found
-    return sorted((b for b in found if b.tone != "good"), key=lambda badge: badge.tone)[:MOST_BADGES]
+    speaking = [badge for badge in found if badge.tone != "good"]
+    return sorted(speaking, key=lambda badge: WORST_FIRST.index(badge.tone))[:MOST_BADGES]
 
 
 def trust(run: RunView) -> str:
-    """How many cases are valid, suspect, invalid or without figures, e.g. "8 valid, 1 suspect"."""
-    words = [_badge(case).word for case in run.cases]
-    order = sorted(dict.fromkeys(words), key=lambda word: ("valid", "suspect", "invalid", word).index(word))
-    return ", ".join(f"{words.count(word)} {word}" for word in order) or "no case"
+    """How many cases are valid, wide, suspect, invalid or without figures, e.g. "8 valid, 3 wide (± 2.1–9.4 %)"."""
+    words = [_word(case) for case in run.cases]
+    order = sorted(dict.fromkeys(words), key=lambda word: (*VALIDITIES, word).index(word))
+    told = {word: f"{words.count(word)} {word}" for word in order}
+    if "wide" in told:
+        told["wide"] += f" ({widths(_wide(run.cases))})"
+    return ", ".join(told.values()) or "no case"
 
 
 def alerts(run: RunView) -> list[Alert]:
@@ -134,7 +143,7 @@ def alerts(run: RunView) -> list[Alert]:
     ):
         if cases:
             found.append(Alert(how, f"{count(len(cases), 'case')} {words}: {_listed([c.short for c in cases])}."))
-    return found
+    return [*found, *_wide_alerts(run)]
 
 
 def tiles(run: RunView) -> list[Tile]:
@@ -147,9 +156,29 @@ def tiles(run: RunView) -> list[Tile]:
     return [_tile(case) for case in list(best.values())[:MOST_TILES]]
 
 
+def _wide_alerts(run: RunView) -> list[Alert]:
+    """A line for each reason for which cases are wide and no more than that, with its cure."""
+    found = []
+    for doubt in doubts(run):
+        if doubt.word == "wide" and (cases := _wide(doubt.cases)):
+            many = f"{count(len(cases), 'case')} {'is' if len(cases) == 1 else 'are'} wide"
+            width = f"({widths(cases)}, asked for ± {uncertainty(run.precision)})"
+            names = _listed([case.short for case in cases])
+            found.append(Alert("note", f"{many} {width}: {names}. {REASONS[doubt.code].cure}"))
+    return found
+
+
+def _wide(cases: Sequence[CaseView]) -> list[CaseView]:
+    return [case for case in cases if _word(case) == "wide"]
+
+
+def _word(case: CaseView) -> str:
+    return case.validity if case.outcome == "ok" and case.validity else case.outcome
+
+
 def _badge(case: CaseView) -> Badge:
-    word = case.validity if case.outcome == "ok" and case.validity else case.outcome
-    return Badge(case.short, word, tone(word))
+    word = _word(case)
+    return Badge(case.short, case.trust if word == case.validity else word, tone(word))
 
 
 def _rates(runs: Sequence[RunView], table: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from hwbench.history import FEWEST, GROUP, SERIES, changes, counted, points
 from hwbench.metrics import HIGHER_IS_BETTER
 from hwbench.report.format import UNKNOWN, clean, count, moment, number, quantity, ratio, scale_of
 from hwbench.report.panels import Panel
-from hwbench.report.svg import INK, LINE, MUTED, canvas, inline_svg
+from hwbench.report.svg import INK, LINE, MUTED, SURFACE, canvas, inline_svg
 from hwbench.report.svg import SERIES as COLORS
 from hwbench.report.tables import METRICS, TONES, Cell, Table
 from hwbench.report.view import RunView
@@ -38,7 +38,12 @@ MOST_FIGURES = 24
 MOST_LABELS = 6
 """Changes that a figure names."""
 
-MARKS = {"valid": ("o", COLORS[0], COLORS[0]), "suspect": ("^", "none", COLORS[0]), "invalid": ("x", MUTED, MUTED)}
+MARKS = {
+    "valid": ("o", COLORS[0], COLORS[0]),
+    "wide": ("o", SURFACE, COLORS[0]),
+    "suspect": ("^", "none", COLORS[0]),
+    "invalid": ("x", MUTED, MUTED),
+}
 """The marker, its face and its edge."""
 
 
@@ -272,7 +277,7 @@ def _name(figure: Figure, axes: Axes, x: float, text: str, y: float) -> None:
 
 
 def _legend(figure: Figure, kinds: Sequence[str], y: float) -> None:
-    words = {"valid": "valid", "suspect": "suspect", "invalid": "invalid, not counted"}
+    words = {kind: kind for kind in MARKS} | {"invalid": "invalid, not counted"}
     x = float(LEFT)
     for kind in (kind for kind in MARKS if kind in kinds):
         marker, face, edge = MARKS[kind]

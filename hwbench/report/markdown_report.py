@@ -29,7 +29,15 @@ BEFORE = 5
 
 HISTORY = ("Case", "First run at the new level", "Commit", "Started", "Before", "After", "Change", "p")
 ORDER = ("slower", "missing", "incomparable", "inconclusive", "faster", "same")
-SIGNS = {"faster": "✅", "slower": "❌", "missing": "❌", "invalid": "❌", "incomparable": "⚠️", "suspect": "⚠️"}
+SIGNS = {
+    "faster": "✅",
+    "slower": "❌",
+    "missing": "❌",
+    "invalid": "❌",
+    "incomparable": "⚠️",
+    "suspect": "⚠️",
+    "wide": "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}",
+}
 
 
 @dataclass(frozen=True)
@@ -120,13 +128,13 @@ def _badges(views: Sequence[RunView]) -> Part:
         run = _letter(view, views)
         if view.unfinished:
             lines.append(f"❌ {run}not complete: {view.stored} of {count(view.planned, 'process')} stored")
-        for (validity, code), (texts, cases) in doubts(view).items():
-            where = "all cases" if len(cases) == len(view.cases) > 1 else ", ".join(cases)
-            sign = SIGNS.get(validity, "❔")
-            lines.append(f"{sign} {run}{cell(validity)}: {cell(texts[0] or code)} ({cell(code)}; {cell(where)})")
+        for doubt in doubts(view):
+            sign, word = SIGNS.get(doubt.word, "❔"), " ".join(filter(None, [doubt.word, doubt.widths]))
+            where = f"({cell(doubt.code)}; {cell(doubt.where(view))})"
+            lines.append(f"{sign} {run}{cell(word)}: {cell(doubt.texts[0] or doubt.code)} {where}")
     measured = any(case.values for view in views for case in view.cases)
     lines = lines or (["✅ nothing speaks against the figures"] if measured else [])
-    worst_first = sorted(lines, key=lambda line: not line.startswith("❌"))
+    worst_first = sorted(lines, key=lambda line: (not line.startswith("❌"), line.startswith(SIGNS["wide"])))
     return Part("**Validity**\n\n", [f"- {line}\n" for line in worst_first], "line")
 
 

@@ -34,7 +34,15 @@ MOST_APART = 4
 Intervals = Mapping[tuple[int, str, str], tuple[float, float]]
 """The 95 % interval of a run's ratio to the first, by the run's position, case_id and metric."""
 
-TONES = {"ok": "good", "valid": "good", "unsupported": "warn", "missing": "warn", "suspect": "warn", "invalid": "bad"}
+TONES = {
+    "ok": "good",
+    "valid": "good",
+    "wide": "note",
+    "unsupported": "warn",
+    "missing": "warn",
+    "suspect": "warn",
+    "invalid": "bad",
+}
 """The tone of an outcome or a validity; those not named here are failures."""
 
 
@@ -69,7 +77,7 @@ class Panel:
 
 
 def tone(word: str) -> str:
-    """good, warn, bad or quiet, for an outcome or a validity."""
+    """good, note, warn, bad or quiet, for an outcome or a validity."""
     return TONES.get(word, "quiet" if word.startswith("not ") else "bad")
 
 
@@ -213,12 +221,12 @@ def failures(run: RunView) -> Table:
 def notes(run: RunView) -> Table:
     """What makes figures doubtful, in the words of the measurement, and for which cases."""
     rows = []
-    for (verdict, code), (texts, cases) in doubts(run).items():
-        text = texts[0] + (f"; {len(texts) - 1} more such" if len(texts) > 1 else "")
-        where = "all cases" if len(cases) == len(run.cases) > 1 else ", ".join(cases)
-        cure = REASONS[code].cure if code in REASONS else ""
-        said = Cell(verdict, tone=tone(verdict))
-        rows.append([Cell(text or code, sub=code, head=True), said, Cell(where), Cell(cure)])
+    for doubt in doubts(run):
+        more = f"; {len(doubt.texts) - 1} more such" if len(doubt.texts) > 1 else ""
+        cure = REASONS[doubt.code].cure if doubt.code in REASONS else ""
+        said = Cell(doubt.word, sub=doubt.widths, tone=tone(doubt.word))
+        what = Cell((doubt.texts[0] + more) or doubt.code, sub=doubt.code, head=True)
+        rows.append([what, said, Cell(doubt.where(run)), Cell(cure)])
     return Table("What speaks against figures", "llll", ["What happened", "Figures are", "Cases", "What to do"], rows)
 
 
@@ -260,6 +268,8 @@ def _ratio(row: Any, intervals: Intervals) -> Cell:
 def _status(case: CaseView) -> Cell:
     if case.validity == "invalid":
         return Cell(case.status, tone="bad")
+    if case.is_only_wide:
+        return Cell(case.status, tone=tone(case.validity))
     own = tone(case.outcome)
     return Cell(case.status, tone="warn" if own == "good" and case.status != "ok" else own)
 

@@ -10,8 +10,9 @@ from rich.text import Text
 from hwbench.extrapolate import extrapolate
 from hwbench.metrics import PREDICTIONS
 from hwbench.peak_metrics import SHARES
+from hwbench.reasons import REASONS
 from hwbench.report.format import UNKNOWN, clean, plain, quantity, uncertainty
-from hwbench.report.view import CaseView, view_runs
+from hwbench.report.view import CaseView, RunView, doubts, view_runs
 from hwbench.roofline import points, sums
 from hwbench.store import RunTables
 from hwbench.sweeps import Sweep, sweep_rows, sweeps
@@ -41,14 +42,17 @@ DIGITS = 3
 
 
 def summary_table(run: RunTables) -> Table:
-    """One row a case of the plan: its headline figures, a dash where unknown, and its outcome."""
+    """One row a case of the plan: its headline figures, a dash where unknown, and its outcome; below it what narrows
+    the intervals that are wide."""
+    view = view_runs([run])[0]
     table = _plain_table()
+    table.caption, table.caption_justify = _wide_note(view), "left"
     table.add_column("case", overflow="fold", min_width=18)
     for title in COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("±", justify="right", no_wrap=True)
     table.add_column("outcome", overflow="fold")
-    for case in view_runs([run])[0].cases:
+    for case in view.cases:
         figures = [_figure(case, metrics) for metrics in COLUMNS.values()]
         table.add_row(_text(case.short), *figures, uncertainty(case.uncertainty), _outcome(case))
     return table
@@ -157,9 +161,22 @@ def _figure(case: CaseView, metrics: Mapping[str, str]) -> str:
 
 def _outcome(case: CaseView) -> Text:
     color = {"ok": "green", "unsupported": "yellow", "missing": "yellow"}.get(case.outcome, "red")
-    color = "red" if case.validity == "invalid" else "yellow" if color == "green" and case.status != "ok" else color
-    why = case.reason or ", ".join(case.reasons)
+    if case.validity == "invalid":
+        color = "red"
+    elif case.is_only_wide:
+        color = "cyan"
+    elif color == "green" and case.status != "ok":
+        color = "yellow"
+    told = [] if case.reasons == ["not_converged"] else case.reasons  # it says what "wide" does
+    why = case.reason or ", ".join(told)
     return _text(f"{case.status}: {why}" if why else case.status, color)
+
+
+def _wide_note(run: RunView) -> Text | None:
+    """What `wide` stands for, with its cure; None where nothing is."""
+    wide = [d for d in doubts(run) if d.word == "wide" and any(case.validity == "wide" for case in d.cases)]
+    told = " ".join(f"{REASONS[doubt.code].meaning} {REASONS[doubt.code].cure}" for doubt in wide)
+    return _text(f"wide: {told}", "dim") if told else None
 
 
 def _text(text: str, style: str = "") -> Text:

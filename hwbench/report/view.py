@@ -10,11 +10,11 @@ import pandas as pd
 
 from hwbench import stats
 from hwbench.lineup import HEADLINE
-from hwbench.metrics import cases, per_process, summarize
+from hwbench.metrics import PRECISION, cases, per_process, precision_of, summarize
 from hwbench.rates import THROUGHPUT
-from hwbench.reasons import REASONS
+from hwbench.reasons import REASONS, severity_of
 from hwbench.records import case_label
-from hwbench.report.format import is_known
+from hwbench.report.format import is_known, uncertainty
 from hwbench.store import RunTables
 from hwbench.timed import span_times
 
@@ -37,10 +37,11 @@ class CaseView:
     processes: int
     planned: int
     choices: Mapping[str, str]  # what the workload settled for
-    validity: str  # valid, suspect, invalid; "" where nothing was measured
+    validity: str  # valid, wide, suspect, invalid; "" where nothing was measured
     reasons: Sequence[str]
     values: Mapping[str, float] = field(repr=False)  # by metric, in base units
     doubt: Mapping[str, float] = field(repr=False)  # by metric, half its 95 % interval over its value
+    precision: float = PRECISION  # the half-width that was asked for
 
     def get(self, metric: str) -> float | None:
         """The metric's value in base units, None where it is not known."""
@@ -54,17 +55,65 @@ class CaseView:
         return value if is_known(value) else None
 
     @property
+    def width(self) -> float | None:
+        """The half-width by which the case is wide or not: that of its rate, or of its median step where only that is
+        wider than asked for. None where there is no interval."""
+        value = self.doubt.get(self._widest)
+        return value if is_known(value) else None
+
+    @property
+    def trust(self) -> str:
+        """The validity, of a wide case with its half-width: "wide ± 4.1 %"."""
+        if self.validity != "wide":
+            return self.validity
+        of = "step p50 " if self._widest == "step_s_p50" != (self.rate or "step_s_p50") else ""
+        return f"{self.validity} {of}± {uncertainty(self.width)}"
+
+    @property
+    def _widest(self) -> str:
+        rate = self.rate or "step_s_p50"
+        own, step = self.doubt.get(rate, math.nan), self.doubt.get("step_s_p50", math.nan)
+        return "step_s_p50" if own <= self.precision < step else rate
+
+    @property
     def status(self) -> str:
         """The outcome in a word or two, with doubts about the figures and processes that are not there."""
         words = [self.outcome]
-        words += [self.validity] if self.validity in ("suspect", "invalid") else []
+        trust = self.validity if self.width == self.uncertainty else self.trust  # a ± that stands beside it is enough
+        words += [trust] if self.validity in ("wide", "suspect", "invalid") else []
         words += [f"{self.processes} of {self.planned} processes"] if 0 < self.processes < self.planned else []
         return ", ".join(words)
+
+    @property
+    def is_only_wide(self) -> bool:
+        """Whether nothing but a wide interval speaks against the case."""
+        return self.outcome == "ok" and self.validity == "wide" and self.processes >= self.planned
 
     @property
     def rate(self) -> str | None:
         """The throughput metric that tells most of this case, None where it has none or none that means anything."""
         return next((m for m in RATES if self.validity != "invalid" and self.get(m) is not None), None)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One reason against figures: what it makes of them (a validity, or the outcome that left none), its code, what
+    happened in words, and the cases."""
+
+    word: str
+    code: str
+    texts: list[str]
+    cases: list[CaseView]
+
+    @property
+    def widths(self) -> str:
+        """The half-widths of its cases where it says that they are wide; else empty."""
+        return widths(self.cases) if self.word == "wide" else ""
+
+    def where(self, run: "RunView") -> str:
+        """Its cases, as a run's own reader calls them."""
+        every = len(self.cases) == len(run.cases) > 1
+        return "all cases" if every else ", ".join(case.short for case in self.cases)
 
 
 @dataclass(frozen=True)
@@ -85,6 +134,11 @@ class RunView:
     def parsed(self, column: str) -> Any:
         """A JSON column of the table `runs`: environment, argv or plan."""
         return json.loads(self.row(column))
+
+    @property
+    def precision(self) -> float:
+        """The half-width of an interval, as a share of its value, that was asked for."""
+        return precision_of(self.tables)
 
     @property
     def outcomes(self) -> pd.DataFrame:
@@ -115,7 +169,8 @@ def view_runs(runs: Sequence[RunTables]) -> list[RunView]:
     views = []
     for position, (run, table) in enumerate(zip(runs, all_cases, strict=True)):
         metrics = summarize(run)
-        views.append(RunView(_letter(position), names[position], run, metrics, _case_views(table, metrics, short)))
+        found = _case_views(table, metrics, short, precision_of(run))
+        views.append(RunView(_letter(position), names[position], run, metrics, found))
     return views
 
 
@@ -132,7 +187,9 @@ def short_names(table: pd.DataFrame) -> dict[str, str]:
     return names
 
 
-def _case_views(table: pd.DataFrame, metrics: pd.DataFrame, short: Mapping[str, str]) -> list[CaseView]:
+def _case_views(
+    table: pd.DataFrame, metrics: pd.DataFrame, short: Mapping[str, str], precision: float
+) -> list[CaseView]:
     by_case = dict(iter(metrics.groupby("case_id")))
     views = []
     for case in table.to_dict("records"):
@@ -146,6 +203,7 @@ def _case_views(table: pd.DataFrame, metrics: pd.DataFrame, short: Mapping[str, 
                 reasons=json.loads(rows.reasons.iloc[0]) if len(rows) else [],
                 values=dict(zip(rows.metric, rows.value.astype("float64"), strict=True)),
                 doubt=dict(zip(rows.metric, (rows.ci_high - rows.ci_low) / 2 / rows.value, strict=True)),
+                precision=precision,
             )
         )
     return views
@@ -192,19 +250,29 @@ def _values(run: RunView) -> dict[tuple[str, str], list[float]]:
     }
 
 
-def doubts(run: RunView) -> dict[tuple[str, str], tuple[list[str], list[str]]]:
-    """What speaks against figures: {(validity, code): (what happened, short names of the cases)}, each once."""
-    found: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+def doubts(run: RunView) -> list[Doubt]:
+    """What speaks against figures, each reason once."""
+    found: dict[tuple[str, str], Doubt] = {}
     noted = {case_id: texts.dropna() for case_id, texts in run.tables.measurements.groupby("case_id").notes}
     for case in run.cases:
         notes = [note for text in noted.get(case.case_id, ()) for note in json.loads(text)]
         told = {note.partition(":")[0] for note in notes}
         notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
         for code, _, text in (note.partition(":") for note in notes):
-            texts, cases = found.setdefault((case.validity or case.outcome, code), ([], []))
-            texts += [text.strip()] if text.strip() not in texts else []
-            cases += [case.short] if case.short not in cases else []
-    return found
+            word = severity_of(code) if case.validity else case.outcome
+            doubt = found.setdefault((word, code), Doubt(word, code, [], []))
+            if text.strip() not in doubt.texts:
+                doubt.texts.append(text.strip())
+            if case not in doubt.cases:
+                doubt.cases.append(case)
+    return list(found.values())
+
+
+def widths(cases: Sequence[CaseView]) -> str:
+    """The half-widths of cases, from the least to the most: "± 2.1–9.4 %"; empty where none has an interval."""
+    known = sorted(case.width for case in cases if case.width is not None)
+    ends = list(dict.fromkeys(uncertainty(width) for width in known[:1] + known[-1:]))
+    return f"± {'–'.join([*(end.removesuffix(' %') for end in ends[:-1]), *ends[-1:]])}" if ends else ""
 
 
 def _letter(position: int) -> str:
