@@ -1,12 +1,14 @@
 """A recurrent language model at work: its tokens come one after another, where a GPT's come all at once."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import torch
 
 from hwbench.devices import Device
 from hwbench.records import Declared, Unsupported, Work
-from hwbench.workload import Built, Mark, axis, workload
+from hwbench.workload import Built, Mark, Step, axis, workload
 from workloads.fitting import batch_of_parts
 from workloads.models.lstm import LSTM, SIZES
 from workloads.models.memory import lstm_forward_bytes, lstm_training, require
@@ -17,6 +19,8 @@ from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_span
 SIZE = axis("gpt3-simplified", choices=tuple(SIZES))
 BATCH = axis(4, largest=True)
 SEQ = axis(512)
+
+Called = TypeVar("Called", bound=Callable[..., object])
 
 
 @workload(
@@ -42,7 +46,8 @@ def lstm_train(p: Any, device: Device) -> Built:
     model = LSTM(config, device.torch)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-    step = training_step(p, device, model.loss, model.parameters(), data)
+    kernels = lstm_kernels(p, device, model, trained=True)
+    step = kernels.within(training_step(p, device, model.loss, model.parameters(), data))
     samples, passes = method.samples(p.batch), method.passes(p.accumulate)
     micro_batch = method.micro_batch(p.batch, p.accumulate)
     work = Work(
@@ -56,7 +61,8 @@ def lstm_train(p: Any, device: Device) -> Built:
         bytes=passes * config.forward_bytes(micro_batch, p.seq, "fp32"),
     )
     spans = training_spans(work, forward, config.parameters, p.optimizer)
-    return Built(step, work, declared=Declared(spans, memory_bytes=memory_bytes), model=model)
+    declared = Declared(spans, kernels.choices, memory_bytes if kernels.are_default else None)
+    return Built(step, work, declared=declared, model=model)
 
 
 @workload("lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("auto", choices=tuple(TORCH_DTYPES)))
@@ -67,6 +73,7 @@ def lstm_forward(p: Any, device: Device) -> Built:
     device.require(p.dtype, config.parameters * dtype.itemsize)
     model = LSTM(config, device.torch, dtype)
     tokens = random_tokens(config.vocab, (p.batch, p.seq), device)
+    kernels = lstm_kernels(p, device, model, trained=False)
 
     @torch.inference_mode()
     def step(mark: Mark) -> None:
@@ -78,4 +85,52 @@ def lstm_forward(p: Any, device: Device) -> Built:
         flops=config.forward_flops(p.batch, p.seq),
         bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
     )
-    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes), model=model)
+    declared = Declared({"forward": work}, kernels.choices, memory_bytes if kernels.are_default else None)
+    return Built(kernels.within(step), work, declared=declared, model=model)
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Which kernels compute the layers: torch's default, or its own where oneDNN's fail or are slower."""
+
+    choices: Mapping[str, str]
+    are_default: bool
+
+    def within(self, step: Step) -> Step:
+        return step if self.are_default else without_onednn(step)
+
+
+def lstm_kernels(p: Any, device: Device, model: LSTM, trained: bool) -> Kernels:
+    """The kernels that suit the device, in a trial of a few tokens through the model, with gradients if `trained`.
+
+    oneDNN has no LSTM for some processors in some formats, and says so only when it runs.
+    """
+    if not device.has_onednn:
+        return Kernels({}, are_default=True)
+    tokens = torch.zeros(min(p.batch, 2), min(p.seq, 8), dtype=torch.long, device=device.torch)
+
+    def once() -> None:
+        with torch.set_grad_enabled(trained), device.autocast(p.dtype if trained else "fp32"):
+            loss = model.loss(tokens, tokens)
+        if trained:
+            torch.autograd.grad(loss, list(model.parameters()))
+
+    words = f"lstm {p.size}, {tuple(tokens.shape)} tokens, {p.dtype}{', trained' if trained else ''}"
+    choice = device.findings.choose(words, {"onednn": once, "torch": without_onednn(once)})
+    failed = "; ".join(f"{name}: {reason}" for name, reason in choice.failed.items())
+    choices = {"lstm": choice.name} | ({"lstm_failed": failed} if failed else {})
+    return Kernels(choices, choice.name == "onednn")
+
+
+def without_onednn(function: Called) -> Called:
+    """`function` on torch's own kernels."""
+
+    def inside(*args: object) -> object:
+        before = torch._C._get_mkldnn_enabled()  # the public `mkldnn.flags` sets more than this, and warns
+        torch._C._set_mkldnn_enabled(False)
+        try:
+            return function(*args)
+        finally:
+            torch._C._set_mkldnn_enabled(before)
+
+    return cast(Called, inside)

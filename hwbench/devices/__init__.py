@@ -31,7 +31,7 @@ class Device(Protocol):
     name: str  # as its maker calls it
     torch: Any  # the torch.device that tensors go to (None on the fake one)
     fused_optimizers: bool  # whether torch has one kernel here that updates all parameters
-    packs_weights: bool  # whether torch has a layout of its own here for weights that are only read, and may be tried
+    has_onednn: bool  # whether torch has kernels of oneDNN here beside its own: which suit, a trial tells
     findings: Findings  # which formats it multiplies fast, and which of several kernels suit it
     cuda_graphs: bool  # whether torch.compile can replay what it compiled as CUDA graphs
     has_transfers: bool  # whether data is copied from the host's memory to get here

@@ -45,7 +45,7 @@ class AcceleratorDevice:
     """One accelerator by its index."""
 
     has_transfers = True
-    packs_weights = False
+    has_onednn = False
 
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind

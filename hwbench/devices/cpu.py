@@ -38,7 +38,7 @@ class CpuDevice:
     kind = "cpu"
     fused_optimizers = True
     cuda_graphs = False
-    packs_weights = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call] # in torch
+    has_onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call] # in torch
     has_transfers = False
 
     def __init__(self) -> None:

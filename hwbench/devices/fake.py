@@ -62,7 +62,7 @@ class FakeDevice:
     torch: Any = None
     fused_optimizers = False
     cuda_graphs = False
-    packs_weights = False
+    has_onednn = False
     has_transfers = True
 
     def __init__(

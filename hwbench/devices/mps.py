@@ -24,7 +24,7 @@ class MpsDevice:
     kind = "mps"
     fused_optimizers = True
     cuda_graphs = False
-    packs_weights = False
+    has_onednn = False
     has_transfers = True  # torch copies, though the memory is one
 
     def __init__(self) -> None:

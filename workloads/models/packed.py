@@ -19,10 +19,10 @@ def choose_layout(weight: Tensor, rows: int, device: Device) -> dict[str, str]:
     """How products of `rows` rows with weights like `weight` (out, in) are the fastest, for `Declared.choices`:
     `weights` is plain or packed, `weights_failed` why packing does not work here. Empty where there is no other layout.
     """
-    if not device.packs_weights:
+    if not device.has_onednn:
         return {}
     part = weight.detach()[: max(1, MOST_WEIGHTS // weight.shape[1])]
-    x = torch.randn(rows, part.shape[1], device=part.device).to(part.dtype)
+    x = torch.full((rows, part.shape[1]), 0.5, dtype=part.dtype, device=part.device)
     held: list[Tensor] = []
 
     def multiply_packed() -> Tensor:
