@@ -39,7 +39,7 @@ def fastest(choices: Sequence[str], rates: Rates) -> str:
 def slowness(dtype: str, rates: Rates, of: str = "") -> str:
     """Why `dtype` counts as emulated, in words: its rate and fp32's. `of` what they are, "one thread" say."""
     unit = f" of {of}" if of else ""
-    return f"{dtype} is emulated here, at {in_words(rates[dtype])}{unit}, where fp32 makes {in_words(rates['fp32'])}"
+    return f"{dtype} is emulated here: {in_words(rates[dtype])}{unit}, fp32 {in_words(rates['fp32'])}"
 
 
 def in_words(rate: float | None) -> str:

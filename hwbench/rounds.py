@@ -36,7 +36,8 @@ class Rounds:
         self.budget_s = plan.policy.budget_s
         fewest = plan.policy.processes
         self.most = max(fewest, plan.policy.max_processes)
-        self.planned = fewest if self.budget_s else max(fewest, min(FEWEST_TO_STOP, self.most))
+        self._looked_at_from = max(fewest, min(FEWEST_TO_STOP, self.most))
+        self.planned = fewest if self.budget_s else self._looked_at_from
         self._medians: dict[str, list[float]] = {case.case_id: [] for case in plan.cases}
         self._means: dict[str, list[float]] = {case.case_id: [] for case in plan.cases}
         self._took_s: dict[str, float] = {}
@@ -95,7 +96,7 @@ class Rounds:
 
     def most_left(self, case: Case) -> int:
         """How many more processes the case will have at most."""
-        if case.case_id in self._given_up or (self.taken(case) >= self.planned and self.is_precise(case)):
+        if case.case_id in self._given_up or (self.taken(case) >= self._looked_at_from and self.is_precise(case)):
             return 0
         return self.most - self.taken(case)
 

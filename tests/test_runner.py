@@ -179,7 +179,7 @@ class TestEmulatedFormats:
 
     def test_one_is_measured_told_of_beforehand_and_noted(self, tmp_path):
         tables, told = run(tmp_path, self.heavy("bf16"), formats=RATES)
-        says = "bf16 is emulated here, at 1 GFLOP/s, where fp32 makes 100 GFLOP/s"
+        says = "bf16 is emulated here: 1 GFLOP/s, fp32 100 GFLOP/s"
         assert f"emulated_dtype: {says}" in json.loads(tables.measurements.notes[0])
         assert [p.text for p in told if p.kind == "told"] == [f"{says}: a step will take 1 s or more"]
 

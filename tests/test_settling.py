@@ -35,8 +35,8 @@ class TestSettling:
     def test_a_suite_leaves_an_emulated_format_out_with_the_rates_and_the_cure(self):
         assert self.dtypes(CPU_WITHOUT_BF16, suite="quick") == {
             "fp32": "",
-            "bf16": "bf16 is emulated here, at 2.8 GFLOP/s of one thread, where fp32 makes 93 GFLOP/s; "
-            "--dtype bf16 measures it all the same, --dtype fp32 takes the fast one",
+            "bf16": "bf16 is emulated here: 2.8 GFLOP/s of one thread, fp32 93 GFLOP/s; "
+            "--dtype bf16 measures it all the same; fast is --dtype fp32",
         }
         assert self.dtypes(CPU_WITH_BF16, suite="quick") == {"fp32": "", "bf16": ""}
 

@@ -20,8 +20,17 @@ def command(device: str, as_json: bool) -> int:
     if as_json:
         options.print_json(found)
     else:
-        _show(found, "")
+        _show(found | {"device": _with_rates_in_words(found["device"])}, "")
     return 0
+
+
+def _with_rates_in_words(device: Mapping[str, Any]) -> dict[str, Any]:
+    """The device with the rates of its formats as people write them, and which of them are emulated."""
+    from hwbench.formats import in_words, is_emulated
+
+    rates = device.get("formats") or {}
+    words = {name: in_words(rate) + (" (emulated)" if is_emulated(name, rates) else "") for name, rate in rates.items()}
+    return {**device, **({"formats": words} if words else {})}
 
 
 def _show(content: Mapping[str, Any], indent: str) -> None:

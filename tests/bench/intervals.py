@@ -56,6 +56,26 @@ def of_added_processes(least: int, most: int) -> Callable:
     return run
 
 
+def of_budgets(cases: int, spare: int, least: int = 3, most: int = 10) -> Callable:
+    """Runs of so many cases under a budget: after `least` processes each, `spare` more go to the widest, one by one."""
+
+    def run(generator, sets):
+        found = []
+        for x in np.exp(CV * generator.normal(size=(max(1, sets // cases), cases, most))):
+            taken = [least] * cases
+            for _ in range(spare):
+                widths = [stats.median_interval(row[:n]).relative_half_width for row, n in zip(x, taken, strict=True)]
+                unsure = [taken[i] < FEWEST_TO_STOP or widths[i] > PRECISION for i in range(cases)]
+                wanted = [i for i in range(cases) if taken[i] < most and unsure[i]]
+                if not wanted:
+                    break
+                taken[max(wanted, key=widths.__getitem__)] += 1
+            found += [stats.median_interval(row[:n]) for row, n in zip(x, taken, strict=True)]
+        return covered(found, 1.0)
+
+    return run
+
+
 def of_changes(na: int, nb: int, cv_b: float = CV) -> Callable:
     def run(generator, sets):
         a = np.exp(CV * generator.normal(size=(sets, na)))
@@ -89,6 +109,7 @@ def studies() -> dict[str, Callable]:
     found = {f"median of {n} processes": of_medians(n) for n in (3, 4, 5, 6, 8, 10)}
     found["median of 3 to 10 processes, added until precise"] = of_added_processes(3, 10)
     found["median of 5 to 10 processes, added until precise"] = of_added_processes(5, 10)
+    found |= {f"10 cases of 3 processes, {n} more to the widest": of_budgets(10, n) for n in (0, 5, 20, 40)}
     found |= {f"change, {n} and {n} processes": of_changes(n, n) for n in (2, 3, 5, 10)}
     found["change, 3 and 10 processes"] = of_changes(3, 10)
     found["change, 5 and 5 processes, CV 1 % and 3 %"] = of_changes(5, 5, 0.03)
