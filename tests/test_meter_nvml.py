@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pynvml
 import pytest
 from nvml_library import address, slice_uuid, uuid
 
@@ -121,7 +122,7 @@ NOT_SUPPORTED = [
     ("nvmlDeviceGetCurrentClocksEventReasons", set()),
     ("nvmlDeviceGetCurrentClocksThrottleReasons", set()),
     ("nvmlDeviceGetTemperatureV", set()),
-    ("nvmlDeviceGetTemperature", set()),
+    ("nvmlDeviceGetTemperature", set() if hasattr(pynvml, "nvmlDeviceGetTemperatureV") else {"temperature"}),
     ("nvmlDeviceGetViolationStatus", {"power_violation", "thermal_violation"}),
     ("nvmlDeviceGetComputeRunningProcesses_v3", {"other_processes"}),
     ("nvmlDeviceGetName", set()),
