@@ -1,9 +1,14 @@
 """Shared helpers: synthetic runs whose every figure is known beforehand."""
 
 import gc
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+# Before torch is imported, and for the processes that tests start: on tensors as small as theirs, threads only wait for
+# one another, and there are as many test processes as processors.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from nvml_library import nvml_library  # noqa: F401  a fixture for all
@@ -63,6 +68,8 @@ def training() -> Case:
     return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 
 
+MOST_WORKERS = 8  # each holds torch, half a gigabyte of memory, and the processes that its tests start hold it again
+
 TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # as inductor is imported
 
 
@@ -101,6 +108,13 @@ def compiler() -> None:
         CpuDevice().require_compiler()
     except Unsupported as answer:
         pytest.skip(str(answer))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: a process for each processor that may be used. xdist also counts those that may not."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
