@@ -4,11 +4,13 @@ import gc
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 # Before torch is imported, and for the processes that tests start: on tensors as small as theirs, threads only wait for
 # one another, and there are as many test processes as processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more are processes, which import torch before they begin
 
 import pytest
 from nvml_library import nvml_library  # noqa: F401  a fixture for all
@@ -108,6 +110,17 @@ def compiler() -> None:
         CpuDevice().require_compiler()
     except Unsupported as answer:
         pytest.skip(str(answer))
+
+
+@pytest.fixture(params=["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def compile_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, compiler: None) -> None:
+    """Makes torch.compile trace its functions, gradients included, and run the graphs as they are; in a slow test also
+    translate them. Graph breaks and recompilations are the same either way; the C++ compiler takes most of the time."""
+    import torch
+
+    torch._dynamo.reset()  # what other tests compiled of the same code would count as compiling again
+    if request.param != "inductor":
+        monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=request.param))
 
 
 @pytest.hookimpl(optionalhook=True)

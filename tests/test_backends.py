@@ -132,7 +132,7 @@ def test_one_token_at_a_time_has_one_way_on_a_cpu():
 
 
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_what_is_told_is_what_runs_compiled_whatever_torch_has_cached():
     """The same graph but for the backend, in one cache: with the setting around it, it would be handed out for both."""
     for asked in ("math", "flash"):

@@ -63,7 +63,7 @@ def test_under_autocast_it_is_as_good_as_torchs_own():
 
 
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_it_compiles_in_one_graph_and_computes_the_same():
     given = samples(torch.float32)
     compiled = torch.compile(cross_entropy, fullgraph=True, dynamic=False)
