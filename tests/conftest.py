@@ -31,6 +31,23 @@ def light_garbage() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Inductor keeps its graphs for later processes, but not for which instructions it made them: with some turned off,
+    it would run what it made with them on, and compute nonsense."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path_factory.mktemp("inductor"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """What tests store need not outlive a crash of the machine, and to wait until it would takes milliseconds a file.
+    The processes that tests start wait as ever."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda handle: None)
+    yield
+    patch.undo()
+
+
 def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 0.002):
     """A step of known duration on the fake device: two spans, launched without waiting."""
 
