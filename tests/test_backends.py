@@ -45,6 +45,7 @@ def ran(step) -> str:
     return "math" if "aten::_scaled_dot_product_attention_math" in names else "eager"
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("asked", [None, "flash", "math", "eager"])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", ["nano", "llama-nano"])

@@ -38,6 +38,7 @@ class Cached(CpuDevice):
 
 
 class TestProducts:
+    @pytest.mark.machine
     @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp8", "int8"])
     def test_each_format_multiplies(self, dtype):
         device = open_device("cpu")

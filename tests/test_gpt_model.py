@@ -154,6 +154,7 @@ def test_the_cache_gives_the_tokens_of_a_full_recomputation(config):
     assert len(set(itertools.chain(*tokens))) > 5  # the paths are worth comparing
 
 
+@pytest.mark.machine
 @both_shapes
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtype):

@@ -184,6 +184,7 @@ def test_accumulating_takes_a_pass_for_each_part(name):
     assert marks == ["forward", "backward"] * 2 + ["optimizer"]
 
 
+@pytest.mark.machine
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("mode", [True, "max-autotune"])

@@ -90,6 +90,7 @@ class SmallDevice:
         require_predicted(predicted_bytes, 10**6, "this one")
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("gpt/")])
 def test_every_gpt_workload_runs_a_llama(name):
     built = build(name, "bf16", size="llama-nano")
@@ -97,6 +98,7 @@ def test_every_gpt_workload_runs_a_llama(name):
     assert built.work.flops < build(name, "bf16").work.flops  # fewer keys, and a narrower MLP
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", SMALL)
 def test_every_workload_builds_steps_and_marks_its_spans(name, dtype):
