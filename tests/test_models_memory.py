@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import skip_without_lstm
 from torch._C._profiler import _EventType
 
 from hwbench import devices
@@ -76,12 +75,16 @@ def test_a_gpt_has_a_gradient_for_each_stored_parameter():
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_an_lstm_keeps_what_the_closed_form_says_beside_its_library(dtype):
-    skip_without_lstm(dtype)
     batch, seq, e = 4, 64, {"fp32": 4, "bf16": 2}[dtype]
     config = lstm.LSTMConfig("test", layers=2, hidden=256, embedding=64, vocab=500)
     model = lstm.LSTM(config, CPU)
     inputs, targets = torch.randint(config.vocab, (2, batch, seq))
-    sizes = kept_by_autograd(model, inputs, targets, dtype)
+    try:
+        sizes = kept_by_autograd(model, inputs, targets, dtype)
+    except RuntimeError as error:
+        if "could not create a primitive" not in str(error):
+            raise
+        pytest.skip(f"oneDNN has no LSTM in {dtype} for this processor")
     library = sorted(sizes)[-config.layers :]
     ours = LIBRARY_BYTES[e] * batch * (seq + 1) * config.hidden
     data = 2 * 8 * batch * seq
@@ -111,14 +114,15 @@ PEAKS = {
 @pytest.mark.parametrize("what", PEAKS)
 def test_the_peak_of_a_step_is_what_torch_allocates(what, dtype):
     name, changes = PEAKS[what]
-    if name == "lstm/train":
-        skip_without_lstm(dtype)
     if name == "gpt/train":
         changes = changes | {"attention": "eager" if dtype == "bf16" else "flash"}
     declared = find(name)
     defaults = {axis: values.defaults[0] for axis, values in declared.axes.items()}
     p = SimpleNamespace(**defaults | changes | {"dtype": dtype})
-    step = declared.build(p, devices.open_device("cpu")).step
+    built = declared.build(p, devices.open_device("cpu"))
+    if built.declared.memory_bytes is None:
+        pytest.skip(f"{name} takes kernels here of whose memory nothing is known: {built.declared.choices}")
+    step = built.step
     step(lambda name: None)
     expected = {"gpt/train": gpt_of, "lstm/train": lstm_of, "mlp/train": mlp_of}[name](p)
     assert allocated_at_peak(step) == pytest.approx(expected.peak - expected.state, rel=0.07)  # oneDNN has scratch
