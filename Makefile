@@ -6,22 +6,30 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
+PYTEST := $(BIN)/python -m pytest -q
+PARALLEL := -n auto --dist worksteal
 ARGS ?=
 WITH ?=
 
-.PHONY: run test test-lowest test-browser browser lint bench gpu-check clean
+.PHONY: run test test-all test-lowest test-browser machines browser lint bench gpu-check clean
 
 run: $(VENV)/.run  ## Install hwbench, measure this machine, write a report.
 	@$(BIN)/python -m hwbench run $(ARGS)
 
-test: $(VENV)/.dev  ## Run the tests.
-	@$(BIN)/python -m pytest -q
+test: $(VENV)/.dev  ## Run the tests, but for the slow ones.
+	@$(PYTEST) $(PARALLEL) -m "not slow"
+
+test-all: $(VENV)/.dev  ## Run the tests, the slow ones too.
+	@$(PYTEST) $(PARALLEL)
 
 test-lowest:  ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest; WITH="torch==X" for others.
 	@PYTHON="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))" VENV= WITH="$(WITH)" ARGS="$(ARGS)" sh tools/test-lowest.sh
 
 test-browser: $(VENV)/.browser browser  ## Open pages in a real browser; HWBENCH_SCREENSHOTS=FOLDER keeps pictures.
-	@$(BIN)/python -m pytest -q tests/browser
+	@$(PYTEST) tests/browser
+
+machines: $(VENV)/.dev  ## What depends on the processor, as machines with less of one would run it.
+	@PYTHON=$(BIN)/python sh tools/machines.sh
 
 lint: $(VENV)/.dev  ## Check style and types.
 	@$(BIN)/ruff check .
@@ -29,7 +37,7 @@ lint: $(VENV)/.dev  ## Check style and types.
 	@$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## Measure hwbench itself: what its harness costs a step.
-	@$(BIN)/python -m pytest -q -s --benchmark-enable --benchmark-only tests/bench
+	@$(PYTEST) -s --benchmark-enable --benchmark-only tests/bench
 
 gpu-check:  ## Everything that needs a GPU, with the python3 that is there; results go to $$OUT.
 	@PYTHON="$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON))" sh tools/gpu-check.sh

@@ -1,9 +1,23 @@
 """Shared helpers: synthetic runs whose every figure is known beforehand."""
 
+import atexit
 import gc
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+# Before torch is imported, and for the processes that tests start: on tensors as small as theirs, threads only wait for
+# one another, and there are as many test processes as processors.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more are processes, which import torch before they begin
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers have it from who started them
+    os.environ["HWBENCH_CACHE"] = tempfile.mkdtemp(prefix="hwbench-cache-")
+    atexit.register(shutil.rmtree, os.environ["HWBENCH_CACHE"], ignore_errors=True)
 
 import pytest
 from nvml_library import nvml_library  # noqa: F401  a fixture for all
@@ -22,6 +36,23 @@ def light_garbage() -> None:
     time of a fake one: what earlier modules left is looked through once, and frozen."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Inductor keeps its graphs for later processes, but not for which instructions it made them: with some turned off,
+    it would run what it made with them on, and compute nonsense."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path_factory.mktemp("inductor"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """What tests store need not outlive a crash of the machine, and to wait until it would takes milliseconds a file.
+    The processes that tests start wait as ever."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda handle: None)
+    yield
+    patch.undo()
 
 
 def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 0.002):
@@ -62,6 +93,8 @@ def measured(
 def training() -> Case:
     return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 
+
+MOST_WORKERS = 8  # each holds torch, half a gigabyte of memory, and the processes that its tests start hold it again
 
 TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:torch",  # as inductor is imported
@@ -104,6 +137,24 @@ def compiler() -> None:
         CpuDevice().require_compiler()
     except Unsupported as answer:
         pytest.skip(str(answer))
+
+
+@pytest.fixture(params=["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def compile_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, compiler: None) -> None:
+    """Makes torch.compile trace its functions, gradients included, and run the graphs as they are; in a slow test also
+    translate them. Graph breaks and recompilations are the same either way; the C++ compiler takes most of the time."""
+    import torch
+
+    torch._dynamo.reset()  # what other tests compiled of the same code would count as compiling again
+    if request.param != "inductor":
+        monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=request.param))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: a process for each processor that may be used. xdist also counts those that may not."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

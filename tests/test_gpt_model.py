@@ -154,6 +154,7 @@ def test_the_cache_gives_the_tokens_of_a_full_recomputation(config):
     assert len(set(itertools.chain(*tokens))) > 5  # the paths are worth comparing
 
 
+@pytest.mark.machine
 @both_shapes
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtype):
@@ -187,10 +188,9 @@ def test_decode_does_not_read_beyond_its_position(config):
 @TORCH_WARNS_OF_ITSELF
 @both_shapes
 @torch.inference_mode()
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_compiled_decode_gives_the_same_tokens_and_compiles_once(config):
     model, prompt = built(replace(config, layers=1), gain=4.0), torch.randint(TINY.vocab, (1, 9))
-    torch._dynamo.reset()  # what other tests compiled of the same code would count as compiling again
     with torch._dynamo.config.patch(error_on_recompile=True):
         decode = torch.compile(model.decode, dynamic=False)
         assert cached(model, prompt, 10, decode) == cached(model, prompt, 10)

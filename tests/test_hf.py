@@ -128,11 +128,10 @@ def test_decoding_writes_what_generate_writes_and_the_same_in_each_step(config_f
 
 @needs_transformers
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_compiled_decoding_compiles_once(config_file):
     built = build("hf/decode", config_file(tiny("llama")), compile=True, layers=1)
     assert built.compiled
-    torch._dynamo.reset()  # what other tests compiled of the same code would count as compiling again
     with torch._dynamo.config.patch(error_on_recompile=True):
         for _ in range(2):
             assert stepped(built)[1] == MARKS["hf/decode"]

@@ -50,6 +50,7 @@ def relative(found, expected):
     return ((found - expected).norm() / expected.norm()).item()
 
 
+@pytest.mark.machine
 def test_under_autocast_it_is_as_good_as_torchs_own():
     """Products in bf16, all else in fp32: as far from the truth as torch's own, to within a quarter."""
     given = samples(torch.float32, positions=256, width=64, vocab=500)
@@ -63,7 +64,7 @@ def test_under_autocast_it_is_as_good_as_torchs_own():
 
 
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_it_compiles_in_one_graph_and_computes_the_same():
     given = samples(torch.float32)
     compiled = torch.compile(cross_entropy, fullgraph=True, dynamic=False)

@@ -184,12 +184,15 @@ def test_accumulating_takes_a_pass_for_each_part(name):
     assert marks == ["forward", "backward"] * 2 + ["optimizer"]
 
 
+@pytest.mark.machine
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.usefixtures("compiler")
-def test_a_compiled_mlp_computes_the_same_loss():
+@pytest.mark.parametrize("mode", [True, "max-autotune"])
+def test_a_compiled_mlp_computes_the_same_loss(mode):
+    """The fast tests that translate what torch.compile traces, one of each mode that a CPU has."""
     expected = built("mlp/train", batch=4).step(lambda mark: None).item()
     torch.manual_seed(0)
-    found = built("mlp/train", batch=4, compile="max-autotune")
+    found = built("mlp/train", batch=4, compile=mode)
     assert found.compiled
     assert found.step(lambda mark: None).item() == pytest.approx(expected, rel=1e-5)
 

@@ -122,6 +122,7 @@ def test_many_cases_fit_and_the_rest_is_counted(cases, name):
     assert "**Machines**" in text
 
 
+@pytest.mark.slow
 def test_500_cases_fit():
     text = render(many(500, "a rather long word to say " * 4, runs=1))
     assert LIMIT / 2 < len(text.encode()) <= LIMIT

@@ -79,7 +79,12 @@ def test_an_lstm_keeps_what_the_closed_form_says_beside_its_library(dtype):
     config = lstm.LSTMConfig("test", layers=2, hidden=256, embedding=64, vocab=500)
     model = lstm.LSTM(config, CPU)
     inputs, targets = torch.randint(config.vocab, (2, batch, seq))
-    sizes = kept_by_autograd(model, inputs, targets, dtype)
+    try:
+        sizes = kept_by_autograd(model, inputs, targets, dtype)
+    except RuntimeError as error:
+        if "could not create a primitive" not in str(error):
+            raise
+        pytest.skip(f"oneDNN has no LSTM in {dtype} for this processor")
     library = sorted(sizes)[-config.layers :]
     ours = LIBRARY_BYTES[e] * batch * (seq + 1) * config.hidden
     data = 2 * 8 * batch * seq
@@ -110,17 +115,22 @@ PEAKS = {
 @pytest.mark.parametrize("what", PEAKS)
 def test_the_peak_of_a_step_is_what_torch_allocates(what, dtype):
     name, changes = PEAKS[what]
+    if name == "gpt/train":
+        changes = changes | {"attention": "eager" if dtype == "bf16" else "flash"}
     declared = find(name)
     defaults = {axis: values.defaults[0] for axis, values in declared.axes.items()}
     p = SimpleNamespace(**defaults | changes | {"dtype": dtype})
-    step = declared.build(p, devices.open_device("cpu")).step
+    built = declared.build(p, devices.open_device("cpu"))
+    if built.declared.memory_bytes is None:
+        pytest.skip(f"{name} takes kernels here of whose memory nothing is known: {built.declared.choices}")
+    step = built.step
     step(lambda name: None)
     expected = {"gpt/train": gpt_of, "lstm/train": lstm_of, "mlp/train": mlp_of}[name](p)
     assert allocated_at_peak(step) == pytest.approx(expected.peak - expected.state, rel=0.07)  # oneDNN has scratch
 
 
 def gpt_of(p):
-    eager = p.dtype == "bf16"  # what short sequences take on a CPU
+    eager = p.attention == "eager"
     return gpt_training(GPT_CONFIG, p.batch, p.seq, p.dtype, p.optimizer, eager_attention=eager)
 
 
@@ -165,4 +175,9 @@ def test_a_size_that_cannot_fit_is_refused_with_the_predicted_bytes():
         Unsupported, match=rf"needs about 2,?\d+\.\d GiB \(predicted {giant.peak:,} bytes\), Fake device"
     ):
         giant.require(FakeDevice())
-    assert gpt_of(SimpleNamespace(batch=1, seq=8, dtype="fp32", optimizer="adamw")).require(FakeDevice()) > 0
+    assert (
+        gpt_of(SimpleNamespace(batch=1, seq=8, dtype="fp32", optimizer="adamw", attention="flash")).require(
+            FakeDevice()
+        )
+        > 0
+    )

@@ -421,10 +421,11 @@ def test_one_step_makes_a_page(tmp_path):
     assert ["gpt/train fp32", "1", "1", "3.000 ms", "3.000 ms", *["\N{EN DASH}"] * 3, "3.000 ms"] in page.rows
 
 
-def test_a_million_samples_make_a_small_page(tmp_path):
-    times = np.random.default_rng(0).lognormal(-6, 0.1, 500_000)
+@pytest.mark.parametrize("samples", [50_000, pytest.param(500_000, marks=pytest.mark.slow)])
+def test_many_samples_make_a_small_page(samples, tmp_path):
+    times = np.random.default_rng(0).lognormal(-6, 0.1, samples)
     page = render([stored(tmp_path, "r1", (TRAIN, timed(times)), processes=2)])
-    assert "1,000,000" in page
+    assert f"{2 * samples:,}" in page
     assert len(page.encode()) < 150_000
 
 

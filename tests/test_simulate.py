@@ -77,11 +77,12 @@ class TestDealt:
         assert times == pytest.approx(np.median(around(2.0, cv=0.1, processes=4), axis=1) / 10)
 
 
-def test_the_fast_path_says_what_the_full_one_says():
+@pytest.mark.parametrize("pairs", [2, pytest.param(8, marks=pytest.mark.slow)])
+def test_the_fast_path_says_what_the_full_one_says(pairs):
     """Medians through stats and compare.verdict, against whole tables through gate.hold: the same words and p."""
     generator = np.random.default_rng(7)
     for noise in (NOISE, replace(NOISE, process_cv=0.03), Noise(0.002, 0.001, 0.0, 3, 10)):
-        a, b = simulate.steps(noise, 8, generator), simulate.steps(noise, 8, generator) * 1.02
+        a, b = simulate.steps(noise, pairs, generator), simulate.steps(noise, pairs, generator) * 1.02
         for baseline, candidate in zip(a, b, strict=True):
             fast = simulate._judged(np.median(baseline, axis=1), np.median(candidate, axis=1), THRESHOLD)
             sides = run_of((CASE, baseline)), run_of((CASE, candidate))

@@ -104,7 +104,7 @@ class TestPreciseWindow:
         rule.is_finished(50_000, 5.0, lambda most: asked.append(most) or [])
         assert asked == [LOOK_BACK]
 
-    @pytest.mark.parametrize(("cv", "rho"), [(0.05, 0.5), (0.05, 0.0), (0.1, 0.8)])
+    @pytest.mark.parametrize(("cv", "rho"), [(0.05, 0.5), (0.05, 0.0), pytest.param(0.1, 0.8, marks=pytest.mark.slow)])
     def test_what_it_stops_at_covers_as_often_as_it_says(self, cv, rho):
         """The interval at the stop holds the true median in 93 to 98 % of windows, though the rule looks for a narrow
         one again and again and the noise is autocorrelated. No window is much longer than it must be."""

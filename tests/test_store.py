@@ -1,5 +1,6 @@
 import json
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def test_what_is_written_reads_back(run, training):
     assert found.requests[["scheduled_ns", "done_ns", "batch"]].to_numpy().tolist() == [[10, 30, 1]]
     assert found.requests.first_token_ns.isna().all()
     assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
+
+
+def test_a_part_is_synced_before_it_has_its_name_and_its_folder_after(run, training, monkeypatch):
+    synced, folder = [], run.folder / "measurements"
+
+    def note(handle):
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        synced.append((is_folder, len(list(folder.glob("*.parquet")))))
+
+    monkeypatch.setattr(os, "fsync", note)
+    run.add(training, 1, Measurement("error", "boom"))
+    assert synced == [(False, 1), (True, 2)]
 
 
 @pytest.mark.parametrize("version", [b"1", b"2"])

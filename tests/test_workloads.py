@@ -90,6 +90,7 @@ class SmallDevice:
         require_predicted(predicted_bytes, 10**6, "this one")
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("gpt/")])
 def test_every_gpt_workload_runs_a_llama(name):
     built = build(name, "bf16", size="llama-nano")
@@ -97,6 +98,7 @@ def test_every_gpt_workload_runs_a_llama(name):
     assert built.work.flops < build(name, "bf16").work.flops  # fewer keys, and a narrower MLP
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", SMALL)
 def test_every_workload_builds_steps_and_marks_its_spans(name, dtype):
@@ -258,13 +260,12 @@ def test_gradient_descent_marks_each_batch_of_its_data_set():
 
 
 @TORCH_WARNS_OF_ITSELF
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_compiled_training_computes_the_same_loss_and_compiles_once():
     expected = stepped(build("gpt/train", compile=False, layers=1))[0].item()
     torch.manual_seed(0)
     built = build("gpt/train", compile=True, layers=1)
     assert built.compiled
-    torch._dynamo.reset()  # what other tests compiled of the same code would count as compiling again
     with torch._dynamo.config.patch(error_on_recompile=True):
         loss, marks = stepped(built)
         for _ in range(7):
@@ -275,7 +276,7 @@ def test_compiled_training_computes_the_same_loss_and_compiles_once():
 
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.parametrize("name", ["gpt/forward", "gpt/prefill", "gpt/decode"])
-@pytest.mark.usefixtures("compiler")
+@pytest.mark.usefixtures("compile_backend")
 def test_compiled_inference_runs(name):
     built = build(name, "bf16", compile=True, layers=1)
     assert built.compiled
