@@ -43,7 +43,5 @@ def test_without_fp32_the_first_choice_stands_in():
 
 
 def test_rates_in_words():
-    assert slowness("bf16", AVX2, "one thread") == (
-        "bf16 is emulated here: 2.8 GFLOP/s of one thread, fp32 93 GFLOP/s"
-    )
+    assert slowness("bf16", AVX2, "one thread") == ("bf16 is emulated here: 2.8 GFLOP/s of one thread, fp32 93 GFLOP/s")
     assert [in_words(rate) for rate in (None, 5e6, 1.5e12)] == ["not multiplied", "5 MFLOP/s", "1.5 TFLOP/s"]
