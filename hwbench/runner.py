@@ -172,6 +172,8 @@ def describe_device(device: str, launch: Launch | None = None) -> dict[str, Any]
         with suppress(TimeoutError):
             for message in worker.messages(OPENING_TIMEOUT_S):
                 found: dict[str, Any] = message["device"]
+                for warning in found.pop("warnings", []):  # a path is in it: it is for the user, and in no run
+                    sys.stderr.write(f"warning: {warning}\n")
                 return found
         output.seek(0)
         words = output.read().decode(errors="replace").strip().splitlines() or ["no answer"]

@@ -204,7 +204,7 @@ def _cut_notes(window: Window, policy: Policy) -> list[str]:
 def describe(device_spec: str) -> dict[str, Any]:
     """What the device is, asked in a process that ends, so that the parent holds nothing of it."""
     device = devices.open_device(device_spec)
-    return {**device.describe(), "notes": device.notes}
+    return {**device.describe(), "notes": device.notes, "warnings": device.findings.warnings}
 
 
 def _seed(device: devices.Device, seed: int) -> None:

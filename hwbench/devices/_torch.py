@@ -1,8 +1,10 @@
 """What the devices that torch drives have in common."""
 
+import getpass
 import os
 import shutil
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -90,6 +92,14 @@ def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> No
     """Unsupported if what a case must hold at once is more than the device has in all."""
     if memory_bytes is not None and state_bytes > memory_bytes:
         raise Unsupported(f"needs at least {state_bytes / 2**30:.1f} GiB, {where} has {memory_bytes / 2**30:.1f} GiB")
+
+
+def keep_compiled_code_apart() -> None:
+    """Give inductor a cache of its own where instructions of the processor are turned off: its common one does not know
+    that, and would hand out code that was made with them."""
+    if capability := os.environ.get("ATEN_CPU_CAPABILITY"):
+        common = Path(tempfile.gettempdir(), f"torchinductor-{getpass.getuser()}-{capability}")
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(common))
 
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")

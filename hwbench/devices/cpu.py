@@ -88,6 +88,7 @@ class CpuDevice:
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
+        _torch.keep_compiled_code_apart()
         if " " in torch.__file__:  # inductor hands the linker torch's own folder without quotes
             raise Unsupported("compile=true cannot link torch where its path has a space; install it elsewhere")
 

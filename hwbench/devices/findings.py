@@ -5,7 +5,6 @@ CPU they run on one thread and by the processor time that it took: threads that 
 has their cores, take a hundred times as long by any clock on the wall.
 """
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,9 +66,10 @@ class Findings:
         parts: int = 1,
     ) -> None:
         self._watch, self._measure_formats, self._parts = watch, measure_formats, parts
+        self.warnings: list[str] = []  # why answers cannot be remembered
         file = cache_folder() / FILE
-        self._formats: Remembered[Rates] = Remembered(file, where, _are_rates, _warn)
-        self._choices: Remembered[dict[str, Any]] = Remembered(file, where, _is_choice, _warn)
+        self._formats: Remembered[Rates] = Remembered(file, where, _are_rates, self._warn)
+        self._choices: Remembered[dict[str, Any]] = Remembered(file, where, _is_choice, self._warn)
         self._rates: Rates | None = None
 
     @property
@@ -111,6 +111,10 @@ class Findings:
         self._choices.put(question, {"name": choice.name, "failed": dict(choice.failed)})
         return choice
 
+    def _warn(self, problem: str) -> None:
+        if problem not in self.warnings:
+            self.warnings.append(problem)
+
 
 def fastest_times(watch: Stopwatch, ways: Mapping[str, Way]) -> tuple[dict[str, float], dict[str, str]]:
     """The best time of each way, in seconds, and by way the error of one that fails."""
@@ -147,7 +151,3 @@ def _are_rates(answer: Any) -> bool:
 
 def _is_choice(answer: Any) -> bool:
     return isinstance(answer, dict) and isinstance(answer.get("name"), str) and isinstance(answer.get("failed"), dict)
-
-
-def _warn(problem: str) -> None:
-    sys.stderr.write(f"warning: {problem}\n")
