@@ -104,12 +104,13 @@ def hf_decode(p: Any, device: Device) -> Built:
     """
     described, model = inference_model(p, device, length=p.prompt + p.new)
     cache = static_cache(described, model, p.prompt + p.new)
+    cached = {hf.cache_argument(model): cache, "use_cache": True}
     prompt = random_tokens(described.config.vocab_size, (p.batch, p.prompt), device)
     with torch.inference_mode():
-        first = greedy(model(input_ids=prompt, cache=cache, use_cache=True, **last_position(model)).logits)
+        first = greedy(model(input_ids=prompt, **cached, **last_position(model)).logits)
 
     def write(token: Tensor) -> Tensor:
-        return greedy(model(input_ids=token, cache=cache, use_cache=True).logits)
+        return greedy(model(input_ids=token, **cached).logits)
 
     decode = compiled(write, device, p.compile)
 
@@ -120,7 +121,7 @@ def hf_decode(p: Any, device: Device) -> Built:
             token = decode(token)
             token.tolist()
             mark("decode")
-        cache.crop(-p.new)
+        hf.wind_back(cache, p.new)
 
     work = decode_work(described.decoder, p)
     return Built(
@@ -156,7 +157,7 @@ def static_cache(described: hf.Described, model: Any, length: int) -> Any:
     if not model._can_compile_fullgraph:  # as `generate` asks before it makes a static cache
         raise Unsupported(f"hf/decode needs a static cache, which Transformers has none of for {name}; try hf/prefill")
     cache = hf.static_cache(described.config, length)
-    if not all(layer.is_croppable for layer in cache.layers):
+    if not hf.can_wind_back(cache, length):
         raise Unsupported(f"{name} forgets what lies before its window or state; hf/decode needs a cache of {length}")
     return cache
 

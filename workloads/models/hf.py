@@ -7,6 +7,7 @@ no sooner. What a configuration asks for beyond weights of a known class, code o
 import difflib
 import hashlib
 import importlib
+import inspect
 import json
 import os
 from collections.abc import Mapping
@@ -20,8 +21,8 @@ from hwbench.records import Unsupported, UserError
 from hwbench.workload import shortened, unknown
 from workloads.models.decoder import Decoder
 
-OLDEST = (5, 24)
-"""Since this version a forward pass takes its `cache` by that name."""
+OLDEST = (5, 17)
+"""The oldest version that is tested."""
 
 VERIFIED = (
     "gemma",
@@ -78,6 +79,32 @@ class Described:
 def static_cache(config: Any, length: int) -> Any:
     """Transformers' cache of a fixed `length`, allocated when the first tokens are read."""
     return _transformers().StaticCache(config, max_cache_len=length)
+
+
+def cache_argument(model: Any) -> str:
+    """The name by which a forward pass takes its cache: `cache`, or `past_key_values` in Transformers before 5.24."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
+def can_wind_back(cache: Any, length: int) -> bool:
+    """Whether a static cache for `length` positions can forget its newest tokens.
+
+    Before 5.24 Transformers calls no static layer croppable; a plain one that holds every position is.
+    """
+    layers = _transformers().cache_utils
+    plain = (layers.StaticLayer, layers.StaticSlidingWindowLayer)
+    return all(layer.is_croppable or (type(layer) in plain and layer.max_cache_len == length) for layer in cache.layers)
+
+
+def wind_back(cache: Any, tokens: int) -> None:
+    """Makes a static cache that `can_wind_back` forget its newest `tokens`."""
+    for layer in cache.layers:
+        if layer.is_croppable:
+            layer.crop(-tokens)
+            continue
+        layer.cumulative_length.sub_(tokens)  # in place, as layers of 5.24 do
+        if layer.is_sliding:
+            layer.cumulative_length_int -= tokens
 
 
 # What was asked for
