@@ -92,7 +92,7 @@ def share_of(ceiling: Ceiling, metric: str, keyed: pd.DataFrame, rates: pd.Serie
     rows = keyed[KEY].assign(metric=metric, unit="1", value=value, convention=CONVENTIONS[metric], source=source)
     dtype = ceiling.dtype if metric == "mfu_achievable" else None
     rows = rows.assign(peak=ceiling.typical, peak_dtype=dtype).dropna(subset="value")
-    return rows[COLUMNS] if ceiling.holds(rates.median()) else rows[COLUMNS].iloc[:0]
+    return rows[COLUMNS] if ceiling.holds(rates.dropna().median()) else rows[COLUMNS].iloc[:0]
 
 
 def is_matmul(workload: str) -> bool:

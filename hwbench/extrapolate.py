@@ -156,7 +156,7 @@ def _rows_of(run: RunTables, whole: dict, rows: pd.DataFrame) -> list[dict[str, 
     for work, (metric, unit) in RATES.items():
         if (amount := whole["work"][work]) is not None:
             found[metric] = (_rate(amount, mean.at(whole["value"], processes)), unit)
-    peaks = rows.groupby("at").memory_peak_bytes.median().dropna()
+    peaks = rows.dropna(subset="memory_peak_bytes").groupby("at").memory_peak_bytes.median()
     if len(peaks) == len(slices):
         found["memory_peak_bytes"] = (_fit(pd.Series(peaks.index), peaks).at(whole["value"], 1), "B")
     codes = sorted({code for words in judged.reasons for code in json.loads(words)})

@@ -46,7 +46,9 @@ def points(
         return pd.DataFrame(columns=POINTS)
     named = pd.concat([cases[given][["case_id", "label"]] for given, _ in runs]).drop_duplicates("case_id")
     names = dict(zip(named.case_id, named.label, strict=True))
-    values = pd.concat([metrics[given][_VALUE] for given, _ in runs], keys=range(len(runs)))
+    tables = {place: metrics[given][_VALUE] for place, (given, _) in enumerate(runs)}
+    filled = {place: table for place, table in tables.items() if len(table)}  # pandas 2 warns of empty ones
+    values = pd.concat(filled or tables)
     wanted = values.metric.isin(HEADLINE) & values.case_id.isin(names) & np.isfinite(values.value.astype("float64"))
     values = values[wanted]
     rows = [

@@ -60,7 +60,9 @@ def presence(table: pd.DataFrame) -> pd.DataFrame:
 
 def _stacked(tables: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     """The tables one below the other, each row with the position of its run."""
-    return pd.concat([table[columns].assign(run=run) for run, table in enumerate(tables)], ignore_index=True)
+    stacked = [table[columns].assign(run=run) for run, table in enumerate(tables)]
+    filled = [table for table in stacked if len(table)]  # pandas 2 warns of empty ones
+    return pd.concat(filled or stacked, ignore_index=True)
 
 
 def _grid(outcomes: pd.DataFrame, values: pd.DataFrame, runs: int) -> pd.DataFrame:
