@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import PROFILER_WARNS_OF_CYCLES
 from torch._C._profiler import _EventType
 
 from hwbench import devices
@@ -105,6 +106,7 @@ PEAKS = {
 }
 
 
+@PROFILER_WARNS_OF_CYCLES
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("what", PEAKS)
 def test_the_peak_of_a_step_is_what_torch_allocates(what, dtype):

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from torch._C._autograd import DeviceType
+from torch._C._autograd import DeviceType, _KinetoEvent
 
 from hwbench import devices, profiling
 from hwbench.harness import measure
@@ -24,6 +24,7 @@ NANO = {
     "size": "nano", "batch": 2, "seq": 32, "layers": None, "optimizer": "adamw", "accumulate": None,
     "checkpoint": False, "loss_chunks": None, "attention": None, "compile": False,
 }  # fmt: skip
+LISTS_ARE_SEEN = hasattr(_KinetoEvent, "structured_input_shapes")  # not in torch 2.11
 BLOCKS = ("attention.qkv", "attention.out", "up", "down")
 
 
@@ -83,7 +84,8 @@ def test_the_matrix_products_are_those_that_the_model_declares(trained):
 
 
 def test_every_operator_has_its_flops_and_bytes(trained):
-    assert {row["name"] for row in rows(trained[1].ops) if row["level"] == "operator" and row["bytes"] is None} == set()
+    unknown = {row["name"] for row in rows(trained[1].ops) if row["level"] == "operator" and row["bytes"] is None}
+    assert unknown == (set() if LISTS_ARE_SEEN else {"aten::_fused_adamw_", "aten::cat"})
 
 
 def test_the_blocks_are_told_apart_forward_and_backward(trained):

@@ -1,6 +1,7 @@
 """A few steps under `torch.profiler`, with the marks of the step and the calls of the model's modules in the trace."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -39,12 +40,21 @@ def steps_for(step_s: float) -> int:
     return max(FEWEST, min(MOST, math.ceil(RECORD_S / step_s)))
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what torch 2.11 warns of: a second cycle of the profiler clears the events of the first. Ours has one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning: Profiler clears events", UserWarning)
+        yield
+
+
 def record(step: Step, model: nn.Module | None, device: Device, steps: int, trace: Path | None) -> list[Event]:
     """The events of `steps` steps, after one that the profiler starts up in, which is left out; the whole trace is
     also written to `trace` as JSON, in gzip where its name ends in .gz."""
     config = _ExperimentalConfig(capture_overload_names=True)  # by which an operator that only calls others is known
     activities = supported_activities()  # type: ignore[no-untyped-call] # in torch
     with (
+        _quiet(),
         annotated(model),
         profile(activities=activities, record_shapes=True, experimental_config=config) as profiler,
     ):
@@ -106,7 +116,7 @@ def _event(event: Any) -> Event:
         composite=is_composite(event.name(), event.overload_name()),
         sequence=event.sequence_nr(),
         forward_thread=event.fwd_thread_id(),
-        shapes=shapes_of(getattr(event, "structured_input_shapes", event.shapes)()),  # before 2.10 without lists
+        shapes=shapes_of(getattr(event, "structured_input_shapes", event.shapes)()),  # torch 2.11 has no lists
         dtype=tensors[0] if tensors else "",
         correlation=event.correlation_id(),
         linked=event.linked_correlation_id(),
