@@ -7,14 +7,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
 ARGS ?=
+WITH ?=
 
-.PHONY: run test test-browser browser lint bench gpu-check clean
+.PHONY: run test test-lowest test-browser browser lint bench gpu-check clean
 
 run: $(VENV)/.run  ## Install hwbench, measure this machine, write a report.
 	@$(BIN)/python -m hwbench run $(ARGS)
 
 test: $(VENV)/.dev  ## Run the tests.
 	@$(BIN)/python -m pytest -q
+
+test-lowest:  ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest; WITH="torch==X" for others.
+	@PYTHON="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))" VENV= WITH="$(WITH)" ARGS="$(ARGS)" sh tools/test-lowest.sh
 
 test-browser: $(VENV)/.browser browser  ## Open pages in a real browser; HWBENCH_SCREENSHOTS=FOLDER keeps pictures.
 	@$(BIN)/python -m pytest -q tests/browser
@@ -52,5 +56,5 @@ browser:
 	@sh tools/install-browser.sh
 
 clean:  ## Remove what was installed and built; results stay.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
