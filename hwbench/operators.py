@@ -212,7 +212,7 @@ def _case(planned: Mapping[str, Any], profiles: pd.DataFrame, choices: "pd.Serie
     valid = profiles[profiles.invalid.fillna("") == ""].sort_values("process")
     taken = valid if len(valid) else profiles
     figures: dict[str, Any] = {
-        name: float(taken[name].median()) for name in ("clean_step_s", "profiled_step_s", "events")
+        name: float(taken[name].dropna().median()) for name in ("clean_step_s", "profiled_step_s", "events")
     }
     figures |= {name: _median(taken[name]) for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share")}
     unknown: dict[str, str] = {}

@@ -100,6 +100,7 @@ TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:torch",  # as inductor is imported
     "ignore:TypedStorage is deprecated:UserWarning",  # inductor of torch 2.11
 )
+PROFILER_WARNS_OF_CYCLES = pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # in torch 2.11
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import TORCH_WARNS_OF_ITSELF
+from conftest import PROFILER_WARNS_OF_CYCLES, TORCH_WARNS_OF_ITSELF
 from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
 from torch.profiler import ProfilerActivity, profile
 
@@ -21,7 +21,7 @@ SMALL = {
     "gpt/decode": {"batch": 2, "prompt": 8, "new": 2},
 }
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), PROFILER_WARNS_OF_CYCLES]
 
 
 def build(name, dtype="fp32", size="nano", **given):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import PROFILER_WARNS_OF_CYCLES
 from torch._C._profiler import _EventType
 
 from hwbench import devices
@@ -110,7 +111,7 @@ PEAKS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # torch 2.11, of a second cycle
+@PROFILER_WARNS_OF_CYCLES
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("what", PEAKS)
 def test_the_peak_of_a_step_is_what_torch_allocates(what, dtype):
