@@ -55,6 +55,18 @@ class TestProducts:
             error = {"fp32": 1e-5, "bf16": 0.1, "fp8": 0.3}[dtype]  # of sums near 8, rounded to 24 or 8 bits
             assert (x.c.double() - expected).abs().max() < error
 
+    def test_int8_sums_that_saturate_are_told_of(self):
+        device = open_device("cpu")
+        exact = lambda x: x.c.copy_((x.a.int() @ x.b.int()))  # noqa: E731
+        assert products.int8_sums(exact, device) == {"int8_sums": "exact"}
+        assert products.int8_sums(lambda x: exact(x).clamp_(max=2**20), device) == {"int8_sums": "saturated"}
+
+    @pytest.mark.machine
+    def test_a_product_of_int8_says_what_its_sums_are(self):
+        found = build("gemm", "int8").declared.choices["int8_sums"]
+        device = open_device("cpu")
+        assert products.int8_sums(product_of("int8", device), device) == {"int8_sums": found}
+
     def test_fp32_is_told_to_be_true_fp32(self):
         torch.set_float32_matmul_precision("high")
         product_of("fp32", open_device("cpu"))

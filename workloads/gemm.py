@@ -9,7 +9,7 @@ from typing import Any
 from hwbench.devices import Device
 from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, Step, axis, workload
-from workloads.ceilings.products import FORMATS, Shape, product_of
+from workloads.ceilings.products import FORMATS, Shape, int8_sums, product_of
 from workloads.ceilings.search import search_on, sets_beyond_cache
 
 DTYPE = axis("fp32", "bf16", choices=tuple(FORMATS))
@@ -37,7 +37,8 @@ def gemm(p: Any, device: Device) -> Built:
         multiply(operands)
         mark("gemm")
 
-    return Built(step, Work(flops=shape.flops, bytes=stored.bytes_of(shape)))
+    choices = int8_sums(multiply, device) if p.dtype == "int8" else {}
+    return Built(step, Work(flops=shape.flops, bytes=stored.bytes_of(shape)), declared=Declared(choices=choices))
 
 
 @workload("gemm/best", load=axis("cold", "sustained", choices=("cold", "sustained")), dtype=DTYPE)
@@ -66,6 +67,8 @@ def gemm_best(p: Any, device: Device) -> Built:
         mark("gemm")
 
     choices = {"shape": str(found.shape), "shapes_tried": str(found.tried), "operand_sets": str(sets)}
+    if p.dtype == "int8":
+        choices |= int8_sums(multiply, device)
     declared = Declared(choices=choices | {"products_a_step": str(products)})
     if p.load == "cold":
         device.rest(REST_S)

@@ -74,7 +74,7 @@ FORMATS = {
     "fp8": Format(torch.float8_e4m3fn, torch.bfloat16, by_columns=True),
     "int8": Format(torch.int8, torch.int32, by_columns=True),
 }
-"""fp8 is e4m3, of which models are made for inference; sums of int8 are exact."""
+"""fp8 is e4m3, of which models are made for inference. Sums of int8 are exact, but not on every CPU (`int8_sums`)."""
 
 TRIED = Shape(512, 512, 512)
 """The product by which is found out what works: large enough for the kernels that large ones get."""
@@ -102,6 +102,16 @@ def product_of(dtype: str, device: Device) -> Multiply:
     if dtype == "tf32" and not _is_tf32(device):
         raise Unsupported(f"{device.name} has no tf32: torch multiplies all bits of fp32 here")
     return multiply
+
+
+def int8_sums(multiply: Multiply, device: Device) -> dict[str, str]:
+    """For `Declared.choices`: whether sums of int8 are exact here. A CPU without VNNI adds two products in 16 bits, and
+    where these overflow it takes the largest number (vpmaddubsw): as fast, and not the same."""
+    x = FORMATS["int8"].draw(TRIED, device)
+    x.a.fill_(127)
+    x.b.fill_(127)
+    multiply(x)
+    return {"int8_sums": "exact" if bool((x.c == 127 * 127 * TRIED.k).all()) else "saturated"}
 
 
 def _mm(x: Operands) -> Tensor:
