@@ -57,7 +57,7 @@ class TestProducts:
 
     def test_int8_sums_that_saturate_are_told_of(self):
         device = open_device("cpu")
-        exact = lambda x: x.c.copy_((x.a.int() @ x.b.int()))  # noqa: E731
+        exact = lambda x: x.c.copy_(x.a.int() @ x.b.int())  # noqa: E731
         assert products.int8_sums(exact, device) == {"int8_sums": "exact"}
         assert products.int8_sums(lambda x: exact(x).clamp_(max=2**20), device) == {"int8_sums": "saturated"}
 
