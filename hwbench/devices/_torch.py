@@ -95,11 +95,10 @@ def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> No
 
 
 def keep_compiled_code_apart() -> None:
-    """Give inductor a cache of its own where instructions of the processor are turned off: its common one does not know
-    that, and would hand out code that was made with them."""
-    if capability := os.environ.get("ATEN_CPU_CAPABILITY"):
-        common = Path(tempfile.gettempdir(), f"torchinductor-{getpass.getuser()}-{capability}")
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(common))
+    """Give inductor a cache for this version of torch and these instructions: its common one would hand out code that was
+    made by another version, or with instructions that are turned off now."""
+    kind = f"{getpass.getuser()}-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor-{kind}")))
 
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
