@@ -241,6 +241,7 @@ def policy(run: RunView) -> Table:
         "Window": f"{limits['min']} or more and {count(asked.get('min_samples', 1), 'step')} or more, after warm-up; "
         f"no step is begun after {limits['max']}",
         "Time-out": quantity(asked.get("timeout_s"), "s"),
+        "Budget": quantity(asked.get("budget_s"), "s") if asked.get("budget_s") else "none",
         "Seed": json.dumps(asked.get("seed")),
         "Clock of the steps": ", ".join(clocks.get(kind, kind) for kind in kinds) or "nothing was timed",
     }
