@@ -449,7 +449,8 @@ def pipeline(tmp_path):
 
     def run(branch: str, **settings: str):
         environment = {
-            **os.environ, **PYTHONPATH, "BRANCH": branch, "MAIN": "main", "HWBENCH": f"{Path(sys.executable).name} -m hwbench",
+            **os.environ, **PYTHONPATH, "BRANCH": branch, "MAIN": "main",
+            "HWBENCH": f"{Path(sys.executable).name} -m hwbench",
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),  # which may have a space
             "RUN_OPTIONS": "fake/known --device fake --workloads known.py --processes 3 --min-time 0.03", **settings,
         }  # fmt: skip
