@@ -161,7 +161,9 @@ class TestCommand:
         assert done.stdout.startswith(begin)
         titles, row, last = done.stdout.removeprefix(begin).decode().splitlines()
         assert titles.split() == ["scope", "energy", "±", "power", "peak", "grade", "from"]
-        assert re.fullmatch(r"package:0 +\d+\.\d+ J +[\d.]+ % +(2[5-9]|3[0-5])\.\d+ W +\d+\.\d+ W +C +rapl counter *", row)
+        assert re.fullmatch(
+            r"package:0 +\d+\.\d+ J +[\d.]+ % +(2[5-9]|3[0-5])\.\d+ W +\d+\.\d+ W +C +rapl counter *", row
+        )
         assert re.match(r"\d{3}\.\d ms, exit status 0, memory peak [\d.]+ [KM]iB", last)
 
     def test_json_has_every_reading_and_holds_the_truth(self, package):

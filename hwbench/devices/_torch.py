@@ -95,8 +95,8 @@ def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> No
 
 
 def keep_compiled_code_apart() -> None:
-    """Give inductor a cache for this version of torch and these instructions: its common one would hand out code that was
-    made by another version, or with instructions that are turned off now."""
+    """Give inductor a cache for this version of torch and these instructions: its common one would hand out code that
+    was made by another version, or with instructions that are turned off now."""
     kind = f"{getpass.getuser()}-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor-{kind}")))
 
