@@ -19,8 +19,6 @@ NANO = [
 WITHOUT_BF16 = {"fp32": 93e9, "bf16": 2.8e9, "fp16": 2.9e9, "int8": 178e9}
 WITH_BF16 = {"fp32": 93e9, "bf16": 190e9, "fp16": 2.9e9, "int8": 515e9}
 
-pytestmark = pytest.mark.machine
-
 
 @pytest.fixture
 def hwbench(tmp_path, monkeypatch):

@@ -90,7 +90,6 @@ class SmallDevice:
         require_predicted(predicted_bytes, 10**6, "this one")
 
 
-@pytest.mark.machine
 @pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("gpt/")])
 def test_every_gpt_workload_runs_a_llama(name):
     built = build(name, "bf16", size="llama-nano")
