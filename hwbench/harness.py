@@ -50,33 +50,40 @@ def measure(
     stopping: StoppingRule,
     on_phase: Callable[[str], None] = lambda phase: None,
     left_s: Callable[[], float] = lambda: math.inf,
-    compiles: bool = False,
+    is_longer: bool = False,
 ) -> tuple[Window, object]:
     """One cold step, a warm-up and the window, on `device`; every step is kept, the first two kinds as warm-up.
 
     `left_s` says how many seconds there are left for all of it. The cold step tells how long a step takes, unless it
-    `compiles`: the warm-up gets half of what is left, none if that is less than a step, and the window is cut short
-    before a step that would not end in time (`Window.cut_short`). Unsupported if no step would. Returns the window and
-    what its last step returned.
+    does more than a step (`is_longer`: it compiles, say): the warm-up gets half of what is left, none if that is less
+    than a step, and the window is cut short before a step that would not end in time (`Window.cut_short`). Unsupported
+    if no step would. Returns the window and what its last step returned.
     """
     on_phase("warmup")
     cold = run_phase(step, device, FixedWindow(0.0, 0.0, COLD), 0, is_warmup=True, run_ahead=COLD)
-    step_s = 0.0 if compiles else cold.elapsed_s
-    if step_s > left_s():
-        left = f"{max(0.0, left_s()):.3g} s of the time limit"
-        cure = "allow more (--timeout), or make the case smaller"
-        raise Unsupported(f"a step takes {step_s:.3g} s, and after the first one {left} are left: {cure}")
-    phases = [cold]
+    step_s = 0.0 if is_longer else cold.elapsed_s
+    _require_step(step_s, left_s(), cold.elapsed_s)
+    phases, is_warm = [cold], False
     if step_s <= left_s() / 2:
         rule = Within(warmup, left_s() / 2)
         phases.append(run_phase(step, device, rule, COLD, is_warmup=True, run_ahead=RUN_AHEAD_STEPS))
+        step_s, is_warm = median(phases[-1].samples.step_s), not rule.was_cut
+        _require_step(step_s, left_s(), step_s)
     gc.collect()  # garbage of building and compiling is not the step's
     on_phase("measure")
     run_ahead = max(RUN_AHEAD_STEPS, math.ceil(RUN_AHEAD_S / max(median(phases[-1].samples.step_s), 1e-6)))
     first = sum(len(phase.samples.step) for phase in phases)
     window = Within(stopping, left_s())
     timed = run_phase(step, device, window, first, is_warmup=False, run_ahead=run_ahead)
-    return _window(device, [*phases, timed], window, window.was_cut), timed.result
+    return _window(device, [*phases, timed], window, window.was_cut or not is_warm), timed.result
+
+
+def _require_step(step_s: float, left_s: float, took_s: float) -> None:
+    """Unsupported if a step of `step_s` seconds would not end within `left_s`; the last one took `took_s`."""
+    if step_s > left_s or left_s <= 0:
+        left = f"{max(0.0, left_s):.3g} s of the time limit are left"
+        cure = "allow more (--timeout), or make the case smaller"
+        raise Unsupported(f"the step before took {took_s:.3g} s, and {left} for another one: {cure}")
 
 
 def measure_once(

@@ -214,21 +214,35 @@ def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
     searched: dict[str, tuple[str, int, int]] = {}
     left_out: dict[str, str] = {}
     for case in plan.cases:
-        settled = case
-        if case.dtype == AUTO:
-            settled = replace(case, dtype=formats.fastest(plan.formats[case.case_id], rates))
+        choices, search = plan.formats.get(case.case_id, ()), plan.searched.get(case.case_id)
+        settled = replace(case, dtype=formats.fastest(choices, rates)) if case.dtype == AUTO else case
+        if case.dtype != AUTO and choices and formats.is_emulated(case.dtype, rates):
+            if search:  # for nothing: it keeps the least value
+                axis, least, _ = search
+                settled, search = replace(case, params={**case.params, axis: least}), None
+            fast = "; fast is --dtype fp32" if "fp32" in choices else ""
+            cure = f"--dtype {case.dtype} measures it all the same{fast}"
+            left_out[settled.case_id] = f"{formats.slowness(case.dtype, rates, of)}; {cure}"
+        if search:
+            searched[settled.case_id] = search
         cases.setdefault(settled.case_id, settled)
-        if case.case_id in plan.searched:
-            searched[settled.case_id] = plan.searched[case.case_id]
-        if case.dtype != AUTO and case.case_id in plan.formats and formats.is_emulated(case.dtype, rates):
-            cure = f"--dtype {case.dtype} measures it all the same; fast is --dtype fp32"
-            left_out[case.case_id] = f"{formats.slowness(case.dtype, rates, of)}; {cure}"
     return replace(plan, cases=tuple(cases.values()), searched=searched, left_out=left_out)
 
 
 def _fitted(workload: Workload, params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
-    """The parameters, with other values of those that are left at defaults which the rest of them cannot have."""
-    return {**params, **(workload.fit(params, named) if workload.fit else {})}
+    """The parameters, with other values of those that are left at defaults which the rest of them cannot have.
+    UserError if the workload's `fit` fails, or changes what it may not."""
+    if workload.fit is None:
+        return dict(params)
+    try:
+        changed = dict(workload.fit(dict(params), frozenset(named)))
+    except Exception as error:
+        raise UserError(f"{workload.name}: its fit failed: {type(error).__name__}: {shortened(error)}") from error
+    for axis, value in changed.items():
+        if axis not in workload.axes or axis in named or axis == "dtype":
+            raise UserError(f"{workload.name}: its fit changes {axis}, which is no axis left at its default")
+        _parsed(workload, axis, [_text(value)])
+    return {**params, **changed}
 
 
 def _shortened(workload: Workload, params: Mapping[str, Param], fitted: Mapping[str, Param]) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -41,7 +42,9 @@ class Remembered(Generic[Answer]):
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
             temporary.replace(self.file)
         except OSError as error:
-            self._warn_once(f"{self.file}: not remembered: {error.strerror}")
+            with suppress(OSError):
+                temporary.unlink()
+            self._warn_once(f"{self.file}: nothing is remembered: {error.strerror}")
 
     def _key(self, question: str) -> str:
         return json.dumps({"case": question, **self._where}, sort_keys=True)
@@ -51,7 +54,10 @@ class Remembered(Generic[Answer]):
             content = json.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError):
+        except OSError as error:
+            self._warn_once(f"{self.file}: nothing is remembered: {error.strerror}")
+            return {}
+        except (ValueError, RecursionError):
             content = None
         if isinstance(content, dict):
             return content

@@ -109,7 +109,8 @@ def resolve(
     if not plan.searched:
         return plan
     device_facts = {name: fact for name, fact in found.items() if name != "formats"}  # no trial's figures
-    where = {"device": device_facts, "versions": versions}
+    limit = {"timeout_s": plan.policy.timeout_s}  # a value that takes too long does not fit either
+    where = {"device": device_facts, "versions": versions, **limit}
     memory: Remembered[int] = Remembered(results / FILE, where, is_size, warn)
     cases: dict[str, Case] = {}
     for case in plan.cases:

@@ -36,8 +36,23 @@ from hwbench.workload import Built, find, params_of
 END_S, END_SHARE = 10.0, 0.2
 """What is kept of a time limit for the end of a process: so many seconds, or this share of a short one."""
 
+PROFILE_STEPS = 8
+"""About what a profile takes: steps for the threads' shares, to warm up, to record, and one under a counter."""
+
 SURE = 3.0
 """How much faster than the rate of a trial's product a step may turn out: a case is refused only beyond that."""
+
+
+class TimeLimit:
+    """The time that a process may take from its start, less what its end takes. Beyond the whole of it the parent ends
+    the process, and nothing of it is kept."""
+
+    def __init__(self, timeout_s: float) -> None:
+        age_s: float = max(0.0, time.time() - psutil.Process().create_time())
+        self._end = time.monotonic() - age_s + timeout_s - min(END_S, END_SHARE * timeout_s)
+
+    def left_s(self) -> float:
+        return self._end - time.monotonic()
 
 
 def main() -> None:
@@ -101,10 +116,13 @@ def run_case(
             device.guard_memory()
         device.reset_memory_peak()
         base_bytes = device.memory_peak_bytes()
+        doubts = _dtype_notes(case.dtype, device.findings.formats)
+        for doubt in doubts:
+            tell(doubt.partition(": ")[2])
         built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
         if built.served and profiled is not None:
             raise Unsupported("a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead")
-        doubts = _require_time(case, built, device, limit, tell)
+        _require_time(case, built, device, limit, tell if doubts else lambda text: None)
         with Metering(device, policy.tdp_w) as metering:
             least_s = metering.window_s
             if idle and least_s:  # there is something to be read; before the steps, so that no interrupt can lose them
@@ -114,11 +132,12 @@ def run_case(
                 window, result = measure_once(built.step, device, follow)
             else:
                 rules = warmup_rule(policy), window_rule(policy, least_s)
-                window, result = measure(built.step, device, *rules, follow, limit.left_s, built.compiled)
+                is_longer = built.compiled or built.first_is_longer
+                window, result = measure(built.step, device, *rules, follow, limit.left_s, is_longer)
             foreign = watch.notes()
             served = built.served() if built.served else Served(Requests())
             loss = _number(result)
-        profile = _profile(built, device, window, profiled, on_phase) if profiled is not None else None
+        profile = _profile(built, device, window, profiled, limit, on_phase) if profiled is not None else None
         return Measurement(
             outcome="ok",
             work=built.work,
@@ -151,12 +170,22 @@ def run_case(
 
 
 def _profile(
-    built: Built, device: devices.Device, window: Window, asked: Mapping[str, Any], on_phase: Callable[[str], None]
+    built: Built,
+    device: devices.Device,
+    window: Window,
+    asked: Mapping[str, Any],
+    limit: TimeLimit,
+    on_phase: Callable[[str], None],
 ) -> Profile:
-    """Where the time goes; a pass that fails says so in the profile, and costs nothing of what was measured before."""
+    """Where the time goes; a pass that fails, or would not end in time, says so in the profile, and costs nothing of
+    what was measured before."""
     from hwbench import profiling  # brings torch, which not every device needs
 
     on_phase("profile")
+    step_s, left_s = median(window.timed_s), limit.left_s()
+    if PROFILE_STEPS * step_s > left_s:
+        long = f"{PROFILE_STEPS} steps of {step_s:.3g} s, and {max(0.0, left_s):.3g} s of the time limit are left"
+        return Profile(0, step_s, None, 0.0, f"the pass takes {long}: allow more (--timeout)")
     try:
         return profiling.profile(built, device, window, Path(asked["trace"]) if asked.get("trace") else None)
     except Exception as error:  # noqa: BLE001 - as of a step, anything
@@ -164,34 +193,27 @@ def _profile(
         return Profile(0, median(window.timed_s), None, 0.0, f"the pass failed: {_last_line(error)}")
 
 
-class TimeLimit:
-    """The time that a process may take from its start, less what its end takes. Beyond the whole of it the parent ends
-    the process, and nothing of it is kept."""
-
-    def __init__(self, timeout_s: float) -> None:
-        age_s: float = max(0.0, time.time() - psutil.Process().create_time())
-        self._end = time.monotonic() - age_s + timeout_s - min(END_S, END_SHARE * timeout_s)
-
-    def left_s(self) -> float:
-        return self._end - time.monotonic()
+def _dtype_notes(dtype: str, rates: Rates) -> list[str]:
+    return [f"emulated_dtype: {slowness(dtype, rates)}"] if is_emulated(dtype, rates) else []
 
 
 def _require_time(
     case: Case, built: Built, device: devices.Device, limit: TimeLimit, tell: Callable[[str], None]
-) -> list[str]:
-    """The notes on the case's dtype. An emulated one is told of, with what a step will take at least. Unsupported if by
-    the device's rate of products not even the first two steps would be done in time."""
-    rates, flops = device.findings.formats, built.work.flops
-    is_slow = is_emulated(case.dtype, rates)
-    least_s = device.findings.least_s(case.dtype, flops) if flops else None
-    if is_slow:
-        long = f": a step will take {least_s:.2g} s or more" if least_s else ""
-        tell(f"{slowness(case.dtype, rates)}{long}")
-    if least_s and 2 * least_s > SURE * limit.left_s():
-        step = f"a step takes about {least_s:.3g} s at the {in_words(rates[case.dtype])} of a product in {case.dtype}"
-        left = f"{max(0.0, limit.left_s()):.3g} s of the time limit are left"
+) -> None:
+    """Tell what a step takes by the device's rate of products. Unsupported if that, or what is set, passes the limit:
+    the first two steps would not be done in time."""
+    left_s, flops = limit.left_s(), built.work.flops
+    left = f"{max(0.0, left_s):.3g} s of the time limit are left"
+    if built.least_s is not None and built.least_s > left_s:
+        raise Unsupported(f"a step takes {built.least_s:g} s or more, and {left}: allow more (--timeout)")
+    step_s = device.findings.least_s(case.dtype, flops) if flops else None
+    if step_s is None:
+        return
+    tell(f"by the rate of a product a step takes about {step_s:.2g} s")
+    if 2 * step_s > SURE * left_s:
+        rate = in_words(device.findings.formats[case.dtype])
+        step = f"a step takes about {step_s:.3g} s at the {rate} of a product in {case.dtype}"
         raise Unsupported(f"{step}, and {left}: allow more (--timeout), or take another dtype")
-    return [f"emulated_dtype: {slowness(case.dtype, rates)}"] if is_slow else []
 
 
 def _cut_notes(window: Window, policy: Policy) -> list[str]:

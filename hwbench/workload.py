@@ -44,15 +44,18 @@ class Built:
     """A workload made ready: the step to time, what one step does, whether its first call compiles something, and what
     else is to be told of it.
 
-    With `served` the step is a whole test under load, made warm as it was built: it is run once, with nothing before
-    it, and `served` then tells what became of its requests. `model`, a `torch.nn.Module`, lets a profile tell the
-    model's parts apart.
+    `first_is_longer`: the first call of the step does more than a step, beyond compiling. `least_s`: what a step takes
+    at least, where that is set and not found out. With `served` the step is a whole test under load, made warm as it
+    was built: it is run once, with nothing before it, and `served` then tells what became of its requests. `model`, a
+    `torch.nn.Module`, lets a profile tell the model's parts apart.
     """
 
     step: Step
     work: Work = field(default_factory=Work)
     compiled: bool = False
     declared: Declared = field(default_factory=Declared)
+    first_is_longer: bool = False
+    least_s: float | None = None
     served: Callable[[], Served] | None = None
     model: object = None
 

@@ -176,3 +176,23 @@ def heavy(p, device):
         device.launch(p.seconds)
 
     return Built(step, Work(flops=p.gflop * 10**9))
+
+
+@workload("fake/lengthy", seconds=[900])
+def lengthy(p, device):
+    """A test that says how long it takes."""
+    return Built(lambda mark: time.sleep(p.seconds), least_s=p.seconds)
+
+
+def unfit(params, named):
+    """What `mode` says: a fit that fails in one way or another."""
+    if params["mode"] == "raises":
+        raise RuntimeError("no idea")
+    changes = {"unknown": {"nope": 1}, "named": {"mode": "named"}, "value": {"n": -1}, "dtype": {"dtype": "bf16"}}
+    return changes[params["mode"]]
+
+
+@workload("fake/unfit", fit=unfit, mode=["raises"], n=[1])
+def unfitted(p, device):
+    """Has a `fit` that does what it may not."""
+    return Built(lambda mark: device.launch(0.001))

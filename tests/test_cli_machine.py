@@ -63,7 +63,8 @@ def test_an_emulated_format_asked_for_by_name_is_measured_noted_and_told(hwbench
     row = outcomes(tmp_path, "r")["gpt/prefill", "bf16"]
     assert row.outcome == "ok"
     assert any(note.startswith("emulated_dtype: bf16 is emulated here") for note in json.loads(row.notes))
-    assert "bf16 is emulated here: 2.8 GFLOP/s, fp32 93 GFLOP/s: a step will take" in done.stderr
+    assert "bf16 is emulated here: 2.8 GFLOP/s, fp32 93 GFLOP/s\n" in done.stderr
+    assert "by the rate of a product a step takes about " in done.stderr
 
 
 @pytest.mark.parametrize(("rates", "dtype"), [(WITHOUT_BF16, "fp32"), (WITH_BF16, "bf16")])
@@ -88,7 +89,30 @@ def test_info_shows_the_rates_and_what_is_emulated(hwbench):
     assert {"fp32 93 GFLOP/s", "bf16 2.8 GFLOP/s (emulated)"} <= set(lines)
 
 
-@pytest.mark.parametrize("content", ["{", '{"x": 1}', "\x00"])
+def test_a_search_for_the_largest_batch_leaves_out_what_the_suite_leaves_out(hwbench, tmp_path):
+    remember(WITHOUT_BF16)
+    (tmp_path / "s.toml").write_text(
+        "[policy]\nprocesses = 1\nmax_processes = 1\n"
+        '[[cases]]\nworkload = "gpt/prefill"\nsize = "nano"\nprompt = 16\nbatch = "max"\ndtype = "bf16"\n'
+    )
+    done = hwbench("run", "--suite", "s.toml", "--device", "cpu", "--run-id", "r")
+    assert done.returncode == 0, done.stderr
+    assert [row.outcome for row in outcomes(tmp_path, "r").values()] == ["unsupported"]
+    assert "batch=2" not in done.stderr
+
+
+def test_ab_of_a_suite_has_a_verdict_where_a_format_is_left_out(hwbench, tmp_path):
+    remember(WITHOUT_BF16)
+    (tmp_path / "s.toml").write_text(
+        "[policy]\nmin_time_s = 0.05\nmax_time_s = 0.1\nmin_samples = 1\n"
+        '[[cases]]\nworkload = "gpt/prefill"\nsize = "nano"\nprompt = 16\ndtype = ["fp32", "bf16"]\n'
+    )
+    done = hwbench("ab", "--suite", "s.toml", "--device", "cpu", "--pairs", "2", "--threshold", "90%")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "missing" not in done.stdout
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, "{", '{"x": 1}', "\x00"])
 def test_a_damaged_memory_is_told_of_and_made_anew(hwbench, tmp_path, content):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / FILE).write_text(content)

@@ -132,7 +132,7 @@ class Clock:
 class TestTimeLimit:
     """Steps of one second, of which five are asked for after a warm-up of two."""
 
-    def measure(self, limit_s, cold_s=1.0, compiles=False):
+    def measure(self, limit_s, cold_s=1.0, is_longer=False):
         device = FakeDevice(timer_kind="host")
         durations = iter([cold_s])
 
@@ -140,7 +140,7 @@ class TestTimeLimit:
             device.launch(next(durations, 1.0))
 
         rules = FixedWindow(0, 99, 2), FixedWindow(0, 99, 5)
-        window, _ = measure(step, device, *rules, left_s=Clock(device, limit_s), compiles=compiles)
+        window, _ = measure(step, device, *rules, left_s=Clock(device, limit_s), is_longer=is_longer)
         return window.warmup_steps, window.timed_steps, window.cut_short, window.converged
 
     def test_with_time_enough_nothing_is_cut(self):
@@ -155,11 +155,15 @@ class TestTimeLimit:
     def test_without_time_for_both_the_cold_step_is_all_the_warm_up(self):
         assert self.measure(2.9) == (1, 1, True, False)
 
+    def test_a_step_is_refused_after_a_warm_up_that_took_all_that_was_left(self):
+        with pytest.raises(Unsupported, match="the step before took 1 s"):
+            self.measure(61.5, cold_s=60.0, is_longer=True)
+
     def test_what_would_have_no_step_is_refused_with_what_one_takes(self):
-        with pytest.raises(Unsupported, match=r"a step takes 1 s, and after the first one 0\.5 s of the time limit"):
+        with pytest.raises(Unsupported, match=r"the step before took 1 s, and 0\.5 s of the time limit are left"):
             self.measure(1.5)
 
     def test_a_first_step_that_compiles_says_nothing_of_the_others(self):
-        assert self.measure(66.0, cold_s=60.0, compiles=True) == (3, 4, True, False)
+        assert self.measure(66.0, cold_s=60.0, is_longer=True) == (3, 4, True, False)
         with pytest.raises(Unsupported):
             self.measure(66.0, cold_s=60.0)

@@ -181,7 +181,7 @@ class TestEmulatedFormats:
         tables, told = run(tmp_path, self.heavy("bf16"), formats=RATES)
         says = "bf16 is emulated here: 1 GFLOP/s, fp32 100 GFLOP/s"
         assert f"emulated_dtype: {says}" in json.loads(tables.measurements.notes[0])
-        assert [p.text for p in told if p.kind == "told"] == [f"{says}: a step will take 1 s or more"]
+        assert [p.text for p in told if p.kind == "told"] == [says, "by the rate of a product a step takes about 1 s"]
 
     def test_of_a_native_format_nothing_is_said(self, tmp_path):
         tables, told = run(tmp_path, self.heavy("fp32"), formats=RATES)
@@ -204,6 +204,14 @@ class TestEmulatedFormats:
             "a step takes about 300 s at the 1 GFLOP/s of a product in bf16"
         )
         assert time.monotonic() - begin < 50
+
+
+def test_a_step_that_takes_longer_than_the_limit_by_what_is_set_is_refused_at_once(tmp_path):
+    begin = time.monotonic()
+    tables, _ = run(tmp_path, fake("lengthy", seconds=900), timeout_s=100.0)
+    assert tables.measurements.outcome[0] == "unsupported"
+    assert tables.measurements.reason[0].startswith("a step takes 900 s or more, and ")
+    assert time.monotonic() - begin < 50
 
 
 def test_a_case_that_would_pass_its_limit_ends_with_the_steps_it_has(tmp_path):

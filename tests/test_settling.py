@@ -1,10 +1,12 @@
 """Plans of the built-in workloads, made for devices that are not here: formats settled, defaults made to fit."""
 
+from pathlib import Path
+
 import pytest
 
 from hwbench import plan
-from hwbench.records import Policy
-from hwbench.workload import discover
+from hwbench.records import Policy, UserError
+from hwbench.workload import axis, discover, workload
 
 KNOWN = discover()
 
@@ -50,6 +52,19 @@ class TestSettling:
         models = {c.workload for c in made.cases if c.case_id in shared[0]}
         assert models >= {"gpt/train", "gpt/prefill", "gpt/decode", "gemm", "copy"}
 
+    def test_a_case_that_is_left_out_is_not_searched_for(self):
+        choices = [(KNOWN["gpt/train"], {"dtype": ["bf16"]})]
+        settled = plan.settle(plan.make_plan(choices, {"batch": ["max"]}, Policy()), CPU_WITHOUT_BF16)
+        assert (settled.searched, settled.cases[0].params["batch"]) == ({}, 1)
+        assert set(settled.left_out) == {settled.cases[0].case_id}
+
+    def test_the_cure_names_only_a_format_that_the_workload_has(self):
+        @workload("halves", dtype=axis("bf16", choices=("bf16", "fp16")))
+        def halves(p, device): ...
+
+        settled = plan.settle(plan.make_plan([(halves, {})], {}, Policy()), CPU_WITHOUT_BF16)
+        assert "fast is" not in next(iter(settled.left_out.values()))
+
     def test_a_case_whose_batch_is_searched_is_still_searched(self):
         made = plan.make_plan([(KNOWN["gpt/train"], {})], {"batch": ["max"]}, Policy())
         settled = plan.settle(made, CPU_WITH_BF16)
@@ -77,6 +92,15 @@ class TestFit:
         assert self.only("gpt/train", "size=355m")[0]["seq"] == 512
         assert self.only("gpt/decode", "size=nano") == ({**self.only("gpt/decode", "size=nano")[0], "prompt": 128}, ())
 
+    def test_tokens_give_way_to_the_prompt_asked_for(self):
+        params, remarks = self.only("gpt/decode", "size=nano", "prompt=250")
+        assert (params["prompt"], params["new"]) == (250, 6)
+        assert remarks == ("gpt/decode size=nano: new=6 instead of the default 32, which it cannot have",)
+
+    def test_what_cannot_be_made_to_fit_is_left_to_be_refused(self):
+        params, remarks = self.only("gpt/decode", "size=nano", "new=300")
+        assert (params["prompt"], params["new"], remarks) == (128, 300, ())
+
     def test_what_was_asked_for_stays(self):
         assert self.only("gpt/train", "size=nano", "seq=512")[0]["seq"] == 512
 
@@ -94,3 +118,18 @@ class TestFit:
 
     def test_the_largest_batch_is_left_to_the_search(self):
         assert self.only("gpt/train", "batch=max", "accumulate=3")[0]["batch"] == "max"
+
+    @pytest.mark.parametrize(
+        ("mode", "says"),
+        [
+            ("raises", "fake/unfit: its fit failed: RuntimeError: no idea"),
+            ("unknown", "its fit changes nope, which is no axis left at its default"),
+            ("named", "its fit changes mode, which is no axis left at its default"),
+            ("dtype", "its fit changes dtype, which"),
+            ("value", "fake/unfit: n=-1: expected a number from 1"),
+        ],
+    )
+    def test_a_fit_that_does_what_it_may_not_is_told_of(self, mode, says):
+        unfit = discover([str(Path(__file__).with_name("fake_workloads.py"))], ["fake/unfit"])["fake/unfit"]
+        with pytest.raises(UserError, match=says):
+            plan.make_plan([(unfit, {})], {"mode": [mode]}, Policy())

@@ -10,14 +10,19 @@ Positions = Callable[[Mapping[str, Param], Collection[str]], int | None]
 
 
 def sequence_within(positions_of: Positions, sequence: str, more: str | None = None) -> Fit:
-    """Cut the axis `sequence` to the model's positions, less those of the axis `more`, which follow it."""
+    """Cut the axis `sequence` to the model's positions, less those of the axis `more`, which follow it; or cut `more`,
+    where `sequence` was asked for. What cannot be made to fit stays, and is refused as it is built."""
 
     def fit(params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
         most = positions_of(params, named)
         length, following = params[sequence], params[more] if more else 0
-        if sequence in named or most is None or not isinstance(length, int) or not isinstance(following, int):
+        if most is None or not isinstance(length, int) or not isinstance(following, int):
             return {}
-        return {sequence: min(length, max(1, most - following))}
+        if sequence not in named:
+            return {sequence: min(length, most - following)} if most > following else {}
+        if more and more not in named:
+            return {more: min(following, most - length)} if most > length else {}
+        return {}
 
     return fit
 

@@ -75,7 +75,7 @@ def gpt_serve(p: Any, device: Device) -> Built:
         test = tests[-1]
         return Served(test.requests, [] if test.valid else [f"loadgen_invalid: {test.reason}"])
 
-    return Built(step, declared=Declared(choices=choices), served=served)
+    return Built(step, declared=Declared(choices=choices), served=served, least_s=p.duration_s)
 
 
 def _require_rate(scenario: str, rate: float | str | None) -> None:

@@ -65,7 +65,9 @@ def command(
     with kept(*(writer.folder for writer in writers)), reporter(both) as progress:
         pairs.measure_pairs(plan, sides, writers, progress, [found.get("formats") for found in described])
     runs = [store.read_run(writer.folder) for writer in writers]
-    return _conclude(runs, pairs.judge(runs[0], runs[1], metrics, threshold), strict, as_json)
+    table = pairs.judge(runs[0], runs[1], metrics, threshold)
+    table = table[~table.case_id.isin(plan.left_out.keys())]  # rows say why, and there is nothing to judge
+    return _conclude(runs, table, strict, as_json)
 
 
 def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:

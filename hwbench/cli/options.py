@@ -81,7 +81,7 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
     try:
         return float(word[:-1]) * unit if unit else float(word)
     except ValueError as error:
-        raise UserError(f"--{parameter.name} {text}: expected a duration such as 3m, 90s or 1h") from error
+        raise UserError(f"{parameter.opts[0]} {text!r}: expected a duration such as 3m, 90s or 1h") from error
 
 
 def _metrics(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import shutil
 import sysconfig
 import tempfile
@@ -97,7 +98,11 @@ def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> No
 def keep_compiled_code_apart() -> None:
     """Give inductor a cache for this version of torch and these instructions: its common one would hand out code that
     was made by another version, or with instructions that are turned off now."""
-    kind = f"{getpass.getuser()}-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in a container
+        user = str(os.getuid())
+    kind = re.sub(r"[^\w.+-]", "_", f"{user}-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor-{kind}")))
 
 

@@ -1,5 +1,6 @@
 """The rates of products in each number format that torch stores, measured on a device in at most two seconds."""
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -47,23 +48,26 @@ def _measure(watch: Stopwatch, place: torch.device) -> tuple[int, dict[str, floa
         side *= 2
         fp32 = _product("fp32", side, place)
     begin = time.monotonic()
-    products, best = {}, {}
-    for name in FORMATS:
+    products: dict[tuple[str, bool], Callable[[], Tensor]] = {}
+    seconds: dict[tuple[str, bool], float] = {}
+    for key in itertools.product(FORMATS, (True, False)):  # a format may have a fast kernel for one of the two only
         try:
-            products[name] = _product(name, side, place)
-            best[name] = watch.seconds(products[name])
+            products[key] = _product(key[0], side, place, as_it_is=key[1])
+            seconds[key] = watch.seconds(products[key])
         except (RuntimeError, NotImplementedError, TypeError):  # each is some backend's word for "not here"
-            products.pop(name, None)
+            products.pop(key, None)
     for _ in range(MOST_TURNS):
-        for name, product in products.items():
-            if time.monotonic() - begin + best[name] < TRIAL_S:
-                best[name] = min(best[name], watch.seconds(product))
+        for key, product in products.items():
+            if time.monotonic() - begin + seconds[key] < TRIAL_S:
+                seconds[key] = min(seconds[key], watch.seconds(product))
+    best = {name: min(s for (of, _), s in seconds.items() if of == name) for name, _ in seconds}
     return side, best
 
 
-def _product(name: str, side: int, place: torch.device) -> Callable[[], Tensor]:
+def _product(name: str, side: int, place: torch.device, as_it_is: bool = True) -> Callable[[], Tensor]:
+    """A product of square matrices, the second one as it lies in memory, or transposed as weights are."""
     if name == "int8":
         a, b = (torch.ones(side, side, dtype=torch.int8, device=place) for _ in "ab")
         return lambda: torch._int_mm(a, b.t())
     x, y = (torch.full((side, side), 0.5, dtype=FORMATS[name], device=place) for _ in "xy")
-    return lambda: torch.mm(x, y)
+    return lambda: torch.mm(x, y if as_it_is else y.t())
