@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -q
-PARALLEL := -n auto --dist worksteal
+PARALLEL := -n auto --dist worksteal --ignore=tests/browser
 ARGS ?=
 WITH ?=
 

@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,9 @@ from pathlib import Path
 # one another, and there are as many test processes as processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more are processes, which import torch before they begin
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a script has it that runs tests in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands that tests interrupt would inherit it
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers have it from who started them
     os.environ["HWBENCH_CACHE"] = tempfile.mkdtemp(prefix="hwbench-cache-")
