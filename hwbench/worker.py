@@ -209,7 +209,7 @@ def _require_time(
     step_s = device.findings.least_s(case.dtype, flops) if flops else None
     if step_s is None:
         return
-    tell(f"by the rate of a product a step takes about {step_s:.2g} s")
+    tell(f"by the rate of a product a step takes {step_s:.2g} s or more")
     if 2 * step_s > SURE * left_s:
         rate = in_words(device.findings.formats[case.dtype])
         step = f"a step takes about {step_s:.3g} s at the {rate} of a product in {case.dtype}"

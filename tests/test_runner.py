@@ -181,7 +181,7 @@ class TestEmulatedFormats:
         tables, told = run(tmp_path, self.heavy("bf16"), formats=RATES)
         says = "bf16 is emulated here: 1 GFLOP/s, fp32 100 GFLOP/s"
         assert f"emulated_dtype: {says}" in json.loads(tables.measurements.notes[0])
-        assert [p.text for p in told if p.kind == "told"] == [says, "by the rate of a product a step takes about 1 s"]
+        assert [p.text for p in told if p.kind == "told"] == [says, "by the rate of a product a step takes 1 s or more"]
 
     def test_of_a_native_format_nothing_is_said(self, tmp_path):
         tables, told = run(tmp_path, self.heavy("fp32"), formats=RATES)
