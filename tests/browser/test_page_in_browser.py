@@ -1,5 +1,6 @@
 """What the page promises, asked of a real browser."""
 
+import time
 from collections import Counter
 
 import pytest
@@ -94,7 +95,11 @@ def test_without_scripts_every_word_and_every_figure_is_there(page, kind):
     words, figures = with_scripts.ask(ALL_TEXT), with_scripts.ask(FIGURES)
     without = page(kind, scripts=False)
     assert without.ask("return document.querySelectorAll('button, input').length") == 0
-    missing = Counter(words.split()) - Counter(without.ask(ALL_TEXT).split())
+    for _ in range(5):  # a busy machine may still be drawing what it was asked for
+        missing = Counter(words.split()) - Counter(without.ask(ALL_TEXT).split())
+        if not missing:
+            break
+        time.sleep(1)
     assert not missing
     assert without.ask(FIGURES) == figures
     assert figures or kind == "odd"
