@@ -30,10 +30,11 @@ def is_emulated(dtype: str, rates: Rates) -> bool:
 
 def fastest(choices: Sequence[str], rates: Rates) -> str:
     """The format that AUTO stands for among `choices`; fp32, or else the first choice, where no rate is known."""
-    known = {dtype: rate for dtype in AUTO_ORDER if dtype in choices and (rate := rates.get(dtype))}
-    if not known:
+    known = {dtype: rates.get(dtype) or 0.0 for dtype in AUTO_ORDER if dtype in choices}
+    best = max(known.values(), default=0.0)
+    if not best:
         return "fp32" if "fp32" in choices else choices[0]
-    return next(dtype for dtype, rate in known.items() if rate >= AS_FAST * max(known.values()))
+    return next(dtype for dtype, rate in known.items() if rate >= AS_FAST * best)
 
 
 def slowness(dtype: str, rates: Rates, of: str = "") -> str:

@@ -61,7 +61,7 @@ def test_what_is_told_is_what_runs(name, size, dtype, asked):
     assert chosen == asked if asked else chosen in ("flash", "eager")  # whichever is faster on this machine
 
 
-class Told(Findings):
+class TrialEndedAs(Findings):
     """Findings whose trials have ended as told: the way of this name wins where it is among those tried."""
 
     def __init__(self, winner, **failed):
@@ -84,12 +84,12 @@ def backends_by(findings, seq=16, dtype=torch.bfloat16, trained=False, batch=1):
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_way_that_a_trial_finds_fastest_is_taken(dtype, trained):
-    assert backends_by(Told("eager"), dtype=dtype, trained=trained).runs == "eager"
-    assert backends_by(Told("torch"), dtype=dtype, trained=trained).runs == "flash"
+    assert backends_by(TrialEndedAs("eager"), dtype=dtype, trained=trained).runs == "eager"
+    assert backends_by(TrialEndedAs("torch"), dtype=dtype, trained=trained).runs == "flash"
 
 
 def test_a_trial_is_remembered_by_shape_format_and_gradients():
-    findings = Told("torch")
+    findings = TrialEndedAs("torch")
     for seq, trained in ((16, False), (32, False), (16, True)):
         backends_by(findings, seq=seq, trained=trained)
     questions = [question for question, _ in findings.tried]
@@ -99,20 +99,20 @@ def test_a_trial_is_remembered_by_shape_format_and_gradients():
 
 def test_products_whose_scores_are_too_large_are_not_tried(monkeypatch):
     monkeypatch.setattr(backends, "MOST_SCORES_BYTES", 4 * 16 * 16 * 2)
-    findings = Told("eager")
+    findings = TrialEndedAs("eager")
     assert backends_by(findings, seq=17).runs == "flash"
     assert findings.tried == []  # there is one way only
 
 
 def test_a_trial_takes_as_many_sequences_as_fit(monkeypatch):
     monkeypatch.setattr(backends, "MOST_SCORES_BYTES", 3 * 4 * 16 * 16 * 2)
-    findings = Told("eager")
+    findings = TrialEndedAs("eager")
     backends_by(findings, batch=8)
     assert findings.tried[0][0].startswith("attention over a sequence: q (3, 4, 16, 32)")
 
 
 def test_a_way_that_fails_is_told_among_the_choices():
-    found = backends_by(Told("torch", eager="no such instruction"))
+    found = backends_by(TrialEndedAs("torch", eager="no such instruction"))
     assert found.choices == {"attention": "flash", "attention_failed": "eager: no such instruction"}
 
 
@@ -155,7 +155,7 @@ def test_a_preference_reaches_the_step(monkeypatch):
     """On a CPU the order changes nothing: flash is the first of it that can."""
     device = open_device("cpu")
     monkeypatch.setattr(backends, "ways_of", lambda call: {"torch": None, "cudnn": tuple(backends.BACKENDS.values())})
-    device.findings = Told("cudnn")
+    device.findings = TrialEndedAs("cudnn")
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS["gpt/forward"].axes.items() if key != "dtype"}
     seen = []
     p = params_of(axes | SMALL["gpt/forward"] | {"size": "nano"}, "fp32")

@@ -7,7 +7,7 @@ import torch
 
 from hwbench.devices import open_device
 from hwbench.devices.fake import FakeDevice, FakeStopwatch
-from hwbench.devices.findings import FILE, Findings
+from hwbench.devices.findings import FILE, Choice, Findings
 from hwbench.devices.format_trial import FORMATS, measure_formats
 
 
@@ -31,6 +31,12 @@ def choose(device, findings=None, **seconds):
     return (findings or device.findings).choose("question", ways(device, **seconds))
 
 
+def found_by(where, measure, parts=1):
+    """Findings of a fake device whose formats `measure` measures."""
+    device = FakeDevice()
+    return Findings(FakeStopwatch(device), where, device.is_out_of_memory, measure, parts)
+
+
 class TestChoice:
     def test_the_fastest_way_is_chosen(self):
         assert choose(FakeDevice(), plain=0.010, packed=0.005).name == "packed"
@@ -49,6 +55,21 @@ class TestChoice:
         choice = choose(FakeDevice(), plain=None, packed=None)
         assert (choice.name, set(choice.failed)) == ("plain", {"plain", "packed"})
 
+    def test_where_memory_ran_out_the_first_is_taken_and_nothing_is_remembered(self, tmp_path):
+        def exhaust():
+            raise MemoryError("fake device out of memory")
+
+        device = FakeDevice()
+        choice = device.findings.choose("question", {"plain": lambda: device.launch(0.01), "packed": exhaust})
+        assert (choice.name, choice.failed) == ("plain", {})
+        assert not (tmp_path / FILE).exists()
+        assert choose(FakeDevice(), plain=0.010, packed=0.005).name == "packed"
+
+    def test_what_is_declared_names_the_way_and_what_failed(self):
+        assert Choice("plain").as_choices("weights", "plain") == {"weights": "plain"}
+        failed = Choice("plain", {"packed": "no such instruction"}).as_choices("weights", None)
+        assert failed == {"weights_failed": "packed: no such instruction"}
+
     def test_the_answer_is_remembered_with_what_failed(self):
         first = choose(FakeDevice(), plain=0.010, other=None, packed=0.005)
         again = choose(FakeDevice(), plain=0.001, other=0.001, packed=0.005)
@@ -57,7 +78,7 @@ class TestChoice:
     def test_another_device_or_version_is_asked_anew(self):
         choose(FakeDevice(), plain=0.010, packed=0.005)
         device = FakeDevice()
-        findings = Findings(FakeStopwatch(device), {"name": "another"})
+        findings = Findings(FakeStopwatch(device), {"name": "another"}, device.is_out_of_memory)
         assert choose(device, findings, plain=0.001, packed=0.005).name == "plain"
 
     def test_a_damaged_memory_is_measured_anew(self, tmp_path):
@@ -81,7 +102,7 @@ class TestFormats:
             return {"fp32": 2e9, "bf16": None}
 
         for _ in range(2):
-            findings = Findings(FakeStopwatch(FakeDevice()), {"name": "x"}, measure)
+            findings = found_by({"name": "x"}, measure)
             assert findings.formats == {"fp32": 2e9, "bf16": None}
         assert calls == [1]
         assert len(json.loads((tmp_path / FILE).read_text())) == 1
@@ -89,18 +110,18 @@ class TestFormats:
     @pytest.mark.parametrize("answer", [{}, {"bf16": 1e9}, {"fp32": -1}, {"fp32": "fast"}, {"fp32": True}])
     def test_an_answer_that_cannot_be_is_measured_anew(self, answer):
         def findings(measure):
-            return Findings(FakeStopwatch(FakeDevice()), {"name": "x"}, measure)
+            return found_by({"name": "x"}, measure)
 
         findings(lambda: answer).formats  # noqa: B018 - remembers it
         assert findings(lambda: {"fp32": 1e9}).formats == {"fp32": 1e9}
 
     def test_what_another_process_found_is_taken_without_a_trial(self):
-        findings = Findings(FakeStopwatch(FakeDevice()), {}, lambda: pytest.fail("measured"))
+        findings = found_by({}, lambda: pytest.fail("measured"))
         findings.take({"fp32": 4e9, "bf16": 1e9})
         assert (findings.least_s("fp32", 8 * 10**9), findings.least_s("int8", 1)) == (2.0, None)
 
     def test_rates_of_one_part_count_for_all_parts(self):
-        findings = Findings(FakeStopwatch(FakeDevice()), {}, None, parts=4)
+        findings = found_by({}, None, parts=4)
         findings.take({"fp32": 1e9})
         assert findings.least_s("fp32", 8 * 10**9) == 2.0
 
@@ -126,22 +147,32 @@ class Scripted:
         return self.seconds_of[name]
 
 
+def never(error):
+    return False
+
+
+def test_a_format_is_not_called_missing_because_memory_ran_out():
+    watch = Scripted({"fp32": 1e-3, "bf16": 1e-3, "fp16": 1e-3})
+    with pytest.raises(RuntimeError, match="no int8 here"):
+        measure_formats(watch, torch.device("cpu"), lambda error: True)
+
+
 def test_a_rate_is_that_of_the_product_and_null_where_it_fails():
-    rates = measure_formats(Scripted({"fp32": 1e-3, "bf16": 0.5e-3, "fp16": 10.0}), torch.device("cpu"))
+    rates = measure_formats(Scripted({"fp32": 1e-3, "bf16": 0.5e-3, "fp16": 10.0}), torch.device("cpu"), never)
     flops = 2 * 256**3
     assert rates == {"fp32": flops / 1e-3, "bf16": flops / 0.5e-3, "fp16": flops / 10.0, "int8": None}
 
 
 def test_a_slow_format_is_tried_once():
     watch = Scripted({"fp32": 1e-3, "bf16": 1e-3, "fp16": 10.0})
-    measure_formats(watch, torch.device("cpu"))
+    measure_formats(watch, torch.device("cpu"), never)
     assert watch.calls.count("fp16") == 2  # as it lies, and transposed
     assert watch.calls.count("bf16") > 10
 
 
 def test_matrices_grow_until_a_product_is_long_enough():
     watch = Scripted({"fp32": 1e-6, "bf16": 1e-6, "fp16": 1e-6})
-    assert measure_formats(watch, torch.device("cpu"))["fp32"] == pytest.approx(2 * 4096**3 / 1e-6)
+    assert measure_formats(watch, torch.device("cpu"), never)["fp32"] == pytest.approx(2 * 4096**3 / 1e-6)
 
 
 @pytest.mark.machine

@@ -6,9 +6,9 @@ that can. Which order is the fastest, or plain products, is found by a short tri
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hwbench.devices import Device
+from hwbench.devices.findings import Choice
 from hwbench.records import Unsupported
 from hwbench.workload import axis
 from workloads.models.attention import eager_attention
@@ -36,6 +37,9 @@ ATTENTION = axis(None, choices=(*BACKENDS, EAGER))
 TORCH_ORDER = "torch"
 """The way of a trial in which torch takes the first of its own order."""
 
+UNTRIED = Choice(TORCH_ORDER)
+"""What there is to say of a trial where there was none."""
+
 MOST_SCORES_BYTES = 64 << 20
 """Plain products are tried where the scores of all heads of a batch take no more: they are held at once."""
 
@@ -47,18 +51,17 @@ Call = dict[str, Any]
 
 @dataclass(frozen=True)
 class Backends:
-    """Those that attention may run on, the preferred one first, None for torch's own; which one does, if known; and why
-    one that was tried does not work here."""
+    """Those that attention may run on, the preferred one first, None for torch's own; which one does, if known; and the
+    choice that a trial made, if there was one."""
 
     order: tuple[SDPBackend, ...] | None
     runs: str | None
-    failed: Mapping[str, str] = field(default_factory=dict)
+    choice: Choice = UNTRIED
 
     @property
     def choices(self) -> dict[str, str]:
         """For `Declared.choices`."""
-        failed = "; ".join(f"{name}: {reason}" for name, reason in self.failed.items())
-        return ({"attention": self.runs} if self.runs else {}) | ({"attention_failed": failed} if failed else {})
+        return self.choice.as_choices("attention", self.runs)
 
     def within(self, function: Called) -> Called:
         """`function` with attention on these.
@@ -103,13 +106,13 @@ def fastest(call: Call, device: Device) -> Backends:
     orders = ways_of(call)
     if len(orders) == 1:
         return Backends(None, chosen(None, call))
-    drawn = {name: _drawn(value) for name, value in call.items()}
-    ways = {name: partial(attend_once, drawn, order, name == EAGER) for name, order in orders.items()}
+    arguments = {name: _draw_like(value) for name, value in call.items()}
+    ways = {name: partial(attend_once, arguments, order, name == EAGER) for name, order in orders.items()}
     choice = device.findings.choose(f"attention {_question(call)}", ways)
     if choice.name == EAGER:
-        return Backends(None, EAGER, choice.failed)
+        return Backends(None, EAGER, choice)
     order = orders[choice.name]
-    return Backends(order, chosen(order, call), choice.failed)
+    return Backends(order, chosen(order, call), choice)
 
 
 def ways_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
@@ -137,7 +140,7 @@ def attend_once(call: Call, order: tuple[SDPBackend, ...] | None, eager: bool) -
             torch.autograd.grad(out, [call[name] for name in ("query", "key", "value")], out)
 
 
-def _drawn(value: Any) -> Any:
+def _draw_like(value: Any) -> Any:
     """A tensor of random numbers like `value`, laid out alike; what is no tensor of numbers stays."""
     if not isinstance(value, torch.Tensor) or value.dtype == torch.bool:
         return value

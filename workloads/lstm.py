@@ -117,9 +117,7 @@ def lstm_kernels(p: Any, device: Device, model: LSTM, trained: bool) -> Kernels:
 
     words = f"lstm {p.size}, {tuple(tokens.shape)} tokens, {p.dtype}{', trained' if trained else ''}"
     choice = device.findings.choose(words, {"onednn": once, "torch": without_onednn(once)})
-    failed = "; ".join(f"{name}: {reason}" for name, reason in choice.failed.items())
-    choices = {"lstm": choice.name} | ({"lstm_failed": failed} if failed else {})
-    return Kernels(choices, choice.name == "onednn")
+    return Kernels(choice.as_choices("lstm", choice.name), choice.name == "onednn")
 
 
 def without_onednn(function: Called) -> Called:

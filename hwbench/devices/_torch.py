@@ -72,7 +72,13 @@ def findings(device: Any, facts: Mapping[str, Any]) -> Findings:
     parts = torch.get_num_threads() if on_cpu else 1
     settings = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
     where = {**facts, "torch": torch.__version__, "settings": settings}
-    return Findings(watch, where, lambda: measure_formats(watch, device.torch), parts)
+    return Findings(
+        watch,
+        where,
+        device.is_out_of_memory,
+        lambda: measure_formats(watch, device.torch, device.is_out_of_memory),
+        parts,
+    )
 
 
 def autocast(device_type: str, dtype: str) -> AbstractContextManager[Any]:

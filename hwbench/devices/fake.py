@@ -76,7 +76,7 @@ class FakeDevice:
         self.peak_bytes = 0
         self.notes: list[str] = []
         self.power_w = power_w
-        self.findings = Findings(FakeStopwatch(self), {"name": self.name})
+        self.findings = Findings(FakeStopwatch(self), {"name": self.name}, self.is_out_of_memory)
 
     def compute(self, seconds: float) -> None:
         """Host work: the host's clock goes on, the queue runs beside it."""

@@ -41,6 +41,11 @@ class Choice:
     name: str
     failed: Mapping[str, str] = field(default_factory=dict)
 
+    def as_choices(self, of: str, name: str | None) -> dict[str, str]:
+        """For `Declared.choices`: `of` is `name`, where that is known, and `{of}_failed` says what does not work."""
+        failed = "; ".join(f"{way}: {reason}" for way, reason in self.failed.items())
+        return ({of: name} if name else {}) | ({f"{of}_failed": failed} if failed else {})
+
 
 class Stopwatch(Protocol):
     """How a device times trials. A context: in it, and only in it, a trial is as little disturbed as can be."""
@@ -62,10 +67,12 @@ class Findings:
         self,
         watch: Stopwatch,
         where: Mapping[str, Any],
+        is_out_of_memory: Callable[[BaseException], bool],
         measure_formats: Callable[[], Rates] | None = None,
         parts: int = 1,
     ) -> None:
         self._watch, self._measure_formats, self._parts = watch, measure_formats, parts
+        self._is_out_of_memory = is_out_of_memory
         self.warnings: list[str] = []  # why answers cannot be remembered
         file = cache_folder() / FILE
         self._formats: Remembered[Rates] = Remembered(file, where, _are_rates, self._warn)
@@ -96,14 +103,20 @@ class Findings:
         """The fastest of `ways` to do the same thing on the device, remembered under `question`.
 
         The first way stays unless another one is faster by MARGIN. A way that raises is left out; if all do, the first
-        is chosen, so that its error reaches who uses it.
+        is chosen, so that its error reaches who uses it. Where memory ran out the first is chosen and nothing is
+        remembered: another day there may be enough.
         """
         known = self._choices.get(question)
         if known and known["name"] in ways:
             return Choice(known["name"], known["failed"])
-        with self._watch:
-            seconds, failed = fastest_times(self._watch, ways)
         first = next(iter(ways))
+        try:
+            with self._watch:
+                seconds, failed = fastest_times(self._watch, ways, self._is_out_of_memory)
+        except Exception as error:
+            if not self._is_out_of_memory(error):
+                raise
+            return Choice(first)
         best = min(seconds, key=seconds.__getitem__, default=first)
         if first in seconds and seconds[best] > (1 - MARGIN) * seconds[first]:
             best = first
@@ -116,8 +129,11 @@ class Findings:
             self.warnings.append(problem)
 
 
-def fastest_times(watch: Stopwatch, ways: Mapping[str, Way]) -> tuple[dict[str, float], dict[str, str]]:
-    """The best time of each way, in seconds, and by way the error of one that fails."""
+def fastest_times(
+    watch: Stopwatch, ways: Mapping[str, Way], is_out_of_memory: Callable[[BaseException], bool]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The best time of each way, in seconds, and by way the error of one that fails. An error that says that memory ran
+    out passes through."""
     best: dict[str, float] = {}
     failed: dict[str, str] = {}
     begin, rounds = time.monotonic(), 0
@@ -125,9 +141,11 @@ def fastest_times(watch: Stopwatch, ways: Mapping[str, Way]) -> tuple[dict[str, 
         for name in [name for name in ways if name not in failed]:
             try:
                 seconds = watch.seconds(ways[name])
-            except Exception as error:  # noqa: BLE001 - a kernel that is not there says so in many ways
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
                 best.pop(name, None)
-                failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
+                failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]  # each says it its own way
                 continue
             if rounds:  # the very first call loads libraries
                 best[name] = min(seconds, best.get(name, seconds))

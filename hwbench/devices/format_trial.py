@@ -1,8 +1,9 @@
 """The rates of products in each number format that torch stores, measured on a device in at most two seconds."""
 
-import itertools
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,46 +29,66 @@ TRIAL_S = 1.2
 MOST_TURNS = 100
 
 
-def measure_formats(watch: Stopwatch, place: torch.device) -> Rates:
+def measure_formats(watch: Stopwatch, place: torch.device, is_out_of_memory: Callable[[BaseException], bool]) -> Rates:
     """FLOP/s of a product in each of FORMATS on `place`, the best of many tries; None where it fails.
 
     On a CPU it is the rate of one thread. Formats take turns. A slow format gets fewer turns: a try is left out once it
-    would pass the time.
+    would pass the time. An error that says that memory ran out passes through: it says nothing of a format.
     """
     with watch:
-        side, best = _measure(watch, place)
-    return {name: 2 * side**3 / best[name] if name in best else None for name in FORMATS}
+        side = _side(watch, place)
+        best = dict.fromkeys(FORMATS, math.inf)
+        begin = time.monotonic()
+        products = _first_tries(watch, side, place, is_out_of_memory)
+        for _ in range(MOST_TURNS):
+            for product in products:
+                if time.monotonic() - begin + product.seconds < TRIAL_S:
+                    product.seconds = min(product.seconds, watch.seconds(product.multiply))
+    for product in products:
+        best[product.name] = min(best[product.name], product.seconds)
+    return {name: 2 * side**3 / seconds if math.isfinite(seconds) else None for name, seconds in best.items()}
 
 
-def _measure(watch: Stopwatch, place: torch.device) -> tuple[int, dict[str, float]]:
-    """The side of the matrices, and the best seconds of each format that works."""
+@dataclass
+class _Product:
+    """A product in one format, and its best time so far."""
+
+    name: str
+    multiply: Callable[[], Tensor]
+    seconds: float
+
+
+def _side(watch: Stopwatch, place: torch.device) -> int:
+    """The side of square matrices whose product in fp32 takes long enough to be timed."""
     side = SMALLEST
     long_enough_s = LONG_ENOUGH_S if place.type == "cpu" else LONG_ENOUGH_QUEUED_S
-    fp32 = _product("fp32", side, place)
+    fp32, _ = _products("fp32", side, place)
     while min(watch.seconds(fp32) for _ in range(5)) < long_enough_s and side < LARGEST:
         side *= 2
-        fp32 = _product("fp32", side, place)
-    begin = time.monotonic()
-    products: dict[tuple[str, bool], Callable[[], Tensor]] = {}
-    seconds: dict[tuple[str, bool], float] = {}
-    for key in itertools.product(FORMATS, (True, False)):  # a format may have a fast kernel for one of the two only
+        fp32, _ = _products("fp32", side, place)
+    return side
+
+
+def _first_tries(
+    watch: Stopwatch, side: int, place: torch.device, is_out_of_memory: Callable[[BaseException], bool]
+) -> list[_Product]:
+    """The products that work, each tried once."""
+    found = []
+    for name in FORMATS:
         try:
-            products[key] = _product(key[0], side, place, as_it_is=key[1])
-            seconds[key] = watch.seconds(products[key])
-        except (RuntimeError, NotImplementedError, TypeError):  # each is some backend's word for "not here"
-            products.pop(key, None)
-    for _ in range(MOST_TURNS):
-        for key, product in products.items():
-            if time.monotonic() - begin + seconds[key] < TRIAL_S:
-                seconds[key] = min(seconds[key], watch.seconds(product))
-    best = {name: min(s for (of, _), s in seconds.items() if of == name) for name, _ in seconds}
-    return side, best
+            for multiply in _products(name, side, place):
+                found.append(_Product(name, multiply, watch.seconds(multiply)))
+        except (RuntimeError, NotImplementedError, TypeError) as error:  # each is some backend's word for "not here"
+            if is_out_of_memory(error):
+                raise
+    return found
 
 
-def _product(name: str, side: int, place: torch.device, as_it_is: bool = True) -> Callable[[], Tensor]:
-    """A product of square matrices, the second one as it lies in memory, or transposed as weights are."""
+def _products(name: str, side: int, place: torch.device) -> list[Callable[[], Tensor]]:
+    """Products of square matrices: the second one as it lies in memory, and transposed as weights are, since a format
+    may have a fast kernel for one of the two only. int8 has the latter alone."""
     if name == "int8":
         a, b = (torch.ones(side, side, dtype=torch.int8, device=place) for _ in "ab")
-        return lambda: torch._int_mm(a, b.t())
+        return [lambda: torch._int_mm(a, b.t())]
     x, y = (torch.full((side, side), 0.5, dtype=FORMATS[name], device=place) for _ in "xy")
-    return lambda: torch.mm(x, y if as_it_is else y.t())
+    return [lambda: torch.mm(x, y), lambda: torch.mm(x, y.t())]

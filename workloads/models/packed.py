@@ -32,8 +32,7 @@ def choose_layout(weight: Tensor, rows: int, device: Device) -> dict[str, str]:
 
     question = f"{rows} rows by weights {tuple(part.shape)}, {str(part.dtype).removeprefix('torch.')}"
     choice = device.findings.choose(question, {"plain": lambda: F.linear(x, part), "packed": multiply_packed})
-    failed = "; ".join(f"{name}: {reason}" for name, reason in choice.failed.items())
-    return {"weights": choice.name} | ({"weights_failed": failed} if failed else {})
+    return choice.as_choices("weights", choice.name)
 
 
 def pack_linears(model: nn.Module, rows: int) -> None:
