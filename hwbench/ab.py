@@ -49,9 +49,9 @@ class Side:
         """The policy as this side's worker takes it: an older one knows fewer settings."""
         return {name: value for name, value in vars(plan.policy).items() if name in self.facts["nouns"]["Policy"]}
 
-    def describe_device(self) -> dict[str, Any]:
+    def describe_device(self, warn: Callable[[str], None]) -> dict[str, Any]:
         try:
-            return describe_device(self.device, self.launch)
+            return describe_device(self.device, warn, self.launch)
         except UserError as error:
             raise UserError(f"side {self.name}: {error}") from error
 

@@ -194,8 +194,8 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
             raise UserError(f"with {workload.name} there would be {count + len(cases)} cases; a run takes {MOST_CASES}")
         for combination in itertools.product(*values.values()):
             params = dict(zip(values, combination, strict=True))
-            fitted = _fitted(workload, params, {*settings, *chosen})
-            remarks |= dict.fromkeys(_shortened(workload, params, fitted))
+            fitted = _fit_defaults(workload, params, {*settings, *chosen})
+            remarks |= dict.fromkeys(_describe_changes(workload, params, fitted))
             case = Case(workload.name, fitted, str(fitted.pop("dtype")))
             cases.setdefault(case.case_id, case)
             if case.dtype == AUTO or "dtype" not in settings:
@@ -229,7 +229,7 @@ def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
     return replace(plan, cases=tuple(cases.values()), searched=searched, left_out=left_out)
 
 
-def _fitted(workload: Workload, params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
+def _fit_defaults(workload: Workload, params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
     """The parameters, with other values of those that are left at defaults which the rest of them cannot have.
     UserError if the workload's `fit` fails, or changes what it may not."""
     if workload.fit is None:
@@ -245,7 +245,7 @@ def _fitted(workload: Workload, params: Mapping[str, Param], named: Collection[s
     return {**params, **changed}
 
 
-def _shortened(workload: Workload, params: Mapping[str, Param], fitted: Mapping[str, Param]) -> list[str]:
+def _describe_changes(workload: Workload, params: Mapping[str, Param], fitted: Mapping[str, Param]) -> list[str]:
     """What of a case is not its default, a line each."""
     given = " ".join(f"{name}={params[name]}" for name in ("size", "model") if name in params)
     return [

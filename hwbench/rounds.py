@@ -57,16 +57,16 @@ class Rounds:
 
     def _within_budget(self) -> Iterator[tuple[int, Case]]:
         for case in self._plan.cases:
-            yield from self._timed(case)
+            yield from self._take(case)
         while wanted := [case for case in self._plan.cases if self.most_left(case) and self._is_affordable(case)]:
             fewest = min(self.taken(case) for case in wanted)
             if fewest < self.planned:
                 case = next(case for case in wanted if self.taken(case) == fewest)
             else:
                 case = max(wanted, key=self.half_width)
-            yield from self._timed(case)
+            yield from self._take(case)
 
-    def _timed(self, case: Case) -> Iterator[tuple[int, Case]]:
+    def _take(self, case: Case) -> Iterator[tuple[int, Case]]:
         begin = self._elapsed_s()
         yield self.taken(case), case
         self._took_s[case.case_id] = self._elapsed_s() - begin

@@ -163,8 +163,9 @@ def run_process(
     return _death(status, _oom_kills() - kills_before)
 
 
-def describe_device(device: str, launch: Launch | None = None) -> dict[str, Any]:
-    """What the device says of itself, asked in a process that ends, so that this one holds nothing of it.
+def describe_device(device: str, warn: Callable[[str], None], launch: Launch | None = None) -> dict[str, Any]:
+    """What the device says of itself, asked in a process that ends, so that this one holds nothing of it. `warn` is
+    told what keeps it from remembering what it found.
 
     UserError, with the last words of that process, if the device cannot be opened.
     """
@@ -173,7 +174,7 @@ def describe_device(device: str, launch: Launch | None = None) -> dict[str, Any]
             for message in worker.messages(OPENING_TIMEOUT_S):
                 found: dict[str, Any] = message["device"]
                 for warning in found.pop("warnings", []):  # a path is in it: it is for the user, and in no run
-                    sys.stderr.write(f"warning: {warning}\n")
+                    warn(warning)
                 return found
         output.seek(0)
         words = output.read().decode(errors="replace").strip().splitlines() or ["no answer"]

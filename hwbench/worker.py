@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from hwbench import devices
-from hwbench.formats import Rates, in_words, is_emulated, slowness
+from hwbench.formats import Rates, is_emulated, slowness
 from hwbench.harness import measure, measure_once
 from hwbench.metering import Metering
 from hwbench.neighbours import CpuWatch
@@ -35,9 +35,6 @@ from hwbench.workload import Built, find, params_of
 
 END_S, END_SHARE = 10.0, 0.2
 """What is kept of a time limit for the end of a process: so many seconds, or this share of a short one."""
-
-PROFILE_STEPS = 8
-"""About what a profile takes: steps for the threads' shares, to warm up, to record, and one under a counter."""
 
 SURE = 3.0
 """How much faster than the rate of a trial's product a step may turn out: a case is refused only beyond that."""
@@ -107,33 +104,16 @@ def run_case(
 
     try:
         follow("build")
-        device = devices.open_device(device_spec)
-        if formats is not None:
-            device.findings.take(formats)
-        _seed(device, policy.seed)
-        device.require(case.dtype)
-        if guard:
-            device.guard_memory()
-        device.reset_memory_peak()
+        device = _open(device_spec, case, policy, guard, formats)
         base_bytes = device.memory_peak_bytes()
-        doubts = _dtype_notes(case.dtype, device.findings.formats)
-        for doubt in doubts:
-            tell(doubt.partition(": ")[2])
-        built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
+        built = _build(case, files, device, limit, tell)
         if built.served and profiled is not None:
             raise Unsupported("a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead")
-        _require_time(case, built, device, limit, tell if doubts else lambda text: None)
         with Metering(device, policy.tdp_w) as metering:
-            least_s = metering.window_s
-            if idle and least_s:  # there is something to be read; before the steps, so that no interrupt can lose them
+            if idle and metering.window_s:  # before the steps, so that no interrupt can lose them
                 on_phase("idle")
                 metering.rest()
-            if built.served:
-                window, result = measure_once(built.step, device, follow)
-            else:
-                rules = warmup_rule(policy), window_rule(policy, least_s)
-                is_longer = built.compiled or built.first_is_longer
-                window, result = measure(built.step, device, *rules, follow, limit.left_s, is_longer)
+            window, result = _run(built, device, policy, metering.window_s, limit, follow)
             foreign = watch.notes()
             served = built.served() if built.served else Served(Requests())
             loss = _number(result)
@@ -148,7 +128,7 @@ def run_case(
             loss=loss,
             notes=[
                 *device.notes,
-                *doubts,
+                *_dtype_notes(case.dtype, device.findings.formats),
                 *_cut_notes(window, policy),
                 *metering.notes(window),
                 *foreign,
@@ -169,6 +149,52 @@ def run_case(
         return Measurement("oom" if out_of_memory else "error", _last_line(error))
 
 
+def _open(spec: str, case: Case, policy: Policy, guard: bool, formats: Rates | None) -> devices.Device:
+    """The device, seeded, with its peak of memory at what it holds before anything is built."""
+    device = devices.open_device(spec)
+    if formats is not None:
+        device.findings.take(formats)
+    _seed(device, policy.seed)
+    device.require(case.dtype)
+    if guard:
+        device.guard_memory()
+    device.reset_memory_peak()
+    return device
+
+
+def _build(
+    case: Case, files: Sequence[str], device: devices.Device, limit: TimeLimit, tell: Callable[[str], None]
+) -> Built:
+    """The workload made ready. An emulated format is told of before, and what its steps take at least after that.
+    Unsupported if they would not be done in time."""
+    rates = device.findings.formats
+    is_slow = is_emulated(case.dtype, rates)
+    if is_slow:
+        tell(slowness(case.dtype, rates))
+    built = find(case.workload, files).build(params_of(case.params, case.dtype), device)
+    step_s = device.findings.least_s(case.dtype, built.work.flops) if built.work.flops else None
+    if is_slow and step_s:
+        tell(f"by the rate of a product a step takes {step_s:.2g} s or more")
+    _require_time(case.dtype, built.least_s, step_s, limit.left_s())
+    return built
+
+
+def _run(
+    built: Built,
+    device: devices.Device,
+    policy: Policy,
+    least_s: float,
+    limit: TimeLimit,
+    on_phase: Callable[[str], None],
+) -> tuple[Window, object]:
+    """The window, `least_s` seconds long for the meters' sake, and what its last step returned."""
+    if built.served:
+        return measure_once(built.step, device, on_phase)
+    is_longer = built.compiled or built.first_is_longer
+    rules = warmup_rule(policy), window_rule(policy, least_s)
+    return measure(built.step, device, *rules, on_phase, limit.left_s, is_longer)
+
+
 def _profile(
     built: Built,
     device: devices.Device,
@@ -183,37 +209,29 @@ def _profile(
 
     on_phase("profile")
     step_s, left_s = median(window.timed_s), limit.left_s()
-    if PROFILE_STEPS * step_s > left_s:
-        long = f"{PROFILE_STEPS} steps of {step_s:.3g} s, and {max(0.0, left_s):.3g} s of the time limit are left"
+    steps = profiling.steps_taken(step_s)
+    if steps * step_s > left_s:
+        long = f"{steps} steps of {step_s:.3g} s, and {max(0.0, left_s):.3g} s of the time limit are left"
         return Profile(0, step_s, None, 0.0, f"the pass takes {long}: allow more (--timeout)")
     try:
         return profiling.profile(built, device, window, Path(asked["trace"]) if asked.get("trace") else None)
     except Exception as error:  # noqa: BLE001 - as of a step, anything
         traceback.print_exc()
-        return Profile(0, median(window.timed_s), None, 0.0, f"the pass failed: {_last_line(error)}")
+        return Profile(0, step_s, None, 0.0, f"the pass failed: {_last_line(error)}")
+
+
+def _require_time(dtype: str, set_s: float | None, step_s: float | None, left_s: float) -> None:
+    """Unsupported if what a step is set to take, or two steps of `step_s` by the rate of products, pass the limit."""
+    left = f"{max(0.0, left_s):.3g} s of the time limit are left"
+    if set_s is not None and set_s > left_s:
+        raise Unsupported(f"a step takes {set_s:g} s or more, and {left}: allow more (--timeout)")
+    if step_s is not None and 2 * step_s > SURE * left_s:
+        step = f"by the rate of a product in {dtype} a step takes {step_s:.3g} s or more"
+        raise Unsupported(f"{step}, and {left}: allow more (--timeout), or take another dtype")
 
 
 def _dtype_notes(dtype: str, rates: Rates) -> list[str]:
     return [f"emulated_dtype: {slowness(dtype, rates)}"] if is_emulated(dtype, rates) else []
-
-
-def _require_time(
-    case: Case, built: Built, device: devices.Device, limit: TimeLimit, tell: Callable[[str], None]
-) -> None:
-    """Tell what a step takes by the device's rate of products. Unsupported if that, or what is set, passes the limit:
-    the first two steps would not be done in time."""
-    left_s, flops = limit.left_s(), built.work.flops
-    left = f"{max(0.0, left_s):.3g} s of the time limit are left"
-    if built.least_s is not None and built.least_s > left_s:
-        raise Unsupported(f"a step takes {built.least_s:g} s or more, and {left}: allow more (--timeout)")
-    step_s = device.findings.least_s(case.dtype, flops) if flops else None
-    if step_s is None:
-        return
-    tell(f"by the rate of a product a step takes {step_s:.2g} s or more")
-    if 2 * step_s > SURE * left_s:
-        rate = in_words(device.findings.formats[case.dtype])
-        step = f"a step takes about {step_s:.3g} s at the {rate} of a product in {case.dtype}"
-        raise Unsupported(f"{step}, and {left}: allow more (--timeout), or take another dtype")
 
 
 def _cut_notes(window: Window, policy: Policy) -> list[str]:

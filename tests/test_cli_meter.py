@@ -161,10 +161,12 @@ class TestCommand:
         assert done.stdout.startswith(begin)
         titles, row, last = done.stdout.removeprefix(begin).decode().splitlines()
         assert titles.split() == ["scope", "energy", "±", "power", "peak", "grade", "from"]
-        assert re.fullmatch(
-            r"package:0 +\d+\.\d+ J +[\d.]+ % +(2[5-9]|3[0-5])\.\d+ W +\d+\.\d+ W +C +rapl counter *", row
-        )
-        assert re.match(r"\d{3}\.\d ms, exit status 0, memory peak [\d.]+ [KM]iB", last)
+        found = re.fullmatch(r"package:0 +([\d.]+) J +([\d.]+) % +([\d.]+) W +\d+\.\d+ W +C +rapl counter *", row)
+        joules, percent, watts = map(float, found.groups())
+        took = re.match(r"([\d.]+) (ms|s), exit status 0, memory peak [\d.]+ [KM]iB", last)
+        took_s = float(took[1]) / (1e3 if took[2] == "ms" else 1.0)
+        assert watts == pytest.approx(30.0, rel=percent / 100)
+        assert joules == pytest.approx(watts * took_s, rel=0.02)
 
     def test_json_has_every_reading_and_holds_the_truth(self, package):
         found = metered("sleep 0.6", environment=package.environment)
@@ -380,14 +382,23 @@ class TestList:
 class TestFaultsOfCounters:
     @pytest.mark.parametrize(("range_j", "begin_j", "wraps"), [(1000, 990, {1}), (9, 0, {2, 3})])
     def test_wraps(self, tmp_path, range_j, begin_j, wraps):
+        for attempt in range(5):
+            reading, truth, late_s = self.measure_wraps(tmp_path / str(attempt), range_j, begin_j)
+            is_in_time = (begin_j + truth) // range_j in wraps
+            if is_in_time and "readings are missing" not in reading["reason"]:
+                break  # a machine that is too busy to read the counter in time rightly says nothing
+        assert is_in_time
+        assert_holds(reading, truth, 30 * late_s)
+
+    def measure_wraps(self, folder, range_j, begin_j):
+        """The reading of a command while the counter wraps so often, the truth, and how late the counter was."""
         tree = {"range_uj": range_j * 10**6, "start_uj": begin_j * 10**6}
-        with Machine(tmp_path / "machine", {PACKAGE: 0.0}, **tree) as machine:
-            begun = Started("sleep 0.8", "--output", tmp_path, environment=machine.environment)
+        with Machine(folder / "machine", {PACKAGE: 0.0}, **tree) as machine:
+            begun = Started("sleep 0.8", "--output", folder, environment=machine.environment)
             machine.watts[PACKAGE] = 30.0  # not before, so that the number of wraps is known
             found = begun.end()
         truth = machine.joules(PACKAGE, *found["window_ns"])
-        assert (begin_j + truth) // range_j in wraps
-        assert_holds(energies(found)["package:0"], truth, 30 * machine.late_s)
+        return energies(found)["package:0"], truth, machine.late_s
 
     @pytest.mark.parametrize(("range_j", "reason"), [(INTEL_RANGE_UJ / 1e6, None), (9, "the counter went back")])
     def test_a_range_that_cannot_be_read_matters_only_at_a_wrap(self, tmp_path, range_j, reason):

@@ -148,12 +148,12 @@ def test_the_worker_ends_when_its_parent_does(tmp_path):
 
 
 def test_a_device_tells_what_it_is_from_a_process_of_its_own():
-    assert runner.describe_device("fake")["name"] == "Fake device"
+    assert runner.describe_device("fake", print)["name"] == "Fake device"
 
 
 def test_a_device_that_cannot_be_opened_is_one_line():
     with pytest.raises(UserError, match="device cuda:7 cannot be opened: "):
-        runner.describe_device("cuda:7")
+        runner.describe_device("cuda:7", print)
 
 
 def alive(pid: int) -> bool:
@@ -201,7 +201,7 @@ class TestEmulatedFormats:
         tables, _ = run(tmp_path, self.heavy("bf16", gflop=300), formats=RATES, timeout_s=100.0)
         assert tables.measurements.outcome[0] == "unsupported"
         assert tables.measurements.reason[0].startswith(
-            "a step takes about 300 s at the 1 GFLOP/s of a product in bf16"
+            "by the rate of a product in bf16 a step takes 300 s or more, and "
         )
         assert time.monotonic() - begin < 50
 

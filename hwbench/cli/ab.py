@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settled, warn_of, write_derived
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settle_plan, warn_of, write_derived
 from hwbench.records import FAILED, UserError
 
 FOLDER = click.Path(path_type=Path)
@@ -53,8 +53,8 @@ def command(
     if sides[0].device != sides[1].device:
         raise UserError(f"side a would run on {sides[0].device}, side b on {sides[1].device}; name one with --device")
     run_id, writers = new_run_id(sides[0].device.partition(":")[0]), []
-    described = [side.describe_device() for side in sides]
-    plan = settled(plan, described[0])
+    described = [side.describe_device(options.warn) for side in sides]
+    plan = settle_plan(plan, described[0])
     for side, found in zip(sides, described, strict=True):
         run = run_of(plan, f"{run_id}-{side.name}", "", side.device, found, side.environment(found))
         writers.append(store.Writer(output, run))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hwbench.cli import options
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def check_machine(candidate: "RunTables") -> str:
     head = candidate.runs.iloc[0]
     index = json.loads(head.environment).get("device", {}).get("index")
     spec = devices.resolve(head.device_kind if index is None else f"{head.device_kind}:{index}")
-    if (name := describe_device(spec)["name"]) != head.device_name:
+    if (name := describe_device(spec, options.warn)["name"]) != head.device_name:
         raise UserError(f"--confirm measures here, on {name}; the candidate is of {head.device_name}")
     return spec
 
@@ -42,7 +43,7 @@ def measure_again(
     suspects = table[table.status == "regression"]
     if suspects.empty:
         return None
-    found = describe_device(spec)
+    found = describe_device(spec, options.warn)
     plan = _plan(candidate, suspects, processes)
     run_id = new_run_id(candidate.runs.device_kind.iloc[0])
     cases = suspects.case_id.nunique()

@@ -16,7 +16,7 @@ def command(device: str, as_json: bool) -> int:
     from hwbench import devices, environment
     from hwbench.runner import describe_device
 
-    found = environment.collect(describe_device(devices.resolve(device)))
+    found = environment.collect(describe_device(devices.resolve(device), options.warn))
     if as_json:
         options.print_json(found)
     else:

@@ -97,7 +97,7 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
     return made
 
 
-def settled(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
+def settle_plan(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
     """The plan for the device that says `found` of itself; what it takes instead of a default is told."""
     from hwbench.plan import settle
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settled, warn_of, write_derived
+from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settle_plan, warn_of, write_derived
 from hwbench.records import FAILED, UserError
 
 
@@ -28,8 +28,8 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
         raise UserError(f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise")
     plan = plan_of({**asked, "processes": 2 * processes})
     spec = devices.resolve(asked["device"])
-    found = describe_device(spec)
-    plan = settled(plan, found)
+    found = describe_device(spec, options.warn)
+    plan = settle_plan(plan, found)
     run_id = new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)
     writer = store.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))

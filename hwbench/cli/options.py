@@ -68,8 +68,8 @@ def share(context: click.Context, parameter: click.Parameter, text: str | None) 
         raise UserError(f"--{parameter.name} {error}") from error
 
 
-DURATION = {"s": 1, "m": 60, "h": 3600}
-"""The units of a duration, in seconds."""
+DURATION_UNITS = {"s": 1, "m": 60, "h": 3600}
+"""By the letter of a unit, its seconds."""
 
 
 def duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -77,7 +77,7 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
     if text is None:
         return None
     word = text.strip()
-    unit = DURATION.get(word[-1:], 0)
+    unit = DURATION_UNITS.get(word[-1:], 0)
     try:
         return float(word[:-1]) * unit if unit else float(word)
     except ValueError as error:

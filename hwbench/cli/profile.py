@@ -16,7 +16,7 @@ from hwbench.cli.measuring import (
     new_run_id,
     plan_of,
     run_of,
-    settled,
+    settle_plan,
     warn_of,
     write_derived,
 )
@@ -84,8 +84,8 @@ def _profile(
 
     plan = _one_case(workload, asked)
     spec = devices.resolve(asked["device"])
-    found = describe_device(spec)
-    plan = _with_ceilings(settled(plan, found), asked["files"], found)
+    found = describe_device(spec, options.warn)
+    plan = _with_ceilings(settle_plan(plan, found), asked["files"], found)
     facts = environment.collect(found)
     label, run_id = named[0], named[1] if named[1] is not None else new_run_id(spec.partition(":")[0])
     writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))

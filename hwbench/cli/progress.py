@@ -102,7 +102,7 @@ class BarReporter:
         done, total, left = self._books.done, self._books.total, self._books.left()
         self._bar.update(self._task, description=where, left=left, completed=done, total=total)
         if progress.text:
-            self._bar.console.print(_told(progress), markup=False, highlight=False)
+            self._bar.console.print(_remark(progress), markup=False, highlight=False)
         if progress.measurement and progress.measurement.outcome != "ok":
             self._bar.console.print(_failure(progress), markup=False, highlight=False)
 
@@ -122,7 +122,7 @@ class LineReporter:
     def __call__(self, progress: Progress) -> None:
         self._books.update(progress)
         if progress.text:
-            click.echo(_told(progress), err=True)
+            click.echo(_remark(progress), err=True)
         if progress.measurement is None:
             return
         if progress.measurement.outcome != "ok":
@@ -139,7 +139,7 @@ def reporter(plan: Plan) -> Reporter:
     return BarReporter(plan) if Console(stderr=True).is_terminal else LineReporter(plan)
 
 
-def _told(progress: Progress) -> str:
+def _remark(progress: Progress) -> str:
     return f"{progress.case}: {progress.text}"
 
 

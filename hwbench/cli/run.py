@@ -11,7 +11,7 @@ import click
 
 from hwbench import __version__
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, settled, warn_of, write_derived
+from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, settle_plan, warn_of, write_derived
 from hwbench.records import FAILED, Policy, UserError
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     begin = time.monotonic()
     plan = plan_of(asked, may_search=True)
     spec = devices.resolve(asked["device"])
-    found = describe_device(spec)
-    plan = settled(plan, found)
+    found = describe_device(spec, options.warn)
+    plan = settle_plan(plan, found)
     run_id = run_id if run_id is not None else new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)
     torch = {name: facts["packages"].get(name) for name in ("torch", "triton")} | {"hwbench": __version__}

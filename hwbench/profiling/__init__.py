@@ -47,6 +47,12 @@ def profile(built: Built, device: Device, window: Window, trace: Path | None = N
             unfinished.unlink(missing_ok=True)
 
 
+def steps_taken(step_s: float) -> int:
+    """How many steps a profile takes of a step of so many seconds: for the threads' shares, for the profiler to start
+    up in, to be recorded, and one that is counted."""
+    return 2 * steps_for(step_s) + 2
+
+
 def _profile(built: Built, device: Device, window: Window, trace: Path | None, unfinished: Path | None) -> Profile:
     clean_s = median(window.timed_s)
     count = steps_for(clean_s)
