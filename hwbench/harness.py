@@ -2,8 +2,7 @@
 
 What is timed is what a user's own loop does: steps back to back, nothing in between but a timestamp. The device is
 drained before the first step and after the last one, never inside; throughput is work over that window. A host that
-submits faster than the device works is held back only when it is far ahead, by waiting for a step that lies well
-behind the end of the queue: the device never idles for it, and the window ends when it should.
+submits faster than the device works is held back only when it is far ahead (see `RunAhead`).
 """
 
 import gc
@@ -14,6 +13,7 @@ from statistics import median
 from typing import TypeVar
 
 from hwbench.devices import Device
+from hwbench.devices.timers import Timer
 from hwbench.records import Samples, Spans, Unsupported, Window
 from hwbench.stopping import FixedWindow, StoppingRule, Within
 from hwbench.workload import Step
@@ -29,18 +29,47 @@ RUN_AHEAD_S = 0.05
 RUN_AHEAD_STEPS = 2
 """The fewest steps it may be ahead, however long they take."""
 
+SHORTEST_STEP_S = 1e-6
+"""Steps are taken for no shorter, so that there is an end to how many may be ahead."""
+
 
 @dataclass
 class Phase:
     """One uninterrupted row of steps: its samples and spans, when it began and how long it took on the host's clock,
-    the memory peak so far, and what the last step returned."""
+    the memory peak so far, how far the host was ahead at the end, and what the last step returned."""
 
     samples: Samples
     spans: Spans
     begin_ns: int
     elapsed_s: float
     memory_peak_bytes: int | None
+    steps_ahead: int
     result: object
+
+
+class RunAhead:
+    """Holds the host back so that RUN_AHEAD_S of work lie in the device's queue, and RUN_AHEAD_STEPS steps at least.
+
+    It waits for a step that lies well behind the end of the queue, so the device never idles for it. How long steps
+    take is learned from those that have ended: of steps that get slower there are fewer in the queue.
+    """
+
+    def __init__(self, timer: Timer, steps: int) -> None:
+        self._wait_for = timer.wait_for
+        self.steps = steps
+
+    def hold_back(self, submitted: int) -> None:
+        """Wait, after so many steps of the window were submitted, until the next one may be."""
+        while submitted >= self.steps:
+            before, step_s = self.steps, self._wait_for(submitted - self.steps, self.steps)
+            self.steps = max(RUN_AHEAD_STEPS, math.ceil(RUN_AHEAD_S / max(step_s, SHORTEST_STEP_S)))
+            if self.steps >= before:
+                return
+
+    def wait_for_long_steps(self, submitted: int) -> None:
+        """Wait for the last one where steps are so long that it matters how: Device.synchronize keeps a core busy."""
+        if submitted and self.steps == RUN_AHEAD_STEPS:
+            self._wait_for(submitted - 1, 1)
 
 
 def measure(
@@ -60,22 +89,22 @@ def measure(
     if no step would. Returns the window and what its last step returned.
     """
     on_phase("warmup")
-    cold = run_phase(step, device, FixedWindow(0.0, 0.0, COLD), 0, is_warmup=True, run_ahead=COLD)
+    cold = run_phase(step, device, FixedWindow(0.0, 0.0, COLD), 0, is_warmup=True)
     step_s = 0.0 if is_longer else cold.elapsed_s
     _require_step(step_s, left_s(), cold.elapsed_s)
     phases, is_warm = [cold], False
     if step_s <= left_s() / 2:
         rule = Within(warmup, left_s() / 2)
-        phases.append(run_phase(step, device, rule, COLD, is_warmup=True, run_ahead=RUN_AHEAD_STEPS))
+        phases.append(run_phase(step, device, rule, COLD, is_warmup=True))
         step_s, is_warm = median(phases[-1].samples.step_s), not rule.was_cut
         _require_step(step_s, left_s(), step_s)
     gc.collect()  # garbage of building and compiling is not the step's
     on_phase("measure")
-    run_ahead = max(RUN_AHEAD_STEPS, math.ceil(RUN_AHEAD_S / max(median(phases[-1].samples.step_s), 1e-6)))
     first = sum(len(phase.samples.step) for phase in phases)
     window = Within(stopping, left_s())
-    timed = run_phase(step, device, window, first, is_warmup=False, run_ahead=run_ahead)
-    return _window(device, [*phases, timed], window, window.was_cut or not is_warm), timed.result
+    build_peak_bytes = _peak_before_the_window(device)
+    timed = run_phase(step, device, window, first, is_warmup=False, steps_ahead=phases[-1].steps_ahead)
+    return _window(device, [*phases, timed], window, build_peak_bytes, window.was_cut or not is_warm), timed.result
 
 
 def _require_step(step_s: float, left_s: float, took_s: float) -> None:
@@ -94,21 +123,36 @@ def measure_once(
     gc.collect()
     on_phase("measure")
     rule = FixedWindow(0.0, 0.0, 1)
-    timed = run_phase(step, device, rule, 0, is_warmup=False, run_ahead=1)
-    return _window(device, [timed], rule), timed.result
+    build_peak_bytes = _peak_before_the_window(device)
+    timed = run_phase(step, device, rule, 0, is_warmup=False)
+    return _window(device, [timed], rule, build_peak_bytes), timed.result
+
+
+def _peak_before_the_window(device: Device) -> int | None:
+    """The peak of memory so far, which starts anew: what a compiler tries out while it tunes is not the steps'."""
+    peak_bytes = device.memory_peak_bytes()
+    device.reset_memory_peak()
+    return peak_bytes
 
 
 def run_phase(
-    step: Step, device: Device, rule: StoppingRule, first_step: int, is_warmup: bool, run_ahead: int
+    step: Step,
+    device: Device,
+    rule: StoppingRule,
+    first_step: int,
+    is_warmup: bool,
+    steps_ahead: int = RUN_AHEAD_STEPS,
 ) -> Phase:
     """Steps back to back until the rule says stop. Per step the loop adds one stamp, one clock and one question.
 
-    Before step n is submitted, step n − `run_ahead` has ended on the device. A rule that thinks for a moment does so
+    `steps_ahead` is how far the host may be ahead of the device to begin with. A rule that thinks for a moment does so
     while the device works on what is in its queue, and after the last step it is on nobody's time.
     """
     timer = device.timer()
-    mark, end_step, wait_for, ended = timer.mark, timer.end_step, timer.wait_for, timer.ended
+    ahead = RunAhead(timer, steps_ahead)
+    mark, end_step, hold_back, ended = timer.mark, timer.end_step, ahead.hold_back, timer.ended
     now_ns, is_finished = device.now_ns, rule.is_finished
+    can_be_ahead = timer.kind == "device_event"  # steps that the host has timed have ended
     steps, result = 0, None
     device.synchronize()
     begin = now = now_ns()
@@ -117,18 +161,26 @@ def run_phase(
         result = step(mark)
         end_step()
         steps += 1
-        if steps >= run_ahead:
-            wait_for(steps - run_ahead)
+        if can_be_ahead:
+            hold_back(steps)
         now = now_ns()
+    if can_be_ahead:
+        ahead.wait_for_long_steps(steps)
     device.synchronize()
-    if timer.kind == "device_event":
-        now = now_ns()  # the queue has run dry; steps timed by the host had ended before
+    if can_be_ahead:
+        now = now_ns()  # the queue has run dry
     memory_peak_bytes = device.memory_peak_bytes()  # before the stamps are unfolded into what takes more memory
     samples, spans = timer.read(first_step, is_warmup)
-    return Phase(samples, spans, begin, (now - begin) / 1e9, memory_peak_bytes, result)
+    return Phase(samples, spans, begin, (now - begin) / 1e9, memory_peak_bytes, ahead.steps, result)
 
 
-def _window(device: Device, phases: Sequence[Phase], rule: StoppingRule, cut_short: bool = False) -> Window:
+def _window(
+    device: Device,
+    phases: Sequence[Phase],
+    rule: StoppingRule,
+    build_peak_bytes: int | None,
+    cut_short: bool = False,
+) -> Window:
     """What the last of the phases measured, under `rule`, with the steps of those before it."""
     timed = phases[-1]
     return Window(
@@ -139,6 +191,7 @@ def _window(device: Device, phases: Sequence[Phase], rule: StoppingRule, cut_sho
         window_s=timed.elapsed_s,
         converged=rule.is_satisfied(timed.samples.step_s, timed.elapsed_s),
         memory_peak_bytes=timed.memory_peak_bytes,
+        memory_build_peak_bytes=build_peak_bytes,
         cut_short=cut_short,
     )
 

@@ -226,7 +226,8 @@ class Window:
     spans: Spans
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
-    memory_peak_bytes: int | None = None  # None where the device keeps no such count
+    memory_peak_bytes: int | None = None  # in the steps after warm-up; None where the device keeps no such count
+    memory_build_peak_bytes: int | None = None  # before them: as the workload was built, compiled and warmed up
     begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
     cut_short: bool = False  # the time limit of the process ended it, and nothing else
 

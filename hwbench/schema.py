@@ -2,13 +2,13 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
 metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
 hardware_flops, span_work, choices, slice_of and the memory before and predicted; metrics with convention, peak and
-peak_dtype; requests; span_metrics. 4 (November 2026) profiles, ops, modules, gaps, memory. Runs of earlier versions are
-read as they are: they have no readings, requests or profiles, and null in columns that came later (ADDED); what is
-derived is made anew."""
+peak_dtype; requests; span_metrics. 4 (November 2026) profiles, ops, modules, gaps, memory. 5 (November 2026)
+measurements with memory_build_peak_bytes. Runs of earlier versions are read as they are: they have no readings,
+requests or profiles, and null in columns that came later (ADDED); what is derived is made anew."""
 
 ADDED = {
     "measurements": frozenset(
@@ -17,6 +17,7 @@ ADDED = {
             "hardware_flops",
             "span_work",
             "choices",
+            "memory_build_peak_bytes",
             "memory_base_bytes",
             "memory_predicted_bytes",
             "slice_of",
@@ -84,6 +85,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("choices", pa.string()),  # JSON: what the workload settled for
             ("window_s", pa.float64()),
             ("memory_peak_bytes", pa.int64()),
+            ("memory_build_peak_bytes", pa.int64()),
             ("memory_base_bytes", pa.int64()),
             ("memory_predicted_bytes", pa.int64()),
             ("slice_of", pa.string()),  # JSON: the axis of which the case is a slice, its full value, the whole's work

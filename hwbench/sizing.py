@@ -164,7 +164,10 @@ def is_size(answer: Any) -> bool:
 
 
 def _peak(done: Measurement) -> int | None:
-    return done.window.memory_peak_bytes if done.window else None
+    """The most that it had in use at any time: what is too large to be built does not fit either."""
+    window = done.window
+    peaks = (window.memory_peak_bytes, window.memory_build_peak_bytes) if window else ()
+    return max((peak for peak in peaks if peak is not None), default=None)
 
 
 def _with(case: Case, axis: str, value: int) -> Case:

@@ -308,6 +308,7 @@ def _window_columns(window: Window | None) -> dict[str, Any]:
         "timer_kind": window.timer_kind if window else None,
         "window_s": window.window_s if window else None,
         "memory_peak_bytes": window.memory_peak_bytes if window else None,
+        "memory_build_peak_bytes": window.memory_build_peak_bytes if window else None,
     }
 
 

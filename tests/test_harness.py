@@ -34,13 +34,13 @@ def test_a_step_that_is_a_whole_test_is_run_once_with_nothing_before_it():
 
 def test_the_host_waits_only_at_the_two_ends_of_a_phase():
     device = FakeDevice()
-    run_phase(fake_step(device), device, FixedWindow(0, 1, 50), 0, False, 2)
+    run_phase(fake_step(device), device, FixedWindow(0, 1, 50), 0, False)
     assert device.syncs == 2
 
 
 def test_the_window_counts_what_the_queue_still_holds_when_the_last_step_is_submitted():
     device = FakeDevice()
-    phase = run_phase(lambda mark: device.launch(1.0), device, FixedWindow(0, 9, 4), 0, False, 2)
+    phase = run_phase(lambda mark: device.launch(1.0), device, FixedWindow(0, 9, 4), 0, False)
     assert phase.elapsed_s == 4.0
 
 
@@ -52,6 +52,28 @@ def test_the_host_is_held_back_when_it_runs_far_ahead_and_the_device_never_idles
     assert [round(s, 9) for s in window.samples.step_s] == [0.1] * 8
 
 
+def slower_and_slower(device, first_s, last_s, steps):
+    """A step whose duration grows from one to the other in so many steps, and stays there."""
+    growth, taken = (last_s / first_s) ** (1 / steps), iter(range(10**9))
+    return lambda mark: device.launch(first_s * growth ** min(next(taken), steps))
+
+
+def test_steps_that_get_slower_leave_fewer_of_them_in_the_queue():
+    """From 1 ms to 100 ms: fifty steps ahead, as those of the warm-up are, would be five seconds by the end."""
+    device = FakeDevice()
+    step = slower_and_slower(device, 0.001, 0.1, 100)
+    window, _ = measure(step, device, FixedWindow(0, 1, 50), FixedWindow(2, 2, 1))
+    assert max(window.timed_s) == pytest.approx(0.1)
+    assert 2.0 <= window.window_s < 2.0 + 3 * 0.1
+
+
+def test_one_slow_step_does_not_drain_the_queue():
+    device, durations = FakeDevice(), iter([0.001] * 300 + [0.02] + [0.001] * 10**4)
+    phase = run_phase(lambda mark: device.launch(next(durations)), device, FixedWindow(0.6, 1, 1), 0, False)
+    assert phase.steps_ahead == 50
+    assert phase.samples.step_s[300] == pytest.approx(0.02)
+
+
 def test_host_work_between_launches_is_part_of_the_step():
     device = FakeDevice(timer_kind="host")
 
@@ -59,7 +81,7 @@ def test_host_work_between_launches_is_part_of_the_step():
         device.compute(0.2)
         device.launch(0.1)
 
-    phase = run_phase(step, device, FixedWindow(0, 10, 3), 0, False, 2)
+    phase = run_phase(step, device, FixedWindow(0, 10, 3), 0, False)
     assert [round(s, 9) for s in phase.samples.step_s] == [0.3] * 3
     assert phase.elapsed_s == 0.9
 
@@ -68,7 +90,7 @@ def test_a_first_step_that_compiles_does_not_use_up_the_warm_up():
     device, durations = FakeDevice(), iter([30.0] + [0.01] * 1000)
     warmup, window = FixedWindow(0.5, 3, 1), FixedWindow(0.5, 3, 1)
     found, _ = measure(lambda mark: device.launch(next(durations)), device, warmup, window)
-    assert found.warmup_steps == 1 + 51  # half a second, and the step in the queue by then
+    assert found.warmup_steps == 1 + 54  # half a second, and the steps in the queue by then
     assert found.samples.step_s[0] == 30.0
     assert found.timed_steps == 54  # held back five steps behind, as steps of 0.01 s are, not of 30
 
@@ -77,7 +99,7 @@ def test_a_first_step_that_compiles_does_not_use_up_the_warm_up():
 def test_a_mark_that_is_no_text_is_refused(name):
     device = FakeDevice()
     with pytest.raises(ValueError, match="the name of a span is a printable text"):
-        run_phase(lambda mark: mark(name), device, FixedWindow(0, 1, 1), 0, False, 2)
+        run_phase(lambda mark: mark(name), device, FixedWindow(0, 1, 1), 0, False)
 
 
 def test_phases_are_told():
@@ -112,10 +134,10 @@ class Thoughtful:
 
 def test_the_last_thought_of_a_rule_is_in_no_window():
     device = FakeDevice(timer_kind="host")
-    phase = run_phase(lambda mark: device.compute(0.2), device, Thoughtful(device), 0, False, 2)
+    phase = run_phase(lambda mark: device.compute(0.2), device, Thoughtful(device), 0, False)
     assert phase.elapsed_s == 0.6
     device = FakeDevice()
-    phase = run_phase(lambda mark: device.launch(2.0), device, Thoughtful(device), 0, False, 2)
+    phase = run_phase(lambda mark: device.launch(2.0), device, Thoughtful(device), 0, False)
     assert phase.elapsed_s == 6.0  # the queue had more to do than the rule to think
 
 

@@ -63,7 +63,8 @@ def test_steps_that_have_ended_are_known_while_others_are_in_the_queue():
         timer.mark("work")
         timer.end_step()
     assert timer.ended(9) == []
-    timer.wait_for(1)
+    assert timer.wait_for(1, over=9) == pytest.approx(0.15)
+    assert timer.wait_for(1, over=1) == pytest.approx(0.2)
     assert timer.ended(9) == pytest.approx([0.1, 0.2])
     assert timer.ended(1) == pytest.approx([0.2])
     assert (device.syncs, device.host_ns) == (0, 300_000_000)

@@ -25,6 +25,15 @@ from hwbench.records import Unsupported
 CHECK_S = 0.02
 """How long a load the two clocks are compared on."""
 
+CHECKS = 3
+"""How often, until they agree: a host that was busy with something else says nothing about the events."""
+
+CHECK_SIZE = 1024
+"""The side of the matrices whose products are the load."""
+
+POLL_S = 0.0005
+"""How often the host looks whether an event has ended: far less than it is ahead, and next to nothing of a core."""
+
 CLOCK_TOLERANCE = 0.05
 """How far they may be apart on it: launching and waiting cost the host tens of microseconds."""
 
@@ -66,7 +75,7 @@ class AcceleratorDevice:
 
     def timer(self) -> Timer:
         if self._events_work:
-            return EventTimer(time.perf_counter_ns, self._new_event)
+            return EventTimer(time.perf_counter_ns, self._new_event, _wait_for)
         return HostTimer(time.perf_counter_ns, self.synchronize)
 
     def autocast(self, dtype: str) -> AbstractContextManager[Any]:
@@ -239,6 +248,38 @@ def open_device(spec: str) -> AcceleratorDevice:
 
 def cure(kind: str) -> str:
     return f"torch here is {torch.__version__}. {CURES[kind]}"
+
+
+def _driver_fault() -> str:
+    """Why a torch with CUDA finds no GPU, by what NVIDIA's driver says of itself, and the cure."""
+    first, *_ = nvml.sources()
+    if first.reason and not first.signals:
+        return f"what is missing is the driver: {first.reason}. Cure: {first.cure}; or use --device cpu."
+    return (
+        "the driver has a GPU that torch does not see. Look at CUDA_VISIBLE_DEVICES; a driver that is too old for this "
+        "CUDA must be updated (nvidia-smi shows the newest one that it knows); or use --device cpu."
+    )
+
+
+def _wait_for(event: torch.Event) -> None:
+    """Return when the event has ended. `event.synchronize` would keep a core busy meanwhile, whose energy counts: the
+    events that torch has for all kinds of devices know no other way (`blocking` is without effect)."""
+    while not event.query():
+        time.sleep(POLL_S)
+
+
+def _register(kind: str) -> None:
+    """Make torch know the kind of device, where that takes more than importing torch."""
+    if kind == "tpu" and importlib.util.find_spec("torch_tpu"):
+        importlib.import_module("torch_tpu")
+
+
+def _memory_stats() -> Mapping[str, Any]:
+    """The allocator's statistics; empty where it keeps none."""
+    try:
+        return torch.accelerator.memory_stats()
+    except RuntimeError:  # it is no c10::DeviceAllocator
+        return {}
 
 
 def device_name(kind: str, index: int) -> str:

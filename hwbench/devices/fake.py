@@ -101,7 +101,7 @@ class FakeDevice:
 
     def timer(self) -> Timer:
         if self.timer_kind == "device_event":
-            return EventTimer(self.now_ns, lambda: FakeEvent(self))
+            return EventTimer(self.now_ns, lambda: FakeEvent(self), FakeEvent.synchronize)
         return HostTimer(self.now_ns, self.synchronize)
 
     def autocast(self, dtype: str) -> AbstractContextManager[Any]:
@@ -113,6 +113,9 @@ class FakeDevice:
 
     def require_fp8(self) -> None:
         raise Unsupported("the fake device has no fp8")
+
+    def use_precision(self, dtype: str) -> None:
+        """It multiplies nothing."""
 
     def caches(self) -> Mapping[str, int]:
         return {}
@@ -150,6 +153,9 @@ class FakeDevice:
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)
+
+    def missing_operator(self, error: BaseException) -> str | None:
+        return None
 
     def describe(self) -> Mapping[str, Any]:
         return {"kind": self.kind, "name": self.name, "memory_bytes": self.memory_bytes}

@@ -5,8 +5,9 @@ more at the end of a step. Samples and spans are worked out afterwards, when the
 """
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -29,8 +30,9 @@ class Timer(Protocol):
     def end_step(self) -> None:
         """Drop the stamp that ends a step."""
 
-    def wait_for(self, step: int) -> None:
-        """Hold the host back until the window's step number `step` (from 0) has ended on the device."""
+    def wait_for(self, step: int, over: int) -> float:
+        """Hold the host back until the window's step number `step` (from 0) has ended on the device. Returns how many
+        seconds a step took, the mean over the last `over` steps up to that one."""
 
     def ended(self, most: int) -> list[float]:
         """The durations in seconds of the last steps, `most` at most, that have ended on the device. Never waits."""
@@ -77,8 +79,10 @@ class HostTimer:
     def start(self) -> None:
         self._bounds.append(self._now_ns())
 
-    def wait_for(self, step: int) -> None:
+    def wait_for(self, step: int, over: int) -> float:
         """A step that has been stamped has ended."""
+        first = max(0, step + 1 - over)
+        return (self._bounds[step + 1] - self._bounds[first]) / 1e9 / (step + 1 - first)
 
     def ended(self, most: int) -> list[float]:
         return [(end - begin) / 1e9 for begin, end in pairwise(self._bounds[-most - 1 :])]
@@ -90,60 +94,83 @@ class HostTimer:
 
 
 class EventTimer:
-    """Stamps from the device's own clock: an event recorded into its queue, read when all is done.
+    """Stamps from the device's own clock: an event recorded into its queue, read once it has ended.
 
-    `new_event()` makes an event with `record()`, `query()`, `synchronize()` and `elapsed_time(later) ->
-    milliseconds`, as torch.Event has.
+    `new_event()` makes an event with `record()`, `query()` and `elapsed_time(later) -> milliseconds`, as torch.Event
+    has; `wait_for(event)` returns when it has ended. An event that was read is recorded again, so that there are no
+    more of them than stamps in the queue.
     Each stamp's time is the sum of the gaps before it: one gap over a long window would lose digits (a float32).
     """
 
     kind: TimerKind = "device_event"
 
-    def __init__(self, now_ns: Callable[[], int], new_event: Callable[[], Any]) -> None:
+    def __init__(
+        self, now_ns: Callable[[], int], new_event: Callable[[], Any], wait_for: Callable[[Any], None]
+    ) -> None:
         self._now_ns = now_ns
         self._new_event = new_event
-        self._names: list[object] = []
-        self._events: list[Any] = []
-        self._bounds: list[Any] = []  # where the window began, and the end of each step
+        self._wait_for = wait_for
+        self._names: list[object] = []  # of all stamps
+        self._offsets = array("d")  # of those that were read, the first ones: seconds since the window began
+        self._unread: deque[Any] = deque()  # the events of the others
+        self._last: Any = None  # the event of the stamp that was read last
+        self._spare: list[Any] = []
+        self._ends = array("q")  # by step, the place of its last stamp
 
     def start(self) -> None:
         self._begin = self._now_ns()
-        first = self._new_event()
-        first.record()
-        self._bounds.append(first)
+        self._last = self._record()
 
     def mark(self, name: str) -> None:
-        self._stamp(name)
+        self._names.append(name)
+        self._unread.append(self._record())
 
     def end_step(self) -> None:
-        self._bounds.append(self._stamp(END))
+        self._ends.append(len(self._names))
+        self._names.append(END)
+        self._unread.append(self._record())
 
-    def _stamp(self, name: object) -> Any:
-        event = self._new_event()
+    def _record(self) -> Any:
+        event = self._spare.pop() if self._spare else self._new_event()
         event.record()
-        self._events.append(event)
-        self._names.append(name)
         return event
 
-    def wait_for(self, step: int) -> None:
-        self._bounds[step + 1].synchronize()
+    def wait_for(self, step: int, over: int) -> float:
+        end = self._ends[step]
+        unread = end - len(self._offsets)
+        if unread >= 0:
+            self._wait_for(self._unread[unread])
+            for _ in range(unread + 1):  # a queue ends in its order
+                self._read_one()
+        first = max(0, step + 1 - over)
+        return (self._offsets[end] - self._start_of(first)) / (step + 1 - first)
 
     def ended(self, most: int) -> list[float]:
-        past = bisect_right(self._bounds, False, key=lambda event: not event.query())  # a queue ends in its order
-        recent = self._bounds[max(0, past - most - 1) : past]
-        return [begin.elapsed_time(end) / 1e3 for begin, end in pairwise(recent)]
+        while self._unread and self._unread[0].query():
+            self._read_one()
+        past = bisect_left(self._ends, len(self._offsets))
+        first = max(0, past - most)
+        return [end - begin for begin, end in pairwise(self._start_of(step) for step in range(first, past + 1))]
 
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
-        offsets, total, previous = [], 0.0, self._bounds[0]
-        for event in self._events:
-            total += previous.elapsed_time(event) / 1e3
-            offsets.append(total)
-            previous = event
-        return unfold(self._begin, self._names, offsets, first_step, warmup, "")
+        while self._unread:
+            self._read_one()
+        return unfold(self._begin, self._names, self._offsets, first_step, warmup, "")
+
+    def _start_of(self, step: int) -> float:
+        return self._offsets[self._ends[step - 1]] if step else 0.0
+
+    def _read_one(self) -> None:
+        """Turn the oldest event, which has ended, into a number."""
+        event = self._unread.popleft()
+        before = self._offsets[-1] if self._offsets else 0.0
+        self._offsets.append(before + self._last.elapsed_time(event) / 1e3)
+        self._spare.append(self._last)
+        self._last = event
 
 
 def unfold(
-    begin_ns: int, names: list[object], offsets: list[float], first_step: int, warmup: bool, flag: str
+    begin_ns: int, names: list[object], offsets: Sequence[float], first_step: int, warmup: bool, flag: str
 ) -> tuple[Samples, Spans]:
     """Stamps → samples and spans. `offsets` are seconds since `begin_ns`, one a name; a step ends at END.
 

@@ -98,7 +98,7 @@ def ratios(device: Device) -> Iterator[float]:
         return time.perf_counter() - began
 
     def harnessed() -> float:
-        return run_phase(step, device, Counting(0, 60, STEPS, 0.01), 0, is_warmup=False, run_ahead=STEPS).elapsed_s
+        return run_phase(step, device, Counting(0, 60, STEPS, 0.01), 0, is_warmup=False, steps_ahead=STEPS).elapsed_s
 
     while True:
         before = bare()
