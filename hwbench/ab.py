@@ -51,7 +51,7 @@ class Side:
 
     def describe_device(self, warn: Callable[[str], None]) -> dict[str, Any]:
         try:
-            return describe_device(self.device, warn, self.launch)
+            return describe_device(self.device, warn, self.launch)[1]
         except UserError as error:
             raise UserError(f"side {self.name}: {error}") from error
 

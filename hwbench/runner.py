@@ -163,19 +163,24 @@ def run_process(
     return _death(status, _oom_kills() - kills_before)
 
 
-def describe_device(device: str, warn: Callable[[str], None], launch: Launch | None = None) -> dict[str, Any]:
-    """What the device says of itself, asked in a process that ends, so that this one holds nothing of it. `warn` is
-    told what keeps it from remembering what it found.
+def describe_device(
+    device: str, warn: Callable[[str], None], launch: Launch | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The one device that `device` means here (see devices.resolve), and what it says of itself. `warn` is told what
+    keeps it from remembering what it found.
 
-    UserError, with the last words of that process, if the device cannot be opened.
+    Both are asked in a process that ends. This one never touches a device: a GPU would count it as another user, and a
+    TPU would be taken from the processes that measure. UserError if there is no such device or it cannot be opened.
     """
     with tempfile.TemporaryFile() as output, _Worker({"device": device}, output, launch) as worker:
         with suppress(TimeoutError):
             for message in worker.messages(OPENING_TIMEOUT_S):
+                if "refused" in message:
+                    raise UserError(message["refused"])
                 found: dict[str, Any] = message["device"]
                 for warning in found.pop("warnings", []):  # a path is in it: it is for the user, and in no run
                     warn(warning)
-                return found
+                return message.get("spec", device), found  # an older worker is given what it need not resolve
         output.seek(0)
         words = output.read().decode(errors="replace").strip().splitlines() or ["no answer"]
     raise UserError(f"device {device} cannot be opened: {words[-1]}")

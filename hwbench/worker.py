@@ -1,9 +1,9 @@
 """The child process: open the device, build one case, run the harness, hand the measurement back.
 
 Started as `python -m hwbench.worker`. One JSON request comes in on standard input, JSON replies go out on standard
-output, one a line: `{"phase": …}` as it goes and `{"measurement": …}` or `{"device": …}` at the end. What libraries
-print goes to standard error, the case's log. Standard input stays open as long as the parent lives; when it closes,
-the worker ends itself and all it started.
+output, one a line: `{"phase": …}` as it goes and `{"measurement": …}`, `{"device": …}` or `{"refused": …}` at the end.
+What libraries print goes to standard error, the case's log. Standard input stays open as long as the parent lives; when
+it closes, the worker ends itself and all it started.
 """
 
 import json
@@ -29,7 +29,7 @@ from hwbench.harness import measure, measure_once
 from hwbench.metering import Metering
 from hwbench.neighbours import CpuWatch
 from hwbench.profiled import Profile
-from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, Window
+from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, UserError, Window
 from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
 from hwbench.workload import Built, find, params_of
 
@@ -77,7 +77,12 @@ def main() -> None:
         )
         reply(measurement=found.as_json())
     else:
-        reply(device=describe(request["device"]))
+        try:
+            spec = devices.resolve(request["device"])
+        except UserError as error:
+            reply(refused=str(error))
+        else:
+            reply(device=describe(spec), spec=spec)
 
 
 def run_case(

@@ -148,11 +148,18 @@ def test_the_worker_ends_when_its_parent_does(tmp_path):
 
 
 def test_a_device_tells_what_it_is_from_a_process_of_its_own():
-    assert runner.describe_device("fake", print)["name"] == "Fake device"
+    spec, found = runner.describe_device("fake", print)
+    assert (spec, found["name"]) == ("fake", "Fake device")
 
 
 def test_a_device_that_cannot_be_opened_is_one_line():
-    with pytest.raises(UserError, match="device cuda:7 cannot be opened: "):
+    launch = runner.Launch([sys.executable, "-c", "raise SystemExit('no permission')"], os.environ)
+    with pytest.raises(UserError, match=r"^device cpu cannot be opened: no permission$"):
+        runner.describe_device("cpu", print, launch)
+
+
+def test_a_device_that_is_not_here_is_one_line():
+    with pytest.raises(UserError, match=r"^no device cuda:7 here; there is "):
         runner.describe_device("cuda:7", print)
 
 

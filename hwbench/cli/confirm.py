@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 def check_machine(candidate: "RunTables") -> str:
     """The device on which to measure again, as `--device` names it. UserError if it is not the candidate's."""
-    from hwbench import devices
     from hwbench.runner import describe_device
 
     head = candidate.runs.iloc[0]
     index = json.loads(head.environment).get("device", {}).get("index")
-    spec = devices.resolve(head.device_kind if index is None else f"{head.device_kind}:{index}")
-    if (name := describe_device(spec, options.warn)["name"]) != head.device_name:
-        raise UserError(f"--confirm measures here, on {name}; the candidate is of {head.device_name}")
+    device = head.device_kind if index is None else f"{head.device_kind}:{index}"
+    spec, found = describe_device(device, options.warn)
+    if found["name"] != head.device_name:
+        raise UserError(f"--confirm measures here, on {found['name']}; the candidate is of {head.device_name}")
     return spec
 
 
@@ -43,7 +43,7 @@ def measure_again(
     suspects = table[table.status == "regression"]
     if suspects.empty:
         return None
-    found = describe_device(spec, options.warn)
+    _, found = describe_device(spec, options.warn)
     plan = _plan(candidate, suspects, processes)
     run_id = new_run_id(candidate.runs.device_kind.iloc[0])
     cases = suspects.case_id.nunique()

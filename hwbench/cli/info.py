@@ -13,10 +13,11 @@ from hwbench.cli import options
 @options.as_json
 def command(device: str, as_json: bool) -> int:
     """Show what this machine is and what it runs, as a run on DEVICE would record it."""
-    from hwbench import devices, environment
+    from hwbench import environment
     from hwbench.runner import describe_device
 
-    found = environment.collect(describe_device(devices.resolve(device), options.warn))
+    _, facts = describe_device(device, options.warn)
+    found = environment.collect(facts)
     if as_json:
         options.print_json(found)
     else:

@@ -20,15 +20,14 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     is noise, and the floor is how far it can reach: `compare` and `gate` take no smaller difference between runs on
     this device for a change. Use as many processes as the runs that are compared, or fewer.
     """
-    from hwbench import devices, environment, noise, store
+    from hwbench import environment, noise, store
     from hwbench.cli.progress import reporter
     from hwbench.runner import describe_device, run_plan
 
     if processes < 3:
         raise UserError(f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise")
     plan = plan_of({**asked, "processes": 2 * processes})
-    spec = devices.resolve(asked["device"])
-    found = describe_device(spec, options.warn)
+    spec, found = describe_device(asked["device"], options.warn)
     plan = settle_plan(plan, found)
     run_id = new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)

@@ -77,14 +77,13 @@ def _profile(
     asked: dict[str, Any],
 ) -> int:
     """Measure, store and show; `named` are the run's label and id, None for one that is made here."""
-    from hwbench import devices, environment, store
+    from hwbench import environment, store
     from hwbench.cli.progress import reporter
     from hwbench.report import html
     from hwbench.runner import describe_device, leave_out, run_case
 
     plan = _one_case(workload, asked)
-    spec = devices.resolve(asked["device"])
-    found = describe_device(spec, options.warn)
+    spec, found = describe_device(asked["device"], options.warn)
     plan = _with_ceilings(settle_plan(plan, found), asked["files"], found)
     facts = environment.collect(found)
     label, run_id = named[0], named[1] if named[1] is not None else new_run_id(spec.partition(":")[0])

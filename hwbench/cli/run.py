@@ -52,14 +52,13 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     Parquet, with a page report.html beside it. A case that fails is a row, and the run goes on; the exit status is
     then 1.
     """
-    from hwbench import devices, environment, sizing, store
+    from hwbench import environment, sizing, store
     from hwbench.cli.progress import reporter
     from hwbench.runner import describe_device, run_plan
 
     begin = time.monotonic()
     plan = plan_of(asked, may_search=True)
-    spec = devices.resolve(asked["device"])
-    found = describe_device(spec, options.warn)
+    spec, found = describe_device(asked["device"], options.warn)
     plan = settle_plan(plan, found)
     run_id = run_id if run_id is not None else new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)
