@@ -94,6 +94,21 @@ REASONS: dict[str, Reason] = {
         "The device's event clock and the host's disagreed, so each step was timed by the host, which waits for it.",
         "Update the driver; until then compare only with runs that were timed by the host too.",
     ),
+    "clock_jump": Reason(
+        "suspect",
+        "The device's event clock jumped, or ran at another rate than before, in the midst of a window.",
+        "Measure again; update the driver. The rates, which are by the host's clock, stand.",
+    ),
+    "mixed_timers": Reason(
+        "suspect",
+        "Some processes of the case were timed by the device's events, others by the host, which waits for each step.",
+        "Quiet the machine and measure again: the events were found to disagree with the host's clock in some.",
+    ),
+    "fp32_rounded": Reason(
+        "suspect",
+        "The device rounds what it multiplies in fp32 to fewer bits, though it was told to keep them all.",
+        "Unset what overrides it (NVIDIA_TF32_OVERRIDE); else ask for the format that it is (tf32, bf16).",
+    ),
     "clock_fallback": Reason(
         "suspect",
         "The device has no event clock, so each step was timed by the host, which waits for it.",

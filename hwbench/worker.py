@@ -148,6 +148,10 @@ def run_case(
         )
     except Unsupported as answer:
         return Measurement("unsupported", str(answer))
+    except NotImplementedError as error:
+        traceback.print_exc()
+        missing = device.missing_operator(error) if device else None
+        return Measurement("unsupported", missing) if missing else Measurement("error", _last_line(error))
     except BaseException as error:  # noqa: BLE001 - a workload may raise anything; it is this row's outcome
         traceback.print_exc()
         out_of_memory = device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
@@ -161,6 +165,7 @@ def _open(spec: str, case: Case, policy: Policy, guard: bool, formats: Rates | N
         device.findings.take(formats)
     _seed(device, policy.seed)
     device.require(case.dtype)
+    device.use_precision(case.dtype)
     if guard:
         device.guard_memory()
     device.reset_memory_peak()

@@ -80,7 +80,7 @@ class TestProducts:
         """It is known by its result: fp32 keeps a bit that tf32 has not."""
         with pytest.raises(Unsupported, match="has no tf32: torch multiplies all bits of fp32 here"):
             build("gemm", "tf32")
-        monkeypatch.setattr(products, "BEYOND_TF32", 1.0)  # as it would come out
+        monkeypatch.setattr("hwbench.devices._torch.BEYOND_TF32", 1.0)  # as it would come out
         assert product_of("tf32", open_device("cpu")) is product_of("fp32", open_device("cpu"))
 
     def test_what_torch_cannot_multiply_here_is_unsupported_in_one_line(self, monkeypatch):

@@ -56,6 +56,10 @@ class Device(Protocol):
         """The bytes of each level of data cache, {"l2": …}, all caches of that level that the device uses together. A
         level that nothing tells of is not in it."""
 
+    def use_precision(self, dtype: str) -> None:
+        """For all of this process: let products of fp32 keep all bits, or those of TF32 where `dtype` is tf32. A device
+        that rounds them all the same says so in its notes. Unsupported if there is no tf32 here."""
+
     def require_fp8(self) -> None:
         """Raise Unsupported unless the device itself multiplies in FP8, which torch only emulates elsewhere."""
 
@@ -91,6 +95,9 @@ class Device(Protocol):
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error` is this device's way to say that memory ran out."""
+
+    def missing_operator(self, error: BaseException) -> str | None:
+        """In a line, which operator the device lacks, if that is what `error` says."""
 
     def describe(self) -> Mapping[str, Any]:
         """What the device is, for the environment of a run: name, memory, versions; null where unknown."""

@@ -95,6 +95,40 @@ def torch_dtype(dtype: str) -> torch.dtype:
     return DTYPES[dtype]
 
 
+BEYOND_TF32 = 1 + 2**-12
+"""What fp32 holds exactly and TF32, with 10 bits of mantissa, rounds to 1."""
+
+
+def use_precision(device: Any, dtype: str) -> None:
+    """Set what fp32 products keep of their bits, of matrices as in cuDNN's recurrent layers, which take TF32 otherwise.
+
+    A device that rounds fp32 all the same gets a note. Unsupported of tf32 where products keep all bits.
+    """
+    is_tf32 = dtype == "tf32"
+    torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = is_tf32
+    if is_tf32 and not _rounds_fp32(device):
+        raise Unsupported(f"{device.name} has no tf32: torch multiplies all bits of fp32 here")
+    note = f"fp32_rounded: {device.name} rounds what it multiplies in fp32 to fewer bits"
+    if dtype == "fp32" and device.kind != "cpu" and note not in device.notes and _rounds_fp32(device):
+        device.notes.append(note)
+
+
+def _rounds_fp32(device: Any) -> bool:
+    """Whether a product of fp32 matrices, as torch is set now, keeps fewer bits than fp32 has."""
+    a = torch.full((512, 512), BEYOND_TF32, device=device.torch)
+    product = a @ torch.eye(512, device=device.torch)
+    return float(product[0, 0].item()) == 1.0
+
+
+def missing_operator(error: BaseException) -> str | None:
+    """The first sentence of what torch's dispatcher says of an operator, or of a dtype of one, that a device lacks."""
+    words = str(error).strip().partition("\n")[0]
+    if not isinstance(error, NotImplementedError) or not re.search(r"aten::|not implemented for '", words):
+        return None
+    return words.partition(". ")[0].rstrip(".")
+
+
 def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> None:
     """Unsupported if what a case must hold at once is more than the device has in all."""
     if memory_bytes is not None and state_bytes > memory_bytes:

@@ -90,6 +90,9 @@ class AcceleratorDevice:
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
 
+    def use_precision(self, dtype: str) -> None:
+        _torch.use_precision(self, dtype)
+
     def require_fp8(self) -> None:
         if self.kind != "cuda":
             raise Unsupported(f"{self.name}: torch has no fp8 arithmetic for {self.kind}; use bf16")
@@ -142,6 +145,9 @@ class AcceleratorDevice:
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)
+
+    def missing_operator(self, error: BaseException) -> str | None:
+        return _torch.missing_operator(error)
 
     def describe(self) -> Mapping[str, Any]:
         found: dict[str, Any] = {

@@ -67,6 +67,9 @@ class CpuDevice:
         """Of the cores that this process may use, as Linux tells."""
         return cache_bytes()
 
+    def use_precision(self, dtype: str) -> None:
+        _torch.use_precision(self, dtype)
+
     def require_fp8(self) -> None:
         raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
 
@@ -121,6 +124,9 @@ class CpuDevice:
             "torch_threads": torch.get_num_threads(),
             "instruction_set": torch.backends.cpu.get_cpu_capability(),
         }
+
+    def missing_operator(self, error: BaseException) -> str | None:
+        return _torch.missing_operator(error)
 
     def describe(self) -> Mapping[str, Any]:
         return {

@@ -53,6 +53,9 @@ class MpsDevice:
         """Metal tells of none."""
         return {}
 
+    def use_precision(self, dtype: str) -> None:
+        _torch.use_precision(self, dtype)
+
     def require_fp8(self) -> None:
         raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
 
@@ -85,6 +88,9 @@ class MpsDevice:
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _torch.is_out_of_memory(error)
+
+    def missing_operator(self, error: BaseException) -> str | None:
+        return _torch.missing_operator(error)
 
     def describe(self) -> Mapping[str, Any]:
         return {"kind": self.kind, "name": self.name, "memory_bytes": psutil.virtual_memory().total}

@@ -79,18 +79,15 @@ FORMATS = {
 TRIED = Shape(512, 512, 512)
 """The product by which is found out what works: large enough for the kernels that large ones get."""
 
-BEYOND_TF32 = 1 + 2**-12
-"""What fp32 holds exactly and TF32, with 10 bits of mantissa, rounds to 1."""
-
 
 def product_of(dtype: str, device: Device) -> Multiply:
-    """What multiplies in `dtype`, for all of this process: fp32 is told to be true fp32, or to be TF32.
+    """What multiplies in `dtype`, for all of this process (see Device.use_precision).
 
     A format that torch emulates is measured as it runs. Unsupported if a product of it fails here, or TF32 is not.
     """
     if dtype not in FORMATS:
         raise Unsupported(f"there is no matmul of {dtype}; use one of {', '.join(FORMATS)}")
-    torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
+    device.use_precision(dtype)
     multiply = _scaled(device) if dtype == "fp8" else _int_mm if dtype == "int8" else _mm
     try:
         multiply(FORMATS[dtype].draw(TRIED, device))
@@ -99,8 +96,6 @@ def product_of(dtype: str, device: Device) -> Multiply:
         if device.is_out_of_memory(error):
             raise
         raise Unsupported(f"{device.name} multiplies no {dtype}: {str(error).strip().splitlines()[0]}") from error
-    if dtype == "tf32" and not _is_tf32(device):
-        raise Unsupported(f"{device.name} has no tf32: torch multiplies all bits of fp32 here")
     return multiply
 
 
@@ -130,9 +125,3 @@ def _scaled(device: Device) -> Multiply:
         return torch._scaled_mm(x.a, x.b, one, one, out_dtype=x.c.dtype, use_fast_accum=True, out=x.c)
 
     return scaled_mm
-
-
-def _is_tf32(device: Device) -> bool:
-    a = torch.full((TRIED.m, TRIED.k), BEYOND_TF32, device=device.torch)
-    product = a @ torch.eye(TRIED.k, device=device.torch)
-    return float(product[0, 0].item()) == 1.0
