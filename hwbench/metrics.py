@@ -219,6 +219,8 @@ def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> t
         codes.append("few_processes")
     elif widest > precision_of(run):
         codes.append("not_converged")
+    if processes.timer_kind.nunique() > 1:
+        codes.append("mixed_timers")
     steps = own[own.metric == "step_s_p50"].value
     if steps.max() > HIGH_VARIATION * steps.min():
         codes.append("high_variation")

@@ -36,6 +36,9 @@ from hwbench.workload import Built, find, params_of
 END_S, END_SHARE = 10.0, 0.2
 """What is kept of a time limit for the end of a process: so many seconds, or this share of a short one."""
 
+CLOCK_SHARE, CLOCK_S = 0.05, 0.05
+"""How far a window may be from the sum of its steps: such a share of it, and what a busy host may take to wake up."""
+
 SURE = 3.0
 """How much faster than the rate of a trial's product a step may turn out: a case is refused only beyond that."""
 
@@ -134,6 +137,7 @@ def run_case(
             notes=[
                 *device.notes,
                 *_dtype_notes(case.dtype, device.findings.formats),
+                *_clock_notes(window),
                 *_cut_notes(window, policy),
                 *metering.notes(window),
                 *foreign,
@@ -242,6 +246,16 @@ def _require_time(dtype: str, set_s: float | None, step_s: float | None, left_s:
 
 def _dtype_notes(dtype: str, rates: Rates) -> list[str]:
     return [f"emulated_dtype: {slowness(dtype, rates)}"] if is_emulated(dtype, rates) else []
+
+
+def _clock_notes(window: Window) -> list[str]:
+    """Where the steps by the device's events do not add up to the window by the host's clock."""
+    events_s = sum(window.timed_s)
+    far_apart_s = CLOCK_SHARE * window.window_s + CLOCK_S
+    if window.timer_kind != "device_event" or abs(events_s - window.window_s) <= far_apart_s:
+        return []
+    times = f"{events_s:.3g} s by the device's events, to {window.window_s:.3g} s by the host"
+    return [f"clock_jump: the steps add up to {times}"]
 
 
 def _cut_notes(window: Window, policy: Policy) -> list[str]:

@@ -1,16 +1,15 @@
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from hwbench import devices
-from hwbench.devices import _torch, accelerator, cpu
-from hwbench.devices.accelerator import AcceleratorDevice
+from hwbench.devices import _torch, cpu
 from hwbench.devices.fake import FakeDevice
-from hwbench.devices.timers import EventTimer, HostTimer
+from hwbench.devices.timers import HostTimer
+from hwbench.meters import Source, nvml
 from hwbench.records import Unsupported, UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,56 +151,35 @@ def test_out_of_memory_in_all_its_words(error, known):
     assert _torch.is_out_of_memory(error) is known
 
 
-class HostEvent:
-    """An event that reads the host's clock, `rate` times as fast."""
+class TestWithoutAGpu:
+    """What a torch with CUDA says where it finds no GPU, by what NVIDIA's driver says of itself."""
 
-    rate = 1.0
+    @pytest.fixture(autouse=True)
+    def built_with_cuda(self, monkeypatch):
+        monkeypatch.setattr(torch.version, "cuda", "13.0")
 
-    def record(self):
-        self.at = time.perf_counter()
+    def sources(self, monkeypatch, *found):
+        monkeypatch.setattr(nvml, "sources", lambda: list(found))
+        with pytest.raises(UserError) as error:
+            devices.resolve("cuda")
+        return str(error.value)
 
-    def elapsed_time(self, later):
-        return (later.at - self.at) * 1e3 * self.rate
+    def test_without_a_driver_the_driver_is_what_is_missing(self, monkeypatch):
+        none = Source("nvml", False, reason="there is no NVIDIA driver library", cure="install the NVIDIA driver")
+        told = self.sources(monkeypatch, none)
+        assert (
+            "built for CUDA 13.0; what is missing is the driver: there is no NVIDIA driver library. Cure: install"
+            in told
+        )
+        assert "\n" not in told
 
+    def test_a_gpu_that_torch_does_not_see_is_hidden_or_newer_than_the_driver(self, monkeypatch):
+        told = self.sources(monkeypatch, Source("nvml", True, ("gpu:0 energy",)))
+        assert "the driver has a GPU that torch does not see. Look at CUDA_VISIBLE_DEVICES" in told
 
-class TestAcceleratorOnACpu:
-    """The module for CUDA, ROCm, XPU and TPU, with the CPU in the place of the device: its logic, not its hardware."""
-
-    @pytest.fixture
-    def opened(self, monkeypatch):
-        small = torch.randn(256, 256)
-        monkeypatch.setattr(accelerator.torch, "randn", lambda *_, **__: small)
-        monkeypatch.setattr(accelerator, "device_name", lambda kind, index: "A CPU")
-        monkeypatch.setattr(torch.accelerator, "set_device_index", lambda index: None)
-        monkeypatch.setattr(torch.accelerator, "synchronize", lambda: None)
-
-        def open_with(event):
-            monkeypatch.setattr(AcceleratorDevice, "_new_event", lambda self: event())
-            return AcceleratorDevice("cpu", 0)
-
-        return open_with
-
-    def test_events_that_agree_with_the_host_are_used(self, opened):
-        device = opened(HostEvent)
-        assert isinstance(device.timer(), EventTimer)
-        assert device.notes == []
-
-    def test_events_that_disagree_are_not_and_the_notes_say_so(self, opened):
-        device = opened(type("Fast", (HostEvent,), {"rate": 1.5}))
-        assert isinstance(device.timer(), HostTimer)
-        assert device.notes[0].startswith("clock_disagreement: ")
-
-    def test_a_device_without_events_is_timed_by_the_host(self, opened):
-        def none():
-            raise NotImplementedError("no events here")
-
-        device = opened(none)
-        assert isinstance(device.timer(), HostTimer)
-        assert device.notes == ["clock_fallback: no event clock (no events here); timed by the host's clock"]
-
-    def test_an_allocator_that_counts_nothing_leaves_the_peak_unknown(self, opened, monkeypatch):
-        monkeypatch.setattr(torch.accelerator, "max_memory_allocated", lambda: 0)
-        assert opened(HostEvent).memory_peak_bytes() is None
+    def test_a_torch_without_cuda_is_what_is_missing(self, monkeypatch):
+        monkeypatch.setattr(torch.version, "cuda", None)
+        assert "Install the GPU's driver and a torch build with CUDA" in self.sources(monkeypatch)
 
 
 def test_the_fake_device_is_never_offered_but_there_for_who_asks():

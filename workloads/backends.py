@@ -158,6 +158,9 @@ def _question(call: Call) -> str:
 
 def chosen(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
     """The backend that torch takes for such a call if it may take those of `order`; None if none or not told."""
+    key = torch._C._dispatch_key_for_device(call["query"].device.type)
+    if not torch._C._dispatch_has_kernel_for_dispatch_key("aten::_fused_sdp_choice", key):
+        return None  # torch would answer for the device to which the operator falls back
     among = nullcontext() if order is None else sdpa_kernel(list(order), set_priority=True)
     with among, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where none can, torch warns of each one's reasons

@@ -32,7 +32,7 @@ def transfer(p: Any, device: Device) -> Built:
     host = torch.randn(length, dtype=dtype)
     if is_pinned:
         try:
-            host = host.pin_memory(device.torch)
+            host = host.pin_memory()  # for the accelerator that is open
         except (RuntimeError, NotImplementedError) as error:
             if device.is_out_of_memory(error):
                 raise

@@ -18,7 +18,7 @@ from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.nvml import DriverView
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
-from hwbench.meters import Meter, host
+from hwbench.meters import Meter, host, nvml
 from hwbench.meters.opening import open_meters
 from hwbench.records import Unsupported
 
@@ -64,7 +64,9 @@ class AcceleratorDevice:
         self.name = device_name(kind, index)
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)
-        self._events_work = self._check_clocks()
+        load = torch.randn(CHECK_SIZE, CHECK_SIZE, device=self.torch)
+        self._counts_memory = bool(_memory_stats().get("allocated_bytes.all.current"))  # of what was just allocated
+        self._events_work = self._check_clocks(load)
         self.findings = _torch.findings(self, {"kind": kind, "name": self.name, **self._libraries()})
 
     def now_ns(self) -> int:
@@ -131,11 +133,12 @@ class AcceleratorDevice:
         torch.manual_seed(seed)
 
     def reset_memory_peak(self) -> None:
-        torch.accelerator.reset_peak_memory_stats()
+        if self._counts_memory:
+            torch.accelerator.reset_peak_memory_stats()
 
     def memory_peak_bytes(self) -> int | None:
         """The most memory that the allocator had handed out at once."""
-        return int(torch.accelerator.max_memory_allocated()) or None  # an allocator that does not count says 0
+        return int(_memory_stats()["allocated_bytes.all.peak"]) if self._counts_memory else None
 
     def meters(self, tdp_w: float | None) -> list[Meter]:
         return [*open_meters(self._gpus(), tdp_w), host.open_meter()]
@@ -202,20 +205,22 @@ class AcceleratorDevice:
     def _new_event(self) -> torch.Event:
         return torch.Event(device=self.torch, enable_timing=True)
 
-    def _check_clocks(self) -> bool:
-        """Whether events tell the same time as the host over CHECK_S of matrix products."""
-        a = torch.randn(2048, 2048, device=self.torch)
+    def _check_clocks(self, a: torch.Tensor) -> bool:
+        """Whether events tell the same time as the host over CHECK_S of matrix products, in one of CHECKS tries."""
         try:
             self._products(a, 3)  # the first ones load libraries and raise the clocks
             count = max(3, math.ceil(CHECK_S / (self._products(a, 3)[0] / 3)))
-            host_s, event_s = self._products(a, count)
+            for _ in range(CHECKS):
+                host_s, event_s = self._products(a, count)
+                if abs(event_s / host_s - 1) <= CLOCK_TOLERANCE:
+                    return True
         except (RuntimeError, NotImplementedError) as error:
+            if _torch.is_out_of_memory(error):
+                raise
             self.notes.append(
                 f"clock_fallback: no event clock ({str(error).splitlines()[0]}); timed by the host's clock"
             )
             return False
-        if abs(event_s / host_s - 1) <= CLOCK_TOLERANCE:
-            return True
         self.notes.append(
             f"clock_disagreement: {event_s * 1e3:.2f} ms by the device's events, {host_s * 1e3:.2f} ms by the host; "
             "timed by the host's clock"
@@ -237,8 +242,7 @@ class AcceleratorDevice:
 
 
 def available(kind: str) -> dict[str, str]:
-    if kind == "tpu" and importlib.util.find_spec("torch_tpu"):
-        importlib.import_module("torch_tpu")  # importing it registers the device with torch
+    _register(kind)
     if not torch.accelerator.is_available():
         return {}
     accelerator = torch.accelerator.current_accelerator()
@@ -249,10 +253,14 @@ def available(kind: str) -> dict[str, str]:
 
 def open_device(spec: str) -> AcceleratorDevice:
     kind, _, index = spec.partition(":")
+    _register(kind)
     return AcceleratorDevice(kind, int(index or 0))
 
 
 def cure(kind: str) -> str:
+    """What is missing for such a device to be here, in a sentence or two."""
+    if kind == "cuda" and torch.version.cuda:
+        return f"torch here is {torch.__version__}, built for CUDA {torch.version.cuda}; {_driver_fault()}"
     return f"torch here is {torch.__version__}. {CURES[kind]}"
 
 
