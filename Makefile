@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -q
-PARALLEL := -n auto --dist worksteal --ignore=tests/browser
+PARALLEL := -n auto --dist worksteal --ignore=tests/browser --ignore=tests/accelerator
 ARGS ?=
 WITH ?=
 
@@ -18,9 +18,11 @@ run: $(VENV)/.run  ## Install hwbench, measure this machine, write a report.
 
 test: $(VENV)/.dev  ## Run the tests, but for the slow ones.
 	@$(PYTEST) $(PARALLEL) -m "not slow"
+	@$(PYTEST) tests/accelerator
 
 test-all: $(VENV)/.dev  ## Run the tests, the slow ones too.
 	@$(PYTEST) $(PARALLEL)
+	@$(PYTEST) tests/accelerator
 
 test-lowest:  ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest; WITH="torch==X" for others.
 	@PYTHON="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))" VENV= WITH="$(WITH)" ARGS="$(ARGS)" sh tools/test-lowest.sh

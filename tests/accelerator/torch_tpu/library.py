@@ -1,0 +1,47 @@
+"""The device's library, built by the C++ compiler that is here: once for each version of torch and of device.cpp."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import torch
+from torch.utils import cpp_extension
+
+SOURCE = Path(__file__).with_name("device.cpp")
+BUILT = Path(__file__).with_name("build")
+COMPILERS = ("g++", "clang++")
+
+
+class NoCompiler(Exception):
+    """There is no C++ compiler here."""
+
+
+def built_library() -> Path:
+    """The library. Of several processes one builds it, which takes half a minute. NoCompiler where there is none."""
+    what = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:16]
+    library = BUILT / f"device-{what}.so"
+    if library.exists():
+        return library
+    BUILT.mkdir(exist_ok=True)
+    with (BUILT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            _build(library)
+    return library
+
+
+def _build(library: Path) -> None:
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        raise NoCompiler(f"no C++ compiler ({' or '.join(COMPILERS)}) to build the stand-in for an accelerator with")
+    unfinished = library.with_suffix(f".{os.getpid()}")
+    where = [f"-I{path}" for path in cpp_extension.include_paths()]
+    where += [f"-L{path}" for path in cpp_extension.library_paths()]
+    abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}"
+    flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-w", abi]
+    words = [compiler, *flags, *where, str(SOURCE), "-o", str(unfinished), "-lc10", "-ltorch_cpu", "-ltorch"]
+    subprocess.run(words, check=True)
+    unfinished.replace(library)
