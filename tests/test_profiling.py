@@ -4,15 +4,14 @@ import gzip
 import json
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from torch._C._autograd import DeviceType, _KinetoEvent
+from torch._C._autograd import _KinetoEvent
 
 from hwbench import devices, profiling
 from hwbench.harness import measure
 from hwbench.profiled import Profile
-from hwbench.profiling.recording import activity_of, is_composite, steps_for
+from hwbench.profiling.recording import is_composite, steps_for
 from hwbench.profiling.traces import PID
 from hwbench.records import Case, Policy, Samples, Spans, Window
 from hwbench.stopping import FixedWindow
@@ -163,7 +162,7 @@ def test_steps_that_differ_are_no_trace_to_believe():
 
 
 def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_path):
-    def fails(*_):
+    def fails(*_, **__):
         raise RuntimeError("no room for this")
 
     monkeypatch.setattr(profiling, "record", fails)
@@ -189,24 +188,6 @@ def test_a_device_that_the_profiler_does_not_see_is_not_the_hosts_time():
     profile = profiling.profile(Built(lambda mark: None), devices.open_device("cpu"), synced)
     assert profile.invalid == "the profiler saw no kernel of this device, only the host"
     assert (profile.threads, profile.busy_share) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("name", "device", "annotation", "activity"),
-    [
-        ("aten::mm", "CPU", False, "cpu_op"),
-        ("hwbench step", "CPU", True, "user_annotation"),
-        ("cudaLaunchKernel", "CPU", False, "cuda_runtime"),
-        ("sgemm", "CUDA", False, "kernel"),
-        ("Memcpy HtoD (Pageable -> Device)", "CUDA", False, "gpu_memcpy"),
-        ("hwbench step", "CUDA", True, "gpu_user_annotation"),
-    ],
-)
-def test_an_older_torch_tells_the_kind_of_an_event_by_its_name_and_device(name, device, annotation, activity):
-    event = SimpleNamespace(
-        name=lambda: name, device_type=lambda: getattr(DeviceType, device), is_user_annotation=lambda: annotation
-    )
-    assert activity_of(event) == activity
 
 
 @pytest.mark.parametrize(("step_s", "steps"), [(0.001, 10), (0.3, 4), (20.0, 2)])

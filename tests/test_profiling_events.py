@@ -67,11 +67,26 @@ def test_a_kernel_without_its_launch_is_a_fault():
     assert "the launch of gemm_kernel is not in the trace" in fault([step(0, 100), LAUNCH, kernel(40, 90, 6)], steps=1)
 
 
-def test_kernels_of_one_stream_must_not_overlap():
-    second = Event("cudaLaunchKernel", 31, 32, activity="cuda_runtime", correlation=6)
-    base = [step(0, 100), LAUNCH, second]
-    assert "ran at once on one stream" in fault([*base, kernel(40, 9_000, 5), kernel(4_000, 9_500, 6)], steps=1)
-    assert fault([*base, kernel(40, 9_000, 5), kernel(4_000, 9_500, 6, stream=8)], steps=1) == ""
+def test_an_operators_number_is_no_launchs():
+    operator = Event("aten::mm", 15, 35, correlation=6)
+    assert "the launch of" in fault([step(0, 100), operator, LAUNCH, kernel(40, 90, 6)], steps=1)
+
+
+def test_kernels_of_one_stream_may_overlap():
+    """CUDA's programmatic dependent launch begins the next one before the last has ended."""
+    second = Event("cudaLaunchKernelExC", 31, 32, activity="cuda_runtime", correlation=6)
+    events = [step(0, 100), LAUNCH, second, kernel(40, 9_000, 5), kernel(4_000, 9_500, 6)]
+    assert fault(events, steps=1) == ""
+
+
+def test_a_copy_may_be_launched_by_a_call_that_is_not_traced():
+    copy = Event("Memset (Device)", 40, 50, activity="gpu_memset", correlation=9)
+    assert fault([step(0, 100), LAUNCH, kernel(50, 90, 5), copy], steps=1) == ""
+
+
+def test_what_a_driver_is_asked_may_differ_from_step_to_step():
+    query = Event("cudaEventQuery", 20, 21, activity="cuda_runtime")
+    assert fault([step(0, 100), step(100, 200), query, *operators(10, 110)], steps=2) == ""
 
 
 def test_numbers_have_no_sizes_and_lists_of_tensors_are_taken_apart():

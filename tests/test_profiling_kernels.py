@@ -70,6 +70,12 @@ def test_what_it_did_in_all(kernels):
     assert kernels.copy_s() == pytest.approx(3e-6)
 
 
+def test_a_graph_of_many_kernels_is_launched_once(steps):
+    graph = [device(20 + i, 21 + i, f"k{i}", 101, 1) for i in range(20)]
+    events = [event for event in EVENTS if not event.on_device]
+    assert Kernels([*events, *graph], steps).launch_s() == pytest.approx(10e-6)
+
+
 def test_gaps_have_a_cause_by_when_the_next_kernel_was_launched(kernels):
     gaps = kernels.gaps()
     assert list(zip(gaps.cause, gaps.after, gaps.before, strict=True)) == [

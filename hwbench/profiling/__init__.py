@@ -60,7 +60,7 @@ def _profile(built: Built, device: Device, window: Window, trace: Path | None, u
     model = built.model if isinstance(built.model, nn.Module) and not built.compiled else None
     busy_share = None if waits else _busy_share(built, count)
     gc.collect()
-    events = record(built.step, model, device, count, unfinished)
+    events = record(built.step, model, device, count, unfinished, on_host=not waits)
     head = Profile(
         steps=count,
         clean_step_s=clean_s,

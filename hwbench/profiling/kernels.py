@@ -7,10 +7,7 @@ from itertools import pairwise
 
 from hwbench.profiled import GapCause, Gaps, Ops
 from hwbench.profiling.attribution import Call, Steps, add_row
-from hwbench.profiling.events import STEP, Event
-
-LAUNCHES = ("cuda_runtime", "cuda_driver", "xpu_runtime")
-"""What the host does for a kernel to run, as Kineto calls it."""
+from hwbench.profiling.events import LAUNCHES, STEP, Event
 
 SHORTEST_GAP_NS = 1_000
 """Shorter ones lie between any two kernels and within what the clock resolves."""
@@ -52,8 +49,8 @@ class Kernels:
         return sum(end - begin for begin, end, _, _ in self._stretches()) / 1e9
 
     def launch_s(self) -> float:
-        """How long the host took to launch them."""
-        launches = (self._launches.get(kernel.correlation) for kernel in self.all)
+        """How long the host took to launch them; a graph of many kernels is launched once."""
+        launches = (self._launches.get(correlation) for correlation in {kernel.correlation for kernel in self.all})
         return sum(launch.seconds for launch in launches if launch)
 
     def copy_s(self) -> float:

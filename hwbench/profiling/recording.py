@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._C._autograd import DeviceType
 from torch._C._profiler import _ExperimentalConfig
-from torch.profiler import profile, record_function, supported_activities
+from torch.profiler import ProfilerActivity, profile, record_function, supported_activities
 
 from hwbench.devices import Device
 from hwbench.profiling.events import MARK, MODULE, STEP, Event, shapes_of
@@ -35,6 +34,11 @@ DTYPES = {
 """What the profiler calls the types of tensors, in our names."""
 
 
+NOT_OF_THE_STEP = ("gpu_user_annotation", "overhead")
+"""Kineto's kinds of events that are left out: annotations once more, as the device saw them, and what the tracer itself
+did (it fetches buffers), which crosses whatever the host was doing."""
+
+
 def steps_for(step_s: float) -> int:
     """How many steps of so many seconds to record."""
     return max(FEWEST, min(MOST, math.ceil(RECORD_S / step_s)))
@@ -48,11 +52,16 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def record(step: Step, model: nn.Module | None, device: Device, steps: int, trace: Path | None) -> list[Event]:
+def record(
+    step: Step, model: nn.Module | None, device: Device, steps: int, trace: Path | None, on_host: bool
+) -> list[Event]:
     """The events of `steps` steps, after one that the profiler starts up in, which is left out; the whole trace is
-    also written to `trace` as JSON, in gzip where its name ends in .gz."""
+    also written to `trace` as JSON, in gzip where its name ends in .gz. Where the host itself computes (`on_host`), no
+    other device is traced."""
     config = _ExperimentalConfig(capture_overload_names=True)  # by which an operator that only calls others is known
-    activities = supported_activities()  # type: ignore[no-untyped-call] # in torch
+    activities = [ProfilerActivity.CPU]
+    if not on_host:
+        activities = supported_activities()  # type: ignore[no-untyped-call] # in torch
     with (
         _quiet(),
         annotated(model),
@@ -68,7 +77,7 @@ def record(step: Step, model: nn.Module | None, device: Device, steps: int, trac
         profiler.export_chrome_trace(str(trace))
     found = [_event(event) for event in profiler.profiler.kineto_results.events()]
     begin = min((event.start_ns for event in found if event.name == STEP), default=0)
-    return [event for event in found if event.start_ns >= begin and event.activity != "gpu_user_annotation"]
+    return [event for event in found if event.start_ns >= begin and event.activity not in NOT_OF_THE_STEP]
 
 
 def _mark(name: str) -> None:
@@ -112,7 +121,7 @@ def _event(event: Any) -> Event:
         start_ns=event.start_ns(),
         end_ns=event.start_ns() + event.duration_ns(),
         thread=event.start_thread_id(),
-        activity=activity_of(event),
+        activity=str(event.activity_type()),
         composite=is_composite(event.name(), event.overload_name()),
         sequence=event.sequence_nr(),
         forward_thread=event.fwd_thread_id(),
@@ -122,20 +131,6 @@ def _event(event: Any) -> Event:
         linked=event.linked_correlation_id(),
         stream=event.device_resource_id(),
     )
-
-
-def activity_of(event: Any) -> str:
-    """Kineto's kind of an event, which torch tells from 2.10 on; before, its name and its device have to do."""
-    if hasattr(event, "activity_type"):
-        return str(event.activity_type())
-    if event.device_type() != DeviceType.CPU:
-        if event.is_user_annotation():
-            return "gpu_user_annotation"
-        kinds = {"Memcpy": "gpu_memcpy", "Memset": "gpu_memset"}
-        return kinds.get(event.name().partition(" ")[0], "kernel")
-    if event.is_user_annotation():
-        return "user_annotation"
-    return "cuda_runtime" if event.name().startswith(("cuda", "cuLaunch", "hip")) else "cpu_op"
 
 
 @cache
