@@ -29,6 +29,9 @@ OPENING_TIMEOUT_S = 300
 AT_REST_S = 10.0
 """How much longer a process may take that reads the device's power at rest when its case is measured."""
 
+END_S = 30.0
+"""How long a process that was killed is waited for."""
+
 POLL_S = 0.2
 """How often to look whether a silent child still lives."""
 
@@ -219,7 +222,8 @@ class _Worker:
         for child in children:  # one that has left the group
             with suppress(psutil.Error):
                 child.kill()
-        self.child.wait()
+        with suppress(subprocess.TimeoutExpired):  # stuck in a driver, where nothing ends it: it is left behind
+            self.child.wait(END_S)
         assert self.child.stdin
         with suppress(BrokenPipeError):
             self.child.stdin.close()

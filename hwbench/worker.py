@@ -80,12 +80,19 @@ def main() -> None:
         )
         reply(measurement=found.as_json())
     else:
-        try:
-            spec = devices.resolve(request["device"])
-        except UserError as error:
-            reply(refused=str(error))
-        else:
-            reply(device=describe(spec), spec=spec)
+        reply(**_answer(request["device"]))
+
+
+def _answer(device: str) -> dict[str, Any]:
+    """The reply to who asks what `device` is: it, or why it cannot be opened."""
+    try:
+        spec = devices.resolve(device)
+        return {"device": describe(spec), "spec": spec}
+    except UserError as error:
+        return {"refused": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever a driver may raise, it is in the way of every command
+        traceback.print_exc()
+        return {"refused": f"device {device} cannot be opened: {_in_a_line(error)}"}
 
 
 def run_case(
@@ -155,11 +162,11 @@ def run_case(
     except NotImplementedError as error:
         traceback.print_exc()
         missing = device.missing_operator(error) if device else None
-        return Measurement("unsupported", missing) if missing else Measurement("error", _last_line(error))
+        return Measurement("unsupported", missing) if missing else Measurement("error", _in_a_line(error))
     except BaseException as error:  # noqa: BLE001 - a workload may raise anything; it is this row's outcome
         traceback.print_exc()
         out_of_memory = device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
-        return Measurement("oom" if out_of_memory else "error", _last_line(error))
+        return Measurement("oom" if out_of_memory else "error", _in_a_line(error))
 
 
 def _open(spec: str, case: Case, policy: Policy, guard: bool, formats: Rates | None) -> devices.Device:
@@ -231,7 +238,7 @@ def _profile(
         return profiling.profile(built, device, window, Path(asked["trace"]) if asked.get("trace") else None)
     except Exception as error:  # noqa: BLE001 - as of a step, anything
         traceback.print_exc()
-        return Profile(0, step_s, None, 0.0, f"the pass failed: {_last_line(error)}")
+        return Profile(0, step_s, None, 0.0, f"the pass failed: {_in_a_line(error)}")
 
 
 def _require_time(dtype: str, set_s: float | None, step_s: float | None, left_s: float) -> None:
@@ -304,8 +311,15 @@ def _loss_notes(loss: float | None) -> list[str]:
     return [f"loss_not_finite: the last step returned {loss}"]
 
 
-def _last_line(error: BaseException) -> str:
-    line = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+def _in_a_line(error: BaseException) -> str:
+    """The error's type and the line that says what is wrong: torch adds advice below it, and dynamo a line before."""
+    kind = type(error)
+    name = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    says = next((line for line in lines if not line.endswith("raised:")), "")
+    line = f"{name}: {says}" if says else name
     return line.encode(errors="backslashreplace").decode()  # half a surrogate pair cannot be stored
 
 

@@ -233,7 +233,7 @@ class TestCommand:
         assert done.returncode == 1
         (row,) = json.loads(done.stdout)["rows"]
         assert (row["verdict"], row["ratio"]) == ("missing", None)
-        assert "error: the last line" in row["reason"]
+        assert "error: ValueError: first line" in row["reason"]
 
     def test_a_python_without_torch(self, tmp_path, call):  # noqa: F811
         python = virtual_environment(tmp_path / "venv", packages=False)

@@ -114,7 +114,7 @@ class TestRun:
         assert done.returncode == 1
         rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
         assert rows["fake/raises"]["outcome"] == "error"
-        assert rows["fake/raises"]["reason"] == "the last line"
+        assert rows["fake/raises"]["reason"] == "ValueError: first line"
         assert rows["fake/raises"]["tokens_per_s"] is None
         assert rows["fake/known"]["outcome"] == "ok"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_what_a_workload_prints_does_not_mix_with_the_answer(tmp_path):
 @pytest.mark.parametrize(
     ("name", "outcome", "reason"),
     [
-        ("raises", "error", "the last line"),
+        ("raises", "error", "ValueError: first line"),
         ("oom", "oom", "MemoryError: fake device out of memory: 1099511627776 of 1073741824 bytes"),
         ("crashes", "error", "its process ended without an answer: exit status 7"),
         ("unsupported", "unsupported", "this machine has no such thing"),
@@ -145,6 +146,20 @@ def test_the_worker_ends_when_its_parent_does(tmp_path):
         worker.child.stdin.close()
         worker.child.wait(10)
     assert not alive(int((tmp_path / "log").read_text().split()[-1]))
+
+
+def test_a_process_that_nothing_ends_is_left_behind(tmp_path, monkeypatch):
+    """One that is stuck in a driver outlives SIGKILL; the run goes on."""
+
+    def never(seconds):
+        raise subprocess.TimeoutExpired("worker", seconds)
+
+    with (tmp_path / "log").open("wb") as output:
+        worker = runner._Worker({"device": "fake"}, output, runner.Launch([sys.executable, "-c", ""], os.environ))
+        monkeypatch.setattr(worker.child, "wait", never)
+        worker.__exit__()
+        monkeypatch.undo()
+        worker.child.wait(10)
 
 
 def test_a_device_tells_what_it_is_from_a_process_of_its_own():
