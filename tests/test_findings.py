@@ -55,6 +55,21 @@ class TestChoice:
         choice = choose(FakeDevice(), plain=None, packed=None)
         assert (choice.name, set(choice.failed)) == ("plain", {"plain", "packed"})
 
+    def test_where_all_fail_nothing_is_remembered(self, tmp_path):
+        choose(FakeDevice(), plain=None, packed=None)
+        assert not (tmp_path / FILE).exists()
+
+    def test_a_device_that_an_error_left_unfit_is_no_want_of_a_way(self, tmp_path, monkeypatch):
+        """After an illegal access CUDA fails with it whatever is asked next."""
+
+        def is_lost(self):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        monkeypatch.setattr("hwbench.devices.fake.FakeStopwatch.require_device", is_lost)
+        with pytest.raises(RuntimeError, match="illegal memory access"):
+            choose(FakeDevice(), plain=0.010, packed=None)
+        assert not (tmp_path / FILE).exists()
+
     def test_where_memory_ran_out_the_first_is_taken_and_nothing_is_remembered(self, tmp_path):
         def exhaust():
             raise MemoryError("fake device out of memory")
@@ -107,7 +122,7 @@ class TestFormats:
         assert calls == [1]
         assert len(json.loads((tmp_path / FILE).read_text())) == 1
 
-    @pytest.mark.parametrize("answer", [{}, {"bf16": 1e9}, {"fp32": -1}, {"fp32": "fast"}, {"fp32": True}])
+    @pytest.mark.parametrize("answer", [{}, {"bf16": 1e9}, *({"fp32": rate} for rate in (None, -1, "fast", True))])
     def test_an_answer_that_cannot_be_is_measured_anew(self, answer):
         def findings(measure):
             return found_by({"name": "x"}, measure)
@@ -130,7 +145,7 @@ class Scripted:
     """A stopwatch on which a product takes as long as its format says, and int8 fails."""
 
     def __init__(self, seconds):
-        self.seconds_of, self.calls = seconds, []
+        self.seconds_of, self.calls, self.is_lost = seconds, [], False
 
     def __enter__(self):
         return self
@@ -146,6 +161,10 @@ class Scripted:
         self.calls.append(name)
         return self.seconds_of[name]
 
+    def require_device(self):
+        if self.is_lost:
+            raise RuntimeError("the device is lost")
+
 
 def never(error):
     return False
@@ -155,6 +174,13 @@ def test_a_format_is_not_called_missing_because_memory_ran_out():
     watch = Scripted({"fp32": 1e-3, "bf16": 1e-3, "fp16": 1e-3})
     with pytest.raises(RuntimeError, match="no int8 here"):
         measure_formats(watch, torch.device("cpu"), lambda error: True)
+
+
+def test_a_format_is_not_called_missing_because_the_device_was_lost():
+    watch = Scripted({"fp32": 1e-3, "bf16": 1e-3, "fp16": 1e-3})
+    watch.is_lost = True
+    with pytest.raises(RuntimeError, match="the device is lost"):
+        measure_formats(watch, torch.device("cpu"), never)
 
 
 def test_a_rate_is_that_of_the_product_and_null_where_it_fails():

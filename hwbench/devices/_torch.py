@@ -1,8 +1,10 @@
 """What the devices that torch drives have in common."""
 
 import getpass
+import math
 import os
 import re
+import shlex
 import shutil
 import sysconfig
 import tempfile
@@ -28,8 +30,16 @@ DTYPES = {
 """The torch dtype that tensors have under each of our names (TF32 is fp32 storage with a shorter multiply)."""
 
 
-SETTINGS = ("ATEN_", "ONEDNN_", "DNNL_", "MKL_", "OMP_", "NVIDIA_TF32", "TORCH_")
+SETTINGS = (
+    *("ATEN_", "ONEDNN_", "DNNL_", "MKL_", "OMP_", "TORCH_", "PYTORCH_"),
+    *("NVIDIA_TF32", "CUBLAS", "CUDNN", "HIPBLASLT_", "ROCBLAS_", "MIOPEN_", "ZE_", "SYCL_"),
+)
 """Prefixes of environment variables that may change which kernel runs."""
+
+
+LONG_ENOUGH_S = 2e-3
+"""What is timed by a queue's stopwatch takes so long, in as many calls as that needs: a launch and a wait take tens of
+microseconds, which would hide what is shorter."""
 
 
 class OneThread:
@@ -41,6 +51,9 @@ class OneThread:
 
     def __exit__(self, *_: object) -> None:
         torch.set_num_threads(self._before)
+
+    def require_device(self) -> None:
+        """A CPU outlives its errors."""
 
     def seconds(self, way: Way) -> float:
         begin = time.thread_time_ns()
@@ -58,11 +71,20 @@ class Queue:
     def __exit__(self, *_: object) -> None: ...
 
     def seconds(self, way: Way) -> float:
+        once = self._in_a_row(way, 1)
+        return once if once >= LONG_ENOUGH_S else self._in_a_row(way, math.ceil(LONG_ENOUGH_S / once))
+
+    def require_device(self) -> None:
+        self._synchronize()
+
+    def _in_a_row(self, way: Way, calls: int) -> float:
+        """Seconds of one of so many calls, which the queue takes one after another."""
         self._synchronize()
         begin = time.perf_counter_ns()
-        way()
+        for _ in range(calls):
+            way()
         self._synchronize()
-        return max(1, time.perf_counter_ns() - begin) / 1e9
+        return max(1, time.perf_counter_ns() - begin) / 1e9 / calls
 
 
 def findings(device: Any, facts: Mapping[str, Any]) -> Findings:
@@ -146,7 +168,10 @@ def keep_compiled_code_apart() -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor-{kind}")))
 
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
+OUT_OF_MEMORY = (
+    *("out of memory", "can't allocate memory", "alloc_failed"),
+    *("out_of_device_memory", "out_of_host_memory", "resource_exhausted"),  # Level Zero and XLA
+)
 """How torch, the drivers and the matmul libraries say it, where they raise no exception made for it."""
 
 
@@ -158,7 +183,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def require_compiler(variable: str, names: list[str]) -> None:
     """Unsupported, with the cure, unless a compiler that torch.compile can call is here, and Python's headers."""
-    names = [os.environ[variable]] if os.environ.get(variable) else names
+    names = shlex.split(os.environ.get(variable, ""))[:1] or names  # as in CC="ccache gcc"
     if not any(shutil.which(name) for name in names):
         raise Unsupported(
             f"compile=true needs a compiler and there is no {' or '.join(names)} here; "

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.utils._triton import has_triton
 
 from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted
@@ -67,7 +68,7 @@ class AcceleratorDevice:
         load = torch.randn(CHECK_SIZE, CHECK_SIZE, device=self.torch)
         self._counts_memory = bool(_memory_stats().get("allocated_bytes.all.current"))  # of what was just allocated
         self._events_work = self._check_clocks(load)
-        self.findings = _torch.findings(self, {"kind": kind, "name": self.name, **self._libraries()})
+        self.findings = _torch.findings(self, {"kind": kind, "name": self.name, **self._size(), **self._libraries()})
 
     def now_ns(self) -> int:
         return time.perf_counter_ns()
@@ -111,8 +112,9 @@ class AcceleratorDevice:
             raise Unsupported(f"{self.name} ({name}) has no fp8, which begins with {least}; use bf16")
 
     def caches(self) -> Mapping[str, int]:
-        """CUDA's and ROCm's L2, which is all that torch tells of."""
-        if self.kind != "cuda":
+        """CUDA's L2, which is all that torch tells of. AMD's L2 is not the last: behind it is a cache that nothing
+        tells of, far larger on MI300."""
+        if self.kind != "cuda" or torch.version.hip:
             return {}
         size = getattr(torch.cuda.get_device_properties(self.torch), "L2_cache_size", 0)
         return {"l2": int(size)} if size else {}
@@ -127,6 +129,8 @@ class AcceleratorDevice:
         """Its allocator refuses what does not fit."""
 
     def require_compiler(self) -> None:
+        if self.kind in ("cuda", "xpu") and not has_triton():
+            raise Unsupported(f"compile=true needs Triton, which is not installed or does not know {self.name}")
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
 
     def seed(self, seed: int) -> None:
@@ -171,6 +175,11 @@ class AcceleratorDevice:
                 **self._libraries(),
             }
         return found
+
+    def _size(self) -> dict[str, Any]:
+        """What a partition has less of than the whole device, whose name it may have."""
+        units = torch.cuda.get_device_properties(self.torch).multi_processor_count if self.kind == "cuda" else None
+        return {"multiprocessors": units, "memory_bytes": self._memory_bytes()}
 
     def _libraries(self) -> dict[str, Any]:
         """The versions of the libraries that compute on it."""

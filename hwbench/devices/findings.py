@@ -55,6 +55,9 @@ class Stopwatch(Protocol):
     def seconds(self, way: Way) -> float:
         """How long a call of `way` takes, with all that it has submitted."""
 
+    def require_device(self) -> None:
+        """Raise what the device itself has failed with: an error of a kernel may leave it unfit for any other."""
+
 
 class Findings:
     """The findings of one device. `where` holds all that they depend on: the device, versions, threads, settings.
@@ -121,6 +124,8 @@ class Findings:
         if first in seconds and seconds[best] > (1 - MARGIN) * seconds[first]:
             best = first
         choice = Choice(best, failed)
+        if not seconds:
+            return choice
         self._choices.put(question, {"name": choice.name, "failed": dict(choice.failed)})
         return choice
 
@@ -144,6 +149,7 @@ def fastest_times(
             except Exception as error:
                 if is_out_of_memory(error):
                     raise
+                watch.require_device()
                 best.pop(name, None)
                 failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]  # each says it its own way
                 continue
@@ -162,7 +168,7 @@ def _goes_on(rounds: int, elapsed_s: float) -> bool:
 def _are_rates(answer: Any) -> bool:
     return (
         isinstance(answer, dict)
-        and "fp32" in answer
+        and answer.get("fp32") is not None
         and all(rate is None or (type(rate) in (int, float) and 0 < rate < 1e30) for rate in answer.values())
     )
 

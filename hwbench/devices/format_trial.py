@@ -20,8 +20,8 @@ SMALLEST, LARGEST = 256, 4096
 LONG_ENOUGH_S = 1e-4
 """A product in fp32 must take this long on a CPU, so that the call itself is a small part of it."""
 
-LONG_ENOUGH_QUEUED_S = 2e-3
-"""The same on a device with a queue, where the host's launch and wait are part of the time too."""
+LONG_ENOUGH_QUEUED_S = 1e-3
+"""The same on a device with a queue, of which formats that are ten times as fast must fill what a launch takes."""
 
 TRIAL_S = 1.2
 """How long products are tried in turns, after the first ones of each format."""
@@ -81,6 +81,7 @@ def _first_tries(
         except (RuntimeError, NotImplementedError, TypeError) as error:  # each is some backend's word for "not here"
             if is_out_of_memory(error):
                 raise
+            watch.require_device()
     return found
 
 

@@ -93,7 +93,9 @@ class MpsDevice:
         return _torch.missing_operator(error)
 
     def describe(self) -> Mapping[str, Any]:
-        return {"kind": self.kind, "name": self.name, "memory_bytes": psutil.virtual_memory().total}
+        return {"kind": self.kind, "name": self.name, "memory_bytes": psutil.virtual_memory().total} | {
+            "formats": dict(self.findings.formats)
+        }
 
 
 def available(kind: str) -> dict[str, str]:

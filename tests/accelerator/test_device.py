@@ -7,6 +7,7 @@ import torch
 
 from hwbench import devices
 from hwbench.devices import accelerator
+from hwbench.devices._torch import Queue
 from hwbench.devices.accelerator import AcceleratorDevice
 from hwbench.devices.timers import EventTimer, HostTimer
 from hwbench.harness import measure, run_phase
@@ -109,6 +110,17 @@ class TestTiming:
         cpu = time.process_time()
         phase = run_phase(lambda mark: sleep(0.3), device, FixedWindow(0, 9, 2), 0, is_warmup=False)
         assert (time.process_time() - cpu) / phase.elapsed_s < 0.5
+
+
+class TestTrials:
+    def test_what_is_shorter_than_a_launch_and_a_wait_is_timed_in_a_row(self, device):
+        seconds = Queue(device.synchronize).seconds(lambda: sleep(0.0001))
+        assert 0.0001 <= seconds < 0.001
+
+    def test_what_takes_long_is_called_once(self, device):
+        calls = []
+        Queue(device.synchronize).seconds(lambda: (calls.append(1), sleep(0.01)))
+        assert calls == [1]
 
 
 class TestMemory:
