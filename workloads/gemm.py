@@ -9,7 +9,7 @@ from typing import Any
 from hwbench.devices import Device
 from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, Step, axis, workload
-from workloads.ceilings.products import FORMATS, Shape, int8_sums, product_of
+from workloads.ceilings.products import FORMATS, Shape, format_of, int8_sums, product_of
 from workloads.ceilings.search import search_on, sets_beyond_cache
 
 DTYPE = axis("fp32", "bf16", choices=tuple(FORMATS))
@@ -28,7 +28,7 @@ def gemm(p: Any, device: Device) -> Built:
     fp32 is true fp32. fp8 (e4m3) gives bf16, with both scales 1; int8 gives int32, and its FLOPs are integer
     operations. Whatever of the operands stays in a cache from step to step is found there; see gemm/best.
     """
-    stored, shape = FORMATS[p.dtype], Shape(p.m, p.n, p.k)
+    stored, shape = format_of(p.dtype, device), Shape(p.m, p.n, p.k)
     device.require(p.dtype, stored.bytes_of(shape))
     multiply = product_of(p.dtype, device)
     operands = stored.draw(shape, device)
@@ -52,7 +52,7 @@ def gemm_best(p: Any, device: Device) -> Built:
     that nothing rests between that load and the window.
     Bytes are not declared: they follow from whichever shape won.
     """
-    stored = FORMATS[p.dtype]
+    stored = format_of(p.dtype, device)
     device.require(p.dtype)
     multiply = product_of(p.dtype, device)
     found = search_on(device, multiply, p.dtype)

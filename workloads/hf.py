@@ -19,7 +19,7 @@ from workloads.models import hf
 from workloads.models.decoder import Decoder
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
 from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
-from workloads.training import ACCUMULATE, OPTIMIZER, training_spans, training_step
+from workloads.training import ACCUMULATE, OPTIMIZER, replays_graphs, training_spans, training_step
 
 MODEL = axis("gpt2", check=hf.check)
 LAYERS = axis(None, kind=int)
@@ -117,12 +117,15 @@ def hf_decode(p: Any, device: Device) -> Built:
         return greedy(model(input_ids=token, **cached).logits)
 
     decode = compiled(write, device, p.compile)
+    replays = replays_graphs(p, device)
 
     @torch.inference_mode()
     def step(mark: Mark) -> None:
         token = first
         for _ in range(p.new):
             token = decode(token)
+            if replays:
+                token = token.clone()  # the next replay takes its place
             token.tolist()
             mark("decode")
         hf.wind_back(cache, p.new)

@@ -41,7 +41,9 @@ def lstm_train(p: Any, device: Device) -> Built:
     if p.dtype == "fp8":
         raise Unsupported("torch has no LSTM in fp8; use bf16")
     config, method = SIZES[p.size], OPTIMIZERS[p.optimizer]
-    memory_bytes = lstm_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate).require(device)
+    memory_bytes = None  # of oneDNN it is known what its kernels keep, of cuDNN only that it is less
+    if device.has_onednn:
+        memory_bytes = lstm_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate).require(device)
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer))
     model = LSTM(config, device.torch)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)

@@ -1,7 +1,7 @@
 """A matrix product in each number format: how matrices are stored, what multiplies them, whether it works here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hwbench.devices import Device
 from hwbench.records import Unsupported
+from workloads.fp8 import formats as fp8_formats
 
 
 class Shape(NamedTuple):
@@ -76,6 +77,13 @@ FORMATS = {
 }
 """fp8 is e4m3, of which models are made for inference. Sums of int8 are exact, but not on every CPU (`int8_sums`)."""
 
+
+def format_of(dtype: str, device: Device) -> Format:
+    """How `dtype` is stored on the device: FP8 as it multiplies it, which MI300 does in a kind of its own."""
+    known = FORMATS[dtype]
+    return replace(known, stored=fp8_formats(device)[0]) if dtype == "fp8" else known
+
+
 TRIED = Shape(512, 512, 512)
 """The product by which is found out what works: large enough for the kernels that large ones get."""
 
@@ -90,7 +98,7 @@ def product_of(dtype: str, device: Device) -> Multiply:
     device.use_precision(dtype)
     multiply = _scaled(device) if dtype == "fp8" else _int_mm if dtype == "int8" else _mm
     try:
-        multiply(FORMATS[dtype].draw(TRIED, device))
+        multiply(format_of(dtype, device).draw(TRIED, device))
         device.synchronize()
     except (RuntimeError, NotImplementedError, TypeError) as error:  # the last is MPS's, of a dtype that it has not
         if device.is_out_of_memory(error):

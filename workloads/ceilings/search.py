@@ -12,7 +12,7 @@ import torch
 
 from hwbench.devices import Device
 from hwbench.records import Unsupported
-from workloads.ceilings.products import FORMATS, Multiply, Shape
+from workloads.ceilings.products import Multiply, Shape, format_of
 
 SHAPES = tuple(
     Shape(*sides)
@@ -93,7 +93,7 @@ def step_flops(rate: float) -> int:
 
 def search_on(device: Device, multiply: Multiply, dtype: str) -> Found:
     """`search` on a device: the fastest of TRIALS products, each with no operand in a cache."""
-    begin, stored = device.now_ns(), FORMATS[dtype]
+    begin, stored = device.now_ns(), format_of(dtype, device)
     flush = torch.zeros(FLUSH * last_cache_bytes(device), device=device.torch, dtype=torch.uint8)
 
     def seconds_of(shape: Shape) -> float:
