@@ -18,7 +18,7 @@ run: $(VENV)/.run  ## Install hwbench, measure this machine, write a report.
 
 test: $(VENV)/.dev  ## Run the tests, but for the slow ones.
 	@$(PYTEST) $(PARALLEL) -m "not slow"
-	@$(PYTEST) tests/accelerator
+	@$(PYTEST) tests/accelerator -m "not slow"
 
 test-all: $(VENV)/.dev  ## Run the tests, the slow ones too.
 	@$(PYTEST) $(PARALLEL)

@@ -100,6 +100,7 @@ class TestWholeRun:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_two_runs_of_the_same_pass_the_gate(tmp_path):
     for name in ("before", "after"):
         words = ("toy/sleeps", "--workloads", FAULTY, *SHORT, "--processes", 2, "--run-id", name)
@@ -116,32 +117,46 @@ def test_the_devices_facts_are_shown(tmp_path):
     assert device["formats"]["fp32"] > 0
 
 
-def test_what_does_not_fit_is_a_row(tmp_path):
-    done, rows = run(tmp_path, "toy/greedy", "toy/sleeps", "--workloads", FAULTY)
-    assert done.returncode == 1
-    assert rows.set_index("workload").outcome.to_dict() == {"toy/greedy": "oom", "toy/sleeps": "ok"}
-    assert rows.reason.iloc[0].startswith("torch.OutOfMemoryError: TPU out of memory")
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A run of all that goes wrong within steps, and one case after it that does not: rows by workload, exit status."""
+    names = ["dies", "greedy", "lacks", "unwritten", "tunes", "jumps", "sleeps"]
+    words = [f"toy/{name}" for name in names]
+    done, rows = run(tmp_path_factory.mktemp("faulty"), *words, "--workloads", FAULTY)
+    return rows.set_index("workload").loc[words].set_axis(names), done.returncode
 
 
-def test_a_device_that_dies_in_mid_run_costs_the_case_that_it_died_in(tmp_path):
-    done, rows = run(tmp_path, "toy/dies", "toy/sleeps", "--workloads", FAULTY)
-    assert done.returncode == 1
-    assert rows.set_index("workload").outcome.to_dict() == {"toy/dies": "error", "toy/sleeps": "ok"}
-    assert rows.reason.iloc[0] == "RuntimeError: TPU error: the device is lost"
+class TestFaultySteps:
+    def test_what_failed_makes_the_command_fail_and_costs_no_other_case(self, faulty):
+        rows, status = faulty
+        assert status == 1
+        assert rows.outcome.to_dict() == {
+            "dies": "error",
+            "greedy": "oom",
+            "lacks": "unsupported",
+            "unwritten": "error",
+            "tunes": "ok",
+            "jumps": "ok",
+            "sleeps": "ok",
+        }
 
+    def test_a_device_that_died_is_the_reason(self, faulty):
+        assert faulty[0].reason["dies"] == "RuntimeError: TPU error: the device is lost"
 
-def test_an_operator_that_the_device_lacks_is_unsupported(tmp_path):
-    done, rows = run(tmp_path, "toy/lacks", "toy/unwritten", "--workloads", FAULTY)
-    assert done.returncode == 1
-    rows = rows.set_index("workload")
-    assert rows.outcome.to_dict() == {"toy/lacks": "unsupported", "toy/unwritten": "error"}
-    assert rows.reason["toy/lacks"] == "Could not run 'aten::erfinv' with arguments from the 'tpu' backend"
+    def test_memory_that_ran_out_is_the_reason(self, faulty):
+        assert faulty[0].reason["greedy"].startswith("torch.OutOfMemoryError: TPU out of memory")
 
+    def test_an_operator_that_the_device_lacks_is_named(self, faulty):
+        assert faulty[0].reason["lacks"] == "Could not run 'aten::erfinv' with arguments from the 'tpu' backend"
 
-def test_memory_of_building_is_kept_apart(tmp_path):
-    _, rows = run(tmp_path, "toy/tunes", "--workloads", FAULTY)
-    assert rows.memory_build_peak_bytes[0] == 64 << 20
-    assert rows.memory_peak_bytes[0] == 1 << 20
+    def test_memory_of_building_is_kept_apart(self, faulty):
+        rows, _ = faulty
+        assert rows.memory_build_peak_bytes["tunes"] == 64 << 20
+        assert rows.memory_peak_bytes["tunes"] == 1 << 20
+
+    def test_a_clock_that_jumps_is_told(self, faulty):
+        assert codes(faulty[0].loc["jumps"]) == {"clock_jump"}
+        assert codes(faulty[0].loc["sleeps"]) == set()
 
 
 def test_an_allocator_without_statistics_leaves_memory_unknown(tmp_path):
@@ -158,16 +173,11 @@ def test_a_device_without_events_is_timed_by_the_host(tmp_path):
     assert "no event clock (the TPU has no events)" in rows.notes[0][0]
 
 
+@pytest.mark.slow
 def test_events_that_disagree_with_the_host_are_not_used(tmp_path):
     _, rows = run(tmp_path, "toy/sleeps", "--workloads", FAULTY, TOY_TPU_FAULTS="fast_clock")
     assert (rows.outcome[0], rows.timer_kind[0]) == ("ok", "host")
     assert codes(rows.iloc[0]) == {"clock_disagreement"}
-
-
-def test_a_clock_that_jumps_is_told(tmp_path):
-    _, rows = run(tmp_path, "toy/jumps", "--workloads", FAULTY)
-    assert rows.outcome[0] == "ok"
-    assert codes(rows.iloc[0]) == {"clock_jump"}
 
 
 def test_fp32_that_is_none_is_told(tmp_path):
@@ -176,6 +186,7 @@ def test_fp32_that_is_none_is_told(tmp_path):
     assert codes(rows.iloc[0]) == {"fp32_rounded"}
 
 
+@pytest.mark.slow
 def test_tf32_is_unsupported_where_all_bits_are_kept(tmp_path):
     done, rows = run(tmp_path, "gemm", *PRODUCT, "--dtype", "tf32")
     assert done.returncode == 0
@@ -183,6 +194,7 @@ def test_tf32_is_unsupported_where_all_bits_are_kept(tmp_path):
     assert "has no tf32" in rows.reason[0]
 
 
+@pytest.mark.slow
 def test_a_profile_says_why_it_has_no_kernels(tmp_path):
     done = hwbench(
         tmp_path, "profile", "mlp/train", "--set", "size=nano", *SHORT[:2], "--max-time", "0.3", "--run-id", "r"
