@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hwbench.meters import Counter, PowerSensor, Signal, amdsmi
+from hwbench.meters import Counter, PowerSensor, Signal, amdsmi, read_all
 
 TRACES = json.loads((Path(__file__).parent / "data" / "amdsmi.json").read_text())
 NEW, OLD = "rocm-7.0 MI300X", "rocm-6.0 MI250X"
@@ -70,7 +70,7 @@ def signal(gpu, quantity, unit):
 
 def test_the_names_of_old_and_new_versions_are_read():
     meter = amdsmi.open_meter(load=lambda: Smi(NEW, OLD))
-    shown = meter.read()
+    shown = read_all(meter)
     assert shown[signal(0, "power", "W")] == 600
     assert shown[signal(1, "power", "W")] == 305
     assert shown[signal(0, "clock", "Hz")] == 2.105e9
@@ -82,7 +82,7 @@ def test_the_names_of_old_and_new_versions_are_read():
 
 def test_energy_is_steps_by_their_size():
     meter = amdsmi.open_meter(load=lambda: Smi(NEW))
-    energies = [meter.read()[signal(0, "energy", "J")] for _ in range(2)]
+    energies = [read_all(meter)[signal(0, "energy", "J")] for _ in range(2)]
     assert max(energies) - 4750896266 * 15.3e-6 == pytest.approx(1961176 * 15.3e-6)
 
 
@@ -105,10 +105,10 @@ def test_a_gpu_that_falls_silent_in_mid_run_is_named():
     smi = Smi(NEW)
     meter = amdsmi.open_meter(load=lambda: smi)
     smi.broken.add("power")
-    assert signal(0, "power", "W") not in meter.read()
+    assert signal(0, "power", "W") not in read_all(meter)
     assert "AMD SMI" in meter.failures[signal(0, "power", "W")]
     meter.close()
-    assert meter.read() == {}
+    assert read_all(meter) == {}
     assert not smi.is_open
 
 

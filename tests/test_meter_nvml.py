@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pynvml
 import pytest
+from nvml_driver import Driver, NVMLError
 from nvml_library import address, slice_uuid, uuid
 
-from hwbench.meters import Counter, PowerSensor, Signal, _sharing
+from hwbench.meters import Counter, PowerSensor, Signal, _sharing, read_all
 from hwbench.meters.nvml import NvmlMeter
 from hwbench.meters.sensors import UNKNOWN, gain_of, sensor_of
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
 import json, sys, time
 from dataclasses import asdict
-from hwbench.meters import nvml
+from hwbench.meters import nvml, read_all
 
 gpus, times, pause_s = json.loads(sys.argv[1])
 lines = [asdict(line) for line in nvml.sources()]
@@ -29,7 +30,7 @@ meter = nvml.open_meter(gpus)
 readings, energy, notes, failures = [], [], [], {}
 if meter:
     for _ in range(times):
-        readings.append({f"{s.scope} {s.quantity}": value for s, value in meter.read().items()})
+        readings.append({f"{s.scope} {s.quantity}": value for s, value in read_all(meter).items()})
         time.sleep(pause_s)
     energy = [[type(source).__name__, asdict(source)] for source in meter.energy]
     notes, failures = meter.notes, {f"{s.scope} {s.quantity}": why for s, why in meter.failures.items()}
@@ -259,7 +260,7 @@ def test_a_driver_that_cannot_count_says_why(nvml_library):
 def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
     log = tmp_path / "log"
     environment = nvml_library.environment(GPUS=2, POWER_W="100,250", LOG=log)
-    program = "from hwbench.meters.nvml import open_meter; import sys\nprint(*open_meter(sys.argv[1:]).read().items())"
+    program = "import sys; from hwbench.meters import nvml, read_all; print(read_all(nvml.open_meter(sys.argv[1:])))"
     subprocess.run([sys.executable, "-c", program, gpu], cwd=ROOT, env=environment, check=True, timeout=60)
     assert {line.split()[1] for line in log.read_text().splitlines()} == {"1", "-1"}
 
@@ -315,41 +316,6 @@ def test_slowed_clocks_are_flags(nvml_library, mask, events):
 # What a program of its own could not show well: a driver that stands in for pynvml, in this process.
 
 
-class NVMLError(Exception):
-    def __init__(self, value):
-        super().__init__(value)
-        self.value = value
-
-
-class Driver:
-    """A driver of one GPU that has but an energy counter and a temperature; `asked` counts the calls."""
-
-    NVMLError = NVMLError
-    NVML_TEMPERATURE_GPU = 0
-
-    def __init__(self):
-        self.millijoules, self.asked, self.users = 5000, [], 1
-
-    def nvmlShutdown(self):
-        self.users -= 1
-
-    def nvmlDeviceGetCount(self):
-        return 1
-
-    def nvmlDeviceGetHandleByIndex(self, index):
-        return "handle"
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
-        self.asked.append("energy")
-        if isinstance(self.millijoules, Exception):
-            raise self.millijoules
-        return self.millijoules
-
-    def nvmlDeviceGetTemperature(self, handle, sensor):
-        self.asked.append("temperature")
-        return 50
-
-
 ENERGY = Signal("nvml", "gpu:0", "energy", "J")
 TEMPERATURE = Signal("nvml", "gpu:0", "temperature", "°C")
 
@@ -359,7 +325,7 @@ def test_slow_questions_are_asked_once_a_second():
     meter = NvmlMeter(Driver(), None, clock=lambda: now_s)
     shown = []
     for now_s in (10.0, 10.05, 10.9, 11.0, 11.05):  # noqa: B007  the clock reads it
-        shown.append(TEMPERATURE in meter.read())
+        shown.append(TEMPERATURE in read_all(meter))
     assert shown == [True, False, False, True, False]
 
 
@@ -374,9 +340,9 @@ def test_a_zero_in_between_is_left_out_and_told_but_asked_again():
     driver = Driver()
     meter = NvmlMeter(driver, None)
     driver.millijoules = 0
-    assert ENERGY not in meter.read()
+    assert ENERGY not in read_all(meter)
     driver.millijoules = 6000
-    assert meter.read()[ENERGY] == 6
+    assert read_all(meter)[ENERGY] == 6
     assert meter.failures[ENERGY] == "the driver shows 0, which is no reading"
 
 
@@ -384,9 +350,9 @@ def test_what_has_failed_is_not_asked_again():
     driver = Driver()
     meter = NvmlMeter(driver, None)
     driver.millijoules = NVMLError(999)
-    meter.read()
+    read_all(meter)
     asked = driver.asked.count("energy")
-    meter.read()
+    read_all(meter)
     assert driver.asked.count("energy") == asked
 
 
@@ -396,7 +362,7 @@ def test_a_meter_that_is_closed_reads_nothing_and_gives_the_library_back():
     driver.users += 1  # someone else's
     meter.close()
     meter.close()
-    assert meter.read() == {}
+    assert read_all(meter) == {}
     assert driver.users == 1
 
 

@@ -13,7 +13,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
+from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source, read_all
 
 LIMIT_W = 3000.0
 POWER = ("socket_power", "current_socket_power", "average_socket_power")
@@ -54,13 +54,10 @@ class AmdSmiMeter:
             if gpus is None or smi.amdsmi_get_gpu_device_bdf(gpu).lower() in gpus:
                 self._add(f"gpu:{index}", gpu)
 
-    def read(self) -> Mapping[Signal, float]:
-        shown = {}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
         for signal, ask in self._asks.items():
             value = self._try(signal, ask)
-            if value is not None:
-                shown[signal] = value
-        return shown
+            yield {} if value is None else {signal: value}
 
     def close(self) -> None:
         self._asks = {}
@@ -119,7 +116,7 @@ def sources(load: Callable[[], Any] = library) -> list[Source]:
     meter = _opened(load)
     if isinstance(meter, Source):
         return [meter]
-    names = [f"{signal.scope} {signal.quantity}" for signal in meter.read()]
+    names = [f"{signal.scope} {signal.quantity}" for signal in read_all(meter)]
     meter.close()
     return [Source("amdsmi", True, names)]
 
@@ -135,7 +132,7 @@ def _opened(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSm
         meter = AmdSmiMeter(smi, gpus)
     except smi.AmdSmiException as error:
         return Source("amdsmi", False, (), f"AMD SMI: {' '.join(str(error).split())}", PERMISSION)
-    if meter.read():
+    if read_all(meter):
         return meter
     meter.close()
     reason = next(iter(meter.failures.values()), "AMD SMI finds no GPU")

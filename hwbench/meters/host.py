@@ -18,14 +18,14 @@ kernel's ticks of 10 ms, so that a use is good to about 10 ms / QUICK_S for each
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from hwbench.meters import EnergySource, Signal, Source
+from hwbench.meters import EnergySource, Signal, Source, read_all
 from hwbench.meters.machine import package_sensors, processors
 
 QUICK_S = 0.25
@@ -88,12 +88,11 @@ class HostMeter:
             Turn("system", machine.temperature, SLOW_S),
         ]
 
-    def read(self) -> Mapping[Signal, float]:
-        now_s, shown = self._now_s(), {}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
+        now_s = self._now_s()
         for turn in self._turns:
-            for quantity, value in turn.take(now_s, self._cost_s).items():
-                shown[_signal(turn.scope, quantity)] = value
-        return shown
+            values = turn.take(now_s, self._cost_s)
+            yield {_signal(turn.scope, quantity): value for quantity, value in values.items()}
 
     def close(self) -> None:
         self._turns = []
@@ -174,11 +173,11 @@ def open_meter(pid: int | None = None) -> HostMeter:
 def sources(meter: HostMeter | None = None) -> list[Source]:
     """What the platform shows."""
     meter = meter or open_meter()
-    shown = meter.read()
+    shown = read_all(meter)
     time.sleep(0.02)  # two ticks of the kernel's clock, for what is told as a change
     for turn in meter._turns:
         turn.due_s = 0.0
-    shown = {**shown, **meter.read()}
+    shown = {**shown, **read_all(meter)}
     return [Source("host", bool(shown), [f"{signal.scope} {signal.quantity}" for signal in shown])]
 
 

@@ -4,7 +4,7 @@ Energy is the whole board's: the GPU, its memory and what feeds them.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
@@ -83,13 +83,14 @@ class NvmlMeter:
         self.signals = [signal for gpu in self._gpus.values() for signal in gpu.signals]
         self.energy: Sequence[EnergySource] = [source for gpu in self._gpus.values() for source in gpu.energy()]
 
-    def read(self) -> Mapping[Signal, float]:
-        """What the GPUs show now; what changes slowly or takes long comes every SLOW_S."""
+    def read(self) -> Iterator[Mapping[Signal, float]]:
+        """Ask the GPUs, one after the other; what changes slowly or takes long comes every SLOW_S."""
         now = self._clock()
         slow = now - self._asked_slow_at >= SLOW_S
         if slow:
             self._asked_slow_at = now
-        return {signal: value for gpu in self._gpus.values() for signal, value in gpu.read(slow).items()}
+        for gpu in self._gpus.values():
+            yield from gpu.read(slow)
 
     def close(self) -> None:
         """Give the library back, once: NVML counts its users, so another one in this process keeps it."""
@@ -154,17 +155,18 @@ class Gpu:
             found.append(PowerSensor(signal, sensor.update_s, averaging_s, quantum=QUANTUM, gain=gain))
         return found
 
-    def read(self, slow: bool) -> dict[Signal, float]:
-        """What it shows now, the answers to slow questions only if `slow`."""
-        found: dict[Signal, float] = {}
+    def read(self, slow: bool) -> Iterator[dict[Signal, float]]:
+        """Ask its questions in the order of QUESTIONS, slow ones only if `slow`."""
         for question, way in list(self._ways.items()):
             if question.slow and not slow:
                 continue
             try:
-                found.update(zip(self._signals(question), self._ask(question, way), strict=True))
+                values = self._ask(question, way)
             except NoAnswer as why:
                 self._give_up(question, why)
-        return found
+                yield {}
+            else:
+                yield dict(zip(self._signals(question), values, strict=True))
 
     def _settle(self, question: Question) -> None:
         """Find the first way that is answered. It is kept: a power that changes its averaging time is no power."""

@@ -1,6 +1,6 @@
 """Which meters are opened, and what each could measure here: the best way to know of each part of the machine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from hwbench.meters import (
@@ -28,8 +28,8 @@ class Silent:
         self.energy: Sequence[EnergySource] = [Counter(signal)]
         self.failures = {signal: ". Cure: ".join(filter(None, (source.reason, source.cure)))}
 
-    def read(self) -> Mapping[Signal, float]:
-        return {}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
+        return iter(())
 
     def close(self) -> None:
         pass

@@ -61,10 +61,10 @@ class PowermetricsMeter:
         self.energy = [PowerSensor(signal, INTERVAL_S, INTERVAL_S, error=ERROR) for signal in found]
         return bool(found)
 
-    def read(self) -> Mapping[Signal, float]:
+    def read(self) -> Iterator[Mapping[Signal, float]]:
         with self._news:
             shown, self._latest = self._latest, {}
-        return shown
+        yield shown
 
     def close(self) -> None:
         self._tool.terminate()

@@ -18,7 +18,7 @@ INTERVAL_S = 0.05
 class Trace:
     """What was read: for each signal its times in nanoseconds and its values, in the order of time.
 
-    A reading's time is the middle between the clock before and after it was taken.
+    A reading's time is the middle between the clock before and after its own question.
     """
 
     def __init__(self) -> None:
@@ -71,11 +71,16 @@ class Recorder:
         """Read every meter now, from whatever thread."""
         with self._reading:
             for meter in self._meters:
-                before = self._now_ns()
-                found = meter.read()
-                middle = (before + self._now_ns()) // 2
-                for signal, value in found.items():
-                    self.trace.add(middle, signal, value)
+                self._read(meter)
+
+    def _read(self, meter: Meter) -> None:
+        """Stamp each question by itself: a busy interpreter may hold this thread up for milliseconds at each."""
+        before = self._now_ns()
+        for answered in meter.read():
+            middle = (before + self._now_ns()) // 2
+            for signal, value in answered.items():
+                self.trace.add(middle, signal, value)
+            before = self._now_ns()
 
     def __enter__(self) -> "Recorder":
         self.read_once()
