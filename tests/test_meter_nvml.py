@@ -386,7 +386,21 @@ def test_this_process_and_those_it_started_are_no_others(monkeypatch, child, in_
     monkeypatch.setattr(_sharing, "_in_container", lambda: in_container)
     assert _sharing.others([]) == 0
     assert _sharing.others([os.getpid(), child]) == 0
-    assert _sharing.others([os.getpid(), os.getppid(), child]) == 1
+    assert _sharing.others([os.getpid(), 2**22 + 1, child]) == 1
+
+
+def test_those_that_started_this_process_are_no_others_but_what_else_they_started_is(child):
+    """As the command, the notebook or the test that has opened the GPU before it starts a worker."""
+    asks = "import os, sys; from hwbench.meters._sharing import others\n"
+    asks += "print(others([os.getpid(), *map(int, sys.argv[1:])]))"
+
+    def others(*pids):
+        command = [sys.executable, "-c", asks, *map(str, pids)]
+        return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+    assert others(os.getpid()) == 0
+    assert others(os.getpid(), os.getppid()) == 0
+    assert others(os.getpid(), child) == 1
 
 
 def test_in_a_container_one_unknown_process_is_taken_to_be_ours(monkeypatch):
