@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "workload": {"formats", "records"},
     "devices": {"formats", "meters", "records", "remembered"},
     "checks": set(),
-    "environment": {"records", "checks"},
+    "environment": {"records", "checks", "meters"},
     "plan": {"formats", "inputs", "records", "workload"},
     "stopping": {"records", "stats"},
     "harness": {"records", "workload", "devices", "stopping"},
