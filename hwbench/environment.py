@@ -154,7 +154,8 @@ def _git() -> dict[str, Any] | None:
     commit = _run("git", "rev-parse", "HEAD")
     if not commit:
         return None
-    return {"commit": commit, "dirty": bool(_run("git", "status", "--porcelain", "--untracked-files=no"))}
+    changes = _run("git", "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def _run(*command: str) -> str | None:

@@ -45,3 +45,12 @@ def test_an_old_driver_that_cannot_list_processes_costs_that_fact_alone(nvml_lib
 def test_without_nvidia_ml_py_no_gpu_is_known(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert environment._nvidia() is None
+
+
+def test_a_git_that_does_not_tell_of_changes_is_not_said_to_have_none(monkeypatch):
+    answers = {"rev-parse": "abc", "status": None}
+    monkeypatch.setattr(environment, "_run", lambda git, command, *words: answers[command])
+    assert environment._git() == {"commit": "abc", "dirty": None}
+    for changes, dirty in (("", False), (" M file", True)):
+        answers["status"] = changes
+        assert environment._git()["dirty"] is dirty
