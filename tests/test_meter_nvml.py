@@ -27,16 +27,15 @@ from hwbench.meters import nvml, read_all
 gpus, times, pause_s = json.loads(sys.argv[1])
 lines = [asdict(line) for line in nvml.sources()]
 meter = nvml.open_meter(gpus)
-readings, energy, notes, failures = [], [], [], {}
+readings, energy, failures = [], [], {}
 if meter:
     for _ in range(times):
         readings.append({f"{s.scope} {s.quantity}": value for s, value in read_all(meter).items()})
         time.sleep(pause_s)
     energy = [[type(source).__name__, asdict(source)] for source in meter.energy]
-    notes, failures = meter.notes, {f"{s.scope} {s.quantity}": why for s, why in meter.failures.items()}
+    failures = {f"{s.scope} {s.quantity}": why for s, why in meter.failures.items()}
     meter.close()
-print(json.dumps({"open": bool(meter), "readings": readings, "energy": energy, "notes": notes, "failures": failures,
-                  "lines": lines}))
+print(json.dumps({"open": bool(meter), "readings": readings, "energy": energy, "failures": failures, "lines": lines}))
 """
 EVERYTHING = {
     "energy", "power", "sm_clock", "memory_clock", "utilization", "memory_used", "throttled", "power_capped", "idle",
@@ -254,9 +253,7 @@ def test_a_driver_that_cannot_count_says_why(nvml_library):
     assert "Unknown Error" in found["lines"][0]["reason"]
 
 
-@pytest.mark.parametrize(
-    "gpu", [uuid(1), uuid(1).removeprefix("GPU-"), address(1), "00000000:02:00.0", slice_uuid(1)]
-)  # fmt: skip
+@pytest.mark.parametrize("gpu", [uuid(1), uuid(1).removeprefix("GPU-"), address(1), "00000000:02:00.0"])
 def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
     log = tmp_path / "log"
     environment = nvml_library.environment(GPUS=2, POWER_W="100,250", LOG=log)
@@ -270,12 +267,32 @@ def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
     assert found["failures"] == {}
 
 
-@pytest.mark.parametrize("gpus", [[slice_uuid(1)], [slice_uuid(1).removeprefix("MIG-")], [slice_uuid(1), uuid(1)]])
-def test_of_a_slice_the_whole_card_is_read_once_and_that_is_noted(nvml_library, gpus):
-    found = seen(nvml_library.environment(GPUS=2), gpus)
+@pytest.mark.parametrize(
+    ("gpus", "script"),
+    [
+        ([slice_uuid(1)], {}),
+        ([slice_uuid(1).removeprefix("MIG-")], {}),
+        ([slice_uuid(1), uuid(1)], {"MIG": "0,1"}),
+        ([uuid(1)], {"MIG": "0,1"}),  # as a CUDA that tells the card's UUID
+        ([address(1)], {"MIG": "0,1"}),
+    ],
+)
+def test_the_energy_of_a_card_never_passes_for_that_of_a_slice(nvml_library, gpus, script):
+    found = seen(nvml_library.environment(GPUS=2, **script), gpus)
     assert {name.split()[0] for name in found["readings"][0]} == {"gpu:1"}
-    assert found["notes"] == ["gpu:1: only a MIG slice of it is used; what is shown is of the whole card"]
-    assert len(found["energy"]) == 2
+    assert quantities(found["readings"][0]) == EVERYTHING - {"energy", "power"}
+    assert found["energy"] == []
+    assert set(found["failures"]) == {"gpu:1 energy", "gpu:1 power"}
+    assert "only a MIG slice" in found["failures"]["gpu:1 energy"]
+
+
+def test_a_card_in_mig_mode_is_read_as_a_whole_where_all_cards_are(nvml_library):
+    assert quantities(seen(nvml_library.environment(MIG=1))["readings"][0]) == EVERYTHING
+
+
+def test_a_driver_that_knows_no_mig_has_whole_cards(nvml_library):
+    found = seen(nvml_library.environment(MIG=1, FAIL="nvmlDeviceGetMigMode=13"), [uuid(0)])
+    assert quantities(found["readings"][0]) == EVERYTHING
 
 
 def test_a_gpu_that_the_driver_does_not_know_is_named(nvml_library):

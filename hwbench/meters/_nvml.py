@@ -1,6 +1,7 @@
 """NVIDIA's driver library: opened, its GPUs found, and its errors put into words with their cure."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
@@ -77,9 +78,10 @@ def answer(nvml: Nvml, ask: Callable[[], Answer], words: dict[int, tuple[str, st
 
 
 def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
-    """The place in the driver's list and the handle of a GPU, and whether `gpu` is but a MIG slice of it.
+    """The place in the driver's list and the handle of a GPU, and whether who names it `gpu` has but a MIG slice of it.
 
-    `gpu` is such a place, a UUID with or without its prefix, or a PCI bus address. NoAnswer if there is none.
+    `gpu` is such a place, which means the whole card, or what a program that uses it knows it by: a UUID with or
+    without its prefix, or a PCI bus address. NoAnswer if there is none.
     """
     if isinstance(gpu, int):
         return gpu, answer(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(gpu)), False
@@ -87,7 +89,16 @@ def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
         handle, sliced = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByPciBusId(gpu)), False
     else:
         handle, sliced = _find_by_uuid(nvml, gpu)
-    return int(answer(nvml, lambda: nvml.nvmlDeviceGetIndex(handle))), handle, sliced
+    index = int(answer(nvml, lambda: nvml.nvmlDeviceGetIndex(handle)))
+    return index, handle, sliced or _is_partitioned(nvml, handle)
+
+
+def _is_partitioned(nvml: Nvml, handle: Handle) -> bool:
+    """Whether the card is in MIG mode: then no program has all of it, whatever UUID CUDA told that program."""
+    with suppress(NoAnswer):
+        mode, _ = answer(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle))
+        return bool(mode)
+    return False
 
 
 def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
