@@ -302,6 +302,21 @@ def test_a_gpu_that_the_driver_does_not_know_is_named(nvml_library):
     assert quantities(name for name in found["readings"][0] if name.startswith("gpu:0")) == EVERYTHING
 
 
+def test_a_gpu_that_is_well_is_found_beside_one_that_is_lost(nvml_library):
+    """NVML may fail to look for a UUID with "a GPU is lost", whichever it is."""
+    script = {"GPUS": 3, "FAIL": "nvmlDeviceGetHandleByUUID=15,nvmlDeviceGetHandleByIndex_v2@0=15"}
+    for name in (uuid(2), uuid(2).removeprefix("GPU-")):
+        found = seen(nvml_library.environment(**script), [name])
+        assert found["failures"] == {}
+        assert {name.split()[0] for name in found["readings"][0]} == {"gpu:2"}
+
+
+@pytest.mark.parametrize("name", [uuid(0), uuid(0).removeprefix("GPU-")])
+def test_a_gpu_that_is_lost_is_not_called_unknown(nvml_library, name):
+    found = seen(nvml_library.environment(LOST="0@0"), [name])
+    assert found["failures"] == {f"gpu:{name} energy": "the GPU is lost; sudo dmesg | grep Xid says why; reboot"}
+
+
 def test_no_gpu_used_is_no_meter(nvml_library, tmp_path):
     assert not seen(nvml_library.environment(), [])["open"]
 
