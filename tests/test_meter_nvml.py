@@ -378,6 +378,17 @@ def test_a_zero_in_between_is_left_out_and_told_but_asked_again():
     assert meter.failures[ENERGY] == "the driver shows 0, which is no reading"
 
 
+@pytest.mark.parametrize("code", [19, 20, 21])
+def test_what_fails_for_the_moment_is_asked_again(code):
+    driver = Driver()
+    meter = NvmlMeter(driver, None)
+    driver.millijoules = NVMLError(code)
+    assert ENERGY not in read_all(meter)
+    assert ENERGY in meter.failures
+    driver.millijoules = 6000
+    assert read_all(meter)[ENERGY] == 6
+
+
 def test_what_has_failed_is_not_asked_again():
     driver = Driver()
     meter = NvmlMeter(driver, None)

@@ -29,6 +29,7 @@ class NoAnswer(Exception):
 # The numbers are those of nvml.h, nvmlReturn_t: the module that names them may be the one that is missing.
 INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NOT_LOADED = 2, 3, 4, 6, 9
 NO_LIBRARY, NO_FUNCTION, LOST, RESET_REQUIRED, OTHER_VERSION = 12, 13, 15, 16, 18
+IN_USE, NO_MEMORY, NO_DATA = 19, 20, 21
 
 OPENING = {
     NO_PERMISSION: (
@@ -54,6 +55,7 @@ ASKING = {
     NO_FUNCTION: ("the driver is too old to show it", "install a newer NVIDIA driver"),
     LOST: ("the GPU is lost", "sudo dmesg | grep Xid says why; reboot"),
     RESET_REQUIRED: ("the GPU must be reset", "sudo nvidia-smi --gpu-reset, or reboot"),
+    NO_DATA: ("the driver has no sample of it", ""),
 }
 """The same of any other call."""
 
@@ -77,7 +79,7 @@ def answer(nvml: Nvml, ask: Callable[[], Answer], words: dict[int, tuple[str, st
     except nvml.NVMLError as error:
         code = error.value
         reason, cure = words.get(code, (f"the driver fails (NVML: {error})", "sudo dmesg may say why"))
-        raise NoAnswer(reason, cure, code) from error
+        raise NoAnswer(reason, cure, code, again=code in (IN_USE, NO_MEMORY, NO_DATA)) from error
     except AttributeError as error:
         raise NoAnswer(*TOO_OLD) from error
 
