@@ -179,6 +179,17 @@ def test_what_a_platform_lacks_is_left_out(world, monkeypatch, error):
     assert {scope for scope, _ in plain(read_all(world.meter()))} == {"process"}
 
 
+def test_a_container_that_hides_the_use_of_the_processors_costs_that_alone(world, monkeypatch):
+    def hidden():
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(host, "processors", hidden)
+    meter = world.meter()
+    shown = plain(read_all(meter))
+    assert ("system", "cpu_use") not in shown
+    assert shown["system", "memory_used"] == 5000
+
+
 def test_steal_is_told_by_linux_alone(world, monkeypatch):
     monkeypatch.setattr(host.psutil, "LINUX", False)
     world.times = namedtuple("Mac", "user nice system idle")(1, 0, 1, 2)

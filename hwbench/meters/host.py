@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from hwbench.meters import EnergySource, Signal, Source, read_all
-from hwbench.meters.machine import package_sensors, processors
+from hwbench.meters.machine import Processors, package_sensors, processors
 
 QUICK_S = 0.25
 SLOW_S = 1.0
@@ -140,16 +140,19 @@ class Machine:
     """All of the machine that shows."""
 
     def __init__(self, hwmon: Path) -> None:
-        self._before = processors()
+        self._before: Processors | None = None
+        with suppress(*LACKING):  # a container may hide /proc/stat
+            self._before = processors()
         self._sensors = package_sensors(hwmon)
 
     def load(self) -> Values:
-        before, self._before = self._before, processors()
-        total = self._before.total_s - before.total_s
-        if total <= 0:
+        now = processors()
+        before, self._before = self._before, now
+        if before is None or now.total_s <= before.total_s:
             return {}
-        shown: Values = {"cpu_use": (self._before.busy_s - before.busy_s) / total}
-        return shown | ({"steal": (self._before.stolen_s - before.stolen_s) / total} if psutil.LINUX else {})
+        total = now.total_s - before.total_s
+        shown: Values = {"cpu_use": (now.busy_s - before.busy_s) / total}
+        return shown | ({"steal": (now.stolen_s - before.stolen_s) / total} if psutil.LINUX else {})
 
     def memory(self) -> Values:
         return {"memory_used": psutil.virtual_memory().used}
