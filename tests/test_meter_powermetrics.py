@@ -30,6 +30,15 @@ def root(monkeypatch):
     monkeypatch.setattr(powermetrics.os, "geteuid", lambda: 0, raising=False)
 
 
+def test_a_tool_that_does_not_end_is_killed(root, monkeypatch):
+    monkeypatch.setattr(powermetrics, "END_S", 0.2)
+    meter = powermetrics.open_meter(tool(APPLE, "import signal; signal.signal(15, signal.SIG_IGN)" + TOOL), "darwin")
+    began = time.monotonic()
+    meter.close()
+    assert time.monotonic() - began < 10
+    assert meter._tool.returncode == -9
+
+
 def test_samples_of_apple_silicon():
     shown = [powermetrics.watts(sample) for sample in powermetrics.samples(APPLE.read_bytes().splitlines(True))]
     assert shown == [
