@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hwbench import peaks
+
 Severity = Literal["warning", "info"]
 
 BUSY = 0.5
@@ -30,7 +32,7 @@ def check(environment: Facts) -> list[Check]:
     """What there is to say of this environment (see environment.collect), processors first."""
     device = environment.get("device") or {}
     found = [*_processors(environment.get("cpu") or {}, device), *_limits(environment, device), *_load(environment)]
-    return [*found, *_gpu(_used_gpu(environment, device))]
+    return [*found, *_gpu(_used_gpu(environment, device)), *_partition(environment, device)]
 
 
 def _processors(cpu: Facts, device: Facts) -> Iterator[Check]:
@@ -114,6 +116,11 @@ def _gpu(gpu: Facts) -> Iterator[Check]:
         )
     if gpu.get("ecc") is not None:
         yield Check("ecc", "info", f"the GPU's ECC is {'on' if gpu['ecc'] else 'off'}")
+
+
+def _partition(environment: Facts, device: Facts) -> Iterator[Check]:
+    if why := peaks.why_unknown(str(device.get("name", "")), environment):
+        yield Check("partition", "info", why)
 
 
 def _used_gpu(environment: Facts, device: Facts) -> Facts:

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 
 from hwbench.checks import check
+from hwbench.meters._sharing import foreign
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
 VARIABLES = (
@@ -107,36 +109,52 @@ def _container() -> dict[str, Any]:
 
 
 def _nvidia() -> list[dict[str, Any]] | None:
-    """What the driver says of each NVIDIA GPU; None where there is no driver."""
-    import pynvml
+    """What the driver says of each NVIDIA GPU, by its place in the driver's list; None where there is no driver.
 
+    Of a GPU that has fallen off the bus nothing but the driver is known. It keeps its place: checks.py goes by it.
+    """
+    try:
+        import pynvml
+    except ImportError:
+        return None
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return None
     try:
-        return [_gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
-    except pynvml.NVMLError:  # a GPU that has fallen off the bus, say
+        return [_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
         return None
     finally:
-        pynvml.nvmlShutdown()
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
 
 
-def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
-    def ask(question: Callable[[], Any]) -> Any:
-        return _or_none(question, nvml.NVMLError)
+def _gpu(nvml: Any, index: int) -> dict[str, Any]:
+    handle = _or_none(lambda: nvml.nvmlDeviceGetHandleByIndex(index), nvml.NVMLError)
+
+    def ask(question: Callable[[Any], Any]) -> Any:
+        return None if handle is None else _or_none(lambda: question(handle), nvml.NVMLError)
 
     return {
-        "name": ask(lambda: nvml.nvmlDeviceGetName(handle)),
-        "driver": ask(nvml.nvmlSystemGetDriverVersion),
-        "memory_bytes": ask(lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total),
-        "power_limit_w": ask(lambda: nvml.nvmlDeviceGetPowerManagementLimit(handle) / 1000),
-        "sm_clock_max_mhz": ask(lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)),
-        "sm_clock_application_mhz": ask(lambda: nvml.nvmlDeviceGetApplicationsClock(handle, nvml.NVML_CLOCK_SM)),
-        "compute_processes": ask(lambda: len(nvml.nvmlDeviceGetComputeRunningProcesses(handle))),
-        "persistence_mode": ask(lambda: bool(nvml.nvmlDeviceGetPersistenceMode(handle))),
-        "ecc": ask(lambda: bool(nvml.nvmlDeviceGetEccMode(handle)[0])),
+        "name": ask(nvml.nvmlDeviceGetName),
+        "driver": _or_none(nvml.nvmlSystemGetDriverVersion, nvml.NVMLError),
+        "memory_bytes": ask(lambda gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total),
+        "power_limit_w": ask(lambda gpu: nvml.nvmlDeviceGetPowerManagementLimit(gpu) / 1000),
+        "sm_clock_max_mhz": ask(lambda gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM)),
+        "sm_clock_application_mhz": ask(lambda gpu: nvml.nvmlDeviceGetApplicationsClock(gpu, nvml.NVML_CLOCK_SM)),
+        "compute_processes": ask(lambda gpu: _foreign_processes(nvml, gpu)),
+        "persistence_mode": ask(lambda gpu: bool(nvml.nvmlDeviceGetPersistenceMode(gpu))),
+        "ecc": ask(lambda gpu: bool(nvml.nvmlDeviceGetEccMode(gpu)[0])),
     }
+
+
+def _foreign_processes(nvml: Any, gpu: Any) -> int:
+    """How many processes compute on it besides this one, those that started it and those that it started.
+
+    By the versioned name: the other one raises no NVMLError where a driver lacks it.
+    """
+    return foreign(process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu))
 
 
 def _git() -> dict[str, Any] | None:
@@ -144,7 +162,8 @@ def _git() -> dict[str, Any] | None:
     commit = _run("git", "rev-parse", "HEAD")
     if not commit:
         return None
-    return {"commit": commit, "dirty": bool(_run("git", "status", "--porcelain", "--untracked-files=no"))}
+    changes = _run("git", "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def _run(*command: str) -> str | None:

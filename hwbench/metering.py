@@ -76,7 +76,7 @@ class Metering:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._recorder.__exit__(kind, error, trace)
-        for meter in self._meters:
+        for meter in self._recorder.answering:
             meter.close()
 
 

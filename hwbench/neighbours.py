@@ -1,9 +1,12 @@
 """Who else used the processors while a window ran. Linux tells (proc(5), /proc/stat); elsewhere nothing is said."""
 
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -13,6 +16,8 @@ at most."""
 
 STOLEN_SHARE = 0.01
 """The same of time that the host gave to other virtual machines while this one wanted to run."""
+
+STAT = Path("/proc/stat")
 
 SHORTEST_S = 0.5
 """In less time the kernel's ticks of 10 ms are too coarse to tell shares from."""
@@ -67,15 +72,24 @@ def cpu_use() -> CpuUse | None:
     if not psutil.LINUX:
         return None
     try:
-        processors = psutil.cpu_times(percpu=True)
-        usable = [processors[number] for number in os.sched_getaffinity(0) if number < len(processors)]
+        processors = _times_by_number()
+        usable = [processors[number] for number in os.sched_getaffinity(0) if number in processors]
         own = _process_s()
     except (OSError, psutil.Error):  # a container may hide /proc/stat
+        return None
+    if not usable:  # or show other processors than those that it may use
         return None
     idle = sum(p.idle + p.iowait for p in usable)
     stolen = sum(p.steal for p in usable)
     total = idle + stolen + sum(p.user + p.nice + p.system + p.irq + p.softirq for p in usable)  # user holds guest time
     return CpuUse(total, total - idle - stolen, stolen, own)
+
+
+def _times_by_number() -> dict[int, Any]:
+    """The times of each processor by its number, in which those that are offline leave gaps."""
+    times = psutil.cpu_times(percpu=True)
+    numbers = [int(number) for number in re.findall(r"^cpu(\d+) ", STAT.read_text(), re.MULTILINE)]
+    return dict(zip(numbers if len(numbers) == len(times) else range(len(times)), times, strict=True))
 
 
 def _process_s() -> float:

@@ -3,7 +3,8 @@
 peaks.csv has a row for each name by which torch knows a device, without its maker's. FLOP/s are in 10¹², bandwidth in
 10⁹ B/s. All are dense: a datasheet that prints figures with 2:4 sparsity alone says so in its source, and is halved.
 Matrix products of 16 bits accumulate in fp32, as cuBLAS's do, which on a GeForce is half of the advertised figure.
-`units` is the number of multiprocessors: a partition, which may have the name of the whole, has fewer.
+`units` is the number of multiprocessors: a partition, which may have the name of the whole, has fewer. Where a run does
+not say how many its device has, it may be one.
 
 A device, a dtype or a figure that is not there is not known, and never taken from another.
 """
@@ -60,6 +61,20 @@ def bandwidth(device: str, environment: Mapping[str, Any]) -> Peak | None:
     return Peak(float(row["bandwidth"]) * 1e9, f"peak {row['bandwidth']} GB/s, {row['source']}")
 
 
+def why_unknown(device: str, environment: Mapping[str, Any]) -> str:
+    """Why a GPU has no peak although its maker states one of the whole card, in one line; empty otherwise."""
+    model, units = _model(device), _facts(environment, "device").get("multiprocessors")
+    card, is_slice, _ = model.partition(" MIG ")
+    row = table().get(card)
+    if not is_slice and (row is None or units == int(row["units"])):
+        return ""
+    has = f"with {units} multiprocessors" + (f" of {row['units']}" if row else "")
+    if units is None:
+        has = "whose multiprocessors were not counted"
+    may_be = "may be" if units is None and not is_slice else "is"
+    return f"no known peak: {device}, {has}, {may_be} a partition of a GPU, and the whole card's peak is not its own"
+
+
 @cache
 def table() -> dict[str, dict[str, str]]:
     """The rows of peaks.csv by name."""
@@ -68,10 +83,14 @@ def table() -> dict[str, dict[str, str]]:
 
 
 def _row(device: str, environment: Mapping[str, Any]) -> dict[str, str] | None:
-    """The row of the device of that whole name, None too if it has not as many multiprocessors as it should."""
-    row = table().get(MAKERS.sub("", device, count=1))
-    units = _facts(environment, "device").get("multiprocessors")
-    return row if row and units in (None, int(row["units"])) else None
+    """The row of the device of that whole name; None too if it is not known to have as many multiprocessors as that."""
+    row = table().get(_model(device))
+    return row if row and _facts(environment, "device").get("multiprocessors") == int(row["units"]) else None
+
+
+def _model(device: str) -> str:
+    """The device's name without its maker's."""
+    return MAKERS.sub("", device, count=1)
 
 
 def _facts(environment: Mapping[str, Any], part: str) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ What the library does, each also to be changed by the program itself while it ru
                       "field". 13 is what nvidia-ml-py makes of a missing symbol. nvmlInit is "nvmlInitWithFlags"
     LOST              "1@0.5": GPU 1 is lost half a second after the library was first opened in a process
     NAME, CAPABILITY, ARCHITECTURE   of each GPU: "NVIDIA Fake GPU", "9.0" and 9 (Hopper)
+    MIG               1 for each GPU in MIG mode, as "0,1"
     EVENTS            the mask of clocks event reasons of each GPU, as "0x4,0"
     PROCESSES         numbers of the processes that compute on each GPU, as "self,1"
     LOG               a file to which each call adds a line: its name and its GPU, -1 for none

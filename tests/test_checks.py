@@ -81,6 +81,12 @@ def test_a_gpu_that_is_not_measured_does_not_count():
     assert {found.code for found in check(only)} == {"persistence_mode", "gpu_processes"}
 
 
+def test_a_partition_is_told_with_what_it_costs():
+    (found,) = check({"device": {"kind": "cuda", "name": "NVIDIA A100-SXM4-40GB MIG 3g.20gb", "multiprocessors": 42}})
+    assert (found.code, found.severity) == ("partition", "info")
+    assert "no known peak" in found.finding
+
+
 def test_the_environment_holds_what_was_found():
     for found in environment.collect({"kind": "fake"})["checks"]:
         assert set(found) == {"code", "severity", "finding", "cure"}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hwbench.meters import Counter, PowerSensor, Signal, amdsmi
+from hwbench.meters import Counter, PowerSensor, Signal, Source, amdsmi, opening, read_all
 
 TRACES = json.loads((Path(__file__).parent / "data" / "amdsmi.json").read_text())
 NEW, OLD = "rocm-7.0 MI300X", "rocm-6.0 MI250X"
@@ -28,6 +28,7 @@ class Smi:
 
     def __init__(self, *gpus, broken=()):
         self.gpus, self.broken, self.is_open = gpus, set(broken), False
+        self.lost, self.mode = set(), "SPX"
         self._counts = {gpu: self._count(TRACES[gpu]["energy"]) for gpu in gpus}
 
     @staticmethod
@@ -48,6 +49,14 @@ class Smi:
 
     def amdsmi_get_processor_handles(self):
         return list(self.gpus)
+
+    def amdsmi_get_gpu_device_bdf(self, gpu):
+        if gpu in self.lost:
+            raise AmdSmiException("Error code:\n\t5 | AMDSMI_STATUS_NO_DATA")
+        return f"0000:0{self.gpus.index(gpu) + 1}:00.0"
+
+    def amdsmi_get_gpu_compute_partition(self, gpu):
+        return self._ask("partition", self.mode)
 
     def amdsmi_get_energy_count(self, gpu):
         return self._ask("energy", next(self._counts[gpu]))
@@ -70,7 +79,7 @@ def signal(gpu, quantity, unit):
 
 def test_the_names_of_old_and_new_versions_are_read():
     meter = amdsmi.open_meter(load=lambda: Smi(NEW, OLD))
-    shown = meter.read()
+    shown = read_all(meter)
     assert shown[signal(0, "power", "W")] == 600
     assert shown[signal(1, "power", "W")] == 305
     assert shown[signal(0, "clock", "Hz")] == 2.105e9
@@ -82,7 +91,7 @@ def test_the_names_of_old_and_new_versions_are_read():
 
 def test_energy_is_steps_by_their_size():
     meter = amdsmi.open_meter(load=lambda: Smi(NEW))
-    energies = [meter.read()[signal(0, "energy", "J")] for _ in range(2)]
+    energies = [read_all(meter)[signal(0, "energy", "J")] for _ in range(2)]
     assert max(energies) - 4750896266 * 15.3e-6 == pytest.approx(1961176 * 15.3e-6)
 
 
@@ -105,11 +114,71 @@ def test_a_gpu_that_falls_silent_in_mid_run_is_named():
     smi = Smi(NEW)
     meter = amdsmi.open_meter(load=lambda: smi)
     smi.broken.add("power")
-    assert signal(0, "power", "W") not in meter.read()
+    assert signal(0, "power", "W") not in read_all(meter)
     assert "AMD SMI" in meter.failures[signal(0, "power", "W")]
     meter.close()
-    assert meter.read() == {}
+    assert read_all(meter) == {}
     assert not smi.is_open
+
+
+def opened(smi, *gpus):
+    return amdsmi.open_meter(gpus, lambda: smi)
+
+
+def test_only_the_gpu_that_is_used_is_read():
+    meter = opened(Smi(NEW, OLD), "0000:02:00.0")
+    assert {signal.scope for signal in read_all(meter)} == {"gpu:1"}
+    assert meter.failures == {}
+
+
+def test_a_gpu_that_is_lost_leaves_the_other():
+    smi = Smi(NEW, OLD)
+    smi.lost = {NEW}
+    meter = opened(smi, "0000:01:00.0", "0000:02:00.0")
+    assert {signal.scope for signal in read_all(meter)} == {"gpu:1"}
+    assert meter.failures == {signal("0000:01:00.0", "energy", "J"): amdsmi.NO_SUCH_GPU}
+
+
+def test_a_counter_of_which_the_step_is_not_told_is_no_source():
+    class Stepless(Smi):
+        def amdsmi_get_energy_count(self, gpu):
+            self.asked = getattr(self, "asked", 0) + 1
+            return self._ask("energy", TRACES[gpu]["energy"][0] if self.asked == 1 else {"energy_accumulator": 1})
+
+    meter = opened(Stepless(NEW), "0000:01:00.0")
+    assert [source.signal.quantity for source in meter.energy] == ["power"]
+    assert "counter_resolution" in meter.failures[signal(0, "energy", "J")]
+
+
+@pytest.mark.parametrize("mode", ["CPX", "DPX"])
+def test_the_energy_of_a_gpu_never_passes_for_that_of_a_partition(mode):
+    smi = Smi(NEW)
+    smi.mode = mode
+    meter = opened(smi, "0000:01:00.0")
+    assert {signal.quantity for signal in read_all(meter)} == {"clock", "temperature"}
+    assert meter.energy == []
+    assert meter.failures == dict.fromkeys([signal(0, "energy", "J"), signal(0, "power", "W")], amdsmi.ONLY_A_PART)
+
+
+@pytest.mark.parametrize("broken", [(), ["partition"]])
+def test_a_gpu_that_is_whole_or_knows_no_partitions_has_its_energy(broken):
+    assert len(opened(Smi(NEW, broken=broken), "0000:01:00.0").energy) == 2
+
+
+def test_each_gpu_is_looked_for_with_its_own_makers_driver(monkeypatch):
+    """So that what is said of one that cannot be measured is of the driver that should."""
+    monkeypatch.setattr(opening.nvml, "open_meter", lambda gpus: None)
+    monkeypatch.setattr(opening.amdsmi, "open_meter", lambda gpus: None)
+    monkeypatch.setattr(opening.nvml, "sources", lambda: [Source("nvml", False, reason="no NVIDIA driver")])
+    monkeypatch.setattr(
+        opening.amdsmi, "sources", lambda gpus: [Source("amdsmi", False, reason=f"no AMD driver for {gpus}")]
+    )
+    for gpu, why in (("GPU-1234", "no NVIDIA driver"), ("0000:c1:00.0", "no AMD driver for ['0000:c1:00.0']")):
+        assert list(opening.open_meters([gpu], 100.0)[0].failures.values()) == [why]
+
+
+def test_no_gpu_used_is_no_meter():
+    assert amdsmi.open_meter([], missing(AssertionError())) is None
 
 
 def missing(error):

@@ -11,7 +11,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
-from hwbench.meters import Signal, host, machine
+from hwbench.meters import Signal, host, machine, read_all
 
 Times = namedtuple("Times", "user nice system idle iowait irq softirq steal guest")
 
@@ -91,7 +91,7 @@ def plain(shown):
 
 def test_the_first_reading_has_all_but_what_is_told_as_a_change(world):
     world.write("proc/7/status", "Name:\tx\nVmPeak:\t9 kB\nVmHWM:\t     2 kB\n")
-    assert plain(world.meter().read()) == {
+    assert plain(read_all(world.meter())) == {
         ("process", "rss"): 100,
         ("process", "rss_peak"): 2048,
         ("process", "context_switches"): 7,
@@ -104,11 +104,11 @@ def test_the_first_reading_has_all_but_what_is_told_as_a_change(world):
 def test_use_is_what_changed_between_two_readings(world):
     world.add(8, spent=50.0)
     meter = world.meter()
-    meter.read()
+    read_all(meter)
     world.now_s += 0.5
     world.family[7].spent, world.family[8].spent = 0.5, 50.25
     world.times = Times(11, 0, 5, 102, 0.5, 0, 0, 0.5, 0)  # of 4 s, 1 busy, 0.5 stolen
-    shown = plain(meter.read())
+    shown = plain(read_all(meter))
     assert shown["process", "cpu_use"] == pytest.approx(1.5)
     assert shown["process", "rss"] == 200
     assert shown["system", "cpu_use"] == pytest.approx(0.25)
@@ -117,18 +117,18 @@ def test_use_is_what_changed_between_two_readings(world):
 
 def test_quick_and_slow_come_at_their_paces(world):
     meter = world.meter()
-    meter.read()
-    assert meter.read() == {}
+    read_all(meter)
+    assert read_all(meter) == {}
     world.now_s += host.QUICK_S
     world.times = world.times._replace(idle=200)
-    assert set(plain(meter.read())) == {
+    assert set(plain(read_all(meter))) == {
         ("process", "rss"),
         ("process", "cpu_use"),
         ("system", "cpu_use"),
         ("system", "steal"),
     }
     world.now_s += host.SLOW_S
-    assert ("system", "memory_used") in plain(meter.read())
+    assert ("system", "memory_used") in plain(read_all(meter))
 
 
 def test_what_is_dear_comes_less_often(world, monkeypatch):
@@ -138,35 +138,35 @@ def test_what_is_dear_comes_less_often(world, monkeypatch):
 
     monkeypatch.setattr(host.psutil, "cpu_freq", dear)
     meter = world.meter()
-    meter.read()
+    read_all(meter)
     for seconds, is_shown in ((1, False), (8.5, False), (0.5, True)):
         world.now_s += seconds
-        assert (("system", "cpu_clock") in plain(meter.read())) == is_shown
+        assert (("system", "cpu_clock") in plain(read_all(meter))) == is_shown
 
 
 def test_a_newcomer_counts_from_its_second_reading_on(world):
     meter = world.meter()
-    meter.read()
+    read_all(meter)
     world.add(8, spent=90.0)
     world.now_s += 1
-    assert plain(meter.read())["process", "cpu_use"] == 0
+    assert plain(read_all(meter))["process", "cpu_use"] == 0
     world.now_s += 1
     world.family[8].spent = 91.0
-    assert plain(meter.read())["process", "cpu_use"] == 1
+    assert plain(read_all(meter))["process", "cpu_use"] == 1
 
 
 def test_one_that_ends_is_passed_over_and_nothing_is_left_of_a_family_without_its_head(world):
     world.add(8)
     meter = world.meter()
-    meter.read()
+    read_all(meter)
     world.family[8].alive = False
     world.now_s += 0.5
-    assert plain(meter.read())["process", "rss"] == 100
+    assert plain(read_all(meter))["process", "rss"] == 100
     world.family[7].alive = False
     world.now_s += 1
-    assert not [scope for scope, _ in plain(meter.read()) if scope == "process"]
+    assert not [scope for scope, _ in plain(read_all(meter)) if scope == "process"]
     world.now_s += 1
-    assert plain(meter.read())["system", "memory_used"] == 5000
+    assert plain(read_all(meter))["system", "memory_used"] == 5000
 
 
 @pytest.mark.parametrize("error", [OSError, AttributeError, NotImplementedError, RuntimeWarning, psutil.AccessDenied])
@@ -176,7 +176,18 @@ def test_what_a_platform_lacks_is_left_out(world, monkeypatch, error):
 
     for name in ("swap_memory", "cpu_freq", "virtual_memory"):
         monkeypatch.setattr(host.psutil, name, lacking)
-    assert {scope for scope, _ in plain(world.meter().read())} == {"process"}
+    assert {scope for scope, _ in plain(read_all(world.meter()))} == {"process"}
+
+
+def test_a_container_that_hides_the_use_of_the_processors_costs_that_alone(world, monkeypatch):
+    def hidden():
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(host, "processors", hidden)
+    meter = world.meter()
+    shown = plain(read_all(meter))
+    assert ("system", "cpu_use") not in shown
+    assert shown["system", "memory_used"] == 5000
 
 
 def test_steal_is_told_by_linux_alone(world, monkeypatch):
@@ -184,7 +195,7 @@ def test_steal_is_told_by_linux_alone(world, monkeypatch):
     world.times = namedtuple("Mac", "user nice system idle")(1, 0, 1, 2)
     meter = world.meter()
     world.times = world.times._replace(user=2)
-    shown = plain(meter.read())
+    shown = plain(read_all(meter))
     assert shown["system", "cpu_use"] == 1
     assert ("system", "steal") not in shown
 
@@ -200,7 +211,7 @@ def test_the_hottest_package_is_the_temperature(world):
         for number, (label, value) in enumerate(temperatures.items(), 1):
             world.write(f"sys/class/hwmon/{chip}/temp{number}_label", f"{label}\n")
             world.write(f"sys/class/hwmon/{chip}/temp{number}_input", f"{value}\n")
-    assert world.meter().read()[Signal("host", "system", "temperature", "°C")] == 63.5
+    assert read_all(world.meter())[Signal("host", "system", "temperature", "°C")] == 63.5
 
 
 def test_amds_die_goes_before_what_the_fans_are_told(world):
@@ -208,16 +219,16 @@ def test_amds_die_goes_before_what_the_fans_are_told(world):
     for number, (label, value) in enumerate({"Tctl": 80000, "Tdie": 70000}.items(), 1):
         world.write(f"sys/class/hwmon/hwmon0/temp{number}_label", f"{label}\n")
         world.write(f"sys/class/hwmon/hwmon0/temp{number}_input", f"{value}\n")
-    assert plain(world.meter().read())["system", "temperature"] == 70
+    assert plain(read_all(world.meter()))["system", "temperature"] == 70
     world.write("sys/class/hwmon/hwmon0/temp2_input", "garbage")
-    assert ("system", "temperature") not in plain(world.meter().read())
+    assert ("system", "temperature") not in plain(read_all(world.meter()))
 
 
 def test_a_real_process_and_its_child_are_seen():
     hold = "import sys; block = b'x' * 30_000_000; print('ready', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         child.stdout.readline()
-        alone, both = (plain(host.open_meter(pid).read()) for pid in (child.pid, os.getpid()))
+        alone, both = (plain(read_all(host.open_meter(pid))) for pid in (child.pid, os.getpid()))
         child.stdin.close()
     assert both["process", "rss"] > alone["process", "rss"] > 30_000_000
 
@@ -233,9 +244,9 @@ def test_a_reading_is_cheap_on_average(monkeypatch):
     """By processor time of the thread, which others on the machine do not change."""
     now = [0.0]
     meter = host.HostMeter(os.getpid(), lambda: now[0])
-    meter.read()
+    read_all(meter)
     began = time.thread_time()
     for _ in range(400):  # 20 s of readings
         now[0] += 0.05
-        meter.read()
+        read_all(meter)
     assert (time.thread_time() - began) / 400 < 1e-3

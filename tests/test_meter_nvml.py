@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pynvml
 import pytest
+from nvml_driver import Driver, NVMLError
 from nvml_library import address, slice_uuid, uuid
 
-from hwbench.meters import Counter, PowerSensor, Signal, _sharing
+from hwbench.meters import Counter, PowerSensor, Signal, _sharing, read_all
 from hwbench.meters.nvml import NvmlMeter
 from hwbench.meters.sensors import UNKNOWN, gain_of, sensor_of
 
@@ -21,21 +22,20 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
 import json, sys, time
 from dataclasses import asdict
-from hwbench.meters import nvml
+from hwbench.meters import nvml, read_all
 
 gpus, times, pause_s = json.loads(sys.argv[1])
 lines = [asdict(line) for line in nvml.sources()]
 meter = nvml.open_meter(gpus)
-readings, energy, notes, failures = [], [], [], {}
+readings, energy, failures = [], [], {}
 if meter:
     for _ in range(times):
-        readings.append({f"{s.scope} {s.quantity}": value for s, value in meter.read().items()})
+        readings.append({f"{s.scope} {s.quantity}": value for s, value in read_all(meter).items()})
         time.sleep(pause_s)
     energy = [[type(source).__name__, asdict(source)] for source in meter.energy]
-    notes, failures = meter.notes, {f"{s.scope} {s.quantity}": why for s, why in meter.failures.items()}
+    failures = {f"{s.scope} {s.quantity}": why for s, why in meter.failures.items()}
     meter.close()
-print(json.dumps({"open": bool(meter), "readings": readings, "energy": energy, "notes": notes, "failures": failures,
-                  "lines": lines}))
+print(json.dumps({"open": bool(meter), "readings": readings, "energy": energy, "failures": failures, "lines": lines}))
 """
 EVERYTHING = {
     "energy", "power", "sm_clock", "memory_clock", "utilization", "memory_used", "throttled", "power_capped", "idle",
@@ -253,13 +253,11 @@ def test_a_driver_that_cannot_count_says_why(nvml_library):
     assert "Unknown Error" in found["lines"][0]["reason"]
 
 
-@pytest.mark.parametrize(
-    "gpu", [uuid(1), uuid(1).removeprefix("GPU-"), address(1), "00000000:02:00.0", slice_uuid(1)]
-)  # fmt: skip
+@pytest.mark.parametrize("gpu", [uuid(1), uuid(1).removeprefix("GPU-"), address(1), "00000000:02:00.0"])
 def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
     log = tmp_path / "log"
     environment = nvml_library.environment(GPUS=2, POWER_W="100,250", LOG=log)
-    program = "from hwbench.meters.nvml import open_meter; import sys\nprint(*open_meter(sys.argv[1:]).read().items())"
+    program = "import sys; from hwbench.meters import nvml, read_all; print(read_all(nvml.open_meter(sys.argv[1:])))"
     subprocess.run([sys.executable, "-c", program, gpu], cwd=ROOT, env=environment, check=True, timeout=60)
     assert {line.split()[1] for line in log.read_text().splitlines()} == {"1", "-1"}
 
@@ -269,12 +267,32 @@ def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
     assert found["failures"] == {}
 
 
-@pytest.mark.parametrize("gpus", [[slice_uuid(1)], [slice_uuid(1).removeprefix("MIG-")], [slice_uuid(1), uuid(1)]])
-def test_of_a_slice_the_whole_card_is_read_once_and_that_is_noted(nvml_library, gpus):
-    found = seen(nvml_library.environment(GPUS=2), gpus)
+@pytest.mark.parametrize(
+    ("gpus", "script"),
+    [
+        ([slice_uuid(1)], {}),
+        ([slice_uuid(1).removeprefix("MIG-")], {}),
+        ([slice_uuid(1), uuid(1)], {"MIG": "0,1"}),
+        ([uuid(1)], {"MIG": "0,1"}),  # as a CUDA that tells the card's UUID
+        ([address(1)], {"MIG": "0,1"}),
+    ],
+)
+def test_the_energy_of_a_card_never_passes_for_that_of_a_slice(nvml_library, gpus, script):
+    found = seen(nvml_library.environment(GPUS=2, **script), gpus)
     assert {name.split()[0] for name in found["readings"][0]} == {"gpu:1"}
-    assert found["notes"] == ["gpu:1: only a MIG slice of it is used; what is shown is of the whole card"]
-    assert len(found["energy"]) == 2
+    assert quantities(found["readings"][0]) == EVERYTHING - {"energy", "power"}
+    assert found["energy"] == []
+    assert set(found["failures"]) == {"gpu:1 energy", "gpu:1 power"}
+    assert "only a MIG slice" in found["failures"]["gpu:1 energy"]
+
+
+def test_a_card_in_mig_mode_is_read_as_a_whole_where_all_cards_are(nvml_library):
+    assert quantities(seen(nvml_library.environment(MIG=1))["readings"][0]) == EVERYTHING
+
+
+def test_a_driver_that_knows_no_mig_has_whole_cards(nvml_library):
+    found = seen(nvml_library.environment(MIG=1, FAIL="nvmlDeviceGetMigMode=13"), [uuid(0)])
+    assert quantities(found["readings"][0]) == EVERYTHING
 
 
 def test_a_gpu_that_the_driver_does_not_know_is_named(nvml_library):
@@ -282,6 +300,21 @@ def test_a_gpu_that_the_driver_does_not_know_is_named(nvml_library):
     why = "the driver knows no such GPU; compare with nvidia-smi -L"
     assert found["failures"] == {f"gpu:{uuid(7)} energy": why, "gpu:0000:07:00.0 energy": why}
     assert quantities(name for name in found["readings"][0] if name.startswith("gpu:0")) == EVERYTHING
+
+
+def test_a_gpu_that_is_well_is_found_beside_one_that_is_lost(nvml_library):
+    """NVML may fail to look for a UUID with "a GPU is lost", whichever it is."""
+    script = {"GPUS": 3, "FAIL": "nvmlDeviceGetHandleByUUID=15,nvmlDeviceGetHandleByIndex_v2@0=15"}
+    for name in (uuid(2), uuid(2).removeprefix("GPU-")):
+        found = seen(nvml_library.environment(**script), [name])
+        assert found["failures"] == {}
+        assert {name.split()[0] for name in found["readings"][0]} == {"gpu:2"}
+
+
+@pytest.mark.parametrize("name", [uuid(0), uuid(0).removeprefix("GPU-")])
+def test_a_gpu_that_is_lost_is_not_called_unknown(nvml_library, name):
+    found = seen(nvml_library.environment(LOST="0@0"), [name])
+    assert found["failures"] == {f"gpu:{name} energy": "the GPU is lost; sudo dmesg | grep Xid says why; reboot"}
 
 
 def test_no_gpu_used_is_no_meter(nvml_library, tmp_path):
@@ -315,41 +348,6 @@ def test_slowed_clocks_are_flags(nvml_library, mask, events):
 # What a program of its own could not show well: a driver that stands in for pynvml, in this process.
 
 
-class NVMLError(Exception):
-    def __init__(self, value):
-        super().__init__(value)
-        self.value = value
-
-
-class Driver:
-    """A driver of one GPU that has but an energy counter and a temperature; `asked` counts the calls."""
-
-    NVMLError = NVMLError
-    NVML_TEMPERATURE_GPU = 0
-
-    def __init__(self):
-        self.millijoules, self.asked, self.users = 5000, [], 1
-
-    def nvmlShutdown(self):
-        self.users -= 1
-
-    def nvmlDeviceGetCount(self):
-        return 1
-
-    def nvmlDeviceGetHandleByIndex(self, index):
-        return "handle"
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
-        self.asked.append("energy")
-        if isinstance(self.millijoules, Exception):
-            raise self.millijoules
-        return self.millijoules
-
-    def nvmlDeviceGetTemperature(self, handle, sensor):
-        self.asked.append("temperature")
-        return 50
-
-
 ENERGY = Signal("nvml", "gpu:0", "energy", "J")
 TEMPERATURE = Signal("nvml", "gpu:0", "temperature", "°C")
 
@@ -359,7 +357,7 @@ def test_slow_questions_are_asked_once_a_second():
     meter = NvmlMeter(Driver(), None, clock=lambda: now_s)
     shown = []
     for now_s in (10.0, 10.05, 10.9, 11.0, 11.05):  # noqa: B007  the clock reads it
-        shown.append(TEMPERATURE in meter.read())
+        shown.append(TEMPERATURE in read_all(meter))
     assert shown == [True, False, False, True, False]
 
 
@@ -374,19 +372,30 @@ def test_a_zero_in_between_is_left_out_and_told_but_asked_again():
     driver = Driver()
     meter = NvmlMeter(driver, None)
     driver.millijoules = 0
-    assert ENERGY not in meter.read()
+    assert ENERGY not in read_all(meter)
     driver.millijoules = 6000
-    assert meter.read()[ENERGY] == 6
+    assert read_all(meter)[ENERGY] == 6
     assert meter.failures[ENERGY] == "the driver shows 0, which is no reading"
+
+
+@pytest.mark.parametrize("code", [19, 20, 21])
+def test_what_fails_for_the_moment_is_asked_again(code):
+    driver = Driver()
+    meter = NvmlMeter(driver, None)
+    driver.millijoules = NVMLError(code)
+    assert ENERGY not in read_all(meter)
+    assert ENERGY in meter.failures
+    driver.millijoules = 6000
+    assert read_all(meter)[ENERGY] == 6
 
 
 def test_what_has_failed_is_not_asked_again():
     driver = Driver()
     meter = NvmlMeter(driver, None)
     driver.millijoules = NVMLError(999)
-    meter.read()
+    read_all(meter)
     asked = driver.asked.count("energy")
-    meter.read()
+    read_all(meter)
     assert driver.asked.count("energy") == asked
 
 
@@ -396,7 +405,7 @@ def test_a_meter_that_is_closed_reads_nothing_and_gives_the_library_back():
     driver.users += 1  # someone else's
     meter.close()
     meter.close()
-    assert meter.read() == {}
+    assert read_all(meter) == {}
     assert driver.users == 1
 
 
@@ -420,7 +429,21 @@ def test_this_process_and_those_it_started_are_no_others(monkeypatch, child, in_
     monkeypatch.setattr(_sharing, "_in_container", lambda: in_container)
     assert _sharing.others([]) == 0
     assert _sharing.others([os.getpid(), child]) == 0
-    assert _sharing.others([os.getpid(), os.getppid(), child]) == 1
+    assert _sharing.others([os.getpid(), 2**22 + 1, child]) == 1
+
+
+def test_those_that_started_this_process_are_no_others_but_what_else_they_started_is(child):
+    """As the command, the notebook or the test that has opened the GPU before it starts a worker."""
+    asks = "import os, sys; from hwbench.meters._sharing import others\n"
+    asks += "print(others([os.getpid(), *map(int, sys.argv[1:])]))"
+
+    def others(*pids):
+        command = [sys.executable, "-c", asks, *map(str, pids)]
+        return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+    assert others(os.getpid()) == 0
+    assert others(os.getpid(), os.getppid()) == 0
+    assert others(os.getpid(), child) == 1
 
 
 def test_in_a_container_one_unknown_process_is_taken_to_be_ours(monkeypatch):

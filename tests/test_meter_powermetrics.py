@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwbench.meters import powermetrics
+from hwbench.meters import powermetrics, read_all
 from hwbench.meters.powermetrics import CPU, GPU
 
 DATA = Path(__file__).parent / "data"
@@ -28,6 +28,15 @@ def tool(file, code=TOOL):
 @pytest.fixture
 def root(monkeypatch):
     monkeypatch.setattr(powermetrics.os, "geteuid", lambda: 0, raising=False)
+
+
+def test_a_tool_that_does_not_end_is_killed(root, monkeypatch):
+    monkeypatch.setattr(powermetrics, "END_S", 0.2)
+    meter = powermetrics.open_meter(tool(APPLE, "import signal; signal.signal(15, signal.SIG_IGN)" + TOOL), "darwin")
+    began = time.monotonic()
+    meter.close()
+    assert time.monotonic() - began < 10
+    assert meter._tool.returncode == -9
 
 
 def test_samples_of_apple_silicon():
@@ -76,9 +85,9 @@ def test_the_tool_is_followed_and_each_sample_shown_once(root):
         assert all(source.is_estimate for source in meter.energy)
         shown, until = {}, time.monotonic() + 10
         while shown.get(CPU) != pytest.approx(23.7645) and time.monotonic() < until:
-            shown = meter.read() or shown
+            shown = read_all(meter) or shown
         assert shown[GPU] == pytest.approx(18.25075)
-        assert meter.read() == {}
+        assert read_all(meter) == {}
         assert meter.failures == {}
     finally:
         meter.close()

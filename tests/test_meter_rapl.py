@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from powercap_tree import AMD_RANGE_UJ, INTEL_RANGE_UJ, PowercapTree
 
-from hwbench.meters import Signal, rapl
+from hwbench.meters import Signal, rapl, read_all
 from hwbench.meters.machine import Place
 
 BARE = Place()
@@ -38,9 +38,9 @@ def test_one_socket_of_intel_is_a_package_and_what_is_inside_it_is_no_source(tmp
     tree = PowercapTree(tmp_path)
     meter = rapl.open_meter(tree.folder)
     assert scopes(meter) == ["package:0"]
-    assert meter.read() == {energy("package:0"): 1000.0}
+    assert read_all(meter) == {energy("package:0"): 1000.0}
     tree.advance({"package-0": 30.0, "core": 25.0}, seconds=2)
-    assert meter.read() == {energy("package:0"): 1060.0}
+    assert read_all(meter) == {energy("package:0"): 1060.0}
     assert meter.failures == {}
 
 
@@ -55,7 +55,7 @@ def test_two_sockets_with_memory(tmp_path):
     meter = rapl.open_meter(tree.folder)
     assert scopes(meter) == ["package:0", "dram:0", "package:1", "dram:1"]
     tree.advance({"intel-rapl:1": 10.0, "intel-rapl:1:2": 3.0}, seconds=1)
-    assert meter.read() == {
+    assert read_all(meter) == {
         energy("package:0"): 1000.0,
         energy("dram:0"): 1000.0,
         energy("package:1"): 1010.0,
@@ -68,7 +68,7 @@ def test_the_number_is_that_of_the_name_even_if_the_zones_come_in_another_order(
     (tree.zone("intel-rapl:0") / "name").write_text("package-1\n")
     (tree.zone("intel-rapl:1") / "name").write_text("package-0\n")
     tree.set_uj("intel-rapl:0", 7_000_000)
-    assert rapl.open_meter(tree.folder).read()[energy("package:1")] == 7.0
+    assert read_all(rapl.open_meter(tree.folder))[energy("package:1")] == 7.0
 
 
 def test_eleven_packages_are_counted_as_numbers_not_as_text(tmp_path):
@@ -112,7 +112,7 @@ def test_the_counter_wraps_and_is_shown_as_it_is(tmp_path):
     tree = PowercapTree(tmp_path, range_uj=10_000_000, start_uj=9_000_000)
     meter = rapl.open_meter(tree.folder)
     tree.advance({"package-0": 2.0}, seconds=1)
-    assert meter.read()[energy("package:0")] == pytest.approx(1.0, abs=1e-5)
+    assert read_all(meter)[energy("package:0")] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_permission_denied_to_all_is_no_meter_and_a_source_with_the_cure(tmp_path):
@@ -131,7 +131,7 @@ def test_permission_denied_to_one_leaves_the_others(tmp_path):
     tree = PowercapTree(tmp_path, dram=True)
     read = refusing("intel-rapl:0:2")
     meter = rapl.open_meter(tree.folder, read)
-    assert list(meter.read()) == [energy("package:0")]
+    assert list(read_all(meter)) == [energy("package:0")]
     assert list(meter.failures) == [energy("dram:0")]
     assert "permission denied" in meter.failures[energy("dram:0")]
     assert "chmod" in meter.failures[energy("dram:0")]
@@ -143,10 +143,10 @@ def test_a_file_that_vanishes_in_mid_run_is_named_and_may_come_back(tmp_path):
     meter = rapl.open_meter(tree.folder)
     file = tree.zone("package-0") / "energy_uj"
     file.rename(tree.folder / "away")
-    assert list(meter.read()) == [energy("dram:0")]
+    assert list(read_all(meter)) == [energy("dram:0")]
     assert "intel-rapl:0/energy_uj is not there" in meter.failures[energy("package:0")]
     (tree.folder / "away").rename(file)
-    assert energy("package:0") in meter.read()
+    assert energy("package:0") in read_all(meter)
 
 
 @pytest.mark.parametrize("content", ["", "garbage", "12.5", "-3", "\x00"])
@@ -154,7 +154,7 @@ def test_garbage_is_no_reading(tmp_path, content):
     tree = PowercapTree(tmp_path, psys=True)
     meter = rapl.open_meter(tree.folder)
     (tree.zone("package-0") / "energy_uj").write_text(content)
-    assert list(meter.read()) == [energy("psys")]
+    assert list(read_all(meter)) == [energy("psys")]
     assert "does not hold a number" in meter.failures[energy("package:0")]
 
 
@@ -215,14 +215,14 @@ def test_the_environment_names_the_folder(tmp_path, monkeypatch):
 def test_a_closed_meter_shows_nothing(tmp_path):
     meter = rapl.open_meter(PowercapTree(tmp_path).folder)
     meter.close()
-    assert meter.read() == {}
+    assert read_all(meter) == {}
 
 
 def test_the_tree_can_be_driven_from_another_process(tmp_path):
     script = Path(__file__).with_name("powercap_tree.py")
     command = [sys.executable, str(script), str(tmp_path), "0.1", "package-0=50", "dram=5"]
     folder = Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
-    shown = rapl.open_meter(folder).read()
+    shown = read_all(rapl.open_meter(folder))
     assert 1005 <= shown[energy("package:0")] < 1100
     assert (shown[energy("package:0")] - 1000) / (shown[energy("dram:0")] - 1000) == pytest.approx(10, rel=1e-3)
 

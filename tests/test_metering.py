@@ -110,6 +110,13 @@ class TestConditions:
     def test_what_is_not(self, quantity, values):
         assert conditions(trace_of(quantity, values), BEGIN, END) == []
 
+    def test_others_on_the_gpu_are_told_of_a_window_between_two_readings(self):
+        trace = trace_of("other_processes", [0, 2, 0])
+        (found,) = conditions(trace, END // 2 + 1, END // 2 + 2)
+        assert found.startswith("gpu_shared: 2 other processes")
+        assert conditions(trace, BEGIN + 1, BEGIN + 2) == []
+        assert conditions(trace, BEGIN - 2, BEGIN - 1) == []
+
     def test_only_the_window_counts(self):
         trace = trace_of("throttled", [1, 0, 0, 0, 1])
         assert conditions(trace, BEGIN + 1, END - 1) == []

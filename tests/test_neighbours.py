@@ -36,13 +36,38 @@ def test_more_than_a_little_is_told(others, stolen, note):
     assert foreign_load(others, stolen) == note
 
 
-def test_only_the_processors_that_this_process_may_use_count(monkeypatch):
-    processors = [Times(1, 2, 4, 8, 16, 32, 64, 128), Times(*[1000] * 8)]
-    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: processors)
-    monkeypatch.setattr(neighbours.os, "sched_getaffinity", lambda pid: {0, 7}, raising=False)
+@pytest.fixture
+def processors(monkeypatch, tmp_path):
+    """Two processors of these numbers, of which the process may use some."""
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: [Times(1, 2, 4, 8, 16, 32, 64, 128), Times(*[1000] * 8)])
     monkeypatch.setattr(neighbours.psutil, "LINUX", True)
+    monkeypatch.setattr(neighbours, "STAT", tmp_path / "stat")
+
+    def are(numbers, may_use):
+        rows = "".join(f"cpu{number} 1 2 3\n" for number in numbers)
+        (tmp_path / "stat").write_text(f"cpu  2 4 6\n{rows}intr 5\n")
+        monkeypatch.setattr(neighbours.os, "sched_getaffinity", lambda pid: may_use, raising=False)
+
+    return are
+
+
+@pytest.mark.parametrize(
+    ("numbers", "may_use"),
+    [
+        ((0, 1), {0, 7}),
+        ((4, 6), {4}),  # those between are offline
+        ((0, 1, 2), {0}),  # one has just come
+    ],
+)
+def test_only_the_processors_that_this_process_may_use_count(processors, numbers, may_use):
+    processors(numbers, may_use)
     use = cpu_use()
     assert (use.total_s, use.busy_s, use.stolen_s) == (255, 103, 128)
+
+
+def test_where_none_of_the_processors_that_it_may_use_shows_nothing_is_said(processors):
+    processors((0, 1), {7})
+    assert cpu_use() is None
 
 
 def test_where_the_platform_does_not_tell_nothing_is_said(monkeypatch):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from synthetic import frame, run_of, with_measurements
+from synthetic import frame, run_of, whole, with_measurements
 
 from hwbench import metrics, peak_metrics, peaks
 from hwbench.records import Case
@@ -24,7 +24,7 @@ CPU = {
 
 def run_on(device, seconds=(1.0, 1.0, 1.0), case=TRAIN, environment=None, **work):
     """A run of a process for each of `seconds`, the time of each of its ten steps, which do so much work."""
-    head = {"device": device, "environment": json.dumps(environment or {})}
+    head = {"device": device, "environment": json.dumps(whole(device) | (environment or {}))}
     return with_measurements(run_of((case, [[s] * 10 for s in seconds]), **head), case, **work)
 
 

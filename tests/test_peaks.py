@@ -41,10 +41,10 @@ def test_the_dense_peak_of_a_device_by_its_name(device, units, dtype, teraflops)
 
 
 def test_the_source_says_which_peak_and_where_from():
-    assert peaks.flops("NVIDIA H100 80GB HBM3", "bf16", {}).source == (
+    assert peaks.flops("NVIDIA H100 80GB HBM3", "bf16", on(132)).source == (
         "peak 989.4 TFLOP/s bf16 dense, NVIDIA H100 whitepaper v1.04"
     )
-    found = peaks.bandwidth("NVIDIA A100 80GB PCIe", {})
+    found = peaks.bandwidth("NVIDIA A100 80GB PCIe", on(108))
     assert (found.value, found.source) == (1.935e12, "peak 1935 GB/s, NVIDIA A100 datasheet 2021")
 
 
@@ -64,13 +64,39 @@ def test_the_source_says_which_peak_and_where_from():
     ],
 )
 def test_a_name_that_is_not_whole_is_unknown(device):
-    assert peaks.flops(device, "bf16", {}) is None
-    assert peaks.bandwidth(device, {}) is None
+    assert peaks.flops(device, "bf16", on(132)) is None
+    assert peaks.bandwidth(device, on(132)) is None
 
 
-def test_a_partition_under_the_name_of_the_whole_is_unknown():
-    assert peaks.flops("AMD Instinct MI300X", "bf16", on(38)) is None
-    assert peaks.bandwidth("NVIDIA A100-SXM4-40GB", on(14)) is None
+@pytest.mark.parametrize(
+    ("device", "units", "why"),
+    [
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", 16, "with 16 multiprocessors of 132, is a partition"),
+        ("NVIDIA A100-SXM4-40GB MIG 3g.20gb", 42, "with 42 multiprocessors of 108, is a partition"),
+        ("NVIDIA A100-SXM4-40GB MIG 7g.40gb", 98, "with 98 multiprocessors of 108, is a partition"),
+        ("NVIDIA H100 80GB HBM3 MIG 7g.80gb", 132, "is a partition"),
+        ("NVIDIA Unheard-of MIG 1g.10gb", None, "whose multiprocessors were not counted, is a partition"),
+        ("NVIDIA H100 80GB HBM3", 114, "with 114 multiprocessors of 132, is a partition"),
+        ("NVIDIA A100-SXM4-40GB", 14, "with 14 multiprocessors of 108, is a partition"),
+        ("AMD Instinct MI300X", 38, "with 38 multiprocessors of 304, is a partition"),
+        ("AMD Instinct MI300X", None, "whose multiprocessors were not counted, may be a partition"),
+        ("NVIDIA H100 80GB HBM3", None, "whose multiprocessors were not counted, may be a partition"),
+    ],
+)
+def test_a_partition_never_has_the_peaks_of_the_card_and_says_why(device, units, why):
+    assert peaks.flops(device, "bf16", on(units)) is None
+    assert peaks.bandwidth(device, on(units)) is None
+    said = peaks.why_unknown(device, on(units))
+    assert said.startswith(f"no known peak: {device}, ")
+    assert why in said
+
+
+@pytest.mark.parametrize(
+    ("device", "units"),
+    [("NVIDIA H100 80GB HBM3", 132), ("NVIDIA GeForce GTX 1080", 20), ("AMD EPYC 7543", None), ("", 1)],
+)
+def test_a_whole_device_is_no_partition(device, units):
+    assert peaks.why_unknown(device, on(units)) == ""
 
 
 @pytest.mark.parametrize("dtype", ["fp64", "fp4", "name", "units", "source", "bandwidth", ""])
@@ -84,7 +110,7 @@ def test_hardware_that_lacks_a_dtype_has_no_peak_in_it():
 
 
 def test_fp32_that_is_multiplied_as_tf32_is_held_against_tf32():
-    allowed = {"variables": {peaks.TF32_IS_ON: "1"}}
+    allowed = on(108) | {"variables": {peaks.TF32_IS_ON: "1"}}
     assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", allowed).value == 156e12
 
 
@@ -130,7 +156,7 @@ def test_a_clock_that_was_observed_under_load_is_the_peaks():
     hidden = {"cpu": MILAN | {"frequency_max_mhz": None}, "device": BARE}
     assert peaks.flops("AMD EPYC 7543", "fp32", hidden, 2800.0).value == 32 * 2800e6 * 32
     assert peaks.flops("AMD EPYC 7543", "fp32", {"cpu": MILAN | {"virtual": True}, "device": BARE}, 2800.0) is None
-    assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", {"cpu": MILAN}, 2800.0).value == 19.5e12
+    assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", {"cpu": MILAN} | on(108), 2800.0).value == 19.5e12
 
 
 @pytest.mark.parametrize(

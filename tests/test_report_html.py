@@ -461,6 +461,12 @@ def test_nothing_that_comes_from_data_is_markup(tmp_path):
         source.encode()  # a lone surrogate could not be
 
 
+def test_a_partition_says_why_it_has_no_peak():
+    run = run_of((TRAIN, [[1.0] * 10] * 3), device="NVIDIA A100-SXM4-40GB MIG 3g.20gb")
+    ((told,),) = [row[1:] for row in Page(render([run])).rows if row[0] == "Held against"]
+    assert told.startswith("no known peak: NVIDIA A100-SXM4-40GB MIG 3g.20gb")
+
+
 def test_every_key_of_the_environment_is_shown(tmp_path):
     environment = {
         "cpu": {"name": "A CPU", "cores": 2, "logical_cores": 4},

@@ -4,10 +4,12 @@ import json
 
 import pytest
 from conftest import make_run, measured
+from synthetic import whole
 
 from hwbench import roofline, store
 from hwbench.records import Case, Declared, Work
 
+A100 = "NVIDIA A100-SXM4-80GB"
 TRAIN = Case("gpt/train", {"size": "nano"}, "bf16")
 GEMM = Case("gemm", {"n": 64}, "bf16")
 COPY = Case("copy", {"op": "copy", "mb": 256}, "fp32")
@@ -116,7 +118,7 @@ def test_a_copy_within_a_cache_is_not_held_against_memory(tmp_path):
 
 def test_the_datasheet_is_a_roofline_of_its_own(tmp_path):
     run = run_of(tmp_path)
-    runs = run.runs.assign(device_name="NVIDIA A100-SXM4-80GB")
+    runs = run.runs.assign(device_name=A100, environment=json.dumps(whole(A100)))
     run = store.RunTables(run.folder, runs, run.measurements, run.samples, run.spans)
     found = of_training(run).reset_index().set_index(["span", "basis"])
     assert found.least_s["forward", "datasheet"] == pytest.approx(300 / 2.039e12)

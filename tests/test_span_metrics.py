@@ -6,10 +6,12 @@ import math
 import pandas as pd
 import pytest
 from conftest import make_run, measured
+from synthetic import whole
 
 from hwbench import span_metrics, store, timed
 from hwbench.records import Case, Declared, Measurement, Samples, Spans, Window, Work
 
+A100 = "NVIDIA A100-SXM4-80GB"
 TRAIN = Case("gpt/train", {"size": "nano"}, "bf16")
 GEMM = Case("gemm", {"n": 64}, "bf16")
 COPY = Case("copy", {"op": "copy", "mb": 256}, "fp32")
@@ -25,7 +27,8 @@ def run_of(tmp_path, *processes, spans=SPANS, device="Fake device", case=TRAIN, 
         for other, work in others:
             writer.add(other, process, measured(step_s=0.001, work=work))
     run = store.read_run(writer.folder)
-    return store.RunTables(run.folder, run.runs.assign(device_name=device), run.measurements, run.samples, run.spans)
+    runs = run.runs.assign(device_name=device, environment=json.dumps(whole(device)))
+    return store.RunTables(run.folder, runs, run.measurements, run.samples, run.spans)
 
 
 def rows(run):
@@ -49,7 +52,7 @@ def test_the_shares_are_of_the_ceilings_of_the_same_run(tmp_path):
 
 
 def test_the_shares_are_of_the_peaks_of_the_device(tmp_path):
-    found = rows(run_of(tmp_path, 0.003, device="NVIDIA A100-SXM4-80GB", ceilings=False))
+    found = rows(run_of(tmp_path, 0.003, device=A100, ceilings=False))
     assert found.value["backward", "mfu"] == pytest.approx(600_000 / 312e12)
     assert found.value["backward", "hfu"] == pytest.approx(900_000 / 312e12)
     assert found.value["backward", "mbu"] == pytest.approx(150_000 / 2.039e12)
@@ -78,7 +81,7 @@ def test_an_update_has_bytes_and_no_share_of_a_matmul(tmp_path):
     writer.add(GEMM, 0, measured(step_s=0.001, work=Work(flops=1000)))
     writer.add(COPY, 0, measured(step_s=0.001, work=Work(bytes=1000)))
     run = store.read_run(writer.folder)
-    runs = run.runs.assign(device_name="NVIDIA A100-SXM4-80GB")
+    runs = run.runs.assign(device_name=A100, environment=json.dumps(whole(A100)))
     found = rows(store.RunTables(run.folder, runs, run.measurements, run.samples, run.spans))
     assert found.value["optimizer", "mbu_achievable"] == pytest.approx(0.4)
     assert found.value["optimizer", "intensity"] == 0.5
@@ -103,7 +106,7 @@ def test_all_marks_of_one_name_count_together(tmp_path):
 def test_a_span_within_a_cache_has_no_share_of_memory(tmp_path):
     cached = Case("copy", {"op": "copy", "level": "l1"}, "fp32")
     spans = {"forward": Work(bytes=200)}
-    found = rows(run_of(tmp_path, 0.003, spans=spans, case=cached, device="NVIDIA A100-SXM4-80GB"))
+    found = rows(run_of(tmp_path, 0.003, spans=spans, case=cached, device=A100))
     assert set(found.index.get_level_values("metric")) == {"bytes_per_s"}
 
 

@@ -5,7 +5,7 @@ hardware. A meter is read at short intervals by one thread (`recorder`); what it
 worked out afterwards (`energy`), so that a meter holds no state between readings.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -70,17 +70,26 @@ class Meter(Protocol):
 
     `energy` lists its sources of energy, for each scope the best first. `failures` says, by signal, why one that was
     promised shows nothing (any longer), with the cure where there is one. A signal whose reading fails is left out of
-    what `read` returns and is named in `failures`; `read` does not raise.
+    what `read` yields and is named in `failures`; `read` does not raise.
     """
 
     name: str
     energy: Sequence[EnergySource]
     failures: dict[Signal, str]
 
-    def read(self) -> Mapping[Signal, float]:
-        """What its signals show now. Slow ones may come less often."""
+    def read(self) -> Iterator[Mapping[Signal, float]]:
+        """Ask one question after the other, energy first, each when the next answer is asked for.
+
+        Yields once a question: what it answered, empty if it failed. So whoever reads can stamp each by itself. Slow
+        ones may come less often.
+        """
 
     def close(self) -> None: ...
+
+
+def read_all(meter: Meter) -> dict[Signal, float]:
+    """Return what all signals of a meter show now, where it does not matter when each was asked."""
+    return {signal: value for answered in meter.read() for signal, value in answered.items()}
 
 
 @dataclass(frozen=True)

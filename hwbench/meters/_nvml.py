@@ -1,6 +1,7 @@
 """NVIDIA's driver library: opened, its GPUs found, and its errors put into words with their cure."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
@@ -12,17 +13,23 @@ Handle = Any
 class NoAnswer(Exception):
     """Why the driver does not answer, in one line with the cure.
 
-    `lost`: neither will the GPU answer anything else. `again`: it may answer later.
+    `code` is NVML's, None where it is not the driver that fails. `again`: it may answer later.
     """
 
-    def __init__(self, reason: str, cure: str = "", lost: bool = False, again: bool = False) -> None:
+    def __init__(self, reason: str, cure: str = "", code: int | None = None, again: bool = False) -> None:
         super().__init__(f"{reason}; {cure}" if cure else reason)
-        self.reason, self.cure, self.lost, self.again = reason, cure, lost, again
+        self.reason, self.cure, self.code, self.again = reason, cure, code, again
+
+    @property
+    def lost(self) -> bool:
+        """Whether the GPU will not answer anything else either."""
+        return self.code in (LOST, RESET_REQUIRED)
 
 
 # The numbers are those of nvml.h, nvmlReturn_t: the module that names them may be the one that is missing.
-NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NOT_LOADED = 3, 4, 6, 9
+INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NOT_LOADED = 2, 3, 4, 6, 9
 NO_LIBRARY, NO_FUNCTION, LOST, RESET_REQUIRED, OTHER_VERSION = 12, 13, 15, 16, 18
+IN_USE, NO_MEMORY, NO_DATA = 19, 20, 21
 
 OPENING = {
     NO_PERMISSION: (
@@ -48,6 +55,7 @@ ASKING = {
     NO_FUNCTION: ("the driver is too old to show it", "install a newer NVIDIA driver"),
     LOST: ("the GPU is lost", "sudo dmesg | grep Xid says why; reboot"),
     RESET_REQUIRED: ("the GPU must be reset", "sudo nvidia-smi --gpu-reset, or reboot"),
+    NO_DATA: ("the driver has no sample of it", ""),
 }
 """The same of any other call."""
 
@@ -71,15 +79,16 @@ def answer(nvml: Nvml, ask: Callable[[], Answer], words: dict[int, tuple[str, st
     except nvml.NVMLError as error:
         code = error.value
         reason, cure = words.get(code, (f"the driver fails (NVML: {error})", "sudo dmesg may say why"))
-        raise NoAnswer(reason, cure, lost=code in (LOST, RESET_REQUIRED)) from error
+        raise NoAnswer(reason, cure, code, again=code in (IN_USE, NO_MEMORY, NO_DATA)) from error
     except AttributeError as error:
         raise NoAnswer(*TOO_OLD) from error
 
 
 def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
-    """The place in the driver's list and the handle of a GPU, and whether `gpu` is but a MIG slice of it.
+    """The place in the driver's list and the handle of a GPU, and whether who names it `gpu` has but a MIG slice of it.
 
-    `gpu` is such a place, a UUID with or without its prefix, or a PCI bus address. NoAnswer if there is none.
+    `gpu` is such a place, which means the whole card, or what a program that uses it knows it by: a UUID with or
+    without its prefix, or a PCI bus address. NoAnswer if there is none.
     """
     if isinstance(gpu, int):
         return gpu, answer(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(gpu)), False
@@ -87,7 +96,16 @@ def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
         handle, sliced = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByPciBusId(gpu)), False
     else:
         handle, sliced = _find_by_uuid(nvml, gpu)
-    return int(answer(nvml, lambda: nvml.nvmlDeviceGetIndex(handle))), handle, sliced
+    index = int(answer(nvml, lambda: nvml.nvmlDeviceGetIndex(handle)))
+    return index, handle, sliced or _is_partitioned(nvml, handle)
+
+
+def _is_partitioned(nvml: Nvml, handle: Handle) -> bool:
+    """Whether the card is in MIG mode: then no program has all of it, whatever UUID CUDA told that program."""
+    with suppress(NoAnswer):
+        mode, _ = answer(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle))
+        return bool(mode)
+    return False
 
 
 def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
@@ -98,7 +116,19 @@ def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
     bare = uuid.removeprefix("GPU-")
     try:
         return answer(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(f"GPU-{bare}")), False
-    except NoAnswer:
-        if bare != uuid:
+    except NoAnswer as why:
+        if why.lost:
+            return _find_beside_lost(nvml, f"GPU-{bare}", why), False
+        if bare != uuid or why.code not in (NOT_FOUND, INVALID_ARGUMENT):
             raise
     return _find_by_uuid(nvml, f"MIG-{bare}")  # torch gives the UUID of a slice without its prefix, too
+
+
+def _find_beside_lost(nvml: Nvml, uuid: str, why: NoAnswer) -> Handle:
+    """The same by asking GPU by GPU: NVML may fail to look for a UUID because any of its GPUs is lost. Raises `why`."""
+    for index in range(answer(nvml, nvml.nvmlDeviceGetCount)):
+        with suppress(NoAnswer):
+            handle = answer(nvml, lambda index=index: nvml.nvmlDeviceGetHandleByIndex(index))  # type: ignore[misc]
+            if answer(nvml, lambda handle=handle: nvml.nvmlDeviceGetUUID(handle)) == uuid:  # type: ignore[misc]
+                return handle
+    raise why

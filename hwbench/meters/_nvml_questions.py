@@ -6,7 +6,7 @@ Units and meaning of each call: NVIDIA's NVML API reference, https://docs.nvidia
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hwbench.meters._nvml import Handle, Nvml
+from hwbench.meters._nvml import Handle, NoAnswer, Nvml
 from hwbench.meters._sharing import others
 
 MILLI = 1e-3  # the counter shows mJ, the sensors show mW
@@ -62,6 +62,8 @@ def _newest_power_sample(nvml: Nvml, gpu: Handle) -> float:
 def _number(kind: int, value: object) -> float:
     """The member of an nvmlValue_t that `kind`, an nvmlValueType_t, names."""
     members = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
+    if kind not in range(len(members)):
+        raise NoAnswer(f"the driver shows it as a kind of number that hwbench does not know ({kind})")
     return float(getattr(value, members[kind]))
 
 

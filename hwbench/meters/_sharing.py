@@ -11,25 +11,37 @@ ALL_PROCESSES = "pid:[4026531836]"
 
 
 def others(pids: Iterable[int]) -> int:
-    """How many of the processes `pids` are neither this one nor started by it, directly or through others.
+    """How many of the processes on a GPU that this process uses are foreign to it.
 
-    So neither a worker nor a command that is measured counts. In a container a driver may give the numbers that the
-    host has for its processes, where none is found again: one of them is then taken to be ours, since only a GPU that
-    is used is measured. A measured command with several processes on the GPU has all but one counted as others there.
+    In a container a driver may give the numbers that the host has for its processes, where none is found again: one of
+    them is then taken to be ours, since only a GPU that is used is measured. A measured command with several processes
+    on the GPU has all but one counted as others there.
     """
     numbers = list(pids)
-    foreign = sum(not _is_ours(pid) for pid in numbers)
-    nothing_found_again = foreign == len(numbers) > 0
-    return foreign - 1 if nothing_found_again and _in_container() else foreign
+    count = foreign(numbers)
+    nothing_found_again = count == len(numbers) > 0
+    return count - 1 if nothing_found_again and _in_container() else count
 
 
-def _is_ours(pid: int) -> bool:
-    """Whether the process is this one or descends from it; upwards, since looking downwards reads every process."""
-    if pid == os.getpid():
-        return True
+def foreign(pids: Iterable[int]) -> int:
+    """How many of the processes are not this one, nor started it, nor were started by it, directly or through others.
+
+    So neither a worker nor a command that is measured counts, nor the command, notebook or test that started the worker
+    and has opened the GPU, too. What else those have started is foreign.
+    """
+    own = os.getpid()
+    numbers = set(pids) - {own}
+    if not numbers:
+        return 0
+    numbers -= _ancestors(own)
+    return sum(own not in _ancestors(pid) for pid in numbers)
+
+
+def _ancestors(pid: int) -> set[int]:
+    """Upwards, since looking downwards reads every process. None of a process that is not found."""
     with suppress(psutil.Error):
-        return any(parent.pid == os.getpid() for parent in psutil.Process(pid).parents())
-    return False
+        return {parent.pid for parent in psutil.Process(pid).parents()}
+    return set()
 
 
 def _in_container() -> bool:

@@ -13,7 +13,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
+from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source, read_all
 
 LIMIT_W = 3000.0
 POWER = ("socket_power", "current_socket_power", "average_socket_power")
@@ -21,6 +21,15 @@ POWER = ("socket_power", "current_socket_power", "average_socket_power")
 
 POWER_S = 0.1
 """How often the power is brought up to date and over what it is a mean are not published; this is assumed."""
+
+PARTITIONED = ("DPX", "TPX", "QPX", "CPX")
+"""The modes in which a program has but a part of the GPU; SPX is the whole."""
+
+ONLY_A_PART = (
+    "only a partition of the GPU is used, and the driver shows energy and power of all of it alone; "
+    "for energy put it in the mode SPX (sudo amd-smi set -g N -C SPX)"
+)
+NO_SUCH_GPU = "AMD SMI knows no such GPU; compare with amd-smi list"
 
 NOTHING = (0xFFFF, 0xFFFF_FFFF, 2**64 - 1)
 """What a field holds that the GPU does not have, where the library does not turn it into "N/A"."""
@@ -50,35 +59,56 @@ class AmdSmiMeter:
         self.failures: dict[Signal, str] = {}
         self._smi = smi
         self._asks: dict[Signal, Ask] = {}
+        wanted = None if gpus is None else {address.lower() for address in gpus}
+        found = set()
         for index, gpu in enumerate(smi.amdsmi_get_processor_handles()):
-            if gpus is None or smi.amdsmi_get_gpu_device_bdf(gpu).lower() in gpus:
-                self._add(f"gpu:{index}", gpu)
+            address = None if wanted is None else self._address(gpu)
+            if wanted is None or address in wanted:
+                found.add(address)
+                self._add(f"gpu:{index}", gpu, in_parts=wanted is not None and self._is_partitioned(gpu))
+        for address in sorted((wanted or set()) - found):
+            self.failures[Signal(self.name, f"gpu:{address}", "energy", "J")] = NO_SUCH_GPU
 
-    def read(self) -> Mapping[Signal, float]:
-        shown = {}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
         for signal, ask in self._asks.items():
             value = self._try(signal, ask)
-            if value is not None:
-                shown[signal] = value
-        return shown
+            yield {} if value is None else {signal: value}
 
     def close(self) -> None:
         self._asks = {}
         with contextlib.suppress(self._smi.AmdSmiException):
             self._smi.amdsmi_shut_down()
 
-    def _add(self, scope: str, gpu: Any) -> None:
+    def _address(self, gpu: Any) -> str | None:
+        """The GPU's PCI address; None of one that does not answer, as when it is lost."""
+        with contextlib.suppress(self._smi.AmdSmiException):
+            return str(self._smi.amdsmi_get_gpu_device_bdf(gpu)).lower()
+        return None
+
+    def _is_partitioned(self, gpu: Any) -> bool:
+        """Whether programs have but parts of the GPU. Not of those that know no partitions."""
+        with contextlib.suppress(self._smi.AmdSmiException, AttributeError, KeyError):
+            return self._smi.amdsmi_get_gpu_compute_partition(gpu) in PARTITIONED
+        return False
+
+    def _add(self, scope: str, gpu: Any, in_parts: bool) -> None:
         """What this GPU shows; what it does not is named in `failures` and not asked for again."""
         for quantity, unit, ask in self._questions(gpu):
             signal = Signal(self.name, scope, quantity, unit)
-            if self._try(signal, ask) is None:
-                continue
-            self._asks[signal] = ask
-            if quantity == "energy":
-                step_j = self._smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6
-                self._sources.append(Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W))
-            elif quantity == "power":
-                self._sources.append(PowerSensor(signal, POWER_S, POWER_S, quantum=1.0))
+            if in_parts and quantity in ("energy", "power"):
+                self.failures[signal] = ONLY_A_PART
+            elif self._try(signal, ask) is not None:
+                self._asks[signal] = ask
+                self._sources += self._energy_source(signal, gpu)
+
+    def _energy_source(self, signal: Signal, gpu: Any) -> list[EnergySource]:
+        """The signal as a source of energy; none of what is none."""
+        if signal.quantity == "power":
+            return [PowerSensor(signal, POWER_S, POWER_S, quantum=1.0)]
+        if signal.quantity != "energy":
+            return []
+        step_j = self._try(signal, lambda: self._smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6)
+        return [] if step_j is None else [Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W)]
 
     def _questions(self, gpu: Any) -> Iterator[tuple[str, str, Ask]]:
         smi = self._smi
@@ -108,18 +138,20 @@ def library() -> Any:
 def open_meter(gpus: Sequence[str] | None = None, load: Callable[[], Any] = library) -> AmdSmiMeter | None:
     """The meter of the GPUs at these PCI addresses (None: of all); None without the library, the driver or a GPU that
     shows anything. `sources` says why."""
+    if gpus is not None and not gpus:
+        return None
     meter = _opened(load, gpus)
     if isinstance(meter, Source):
         return None
     return meter
 
 
-def sources(load: Callable[[], Any] = library) -> list[Source]:
-    """What AMD's GPUs show here, and if nothing, why."""
-    meter = _opened(load)
+def sources(load: Callable[[], Any] = library, gpus: Sequence[str] | None = None) -> list[Source]:
+    """What AMD's GPUs, or those at these PCI addresses, show here, and if nothing, why."""
+    meter = _opened(load, gpus)
     if isinstance(meter, Source):
         return [meter]
-    names = [f"{signal.scope} {signal.quantity}" for signal in meter.read()]
+    names = [f"{signal.scope} {signal.quantity}" for signal in read_all(meter)]
     meter.close()
     return [Source("amdsmi", True, names)]
 
@@ -135,7 +167,7 @@ def _opened(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSm
         meter = AmdSmiMeter(smi, gpus)
     except smi.AmdSmiException as error:
         return Source("amdsmi", False, (), f"AMD SMI: {' '.join(str(error).split())}", PERMISSION)
-    if meter.read():
+    if read_all(meter):
         return meter
     meter.close()
     reason = next(iter(meter.failures.values()), "AMD SMI finds no GPU")

@@ -56,10 +56,11 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
         except OSError as error:
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
             problem = f"{words[0]}: cannot be started: {error.strerror}"
-    end = time.monotonic_ns()
+        ended = time.monotonic_ns()
+    end = ended if recorder.hangs else time.monotonic_ns()
     sources = [source for meter in meters for source in meter.energy]
     failures = {signal: why for meter in meters for signal, why in meter.failures.items()}
-    for meter in meters:
+    for meter in recorder.answering:
         meter.close()
     return Metered(
         exit_status=status if status >= 0 else SIGNALLED - status,

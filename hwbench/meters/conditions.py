@@ -25,6 +25,8 @@ def conditions(trace: Trace, begin_ns: int, end_ns: int) -> list[str]:
     for signal in trace.signals:
         times, values = trace.series(signal)
         within = values[(times >= begin_ns) & (times <= end_ns)]
+        if signal.quantity == "other_processes" and not len(within):
+            within = values[times < begin_ns][-1:]  # asked once a second: a window may lie between two readings
         if len(within) and (note := _note(signal, within)):
             notes.append(note)
     return notes

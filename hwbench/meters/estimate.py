@@ -8,7 +8,7 @@ models were found 32 to 56 % off on four processors. So it is stated as ±50 %, 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hwbench.meters import EnergySource, PowerSensor, Signal, Source
 from hwbench.meters.machine import Place, processors
@@ -40,18 +40,19 @@ class EstimateMeter:
         self._watts_per_cpu, self._busy_s, self._now_s = watts_per_cpu, busy_s, now_s
         self._before = (now_s(), busy_s())
 
-    def read(self) -> Mapping[Signal, float]:
+    def read(self) -> Iterator[Mapping[Signal, float]]:
         now_s = self._now_s()
         seconds = now_s - self._before[0]
         if seconds < UPDATE_S:
-            return {}
+            return
         try:
             busy_s = self._busy_s()
         except OSError as error:  # a container may hide /proc/stat
             self.failures[SIGNAL] = f"the processors' use cannot be read: {error.strerror or error}"
-            return {}
+            return
         used, self._before = busy_s - self._before[1], (now_s, busy_s)
-        return {SIGNAL: self._watts_per_cpu * used / seconds} if used > 0 else {}
+        if used > 0:
+            yield {SIGNAL: self._watts_per_cpu * used / seconds}
 
     def close(self) -> None:
         pass

@@ -1,12 +1,13 @@
 """A meter without hardware: what it shows is a function of time, so that what comes out can be checked exactly."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hwbench.meters import EnergySource, Signal
 
 
 class FakeMeter:
-    """Shows `signals`, each a function of the seconds on the clock `now_ns`; None means that the reading fails."""
+    """Shows `signals`, each a question of its own and a function of the seconds on the clock `now_ns` when it is asked;
+    None means that the reading fails."""
 
     name = "fake"
 
@@ -20,11 +21,12 @@ class FakeMeter:
         self.failures: dict[Signal, str] = {}
         self._now_ns, self._signals = now_ns, signals
 
-    def read(self) -> Mapping[Signal, float]:
-        now_s = self._now_ns() / 1e9
-        shown = {signal: show(now_s) for signal, show in self._signals.items()}
-        self.failures |= {signal: "the fake meter shows nothing" for signal, value in shown.items() if value is None}
-        return {signal: value for signal, value in shown.items() if value is not None}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
+        for signal, show in self._signals.items():
+            value = show(self._now_ns() / 1e9)
+            if value is None:
+                self.failures[signal] = "the fake meter shows nothing"
+            yield {} if value is None else {signal: value}
 
     def close(self) -> None:
         self._signals = {}

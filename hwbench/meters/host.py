@@ -18,15 +18,15 @@ kernel's ticks of 10 ms, so that a use is good to about 10 ms / QUICK_S for each
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from hwbench.meters import EnergySource, Signal, Source
-from hwbench.meters.machine import package_sensors, processors
+from hwbench.meters import EnergySource, Signal, Source, read_all
+from hwbench.meters.machine import Processors, package_sensors, processors
 
 QUICK_S = 0.25
 SLOW_S = 1.0
@@ -88,12 +88,11 @@ class HostMeter:
             Turn("system", machine.temperature, SLOW_S),
         ]
 
-    def read(self) -> Mapping[Signal, float]:
-        now_s, shown = self._now_s(), {}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
+        now_s = self._now_s()
         for turn in self._turns:
-            for quantity, value in turn.take(now_s, self._cost_s).items():
-                shown[_signal(turn.scope, quantity)] = value
-        return shown
+            values = turn.take(now_s, self._cost_s)
+            yield {_signal(turn.scope, quantity): value for quantity, value in values.items()}
 
     def close(self) -> None:
         self._turns = []
@@ -141,16 +140,19 @@ class Machine:
     """All of the machine that shows."""
 
     def __init__(self, hwmon: Path) -> None:
-        self._before = processors()
+        self._before: Processors | None = None
+        with suppress(*LACKING):  # a container may hide /proc/stat
+            self._before = processors()
         self._sensors = package_sensors(hwmon)
 
     def load(self) -> Values:
-        before, self._before = self._before, processors()
-        total = self._before.total_s - before.total_s
-        if total <= 0:
+        now = processors()
+        before, self._before = self._before, now
+        if before is None or now.total_s <= before.total_s:
             return {}
-        shown: Values = {"cpu_use": (self._before.busy_s - before.busy_s) / total}
-        return shown | ({"steal": (self._before.stolen_s - before.stolen_s) / total} if psutil.LINUX else {})
+        total = now.total_s - before.total_s
+        shown: Values = {"cpu_use": (now.busy_s - before.busy_s) / total}
+        return shown | ({"steal": (now.stolen_s - before.stolen_s) / total} if psutil.LINUX else {})
 
     def memory(self) -> Values:
         return {"memory_used": psutil.virtual_memory().used}
@@ -174,11 +176,11 @@ def open_meter(pid: int | None = None) -> HostMeter:
 def sources(meter: HostMeter | None = None) -> list[Source]:
     """What the platform shows."""
     meter = meter or open_meter()
-    shown = meter.read()
+    shown = read_all(meter)
     time.sleep(0.02)  # two ticks of the kernel's clock, for what is told as a change
     for turn in meter._turns:
         turn.due_s = 0.0
-    shown = {**shown, **meter.read()}
+    shown = {**shown, **read_all(meter)}
     return [Source("host", bool(shown), [f"{signal.scope} {signal.quantity}" for signal in shown])]
 
 

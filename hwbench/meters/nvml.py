@@ -1,10 +1,12 @@
 """NVIDIA GPUs, through the driver's NVML. Where the driver is silent, so is this, and says why; nothing here raises.
 
-Energy is the whole board's: the GPU, its memory and what feeds them.
+Energy is the whole board's: the GPU, its memory and what feeds them. Of a MIG slice the energy is not measured: the
+card's includes what it takes at rest and what runs in other slices, and nobody knows how much of it is the slice's. It
+is null, with the reason, so that it cannot pass for the slice's; rates and the rest of the case stand.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
@@ -17,6 +19,11 @@ COUNTER_TICK_S = 0.1
 
 QUANTUM = 1e-3
 """The smallest step of the counter, in J, and of the power, in W."""
+
+ONLY_A_SLICE = (
+    "only a MIG slice of the GPU is used, and the driver shows energy and power of the whole card alone; "
+    "for energy take a card that is not in MIG mode (sudo nvidia-smi -i N -mig 0)"
+)
 
 SLOW_S = 1.0
 """How often slow questions are asked."""
@@ -65,16 +72,12 @@ def _source(meter: "NvmlMeter", scope: str) -> Source:
 
 
 class NvmlMeter:
-    """As `Meter`, of the GPUs `gpus` or all. `notes` says, one line each, what else a reader of its figures must know.
-
-    `clock` tells the seconds for what is asked seldom.
-    """
+    """As `Meter`, of the GPUs `gpus` or all. `clock` tells the seconds for what is asked seldom."""
 
     name = "nvml"
 
     def __init__(self, nvml: Nvml, gpus: Sequence[str] | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.failures: dict[Signal, str] = {}
-        self.notes: list[str] = []
         self._nvml, self._clock, self._asked_slow_at = nvml, clock, float("-inf")
         self._gpus: dict[int, Gpu] = {}
         self._open = True
@@ -83,13 +86,14 @@ class NvmlMeter:
         self.signals = [signal for gpu in self._gpus.values() for signal in gpu.signals]
         self.energy: Sequence[EnergySource] = [source for gpu in self._gpus.values() for source in gpu.energy()]
 
-    def read(self) -> Mapping[Signal, float]:
-        """What the GPUs show now; what changes slowly or takes long comes every SLOW_S."""
+    def read(self) -> Iterator[Mapping[Signal, float]]:
+        """Ask the GPUs, one after the other; what changes slowly or takes long comes every SLOW_S."""
         now = self._clock()
         slow = now - self._asked_slow_at >= SLOW_S
         if slow:
             self._asked_slow_at = now
-        return {signal: value for gpu in self._gpus.values() for signal, value in gpu.read(slow).items()}
+        for gpu in self._gpus.values():
+            yield from gpu.read(slow)
 
     def close(self) -> None:
         """Give the library back, once: NVML counts its users, so another one in this process keeps it."""
@@ -114,24 +118,28 @@ class NvmlMeter:
             self._miss(f"gpu:{gpu}", why)
             return
         if index not in self._gpus:
-            self._gpus[index] = Gpu(self._nvml, index, handle, self.failures)
-            if sliced:
-                self.notes.append(f"gpu:{index}: only a MIG slice of it is used; what is shown is of the whole card")
+            self._gpus[index] = Gpu(self._nvml, index, handle, self.failures, sliced)
 
     def _miss(self, scope: str, why: NoAnswer) -> None:
         self.failures[Signal("nvml", scope, "energy", "J")] = str(why)
 
 
 class Gpu:
-    """One GPU of the driver's, asked in the ways that it answers. What it does not show goes to `failures`."""
+    """One GPU of the driver's, asked in the ways that it answers. What it does not show goes to `failures`.
 
-    def __init__(self, nvml: Nvml, index: int, handle: Handle, failures: dict[Signal, str]) -> None:
+    So do energy and power of one that is `sliced`.
+    """
+
+    def __init__(self, nvml: Nvml, index: int, handle: Handle, failures: dict[Signal, str], sliced: bool) -> None:
         self._nvml, self._handle, self._failures = nvml, handle, failures
         self._scope = f"gpu:{index}"
         self._ways: dict[Question, Way] = {}
         self._lost: NoAnswer | None = None
         for question in QUESTIONS:
-            self._settle(question)
+            if sliced and question in (ENERGY, POWER):
+                self._fail(question, ONLY_A_SLICE)
+            else:
+                self._settle(question)
 
     @property
     def signals(self) -> list[Signal]:
@@ -154,17 +162,18 @@ class Gpu:
             found.append(PowerSensor(signal, sensor.update_s, averaging_s, quantum=QUANTUM, gain=gain))
         return found
 
-    def read(self, slow: bool) -> dict[Signal, float]:
-        """What it shows now, the answers to slow questions only if `slow`."""
-        found: dict[Signal, float] = {}
+    def read(self, slow: bool) -> Iterator[dict[Signal, float]]:
+        """Ask its questions in the order of QUESTIONS, slow ones only if `slow`."""
         for question, way in list(self._ways.items()):
             if question.slow and not slow:
                 continue
             try:
-                found.update(zip(self._signals(question), self._ask(question, way), strict=True))
+                values = self._ask(question, way)
             except NoAnswer as why:
                 self._give_up(question, why)
-        return found
+                yield {}
+            else:
+                yield dict(zip(self._signals(question), values, strict=True))
 
     def _settle(self, question: Question) -> None:
         """Find the first way that is answered. It is kept: a power that changes its averaging time is no power."""

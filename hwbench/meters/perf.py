@@ -62,15 +62,15 @@ class PerfMeter:
                 self.refused.append(error)
                 self.failures[event.counter.signal] = "; ".join(filter(None, _why(error)))
 
-    def read(self) -> Mapping[Signal, float]:
-        shown = {}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
         for event, file in self._files.items():
             try:
                 (count,) = struct.unpack("=Q", os.read(file, 8))
-                shown[event.counter.signal] = count * event.joules
             except (OSError, struct.error) as error:
                 self.failures[event.counter.signal] = f"the event no longer counts: {error}"
-        return shown
+                yield {}
+            else:
+                yield {event.counter.signal: count * event.joules}
 
     @property
     def works(self) -> list[Signal]:

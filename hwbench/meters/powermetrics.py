@@ -23,6 +23,9 @@ from hwbench.meters import EnergySource, PowerSensor, Signal, Source
 INTERVAL_S = 0.5
 ERROR = 0.5
 START_S = 5.0
+END_S = 2.0
+"""So long the tool is waited for after it was asked to end; then it is killed."""
+
 COMMAND = (
     "powermetrics", "--samplers", "cpu_power,gpu_power", "--format", "plist", "--buffer-size", "0",
     "--sample-rate", str(round(INTERVAL_S * 1000)),
@@ -61,16 +64,20 @@ class PowermetricsMeter:
         self.energy = [PowerSensor(signal, INTERVAL_S, INTERVAL_S, error=ERROR) for signal in found]
         return bool(found)
 
-    def read(self) -> Mapping[Signal, float]:
+    def read(self) -> Iterator[Mapping[Signal, float]]:
         with self._news:
             shown, self._latest = self._latest, {}
-        return shown
+        yield shown
 
     def close(self) -> None:
         self._tool.terminate()
-        self._tool.wait()
-        self._thread.join()
-        if self._tool.stdout:
+        try:
+            self._tool.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._tool.kill()
+            self._tool.wait()
+        self._thread.join(END_S)
+        if self._tool.stdout and not self._thread.is_alive():
             self._tool.stdout.close()
 
     def _follow(self) -> None:

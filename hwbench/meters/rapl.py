@@ -9,11 +9,11 @@ Neither vendor states how far it may be off, so `gain` is None.
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbench.meters import Counter, EnergySource, Signal, Source
+from hwbench.meters import Counter, EnergySource, Signal, Source, read_all
 from hwbench.meters.machine import Place
 
 TICK_S = 0.001
@@ -66,14 +66,15 @@ class RaplMeter:
         self.failures: dict[Signal, str] = {}
         self._zones, self._read = zones, read
 
-    def read(self) -> Mapping[Signal, float]:
-        shown = {}
+    def read(self) -> Iterator[Mapping[Signal, float]]:
         for zone in self._zones:
             try:
-                shown[zone.counter.signal] = _joules(self._read(zone.file))
+                joules = _joules(self._read(zone.file))
             except (OSError, ValueError) as error:
                 self.failures[zone.counter.signal] = "; ".join(filter(None, _why(zone.file, error)))
-        return shown
+                yield {}
+            else:
+                yield {zone.counter.signal: joules}
 
     def close(self) -> None:
         self._zones = []
@@ -82,7 +83,7 @@ class RaplMeter:
 def open_meter(folder: Path | None = None, read: Read = text_of) -> RaplMeter | None:
     """The meter on `folder`; None where not one counter can be read. `sources` says why."""
     meter = RaplMeter(zones(folder or powercap(), read), read)
-    return meter if meter.read() else None
+    return meter if read_all(meter) else None
 
 
 def sources(folder: Path | None = None, place: Place | None = None, read: Read = text_of) -> list[Source]:

@@ -14,11 +14,15 @@ from hwbench.records import Telemetry
 INTERVAL_S = 0.05
 """Half the tick of an NVIDIA counter, and seldom enough to cost a step nothing."""
 
+PATIENCE_S = 5.0
+"""So long a meter that does not answer is waited for, as a driver whose GPU is lost: half of what a worker keeps of its
+time limit for its end."""
+
 
 class Trace:
     """What was read: for each signal its times in nanoseconds and its values, in the order of time.
 
-    A reading's time is the middle between the clock before and after it was taken.
+    A reading's time is the middle between the clock before and after its own question.
     """
 
     def __init__(self) -> None:
@@ -59,36 +63,81 @@ class Recorder:
     to its end; `trace` holds the result.
 
     A machine that is busy or asleep makes longer gaps; they are seen in the times, nothing is made up to fill them.
+    A meter that fails or hangs costs its own figures, not the work beside it: what it measures then has a failure.
+    `hangs` says after the end whether one still does; nothing is read then any longer.
     """
 
-    def __init__(self, meters: Sequence[Meter], now_ns: Callable[[], int], interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        now_ns: Callable[[], int],
+        interval_s: float = INTERVAL_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.trace = Trace()
-        self._meters, self._now_ns, self._interval_s = meters, now_ns, interval_s
-        self._over, self._reading = threading.Event(), threading.Lock()
+        self._meters, self._now_ns, self._interval_s, self._patience_s = meters, now_ns, interval_s, patience_s
+        self._began, self._over, self._reading = threading.Event(), threading.Event(), threading.Lock()
+        self._asked: Meter | None = None
+        self._failed: list[Meter] = []
+        self.hangs = False
         self._thread = threading.Thread(target=self._record, name="meters", daemon=True)
+
+    @property
+    def answering(self) -> list[Meter]:
+        """The meters without one that hangs, which must not even be closed: that may hang, too."""
+        return [meter for meter in self._meters if not (self.hangs and meter is self._asked)]
 
     def read_once(self) -> None:
         """Read every meter now, from whatever thread."""
         with self._reading:
             for meter in self._meters:
-                before = self._now_ns()
-                found = meter.read()
+                if not any(meter is failed for failed in self._failed):
+                    self._read(meter)
+
+    def _read(self, meter: Meter) -> None:
+        """Stamp each question by itself: a busy interpreter may hold this thread up for milliseconds at each."""
+        self._asked = meter
+        try:
+            before = self._now_ns()
+            for answered in meter.read():
                 middle = (before + self._now_ns()) // 2
-                for signal, value in found.items():
+                if self.hangs:  # it has come back too late: the trace is in use
+                    return
+                for signal, value in answered.items():
                     self.trace.add(middle, signal, value)
+                before = self._now_ns()
+        except Exception as error:  # noqa: BLE001 - of a driver's library anything
+            self._failed.append(meter)
+            _fail(meter, f"the meter {meter.name} failed: {type(error).__name__}: {error}")
 
     def __enter__(self) -> "Recorder":
-        self.read_once()
         self._thread.start()
+        self._began.wait(self._patience_s)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join()
-        self.read_once()
+        self._thread.join(self._patience_s)
+        if self._thread.is_alive():
+            self.hangs = True
+            name = self._asked.name if self._asked else "meter"
+            for meter in self._meters:
+                _fail(
+                    meter,
+                    f"the meter {name} did not answer for {self._patience_s:g} s, and no other was read meanwhile",
+                )
 
     def _record(self) -> None:
+        self.read_once()
+        self._began.set()
         while not self._over.wait(self._interval_s):
             self.read_once()
+        self.read_once()
+
+
+def _fail(meter: Meter, why: str) -> None:
+    """Say why its sources of energy have no answer, if they turn out to have none."""
+    for source in meter.energy:
+        meter.failures.setdefault(source.signal, why)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hwbench import peaks
 from hwbench.peak_metrics import SHARES
 from hwbench.report.format import quantity
 from hwbench.report.tables import Cell, Table
@@ -43,7 +44,8 @@ def _overview(run: RunView) -> dict[str, str]:
     def first(*keys: str) -> str:
         return next((flat[key] for key in keys if key in flat), UNKNOWN)
 
-    peaks = run.metrics[run.metrics.metric.isin(list(SHARES))].source.dropna().unique()
+    held_against = run.metrics[run.metrics.metric.isin(list(SHARES))].source.dropna().unique()
+    why_none = peaks.why_unknown(str(run.row("device_name")), environment) or "no known peak"
     commit = first("git.commit")
     cores, logical = first("cpu.cores", "device.cores"), first("cpu.logical_cores", "device.logical_cores")
     return {
@@ -52,7 +54,7 @@ def _overview(run: RunView) -> dict[str, str]:
         "Cores": f"{cores} ({logical} logical)" if logical != UNKNOWN else cores,
         "Memory": first("memory_bytes"),
         "Device memory": first("device.memory_bytes"),
-        "Held against": "; ".join(peaks) or "no known peak",
+        "Held against": "; ".join(held_against) or why_none,
         "Operating system": first("os") if "os" in flat else _joined(environment.get("os")),
         "Python": first("python", "python.version"),
         "PyTorch": first("packages.torch"),
