@@ -25,14 +25,10 @@ MAKERS = re.compile(r"((NVIDIA|AMD|Tesla) )*")
 DTYPES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
 """What the table has FLOP/s in."""
 
-TF32_IS_ON = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"
-"""With this variable at 1, torch multiplies fp32 matrices as tf32, unless told otherwise."""
-
 
 @dataclass(frozen=True)
 class Peak:
-    """In FLOP/s or B/s; `source` says it in words, with where it is from. `dtype` is that of FLOP/s: fp32 matrices may
-    be multiplied as tf32."""
+    """In FLOP/s or B/s; `source` says it in words, with where it is from. `dtype` is that of FLOP/s."""
 
     value: float
     source: str
@@ -42,8 +38,6 @@ class Peak:
 def flops(device: str, dtype: str, environment: Mapping[str, Any], sustained_mhz: float | None = None) -> Peak | None:
     """The most FLOP/s of the device in `dtype`; None if it is not known. `environment` is the run's, `sustained_mhz` a
     CPU's clock under load, where that was observed."""
-    if dtype == "fp32" and _facts(environment, "variables").get(TF32_IS_ON) == "1":
-        dtype = "tf32"
     row = _row(device, environment)
     if row is None:
         derived = peaks_cpu.flops(dtype, _facts(environment, "cpu"), _facts(environment, "device"), sustained_mhz)

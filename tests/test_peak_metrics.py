@@ -75,8 +75,7 @@ def test_hfu_counts_what_is_computed_again():
 
 def test_beside_a_share_stand_its_convention_its_peak_and_the_peaks_dtype():
     work = {"flops": 1, "hardware_flops": 1, "bytes": 1, "flops_full_attention": 1}
-    fp32, as_tf32 = Case("gpt/train", {}, "fp32"), {"variables": {peaks.TF32_IS_ON: "1"}}
-    found = rows(run_on(A100, case=fp32, environment=as_tf32, **work))
+    found = rows(run_on(A100, case=Case("gemm", {}, "tf32"), **work))
     assert found.loc["mfu", ["peak", "peak_dtype"]].tolist() == [156e12, "tf32"]
     assert found.peak["mbu"] == 2.039e12
     assert found.loc[["mbu", "step_s_p50"], "peak_dtype"].isna().all()

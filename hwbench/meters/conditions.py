@@ -40,7 +40,8 @@ def _note(signal: Signal, values: NDArray[np.float64]) -> str:
         return f"gpu_shared: {most} other process{'es' if most > 1 else ''} on {signal.scope} during the window"
     if signal.quantity == "sm_clock" and len(values) >= 8:
         quarter = len(values) // 4
-        change = float(np.median(values[-quarter:]) / np.median(values[:quarter]) - 1)
+        first, last = float(np.median(values[:quarter])), float(np.median(values[-quarter:]))
+        change = last / first - 1 if first else 0.0
         if abs(change) > DRIFT:
             return f"clock_drift: {signal.scope}'s clock changed by {change:+.0%} from the first quarter to the last"
     return ""
