@@ -1,6 +1,6 @@
 """What the harness costs a step: against a bare loop around the same work, interleaved in one process.
 
-Run it as `python tests/bench/harness_cost.py [DEVICE]`; `make bench` runs it under pytest-benchmark.
+Run it as `python tests/bench/harness_cost.py [DEVICE] [PAIRS]`; `make bench` runs it under pytest-benchmark.
 """
 
 import random
@@ -53,20 +53,29 @@ def arithmetic(rounds: int) -> None:
 
 
 def products_on(device: Device) -> Callable[[int], None]:
-    import torch
-
-    a = torch.randn(1024, 1024, device=device.torch)
+    """So many products, each of which takes less than a third of a step."""
+    side = 1024
+    while side > 64 and duration(device, products_of(side, device), calls=5) > STEP_S / 3:
+        side //= 2
+    product = products_of(side, device)
 
     def products(count: int) -> None:
         for _ in range(count):
-            a @ a
+            product()
 
     return products
 
 
-def duration(device: Device, work: Callable[[], None]) -> float:
+def products_of(side: int, device: Device) -> Callable[[], object]:
+    """A product of square matrices of this side."""
+    import torch
+
+    a = torch.randn(side, side, device=device.torch)
+    return lambda: a @ a
+
+
+def duration(device: Device, work: Callable[[], object], calls: int = 200) -> float:
     """Seconds of one call of `work` in a row of many."""
-    calls = 200
     device.synchronize()
     began = time.perf_counter()
     for _ in range(calls):
@@ -120,4 +129,6 @@ if __name__ == "__main__":
     opened = devices.open_device(devices.resolve(sys.argv[1] if len(sys.argv) > 1 else "auto"))
     pairs = ratios(opened)
     print(f"a look at 1,000 steps takes {look_s(1000) * 1e3:.2f} ms, at {LOOK_BACK:,} {look_s(LOOK_BACK) * 1e3:.2f} ms")
-    print(report(opened, [next(pairs) for _ in range(203)][3:]))
+    found = [next(pairs) for _ in range(3 + (int(sys.argv[2]) if len(sys.argv) > 2 else 200))][3:]
+    print(report(opened, found))
+    print(f"harness_ratio: {median(found):.5f}")

@@ -66,4 +66,6 @@ def report(device: Device, found: list[float]) -> str:
 if __name__ == "__main__":
     opened = devices.open_device(devices.resolve(sys.argv[1] if len(sys.argv) > 1 else "auto"))
     pairs = ratios(opened)
-    print(report(opened, [next(pairs) for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 100)]))
+    found = [next(pairs) for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 100)]
+    print(report(opened, found))
+    print(f"meters_ratio: {median(found):.5f}")
