@@ -41,8 +41,8 @@ lint: $(VENV)/.dev  ## Check style and types.
 bench: $(VENV)/.dev  ## Measure hwbench itself: what its harness costs a step.
 	@$(PYTEST) -s --benchmark-enable --benchmark-only tests/bench
 
-gpu-check:  ## Everything that needs a GPU, with the python3 that is there; results go to $$OUT.
-	@PYTHON="$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON))" sh tools/gpu-check.sh
+gpu-check:  ## Everything that needs a GPU, within BUDGET=480 seconds, with the python3 that is there; results go to OUT.
+	@"$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON))" tools/gpu_check
 
 $(VENV)/.venv:
 	@test -n "$(PYTHON)" || { echo "hwbench needs Python 3.11 or newer with venv; none found. Install it, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }

@@ -1,0 +1,55 @@
+"""Put what a stage made into the folder that the caller gets back: each file whole or not at all."""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+MOST_BYTES = 16 << 20
+"""Machines that are lent for minutes hand back files of about this size at most."""
+
+ARCHIVE = "runs.tar.gz"
+
+
+class Handover:
+    """Files of the folder `out`, made from the folder `work`. `tell` hears of what may not come back."""
+
+    def __init__(self, out: Path, work: Path, tell: Callable[[str], None]) -> None:
+        self._out, self._work, self._tell = out, work, tell
+
+    def write(self, name: str, text: str) -> None:
+        self._place(name, lambda part: part.write_text(text, encoding="utf-8"))
+
+    def copy(self, name: str) -> None:
+        """Hand over a file of the work folder, if it is there and has changed."""
+        source, target = self._work / name, self._out / name
+        if source.is_file() and not (target.exists() and target.stat().st_mtime >= source.stat().st_mtime):
+            self._place(name, lambda part: shutil.copyfile(source, part))
+
+    def archive(self, folder: str) -> None:
+        """Hand over a folder of the work folder as ARCHIVE."""
+
+        def pack(part: Path) -> None:
+            with tarfile.open(part, "w:gz", compresslevel=1) as archive:  # Parquet is packed already
+                archive.add(self._work / folder, arcname=".", filter=_finished)
+
+        self._place(ARCHIVE, pack)
+
+    def _place(self, name: str, make: Callable[[Path], object]) -> None:
+        part = self._out / f"{name}.part"
+        try:
+            make(part)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(part, self._out / name)
+        except OSError as error:
+            self._tell(f"{name}: not handed over: {error}")
+            part.unlink(missing_ok=True)
+            return
+        if (size := (self._out / name).stat().st_size) > MOST_BYTES:
+            self._tell(f"{name}: {size / 2**20:.0f} MiB, more than may come back ({MOST_BYTES >> 20} MiB)")
+
+
+def _finished(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if member.name.endswith(".part") else member
