@@ -77,7 +77,7 @@ def stepped(built):
 class SmallDevice:
     """A CPU of one megabyte, on which any tensor that is made is a mistake."""
 
-    has_transfers = True
+    has_transfers = has_onednn = True
     torch = torch.device("cpu")
 
     def require(self, dtype, state_bytes=0):

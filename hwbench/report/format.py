@@ -90,6 +90,14 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
+MOST_SHARE = 10.0
+"""An uncertainty above it is as good as none: two processes that differ widely have one of many digits."""
+
+
 def uncertainty(share: float | None) -> str:
     """Half an interval as a share of its value, e.g. "0.8 %"; a dash where there is no interval."""
-    return "0 %" if share is not None and share < TINY else quantity(share, "1", 2)
+    if share is not None and share < TINY:
+        return "0 %"
+    if share is not None and MOST_SHARE < share < math.inf:
+        return f"> {MOST_SHARE:,.0%}".replace("%", " %")
+    return quantity(share, "1", 2)

@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FAULTY = str(HERE / "faulty_workloads.py")
-SHORT = ["--device", "tpu", "--min-time", "0.05", "--max-time", "0.3", "--min-samples", "3"]
+SHORT = ["--device", "tpu", "--min-time", "0.05", "--max-time", "0.15", "--min-samples", "3"]
 PRODUCT = [word for size in ("m=64", "n=64", "k=64") for word in ("--set", size)]
 
 

@@ -89,7 +89,7 @@ struct Queue {
   }
 
   void drain() {  // spins, as CUDA's does
-    while (!is_empty()) {}
+    while (!is_empty()) std::this_thread::yield();
     std::lock_guard<std::mutex> hold(lock);
     if (failed) std::rethrow_exception(std::exchange(failed, nullptr));  // asynchronous errors come late, as CUDA's do
     require_device();
@@ -250,7 +250,7 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
   void synchronizeEvent(void* event) const override {
     if (!event) return;
-    while (!queryEvent(event)) {}  // spins, as CUDA's does
+    while (!queryEvent(event)) std::this_thread::yield();  // spins, as CUDA's does
   }
   double elapsedTime(void* from, void* to, c10::DeviceIndex) const override {
     TORCH_CHECK(from && to && queryEvent(from) && queryEvent(to), "both events must be recorded and have ended");
