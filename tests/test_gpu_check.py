@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 import targets
 from budget import Budget
+from check import Check, Stopped
 from figures import Figures
 from handover import Handover
 from process import descendants, run_command
-from stages import Command, Place, make_stages
+from stages import Command, Place, Stage, make_stages
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / "tools" / "gpu_check"
@@ -33,6 +34,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, {tool!r})
 from budget import Budget
+from check import Check, Stopped
 from check import Check, log_to, stop_on_signals
 from handover import Handover
 from stages import Command, Place, Stage
@@ -202,6 +204,37 @@ def test_a_signal_ends_the_stage_and_hands_over(tmp_path, number):
         assert "./b.txt" in archive.getnames()
 
 
+class Recording(Handover):
+    """Hands over nothing, and is stopped the first time it should."""
+
+    stopped = False
+
+    def _place(self, name, make):
+        if not self.stopped:
+            self.stopped = True
+            raise Stopped("SIGINT")
+
+
+def test_a_signal_while_handing_over_is_no_pass(tmp_path):
+    (tmp_path / "results").mkdir()
+    lines = []
+    check = Check(
+        Place("cpu", "cpu", tmp_path), Budget(20.0), Recording(tmp_path, tmp_path, lines.append), lines.append
+    )
+    stages = [Stage(name, 5, 1, (), lacks="nothing to do") for name in ("first", "second")]
+    assert check.run(stages) == 1
+    assert lines[-1].startswith("== FAILED: second, stopped by SIGINT")
+    assert '== what is left: STAGES="second"' in lines
+
+
+def test_what_cannot_be_handed_over_is_no_pass(tmp_path):
+    lines = []
+    handover = Handover(tmp_path / "gone", tmp_path, lines.append)
+    check = Check(Place("cpu", "cpu", tmp_path), Budget(20.0), handover, lines.append)
+    assert check.run([Stage("first", 5, 1, (), lacks="nothing to do")]) == 1
+    assert "runs.tar.gz not handed over" in lines[-1]
+
+
 def test_a_stage_that_fails_does_not_stop_the_next(tmp_path):
     stages = [("bad", 10, 1, ["import sys; sys.exit(3)"]), ("good", 10, 1, ["print('harness_ratio: 1.001')"])]
     status, log, summary, out = finish(tmp_path, stages)
@@ -309,7 +342,7 @@ def test_each_target_has_a_stage(tmp_path):
 
 def test_stages_are_in_the_order_of_worth(tmp_path):
     stages = make_stages(Place("cuda", "cuda", tmp_path))
-    order = "facts quick page tests profile products training compile probes costs gate decode models memory"
+    order = "facts quick tests profile products training compile probes costs gate decode models memory"
     assert [stage.name for stage in stages] == order.split()
     assert all(stage.least_s < stage.seconds for stage in stages)
 
@@ -350,7 +383,7 @@ def parsed(command: Command):
 
 
 def test_a_command_is_shown_without_the_folders_of_this_machine(tmp_path):
-    shown = str(make_stages(Place("cuda", "cuda", tmp_path))[5].commands[0])
+    shown = str(make_stages(Place("cuda", "cuda", tmp_path))[4].commands[0])
     assert shown.startswith("hwbench run --suite tools/gpu_check/suites/products.toml ")
 
 

@@ -39,7 +39,7 @@ def main() -> int:
     except OSError as error:
         return _refuse(f"{error.filename or out}: {error.strerror}")
     except Stopped as stopped:
-        print(f"gpu-check: stopped by {stopped} before the first stage", file=sys.stderr)
+        print(f"gpu-check: stopped by {stopped}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -57,6 +57,10 @@ def _check(out: Path, work: Path, budget: Budget) -> int:
         return _refuse(str(error))
     found, problem = open_place(place, opening(place), min(OPENING_S, budget.left_s()))
     if found is None:
+        if "No module named" in problem:
+            problem = (
+                f"{sys.executable}: {problem.partition(' (')[0].removeprefix('hwbench: ')}; name another with PYTHON="
+            )
         return _refuse(problem.removeprefix("hwbench: "))
     place = Place(device, str(found["kind"]), work, dry, environment)
     tell = log_to(out / "gpu-check.log")

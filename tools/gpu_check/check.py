@@ -54,6 +54,7 @@ class Check:
         self._place, self._budget, self._handover, self._tell = place, budget, handover, tell
         self._figures = Figures()
         self._done: list[Done] = []
+        self._stopped = ""
 
     def run(self, stages: Sequence[Stage]) -> int:
         """Run them in order. Exit status 0 if all passed and no target was missed, else 1."""
@@ -64,8 +65,9 @@ class Check:
         except Stopped as stopped:
             ignore_signals()
             self._tell(f"== stopped by {stopped}")
-            if not self._done or self._done[-1].name != stage.name:  # it did not come while handing over
-                self._done.append(Done(stage.name, "interrupted", str(stopped)))
+            ran = {done.name for done in self._done}
+            self._done += [Done(each.name, "interrupted", str(stopped)) for each in stages if each.name not in ran]
+            self._stopped = str(stopped)
             self._hand_over()
         return self._conclude()
 
@@ -144,13 +146,14 @@ class Check:
             self._tell(line)
         for done in self._done:
             self._tell(f"{done.name:<9} {done.seconds:5.0f} s  {done}")
-        if late := [done.name for done in self._done if done.status == "out of time"]:
-            self._tell(f'== out of time; what is left: STAGES="{" ".join(late)}"')
+        if late := [done.name for done in self._done if done.status in ("out of time", "interrupted")]:
+            self._tell(f'== what is left: STAGES="{" ".join(late)}"')
         failed = [done.name for done in self._done if done.status not in ("passed", "skipped")]
         missed = [judgement.name for judgement in judgements if judgement.state == "missed"]
-        verdict = "passed" if not failed + missed else f"FAILED: {', '.join(failed + missed)}"
+        wrong = [*failed, *missed, *self._handover.missing, *([f"stopped by {self._stopped}"] if self._stopped else [])]
+        verdict = "passed" if not wrong else f"FAILED: {', '.join(wrong)}"
         self._tell(f"== {verdict} ({self._budget.spent_s():.0f} s of {self._budget.seconds:.0f} s)")
-        return 1 if failed or missed else 0
+        return 1 if wrong else 0
 
 
 def open_place(place: Place, command: Command, limit_s: float) -> tuple[Mapping[str, Any] | None, str]:

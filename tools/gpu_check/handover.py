@@ -17,6 +17,12 @@ class Handover:
 
     def __init__(self, out: Path, work: Path, tell: Callable[[str], None]) -> None:
         self._out, self._work, self._tell = out, work, tell
+        self._missing: dict[str, str] = {}
+
+    @property
+    def missing(self) -> list[str]:
+        """What could not be handed over, in words."""
+        return list(self._missing.values())
 
     def write(self, name: str, text: str) -> None:
         self._place(name, lambda part: part.write_text(text, encoding="utf-8"))
@@ -45,8 +51,10 @@ class Handover:
             os.replace(part, self._out / name)
         except OSError as error:
             self._tell(f"{name}: not handed over: {error}")
+            self._missing[name] = f"{name} not handed over"
             part.unlink(missing_ok=True)
             return
+        self._missing.pop(name, None)
         if (size := (self._out / name).stat().st_size) > MOST_BYTES:
             self._tell(f"{name}: {size / 2**20:.0f} MiB, more than may come back ({MOST_BYTES >> 20} MiB)")
 

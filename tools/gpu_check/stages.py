@@ -90,8 +90,9 @@ def make_stages(place: Place) -> list[Stage]:
     """All stages, in their order."""
     stages = [
         Stage("facts", 40, 5, _facts(place)),
-        Stage("quick", 190, 60, (_run(place, "quick", "--suite", "quick", real=_long(6), dry=QUICK_AXES),)),
-        Stage("page", 25, 5, (_page(place),)),
+        Stage(
+            "quick", 215, 60, (_run(place, "quick", "--suite", "quick", real=_long(6), dry=QUICK_AXES), _page(place))
+        ),
         Stage("tests", 80, 30, (_functions("tests/test_gpu.py", "test_"),), _lacks_queue(place)),
         Stage("profile", 75, 30, (_profile(place),)),
         Stage("products", 110, 40, (_products(place),)),
