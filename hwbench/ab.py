@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from hwbench import compare, environment, gate, probe, stats
+from hwbench.comparable import with_one_kind_of_peak
 from hwbench.formats import Rates
 from hwbench.metrics import HIGHER_IS_BETTER, per_process
 from hwbench.plan import Plan
@@ -124,6 +125,7 @@ def judge(baseline: RunTables, candidate: RunTables, metrics: Sequence[str], thr
     A row is faster or slower only if that stays significant among all rows (Holm), as in the gate: there is an exit
     status on it.
     """
+    baseline, candidate = with_one_kind_of_peak([baseline, candidate])
     table = compare.judge([baseline], candidate, Rules(tuple(metrics), threshold))
     values = [
         {key: group.set_index("process").value for key, group in per_process(run).groupby(["case_id", "metric"])}

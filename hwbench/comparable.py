@@ -5,6 +5,7 @@ And what does not forbid it but may explain a difference: doubts about a side's 
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -42,6 +43,21 @@ class Obstacles:
         work = self._work.get(case_id, "") if metric in WORK_METRICS else ""
         meter = self._meters.get((case_id, metric), "")
         return self._strange or self._invalid.get(case_id, "") or self._clocks.get(case_id, "") or work or meter
+
+
+def with_one_kind_of_peak(runs: Sequence[RunTables]) -> list[RunTables]:
+    """The runs, with peaks of memory that may be held against each other: where an older run has those of all that a
+    process did, the others have theirs of that too, and not of the timed steps alone."""
+    known = [run.measurements.memory_build_peak_bytes.notna() for run in runs]
+    if all(map(any, known)) or not any(map(any, known)):
+        return list(runs)
+    return [_with_whole_peak(run) for run in runs]
+
+
+def _with_whole_peak(run: RunTables) -> RunTables:
+    rows = run.measurements
+    whole = rows[["memory_peak_bytes", "memory_build_peak_bytes"]].astype("float64").max(axis=1)
+    return replace(run, measurements=rows.assign(memory_peak_bytes=whole.where(rows.memory_peak_bytes.notna())))
 
 
 def invalid(run: RunTables) -> dict[str, str]:

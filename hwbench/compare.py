@@ -45,6 +45,7 @@ def judge(
     counts as noise (stats.change_from_runs). `floors` holds, by case_id and metric, what this machine's noise alone can
     do: no smaller change is called one. `reason` says why there is no verdict, or what may be behind a change.
     """
+    *baseline, candidate = comparable.with_one_kind_of_peak([*baseline, candidate])
     sides = [_sides(baseline), _sides([candidate])]
     known = pd.concat([cases(run) for run in (*baseline, candidate)]).drop_duplicates("case_id")
     obstacles, doubts = Obstacles(baseline, candidate, across_devices), comparable.doubts(baseline, candidate)

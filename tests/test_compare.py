@@ -24,6 +24,27 @@ def only_row(baseline, candidate, rules=STEP, **options):
     return row
 
 
+class TestMemoryPeaks:
+    """Of the timed steps alone since schema 5, of all that a process did before."""
+
+    def run(self, peak, build_peak):
+        fields = {"memory_peak_bytes": peak, "memory_build_peak_bytes": build_peak}
+        return with_measurements(run_of((CASE, around(1.0))), CASE, **fields)
+
+    @pytest.mark.parametrize(
+        ("older", "newer", "verdict"),
+        [
+            ((1000, None), (300, 1000), "same"),
+            ((1000, None), (1000, 300), "same"),
+            ((1000, None), (300, 500), "faster"),
+            ((1000, 900), (300, 900), "faster"),
+        ],
+    )
+    def test_those_of_an_older_run_are_held_against_the_same(self, older, newer, verdict):
+        row = only_row(self.run(*older), self.run(*newer), Rules(("memory_peak_bytes",)))
+        assert row["verdict"] == verdict
+
+
 class TestVerdict:
     @pytest.mark.parametrize(
         ("low", "ratio", "high", "expected"),
