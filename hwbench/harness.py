@@ -29,6 +29,9 @@ RUN_AHEAD_S = 0.05
 RUN_AHEAD_STEPS = 2
 """The fewest steps it may be ahead, however long they take."""
 
+MOST_GROWTH = 2
+"""How many times as many steps it may be ahead after the next one, so that a clock that jumps cannot fill the queue."""
+
 SHORTEST_STEP_S = 1e-6
 """Steps are taken for no shorter, so that there is an end to how many may be ahead."""
 
@@ -62,7 +65,10 @@ class RunAhead:
         """Wait, after so many steps of the window were submitted, until the next one may be."""
         while submitted >= self.steps:
             before, step_s = self.steps, self._wait_for(submitted - self.steps, self.steps)
-            self.steps = max(RUN_AHEAD_STEPS, math.ceil(RUN_AHEAD_S / max(step_s, SHORTEST_STEP_S)))
+            if step_s <= 0:  # a clock that stands still or goes back tells nothing
+                return
+            fitting = math.ceil(RUN_AHEAD_S / max(step_s, SHORTEST_STEP_S))
+            self.steps = max(RUN_AHEAD_STEPS, min(fitting, MOST_GROWTH * before))
             if self.steps >= before:
                 return
 

@@ -9,7 +9,7 @@ from hwbench.devices import Device
 from hwbench.meters import EnergySource, PowerSensor, Signal
 from hwbench.meters.conditions import conditions
 from hwbench.meters.energy import idle_power, readings_of, span_readings
-from hwbench.meters.recorder import Recorder, Trace
+from hwbench.meters.recorder import PATIENCE_S, Recorder, Trace
 from hwbench.records import Reading, Window
 
 GRADE_B_S = 5.2
@@ -20,12 +20,13 @@ SETTLE_S, REST_S = 1.0, 5.0
 
 
 class Metering:
-    """Reads the meters of `device` from `with` on to its end; asked for its readings afterwards."""
+    """Reads the meters of `device` from `with` on to its end; asked for its readings afterwards. A meter that does not
+    answer is waited for `patience_s` seconds."""
 
-    def __init__(self, device: Device, tdp_w: float | None) -> None:
+    def __init__(self, device: Device, tdp_w: float | None, patience_s: float = PATIENCE_S) -> None:
         self._device = device
         self._meters = device.meters(tdp_w)
-        self._recorder = Recorder(self._meters, device.now_ns)
+        self._recorder = Recorder(self._meters, device.now_ns, patience_s=patience_s)
         self._rested: tuple[int, int] | None = None
 
     @property

@@ -176,7 +176,7 @@ def describe_device(
     TPU would be taken from the processes that measure. UserError if there is no such device or it cannot be opened.
     """
     with tempfile.TemporaryFile() as output, _Worker({"device": device}, output, launch) as worker:
-        with suppress(TimeoutError):
+        try:
             for message in worker.messages(OPENING_TIMEOUT_S):
                 if "refused" in message:
                     raise UserError(message["refused"])
@@ -184,6 +184,12 @@ def describe_device(
                 for warning in found.pop("warnings", []):  # a path is in it: it is for the user, and in no run
                     warn(warning)
                 return message.get("spec", device), found  # an older worker is given what it need not resolve
+        except TimeoutError:
+            pass  # its last words say more
+        except UserError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"device {device} cannot be opened: the worker's reply was not valid JSON") from error
         output.seek(0)
         words = output.read().decode(errors="replace").strip().splitlines() or ["no answer"]
     raise UserError(f"device {device} cannot be opened: {words[-1]}")

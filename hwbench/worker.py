@@ -49,7 +49,8 @@ class TimeLimit:
 
     def __init__(self, timeout_s: float) -> None:
         age_s: float = max(0.0, time.time() - psutil.Process().create_time())
-        self._end = time.monotonic() - age_s + timeout_s - min(END_S, END_SHARE * timeout_s)
+        self.end_s = min(END_S, END_SHARE * timeout_s)  # what is kept for the end
+        self._end = time.monotonic() - age_s + timeout_s - self.end_s
 
     def left_s(self) -> float:
         return self._end - time.monotonic()
@@ -124,7 +125,7 @@ def run_case(
         built = _build(case, files, device, limit, tell)
         if built.served and profiled is not None:
             raise Unsupported("a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead")
-        with Metering(device, policy.tdp_w) as metering:
+        with Metering(device, policy.tdp_w, limit.end_s / 2) as metering:
             if idle and metering.window_s:  # before the steps, so that no interrupt can lose them
                 on_phase("idle")
                 metering.rest()
@@ -318,7 +319,9 @@ def _in_a_line(error: BaseException) -> str:
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    says = next((line for line in lines if not line.endswith("raised:")), "")
+    lines = lines[1:] if lines and lines[0].endswith("raised:") else lines
+    heading = bool(lines) and lines[0].endswith(":")  # as "Error(s) in loading state_dict for Linear:"
+    says = " ".join(lines[: 2 if heading else 1])
     line = f"{name}: {says}" if says else name
     return line.encode(errors="backslashreplace").decode()  # half a surrogate pair cannot be stored
 

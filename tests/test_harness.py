@@ -2,7 +2,7 @@ import pytest
 from conftest import fake_step
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.harness import measure, measure_once, run_phase
+from hwbench.harness import RunAhead, measure, measure_once, run_phase
 from hwbench.records import Unsupported
 from hwbench.stopping import FixedWindow
 
@@ -72,6 +72,30 @@ def test_one_slow_step_does_not_drain_the_queue():
     phase = run_phase(lambda mark: device.launch(next(durations)), device, FixedWindow(0.6, 1, 1), 0, False)
     assert phase.steps_ahead == 50
     assert phase.samples.step_s[300] == pytest.approx(0.02)
+
+
+class Told:
+    """A timer on which a step takes what it is told."""
+
+    def __init__(self, *step_s):
+        self._step_s, self.waits = iter(step_s), 0
+
+    def wait_for(self, step, over):
+        self.waits += 1
+        return next(self._step_s)
+
+
+@pytest.mark.parametrize("step_s", [0.0, -0.01])
+def test_a_clock_that_stands_still_or_goes_back_does_not_fill_the_queue(step_s):
+    ahead = RunAhead(Told(step_s), 5)
+    ahead.hold_back(10)
+    assert ahead.steps == 5
+
+
+def test_a_queue_at_most_doubles_at_a_time():
+    ahead = RunAhead(Told(1e-9), 5)
+    ahead.hold_back(10)
+    assert ahead.steps == 10
 
 
 def test_host_work_between_launches_is_part_of_the_step():

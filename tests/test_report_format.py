@@ -62,6 +62,8 @@ def test_what_no_page_can_hold_is_replaced():
     assert format.clean("a\x00b\x1b[31m\udcff\n") == "a\ufffdb\ufffd[31m\ufffd\n"
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.0084, "0.84 %"), (1e-16, "0 %"), (0.0, "0 %"), (5.7e9, "> 1,000 %"), (None, "–")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0084, "0.84 %"), (1e-16, "0 %"), (0.0, "0 %"), (5.7e9, "> 1,000 %"), (None, "–")]
+)
 def test_an_uncertainty(share, text):
     assert format.uncertainty(share) == text

@@ -15,6 +15,11 @@ def test_stamps_become_samples_and_spans():
     assert spans.position == [0, 1, 0]
 
 
+def test_stamps_that_go_back_in_time_are_no_durations():
+    with pytest.raises(ValueError, match=r"the device's event clock went back by 0\.5 s within the window"):
+        unfold(0, [END, END], [1.0, 0.5], 0, False, "")
+
+
 def test_the_event_timer_reads_the_queue_without_making_the_host_wait():
     device = FakeDevice()
     timer = device.timer()

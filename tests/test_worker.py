@@ -24,6 +24,10 @@ Set TORCHDYNAMO_VERBOSE=1 for the internal stack trace
         (RuntimeError(CUDA), "RuntimeError: CUDA error: an illegal memory access was encountered"),
         (RuntimeError(DYNAMO), "RuntimeError: CppCompileError: C++ compile error"),
         (ValueError(), "ValueError"),
+        (
+            RuntimeError("Error(s) in loading:\n  Unexpected key: x.\nmore"),
+            "RuntimeError: Error(s) in loading: Unexpected key: x.",
+        ),
         (KeyError("size"), "KeyError: 'size'"),
         (ValueError("half of a pair: \ud800"), "ValueError: half of a pair: \\ud800"),
     ],

@@ -26,7 +26,7 @@ from hwbench.records import Unsupported
 CHECK_S = 0.02
 """How long a load the two clocks are compared on."""
 
-CHECKS = 3
+CHECKS = 5
 """How often, until they agree: a host that was busy with something else says nothing about the events."""
 
 CHECK_SIZE = 1024
@@ -131,6 +131,8 @@ class AcceleratorDevice:
     def require_compiler(self) -> None:
         if self.kind in ("cuda", "xpu") and not has_triton():
             raise Unsupported(f"compile=true needs Triton, which is not installed or does not know {self.name}")
+        if self.kind == "tpu" and not importlib.util.find_spec("jax"):
+            raise Unsupported("compile=true on a TPU needs jax, whose Pallas torch writes kernels in; install it")
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
 
     def seed(self, seed: int) -> None:

@@ -174,8 +174,11 @@ def unfold(
 ) -> tuple[Samples, Spans]:
     """Stamps → samples and spans. `offsets` are seconds since `begin_ns`, one a name; a step ends at END.
 
-    ValueError if a name is not a text that can be stored.
+    ValueError if a name is not a text that can be stored, or if the stamps go back in time: then no duration means
+    anything.
     """
+    if back := next((after - before for before, after in pairwise([0.0, *offsets]) if after < before), 0.0):
+        raise ValueError(f"the device's event clock went back by {-back:.3g} s within the window")
     for name in set(names) - {END}:
         if not (isinstance(name, str) and name and name.isprintable()):
             raise ValueError(f"mark({name!r}): the name of a span is a printable text")

@@ -15,8 +15,7 @@ INTERVAL_S = 0.05
 """Half the tick of an NVIDIA counter, and seldom enough to cost a step nothing."""
 
 PATIENCE_S = 5.0
-"""So long a meter that does not answer is waited for, as a driver whose GPU is lost: half of what a worker keeps of its
-time limit for its end."""
+"""So long a meter that does not answer is waited for, as a driver whose GPU is lost."""
 
 
 class Trace:

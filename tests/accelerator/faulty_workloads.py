@@ -38,6 +38,12 @@ def jumps(p, device):
     return steps_of_sleep(device, lambda step: torch.ops.toy_tpu.jump(1.0) if step % 5 == 4 else None)
 
 
+@workload("toy/back", dtype=KIND)
+def back(p, device):
+    """Have the events' clock go back by half a second at every fifth step."""
+    return steps_of_sleep(device, lambda step: torch.ops.toy_tpu.jump(-0.5) if step % 5 == 4 else None)
+
+
 @workload("toy/lacks", dtype=KIND)
 def lacks(p, device):
     """Call an operator that the device lacks."""

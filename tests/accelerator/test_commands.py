@@ -120,7 +120,7 @@ def test_the_devices_facts_are_shown(tmp_path):
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """A run of all that goes wrong within steps, and one case after it that does not: rows by workload, exit status."""
-    names = ["dies", "greedy", "lacks", "unwritten", "tunes", "jumps", "sleeps"]
+    names = ["dies", "greedy", "back", "lacks", "unwritten", "tunes", "jumps", "sleeps"]
     words = [f"toy/{name}" for name in names]
     done, rows = run(tmp_path_factory.mktemp("faulty"), *words, "--workloads", FAULTY)
     return rows.set_index("workload").loc[words].set_axis(names), done.returncode
@@ -133,6 +133,7 @@ class TestFaultySteps:
         assert rows.outcome.to_dict() == {
             "dies": "error",
             "greedy": "oom",
+            "back": "error",
             "lacks": "unsupported",
             "unwritten": "error",
             "tunes": "ok",
@@ -142,6 +143,9 @@ class TestFaultySteps:
 
     def test_a_device_that_died_is_the_reason(self, faulty):
         assert faulty[0].reason["dies"] == "RuntimeError: TPU error: the device is lost"
+
+    def test_a_clock_that_went_back_is_the_reason(self, faulty):
+        assert faulty[0].reason["back"].startswith("ValueError: the device's event clock went back by 0.")
 
     def test_memory_that_ran_out_is_the_reason(self, faulty):
         assert faulty[0].reason["greedy"].startswith("torch.OutOfMemoryError: TPU out of memory")

@@ -160,7 +160,14 @@ class TestWorkloads:
         told = device.missing_operator(error.value)
         assert told == "Could not run 'aten::erfinv' with arguments from the 'tpu' backend"
 
-    @pytest.mark.parametrize("error", [NotImplementedError("write me"), RuntimeError("aten::mm failed")])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            NotImplementedError("write me"),
+            NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'"),  # which no device multiplies
+            RuntimeError("aten::mm failed"),
+        ],
+    )
     def test_another_error_is_no_missing_operator(self, device, error):
         assert device.missing_operator(error) is None
 
