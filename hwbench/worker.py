@@ -25,12 +25,12 @@ import psutil
 
 from hwbench import devices
 from hwbench.formats import Rates, is_emulated, slowness
-from hwbench.harness import measure, measure_once
-from hwbench.metering import Metering
-from hwbench.neighbours import CpuWatch
-from hwbench.profiled import Profile
+from hwbench.recording.foreign_load import CpuWatch
+from hwbench.recording.harness import measure, measure_once
+from hwbench.recording.metering import Metering
+from hwbench.recording.stopping import is_steady, late_change, warmup_rule, window_rule
 from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, UserError, Window
-from hwbench.stopping import is_steady, late_change, warmup_rule, window_rule
+from hwbench.records.profile import Profile
 from hwbench.workload import Built, find, params_of
 
 END_S, END_SHARE = 10.0, 0.2

@@ -24,13 +24,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers have it from who started 
     atexit.register(shutil.rmtree, os.environ["HWBENCH_CACHE"], ignore_errors=True)
 
 import pytest
+from commands import call  # noqa: F401  a fixture for all
 from nvml_library import nvml_library  # noqa: F401  a fixture for all
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.harness import measure
+from hwbench.recording.harness import measure
+from hwbench.recording.stopping import FixedWindow
 from hwbench.records import Case, Measurement, Policy, Run, Unsupported, Work
-from hwbench.stopping import FixedWindow
-from hwbench.store import Writer
+from hwbench.tables.writer import Writer
 from hwbench.workload import Mark
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from synthetic import profiled, run_of, with_measurements
 
-from hwbench.profiled import Gaps, MemoryUse, Modules, Ops, Profile
 from hwbench.records import Case
+from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile
 
 TRAIN = Case("gpt/train", {"size": "nano", "batch": 1, "seq": 64, "compile": False, "loss_chunks": None}, "fp32")
 GEMM = Case("gemm", {"n": 64}, "fp32")

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from hwbench import peaks
-from hwbench.profiled import PROFILE_TABLES, Profile
+from hwbench.datasheets import peaks
 from hwbench.records import Case, Policy
-from hwbench.schema import KEY, SCHEMAS
-from hwbench.store import RunTables
+from hwbench.records.profile import PROFILE_TABLES, Profile
+from hwbench.tables.schema import KEY, SCHEMAS
+from hwbench.tables.writer import RunTables
 
 CASE = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 OTHER = Case("gemm", {"n": 64}, "fp32")

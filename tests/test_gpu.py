@@ -9,9 +9,9 @@ import unittest
 
 from hwbench import devices
 from hwbench.devices.timers import EventTimer
-from hwbench.harness import measure
+from hwbench.recording.harness import measure
+from hwbench.recording.stopping import FixedWindow
 from hwbench.records import Unsupported
-from hwbench.stopping import FixedWindow
 
 DEVICE = os.environ.get("GPU_CHECK_DEVICE") or "cuda"
 IS_DRY = os.environ.get("GPU_CHECK_DRY", "") not in ("", "0")

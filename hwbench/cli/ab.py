@@ -43,9 +43,9 @@ def command(
     processes, A B B A …, and a pair is one observation: the fair way to judge a change on a noisy machine. The two
     runs land in OUTPUT/<id>-a and -b. The exit status is 1 if a case failed or is slower, 3 without a verdict.
     """
-    from hwbench import ab as pairs
-    from hwbench import store
+    from hwbench import tables
     from hwbench.cli.progress import reporter
+    from hwbench.recording import pairs
 
     plan = plan_of(asked)
     device, files = asked["device"], asked["files"]
@@ -57,14 +57,14 @@ def command(
     plan = settle_plan(plan, described[0])
     for side, found in zip(sides, described, strict=True):
         run = run_of(plan, f"{run_id}-{side.name}", "", side.device, found, side.environment(found))
-        writers.append(store.Writer(output, run))
+        writers.append(tables.Writer(output, run))
         click.echo(side, err=True)
     warn_of(run.environment)
     twice = 2 * plan.policy.processes
     both = replace(plan, policy=replace(plan.policy, processes=twice, max_processes=twice))
     with kept(*(writer.folder for writer in writers)), reporter(both) as progress:
         pairs.measure_pairs(plan, sides, writers, progress, [found.get("formats") for found in described])
-    runs = [store.read_run(writer.folder) for writer in writers]
+    runs = [tables.read_run(writer.folder) for writer in writers]
     table = pairs.judge(runs[0], runs[1], metrics, threshold)
     table = table[~table.case_id.isin(plan.left_out.keys())]  # rows say why, and there is nothing to judge
     return _conclude(runs, table, strict, as_json)
@@ -72,8 +72,8 @@ def command(
 
 def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
     """Store the metrics and print the judgement; the exit status."""
-    from hwbench import compare
-    from hwbench.report import comparison
+    from hwbench.analysis.verdict import compare
+    from hwbench.report.terminal import comparison
 
     for run in runs:
         write_derived(run)

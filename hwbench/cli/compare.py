@@ -29,11 +29,12 @@ def command(
     faster, slower: the interval leaves no change out and the ratio passes the threshold. same: the whole interval lies
     within it. Else inconclusive: measure more processes. Exit status 0, or 3 if nothing could be compared.
     """
-    from hwbench import comparable, compare, noise, store
-    from hwbench.report import comparison
-    from hwbench.rules import Rules
+    from hwbench import tables
+    from hwbench.analysis.verdict import comparable, compare, noise
+    from hwbench.analysis.verdict.rules import Rules
+    from hwbench.report.terminal import comparison
 
-    runs = [store.read_run(store.find_run(name, output)) for name in (baseline, candidate)]
+    runs = [tables.read_run(tables.find_run(name, output)) for name in (baseline, candidate)]
     floors = noise.floors(output, runs[1], options.warn)
     table = compare.judge(runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices)
     for difference in comparable.differences(*runs):

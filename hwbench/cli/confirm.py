@@ -13,13 +13,13 @@ from hwbench.records import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwbench.plan import Plan
-    from hwbench.store import RunTables
+    from hwbench.recording.matrix import Plan
+    from hwbench.tables.writer import RunTables
 
 
 def check_machine(candidate: "RunTables") -> str:
     """The device on which to measure again, as `--device` names it. UserError if it is not the candidate's."""
-    from hwbench.runner import describe_device
+    from hwbench.recording.runner import describe_device
 
     head = candidate.runs.iloc[0]
     index = json.loads(head.environment).get("device", {}).get("index")
@@ -35,10 +35,11 @@ def measure_again(
 ) -> "RunTables | None":
     """A new run on the device `spec`, in `output`, of the cases whose status in the gate's table is a regression; None
     if there is none. The candidate's plan is used."""
-    from hwbench import environment, store
+    from hwbench import tables
     from hwbench.cli.measuring import kept, new_run_id, run_of
     from hwbench.cli.progress import reporter
-    from hwbench.runner import describe_device, run_plan
+    from hwbench.machine import environment
+    from hwbench.recording.runner import describe_device, run_plan
 
     suspects = table[table.status == "regression"]
     if suspects.empty:
@@ -48,16 +49,16 @@ def measure_again(
     run_id = new_run_id(candidate.runs.device_kind.iloc[0])
     cases = suspects.case_id.nunique()
     click.echo(f"{run_id}: {cases} suspected, measured again in {processes} processes", err=True)
-    writer = store.Writer(output, run_of(plan, run_id, "confirm", spec, found, environment.collect(found)))
+    writer = tables.Writer(output, run_of(plan, run_id, "confirm", spec, found, environment.collect(found)))
     with kept(writer.folder), reporter(plan) as progress:
         run_plan(plan, spec, files, writer, progress, found.get("formats"))
-    return store.read_run(writer.folder)
+    return tables.read_run(writer.folder)
 
 
 def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "Plan":
     """The suspected cases; where a share of a measured ceiling is suspected, the ceilings too."""
-    from hwbench.ceilings import CEILING_SHARES, is_ceiling
-    from hwbench.plan import Plan
+    from hwbench.analysis.metrics.ceilings import CEILING_SHARES, is_ceiling
+    from hwbench.recording.matrix import Plan
     from hwbench.records import Case, Policy
 
     content = json.loads(candidate.runs.plan.iloc[0])

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from hwbench import labels
 from hwbench.cli import options
 from hwbench.records import UserError
+from hwbench.tables import labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
 
-    from hwbench.gate import Outcome
-    from hwbench.rules import Rules
-    from hwbench.store import RunTables
+    from hwbench.analysis.verdict.gate import Outcome
+    from hwbench.analysis.verdict.rules import Rules
+    from hwbench.tables.writer import RunTables
 
 ROLLING = 5
 """How many runs of a label make a baseline, where nothing is said."""
@@ -69,20 +69,21 @@ def command(
     that --name. With --self-test, --candidate names the run on whose processes and noise the gate is tried; without it
     that is the newest of `hwbench noise` in OUTPUT, or the noise of the docs.
     """
-    from hwbench import gate, noise, store
+    from hwbench import tables
+    from hwbench.analysis.verdict import gate, noise
 
     given = click.get_current_context().get_parameter_source("threshold") is ParameterSource.COMMANDLINE
     if self_test:
         from hwbench.cli.self_test import run_self_test
 
-        chosen = store.find_run(candidate, output) if candidate else noise.newest(output, options.warn)
-        own = store.read_run(chosen) if chosen else None
+        chosen = tables.find_run(candidate, output) if candidate else noise.newest(output, options.warn)
+        own = tables.read_run(chosen) if chosen else None
         floors = noise.floors(output, own, options.warn) if own else {}
         return run_self_test(own, floors, threshold if given else None, pairs, as_json)
     if not candidate or not baselines:
         raise UserError(f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how")
     rules = _rules(threshold if given else None, metrics, rules_file)
-    run = store.read_run(store.find_run(candidate, output))
+    run = tables.read_run(tables.find_run(candidate, output))
     runs, message = _baseline(baselines, run, output)
     table, subject = gate.EMPTY, gate.subject(runs, run)
     if runs:
@@ -111,7 +112,7 @@ def _confirmed(
     output: Path,
 ) -> "pd.DataFrame":
     """The table after its regressions were measured again; it is written before that too, which may be cut short."""
-    from hwbench import gate
+    from hwbench.analysis.verdict import gate
     from hwbench.cli.confirm import check_machine, measure_again
 
     spec = check_machine(candidate)
@@ -125,7 +126,7 @@ def _confirmed(
 
 def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None) -> "Rules":
     """The rules of the file, if there is one; the command line's threshold replaces its default."""
-    from hwbench.rules import Rules, read_rules
+    from hwbench.analysis.verdict.rules import Rules, read_rules
 
     rules = read_rules(file) if file else Rules()
     rules = rules if threshold is None else replace(rules, threshold=threshold)
@@ -134,10 +135,10 @@ def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None)
 
 def _baseline(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -> tuple[list["RunTables"], str]:
     """The runs of the baseline, each once, or why there is none. UserError if one of them is the candidate itself."""
-    from hwbench import store
+    from hwbench import tables
 
     folders, message = _folders(baselines, candidate, output)
-    runs = {run.run_id: run for run in map(store.read_run, folders)}
+    runs = {run.run_id: run for run in map(tables.read_run, folders)}
     if candidate.run_id in runs:
         raise UserError(f"the baseline {candidate.run_id} is the candidate itself")
     return list(runs.values()), message
@@ -145,12 +146,13 @@ def _baseline(baselines: tuple[str, ...], candidate: "RunTables", output: Path) 
 
 def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -> tuple[list[Path], str]:
     """The runs of the baseline, or why there is none. UserError for a `label:` that is misspelt."""
-    from hwbench import gate, store
+    from hwbench import tables
+    from hwbench.analysis.verdict import gate
 
     found: list[Path] = []
     for name in baselines:
         if label := labels.parse(name, "--baseline "):
-            heads = store.read_heads(output, options.warn)
+            heads = tables.read_heads(output, options.warn)
             rolling = gate.rolling(heads, label.name, label.count or ROLLING, candidate)
             if not rolling:
                 return [], f"no baseline: no other run in {output} has the label {label.name!r} (hwbench run --name)"
@@ -159,14 +161,14 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
             found += [folder for folder in inside if folder.name != candidate.run_id]
         else:
             try:
-                found.append(store.find_run(name, output))
+                found.append(tables.find_run(name, output))
             except UserError as error:
                 return [], f"no baseline: {error}"
     return found, "" if found else f"no baseline: nothing but the candidate in {', '.join(baselines)}"
 
 
 def _tell_differences(one: "RunTables", other: "RunTables", what: str = "the environments differ") -> None:
-    from hwbench import comparable
+    from hwbench.analysis.verdict import comparable
 
     for difference in comparable.differences(one, other):
         click.echo(f"{what}: {difference}", err=True)
@@ -178,8 +180,8 @@ def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
 
 
 def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool) -> None:
-    from hwbench import gate
-    from hwbench.report import comparison
+    from hwbench.analysis.verdict import gate
+    from hwbench.report.terminal import comparison
 
     if message:
         click.echo(f"hwbench: {message}", err=True)
@@ -201,7 +203,8 @@ def _write(
     junit_file: Path | None,
     markdown_file: Path | None,
 ) -> None:
-    from hwbench.report import junit, markdown
+    from hwbench.report.formats import junit
+    from hwbench.report.formats import markdown_gate as markdown
 
     if junit_file:
         options.write_page(junit_file, junit.render(table, message, subject))
@@ -211,7 +214,8 @@ def _write(
 
 def _tell_github(table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool) -> None:
     """In GitHub Actions: annotations in the log (on standard error beside JSON), and the step's summary."""
-    from hwbench.report import github, markdown
+    from hwbench.report.formats import github
+    from hwbench.report.formats import markdown_gate as markdown
 
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return

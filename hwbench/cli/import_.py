@@ -9,8 +9,8 @@ import click
 
 from hwbench.cli import options
 from hwbench.cli.measuring import new_run_id, write_derived
-from hwbench.importers import TOOLS
 from hwbench.records import Run
+from hwbench.tables.importers import TOOLS
 
 
 @click.command("import")
@@ -25,16 +25,17 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     A pytest-benchmark file (--benchmark-json FILE) is one process, so several of them make an interval; a pyperf file
     (-o FILE) has its processes in it.
     """
-    from hwbench import importers, store
+    from hwbench import tables
     from hwbench.report import terminal
+    from hwbench.tables import importers
 
     found = importers.read(tool, files)
-    writer = store.Writer(output, _run(tool, found, label))
+    writer = tables.Writer(output, _run(tool, found, label))
     numbers: Counter[str] = Counter()
     for case, measurement in found.measured:
         writer.add(case, numbers[case.case_id], measurement)
         numbers[case.case_id] += 1
-    run = store.read_run(writer.folder)
+    run = tables.read_run(writer.folder)
     write_derived(run)
     if as_json:
         options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": terminal.summary_rows(run)})

@@ -13,8 +13,8 @@ from hwbench.cli import options
 @options.as_json
 def command(device: str, as_json: bool) -> int:
     """Show what this machine is and what it runs, as a run on DEVICE would record it."""
-    from hwbench import environment
-    from hwbench.runner import describe_device
+    from hwbench.machine import environment
+    from hwbench.recording.runner import describe_device
 
     _, facts = describe_device(device, options.warn)
     found = environment.collect(facts)

@@ -12,11 +12,12 @@ from hwbench.cli import options
 @options.as_json
 def command(files: tuple[str, ...], as_json: bool) -> int:
     """Show the workloads with their axes and defaults, the suites and this machine's devices."""
-    from hwbench import devices, plan
+    from hwbench import devices
+    from hwbench.recording import matrix
     from hwbench.workload import LARGEST, discover
 
     found = discover(files)
-    suites = {name: plan.load_suite(name).description for name in plan.suite_names()}
+    suites = {name: matrix.load_suite(name).description for name in matrix.suite_names()}
     here = devices.available()
     if as_json:
         options.print_json({"workloads": [_workload(w) for w in found.values()], "suites": suites, "devices": here})

@@ -16,9 +16,9 @@ from hwbench.records import Policy, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwbench.plan import Plan
+    from hwbench.recording.matrix import Plan
     from hwbench.records import Run
-    from hwbench.store import RunTables
+    from hwbench.tables.writer import RunTables
 
 DEFAULT_SUITE = "quick"
 POLICY = (
@@ -54,11 +54,13 @@ OPTIONS: list[Callable[[Any], Any]] = [
 
 def write_derived(run: "RunTables") -> "pd.DataFrame":
     """Make the derived tables of a run and store them beside its raw ones; returns its metrics."""
-    from hwbench import metrics, span_metrics, store
+    from hwbench import tables
+    from hwbench.analysis import metrics
+    from hwbench.analysis.metrics import spans
 
     found = metrics.summarize(run)
-    store.write_metrics(run, found)
-    store.write_span_metrics(run, span_metrics.summarize_spans(run))
+    tables.write_metrics(run, found)
+    tables.write_span_metrics(run, spans.summarize_spans(run))
     return found
 
 
@@ -77,7 +79,7 @@ def given(command: Callable[..., int], *parameters: Callable[[Any], Any]) -> Cal
 def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
     """The plan that the options ask for. UserError names what is unknown or makes no sense, such as a `max` where
     nothing will search for it."""
-    from hwbench import plan
+    from hwbench.recording import matrix as plan
     from hwbench.workload import discover
 
     names, suite = asked["workloads"], asked["suite"]
@@ -99,7 +101,7 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
 
 def settle_plan(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
     """The plan for the device that says `found` of itself; what it takes instead of a default is told."""
-    from hwbench.plan import settle
+    from hwbench.recording.matrix import settle
 
     for remark in plan.remarks:
         click.echo(remark, err=True)

@@ -31,8 +31,8 @@ def command(
     exit status is this command's. What cannot be measured here is said with the reason, and never shown as 0.
     """
     from hwbench.meters.command import run_metered
-    from hwbench.meters.opening import all_sources
-    from hwbench.report import meters as shown
+    from hwbench.meters.selection import all_sources
+    from hwbench.report.terminal import meters as shown
 
     if tdp_w is not None and not 0 < tdp_w < 1e6:
         raise UserError(f"--tdp {tdp_w:g}: expected watts above 0, such as 65")
@@ -60,11 +60,12 @@ def command(
 def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Callable[[Metered], None]]":
     """Open a run for the command, before it starts: what cannot be stored is better known then. Returns the run's
     folder and what adds the outcome to it."""
-    from hwbench import environment, store
+    from hwbench import tables as store
     from hwbench.cli.measuring import new_run_id, run_of, write_derived
+    from hwbench.machine import environment
     from hwbench.meters.command import as_measurement
     from hwbench.meters.machine import Place
-    from hwbench.plan import Plan
+    from hwbench.recording.matrix import Plan
     from hwbench.records import Case, Policy
 
     case = Case("command", {"argv": shlex.join(words)}, "none")

@@ -20,9 +20,11 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     is noise, and the floor is how far it can reach: `compare` and `gate` take no smaller difference between runs on
     this device for a change. Use as many processes as the runs that are compared, or fewer.
     """
-    from hwbench import environment, noise, store
+    from hwbench import tables
+    from hwbench.analysis.verdict import noise
     from hwbench.cli.progress import reporter
-    from hwbench.runner import describe_device, run_plan
+    from hwbench.machine import environment
+    from hwbench.recording.runner import describe_device, run_plan
 
     if processes < 3:
         raise UserError(f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise")
@@ -31,21 +33,21 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     plan = settle_plan(plan, found)
     run_id = new_run_id(spec.partition(":")[0])
     facts = environment.collect(found)
-    writer = store.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))
+    writer = tables.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))
     click.echo(f"{run_id}: {len(plan.cases)} cases × {2 * processes} on {found['name']}", err=True)
     warn_of(facts)
     with kept(writer.folder), reporter(plan) as progress:
         run_plan(plan, spec, asked["files"], writer, progress, found.get("formats"))
-    run = store.read_run(writer.folder)
+    run = tables.read_run(writer.folder)
     table = noise.measure_floors(run)
     write_derived(run)
-    store.write_noise(run, table)
+    tables.write_noise(run, table)
     _show(run, table, as_json)
     return 1 if FAILED & set(run.measurements.outcome) else 0
 
 
 def _show(run: Any, table: Any, as_json: bool) -> None:
-    from hwbench.report import floors
+    from hwbench.report.terminal import floors
 
     if as_json:
         options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": options.plain_rows(table)})

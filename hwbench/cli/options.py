@@ -30,7 +30,7 @@ output = click.option(
 def _label(context: click.Context, parameter: click.Parameter, text: str) -> str:
     """UserError if it could not be the name of a run, which `label:NAME` would then not find."""
     if text:
-        from hwbench.store import RUN_ID
+        from hwbench.tables.writer import RUN_ID
 
         if not RUN_ID.fullmatch(text):
             raise UserError(f"--name {text!r}: use up to 100 letters, digits, '.', '_' and '-'")
@@ -86,7 +86,7 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
 
 def _metrics(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
     """Names of metrics, separated by commas. UserError suggests near names for one that is not there."""
-    from hwbench.metrics import METRICS
+    from hwbench.analysis.metrics.summary import METRICS
     from hwbench.workload import unknown
 
     names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
@@ -114,7 +114,7 @@ def warn(problem: str) -> None:
 
 def plain_rows(table: Any) -> list[dict[str, Any]]:
     """The rows of a data frame as JSON takes them, to the last digit; null for what is no finite number."""
-    from hwbench.report.format import plain
+    from hwbench.report.numbers import plain
 
     return [{name: plain(value) for name, value in row.items()} for row in table.to_dict("records")]
 

@@ -23,9 +23,9 @@ from hwbench.cli.measuring import (
 from hwbench.records import FAILED, UserError
 
 if TYPE_CHECKING:
-    from hwbench.plan import Choice, Plan
+    from hwbench.recording.matrix import Choice, Plan
     from hwbench.records import Case
-    from hwbench.store import RunTables
+    from hwbench.tables.writer import RunTables
 
 LONGEST_S = 10.0
 """The most seconds of a clean window unless --max-time says else: a profile wants a typical step, no interval."""
@@ -77,17 +77,18 @@ def _profile(
     asked: dict[str, Any],
 ) -> int:
     """Measure, store and show; `named` are the run's label and id, None for one that is made here."""
-    from hwbench import environment, store
+    from hwbench import tables
     from hwbench.cli.progress import reporter
-    from hwbench.report import html
-    from hwbench.runner import describe_device, leave_out, run_case
+    from hwbench.machine import environment
+    from hwbench.recording.runner import describe_device, leave_out, run_case
+    from hwbench.report.page import html
 
     plan = _one_case(workload, asked)
     spec, found = describe_device(asked["device"], options.warn)
     plan = _with_ceilings(settle_plan(plan, found), asked["files"], found)
     facts = environment.collect(found)
     label, run_id = named[0], named[1] if named[1] is not None else new_run_id(spec.partition(":")[0])
-    writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))
+    writer = tables.Writer(output, run_of(plan, run_id, label, spec, found, facts))
     profiled = plan.cases[-1]
     click.echo(f"{run_id}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings", err=True)
     warn_of(facts)
@@ -99,7 +100,7 @@ def _profile(
             asks = {"trace": str(trace) if trace else None} if case is profiled else None
             formats = found.get("formats")
             run_case(case, 0, vars(plan.policy), spec, asked["files"], writer, progress, profile=asks, formats=formats)
-    run = store.read_run(writer.folder)
+    run = tables.read_run(writer.folder)
     write_derived(run)
     options.write_page(writer.folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
@@ -125,7 +126,7 @@ def _one_case(workload: str, asked: dict[str, Any]) -> "Plan":
 def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: dict[str, Any]) -> "Plan":
     """The ceilings that the one case of a plan is held against, then the case itself. A product in a format that the
     device only emulates is no ceiling, and is left out."""
-    from hwbench.plan import make_plan, named, settle
+    from hwbench.recording.matrix import make_plan, named, settle
     from hwbench.workload import discover
 
     case = plan.cases[0]
@@ -154,7 +155,7 @@ def _writable(trace: Path | None) -> Path | None:
 
 def _show(run: "RunTables", case: "Case", as_json: bool) -> None:
     """The profile, or in a line why there is none."""
-    from hwbench.report import profile_text
+    from hwbench.report.terminal import profile
 
     if run.profiles.empty:
         row = run.measurements[run.measurements.case_id == case.case_id].iloc[0]
@@ -164,22 +165,23 @@ def _show(run: "RunTables", case: "Case", as_json: bool) -> None:
             options.print_json(head | {"outcome": row.outcome, "reason": row.reason})
         return
     if as_json:
-        options.print_json({"folder": str(run.folder)} | profile_text.as_data(run))
+        options.print_json({"folder": str(run.folder)} | profile.as_data(run))
         return
-    for number, table in enumerate(profile_text.tables(run)):
+    for number, table in enumerate(profile.tables(run)):
         if number:
             options.print_line("")
         options.print_table(table)
 
 
 def _compare(names: tuple[str, str], output: Path, as_json: bool) -> int:
-    from hwbench import opdiff, store
-    from hwbench.report import profile_text
+    from hwbench import tables
+    from hwbench.analysis.profile import diff as opdiff
+    from hwbench.report.terminal import profile
 
-    first, second = (store.read_run(store.find_run(name, output)) for name in names)
+    first, second = (tables.read_run(tables.find_run(name, output)) for name in names)
     found = opdiff.diff(first, second)
     if as_json:
-        options.print_json(profile_text.diff_data(found))
+        options.print_json(profile.diff_data(found))
     else:
-        options.print_table(profile_text.diff_table(found))
+        options.print_table(profile.diff_table(found))
     return 0

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from hwbench.plan import Plan
+from hwbench.recording.matrix import Plan
+from hwbench.recording.rounds import Rounds
+from hwbench.recording.runner import Progress
 from hwbench.records import Case
-from hwbench.report.format import count
-from hwbench.rounds import Rounds
-from hwbench.runner import Progress
+from hwbench.report.numbers import count
 
 
 class Reporter(Protocol):

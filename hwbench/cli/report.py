@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwbench import labels
 from hwbench.cli import options
 from hwbench.records import UserError
+from hwbench.tables import labels
 
 if TYPE_CHECKING:
-    from hwbench.store import RunTables
+    from hwbench.tables.writer import RunTables
 
 FORMATS = ("html", "markdown", "csv", "json")
 
@@ -52,7 +52,7 @@ def command(runs: tuple[str, ...], page: Path | None, form: str, output: Path) -
 
 def _read(names: tuple[str, ...], output: Path) -> "list[RunTables]":
     """The runs that are asked for, each once."""
-    from hwbench import store
+    from hwbench import tables as store
 
     folders: list[Path] = []
     is_sure: set[Path] = set()
@@ -69,7 +69,7 @@ def _read(names: tuple[str, ...], output: Path) -> "list[RunTables]":
 
 def _one(folder: Path, is_sure: bool) -> "RunTables | None":
     """A run; one that was not asked for by its own name is left out with a warning where it is damaged."""
-    from hwbench import store
+    from hwbench import tables as store
 
     try:
         return store.read_run(folder)
@@ -81,14 +81,15 @@ def _one(folder: Path, is_sure: bool) -> "RunTables | None":
 
 
 def _rendered(form: str, runs: "list[RunTables]", output: Path) -> str:
-    from hwbench import noise
-    from hwbench.report import export, html, markdown_report
+    from hwbench.analysis.verdict import noise
+    from hwbench.report.formats import data, markdown_report
+    from hwbench.report.page import html
 
     if form == "csv":
-        return export.as_csv(runs)
+        return data.as_csv(runs)
     floors = noise.floors(output, runs[-1], options.warn)
     if form == "html":
         return html.render(runs, floors)
     if form == "markdown":
         return markdown_report.render(runs, floors)
-    return json.dumps(export.as_data(runs, floors), indent=2, allow_nan=False) + "\n"
+    return json.dumps(data.as_data(runs, floors), indent=2, allow_nan=False) + "\n"

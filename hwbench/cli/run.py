@@ -15,7 +15,7 @@ from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, settle
 from hwbench.records import FAILED, Policy, UserError
 
 if TYPE_CHECKING:
-    from hwbench.rounds import Rounds
+    from hwbench.recording.rounds import Rounds
 
 
 @click.command("run")
@@ -52,9 +52,11 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     Parquet, with a page report.html beside it. A case that fails is a row, and the run goes on; the exit status is
     then 1.
     """
-    from hwbench import environment, sizing, store
+    from hwbench import tables
     from hwbench.cli.progress import reporter
-    from hwbench.runner import describe_device, run_plan
+    from hwbench.machine import environment
+    from hwbench.recording import sizing
+    from hwbench.recording.runner import describe_device, run_plan
 
     begin = time.monotonic()
     plan = plan_of(asked, may_search=True)
@@ -64,7 +66,7 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     facts = environment.collect(found)
     torch = {name: facts["packages"].get(name) for name in ("torch", "triton")} | {"hwbench": __version__}
     plan = sizing.resolve(plan, spec, asked["files"], found, torch, output, partial(click.echo, err=True), options.warn)
-    writer = store.Writer(output, run_of(plan, run_id, label, spec, found, facts))
+    writer = tables.Writer(output, run_of(plan, run_id, label, spec, found, facts))
     click.echo(f"{run_id}: {len(plan.cases)} cases × {_processes(plan.policy)} on {found['name']}", err=True)
     warn_of(facts)
     stopped: BaseException | None = None
@@ -93,7 +95,7 @@ def _processes(policy: Policy) -> str:
 
 def _tell_cut(rounds: "Rounds") -> None:
     """Say which planned processes the budget has cut."""
-    from hwbench.report.format import count
+    from hwbench.report.numbers import count
 
     cut = rounds.cut()
     if not cut or not rounds.budget_s:
@@ -111,10 +113,12 @@ def _tell_cut(rounds: "Rounds") -> None:
 def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     """Summarise what is stored, print it, write the page. Returns how many cases failed, and how many came out but are
     not valid."""
-    from hwbench import metrics, store
-    from hwbench.report import html, terminal
+    from hwbench import tables
+    from hwbench.analysis import metrics
+    from hwbench.report import terminal
+    from hwbench.report.page import html
 
-    run = store.read_run(folder)
+    run = tables.read_run(folder)
     try:
         write_derived(run)
         options.write_page(folder / "report.html", html.render([run]))

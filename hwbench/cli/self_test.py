@@ -9,8 +9,8 @@ from hwbench.cli import options
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
-    from hwbench.simulate import Noise
-    from hwbench.store import RunTables
+    from hwbench.analysis.verdict.simulate import Noise
+    from hwbench.tables.writer import RunTables
 
 THRESHOLD = 0.02
 MOST_ALARMS = 0.025
@@ -25,7 +25,7 @@ def run_self_test(
     `floors` count as they do in the gate. Exit status 1 if the share of false alarms is above what the method promises,
     beyond chance (Clopper–Pearson).
     """
-    from hwbench.report import power
+    from hwbench.report.terminal import self_test
 
     threshold = THRESHOLD if threshold is None else threshold
     tests = _of_run(run, floors, threshold, pairs) if run else [_of_docs(threshold, pairs)]
@@ -36,19 +36,19 @@ def run_self_test(
         for test in tests:
             floor = f", noise floor {test['floor']:.1%}" if test["floor"] else ""
             click.echo(f"{test['label']}: {test['kind']}, {test['noise']}; threshold {threshold:.1%}{floor}")
-            options.print_table(power.as_table(test["rows"]))
+            options.print_table(self_test.as_table(test["rows"]))
     return 1 if any(test["rows"].slower_low.iloc[0] > MOST_ALARMS for test in tests) else 0
 
 
 def _of_docs(threshold: float, pairs: int) -> dict[str, Any]:
     """A test: label, kind (simulated or measured), noise in words, floor, rows (simulate.power)."""
-    from hwbench import simulate
+    from hwbench.analysis.verdict import simulate
 
     return _simulated("any case", simulate.Noise(), threshold, pairs)
 
 
 def _simulated(label: str, noise: "Noise", threshold: float, pairs: int, floor: float = 0.0) -> dict[str, Any]:
-    from hwbench import simulate
+    from hwbench.analysis.verdict import simulate
 
     rows = simulate.power(noise, pairs, threshold, floor=floor)
     return {"label": label, "kind": "simulated", "noise": f"step_s_p50 of {noise}", "floor": floor, "rows": rows}
@@ -58,7 +58,8 @@ def _of_run(
     run: "RunTables", floors: Mapping[tuple[str, str], float], threshold: float, pairs: int
 ) -> list[dict[str, Any]]:
     """The tests of a run: each case's processes themselves where there are enough, and processes with their noise."""
-    from hwbench import metrics, simulate
+    from hwbench.analysis import metrics
+    from hwbench.analysis.verdict import simulate
 
     noises, times = simulate.noise_of(run), simulate.times_of(run)
     if not noises:

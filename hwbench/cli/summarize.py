@@ -14,7 +14,9 @@ from hwbench.cli.measuring import write_derived
 @options.as_json
 def command(run: str, output: Path, as_json: bool) -> int:
     """Rebuild the metrics of RUN, a run's folder or its id in OUTPUT, and show its summary and its roofline."""
-    from hwbench import roofline, span_metrics, store
+    from hwbench import tables as store
+    from hwbench.analysis import roofline
+    from hwbench.analysis.metrics import spans
     from hwbench.report import terminal
 
     tables = store.read_run(store.find_run(run, output))
@@ -22,7 +24,7 @@ def command(run: str, output: Path, as_json: bool) -> int:
     if as_json:
         content = {"run_id": tables.run_id, "folder": str(tables.folder), "rows": terminal.summary_rows(tables)}
         content["metrics"] = options.plain_rows(metrics)
-        content["span_metrics"] = options.plain_rows(span_metrics.summarize_spans(tables))
+        content["span_metrics"] = options.plain_rows(spans.summarize_spans(tables))
         options.print_json(content | {"roofline": roofline.as_data(tables)} | terminal.together_rows(tables))
         return 0
     for part in (terminal.summary_table(tables), *terminal.together_tables(tables)):

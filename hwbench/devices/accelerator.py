@@ -20,7 +20,7 @@ from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.nvml import DriverView
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Meter, host, nvml
-from hwbench.meters.opening import open_meters
+from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
 
 CHECK_S = 0.02

@@ -15,7 +15,7 @@ from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted, resident_bytes
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
-from hwbench.meters.opening import open_meters
+from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
 
 CPUS = Path("/sys/devices/system/cpu")

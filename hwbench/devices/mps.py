@@ -14,7 +14,7 @@ from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
-from hwbench.meters.opening import open_meters
+from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
 
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from hwbench.meters._nvml import NoAnswer, answer, find, open_library
+from hwbench.meters.nvml.library import NoAnswer, answer, find, open_library
 
 
 class DriverView:

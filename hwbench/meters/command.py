@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import FrameType
 
 from hwbench.meters import host
-from hwbench.meters.conditions import conditions
 from hwbench.meters.energy import readings_of
-from hwbench.meters.opening import open_meters
 from hwbench.meters.recorder import Recorder, Trace
+from hwbench.meters.selection import open_meters
+from hwbench.meters.throttling import conditions
 from hwbench.records import Measurement, Reading, Samples, Spans, Telemetry, Window
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from hwbench.meters import Counter
-from hwbench.meters.answers import HEADROOM, LONG, Answer, Array, NoAnswer, Readings, check_seen, unseen_j
+from hwbench.meters.uncertainty import HEADROOM, LONG, Answer, Array, NoAnswer, Readings, check_seen, unseen_j
 
 OFTEN = 0.1
 """A tick is far shorter than the distance of readings if it is less than this part of it."""

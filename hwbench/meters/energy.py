@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal
-from hwbench.meters.answers import Answer, NoAnswer, readings_around
 from hwbench.meters.counters import counter_answer
-from hwbench.meters.integral import sensor_answer
+from hwbench.meters.integration import sensor_answer
 from hwbench.meters.recorder import Trace
+from hwbench.meters.uncertainty import Answer, NoAnswer, readings_around
 from hwbench.records import Grade, Method, Reading
 
 GRADE_A_S, GRADE_B_S = 10.0, 5.0

@@ -10,9 +10,9 @@ models were found 32 to 56 % off on four processors. So it is stated as ±50 %, 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from hwbench.datasheets.tdp import find
 from hwbench.meters import EnergySource, PowerSensor, Signal, Source
 from hwbench.meters.machine import Place, processors
-from hwbench.meters.tdp import find
 
 ERROR = 0.5
 UPDATE_S = 0.5

@@ -18,7 +18,6 @@ import torch
 from torch import nn
 
 from hwbench.devices import Device
-from hwbench.profiled import MemoryUse, Profile
 from hwbench.profiling.attribution import Steps, calls, modules, operators, spans
 from hwbench.profiling.counting import Counted
 from hwbench.profiling.events import STEP, Event, fault
@@ -26,6 +25,7 @@ from hwbench.profiling.kernels import Kernels
 from hwbench.profiling.recording import named_modules, record, steps_for
 from hwbench.profiling.traces import add_rows
 from hwbench.records import Window
+from hwbench.records.profile import MemoryUse, Profile
 from hwbench.workload import Built
 
 COMPILED = "the step is compiled, and what was made for it has neither modules nor single operators"

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hwbench.profiled import COMPILED_CODE, Modules, Ops
 from hwbench.profiling.events import AUTOGRAD, MARK, MODULE, STEP, Event, Node, trees
+from hwbench.records.profile import COMPILED_CODE, Modules, Ops
 
 MOST_SHAPES = 8
 """Shapes of an operator that are spelled out: an optimizer's update takes hundreds of tensors."""

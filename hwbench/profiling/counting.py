@@ -14,12 +14,12 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hwbench.profiled import MemoryUse
 from hwbench.profiling.attribution import Cost
 from hwbench.profiling.closed_forms import MOVES_NOTHING, flops_of, product_of_sizes, tensors_in
 from hwbench.profiling.events import Event
 from hwbench.profiling.storages import Storages, timeline
 from hwbench.profiling.traffic import bytes_of
+from hwbench.records.profile import MemoryUse
 from hwbench.workload import Step
 
 ITEM_BYTES = {"fp64": 8, "fp32": 4, "bf16": 2, "fp16": 2}

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from hwbench.profiled import GapCause, Gaps, Ops
 from hwbench.profiling.attribution import Call, Steps, add_row
 from hwbench.profiling.events import LAUNCHES, STEP, Event
+from hwbench.records.profile import GapCause, Gaps, Ops
 
 SHORTEST_GAP_NS = 1_000
 """Shorter ones lie between any two kernels and within what the clock resolves."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from hwbench.profiled import MemoryUse
 from hwbench.profiling.attribution import add_row
+from hwbench.records.profile import MemoryUse
 
 KINDS = ("weights", "gradients", "optimizer", "activations", "temporary", "other")
 MOST_ROWS = 2_000

@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 from hwbench import stats
-from hwbench.lineup import HEADLINE
-from hwbench.metrics import PRECISION, cases, per_process, precision_of, summarize
-from hwbench.rates import THROUGHPUT
-from hwbench.reasons import REASONS, severity_of
+from hwbench.analysis.lineup import HEADLINE
+from hwbench.analysis.metrics.rates import THROUGHPUT
+from hwbench.analysis.metrics.steps import span_times
+from hwbench.analysis.metrics.summary import PRECISION, cases, per_process, precision_of, summarize
+from hwbench.analysis.metrics.validity import REASONS, severity_of
 from hwbench.records import case_label
-from hwbench.report.format import is_known, uncertainty
-from hwbench.store import RunTables
-from hwbench.timed import span_times
+from hwbench.report.numbers import is_known, uncertainty
+from hwbench.tables.writer import RunTables
 
 RATES = dict(THROUGHPUT.values())
 """The throughput metrics with their units, the one that tells most of a case first."""

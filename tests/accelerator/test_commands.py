@@ -211,7 +211,8 @@ def test_a_profile_says_why_it_has_no_kernels(tmp_path):
 
 def test_two_processes_that_were_timed_differently_are_told(whole):
     """Not to be had from one command; the tables of the whole run are changed to be so."""
-    from hwbench import metrics, store
+    from hwbench import tables as store
+    from hwbench.analysis import metrics
 
     tables = store.read_run(whole[0] / "results/r")
     tables.measurements.loc[tables.measurements.process == 1, "timer_kind"] = "host"

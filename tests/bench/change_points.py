@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.signal import lfilter
 
-from hwbench.change_points import change_points
+from hwbench.stats.change_points import change_points
 
 HISTORIES = 1000
 CV = 0.02

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from hwbench import simulate, stats
-from hwbench.compare import verdict
-from hwbench.report import power
+from hwbench import stats
+from hwbench.analysis.verdict import simulate
+from hwbench.analysis.verdict.compare import verdict
+from hwbench.report.terminal import self_test
 
 PAIRS = 1000
 THRESHOLD = 0.02
@@ -99,7 +100,7 @@ def figure(pairs: int = PAIRS) -> str:
         f"processes vary by {cv:.1%}": simulate.power(replace(NOISE, process_cv=cv), pairs, THRESHOLD, 0, slowdowns)
         for cv in (0.005, 0.01, 0.03)
     }
-    return power.figure(curves, THRESHOLD, f"5 processes × 50 steps a side, threshold 2 %, {pairs} pairs a point")
+    return self_test.figure(curves, THRESHOLD, f"5 processes × 50 steps a side, threshold 2 %, {pairs} pairs a point")
 
 
 if __name__ == "__main__":

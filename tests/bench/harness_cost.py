@@ -11,8 +11,8 @@ from statistics import median
 
 from hwbench import devices
 from hwbench.devices import Device
-from hwbench.harness import run_phase
-from hwbench.stopping import LOOK_BACK, Ended, PreciseWindow
+from hwbench.recording.harness import run_phase
+from hwbench.recording.stopping import LOOK_BACK, Ended, PreciseWindow
 
 STEPS = 20
 STEP_S = 0.001

@@ -12,13 +12,13 @@ from scipy import stats as distributions
 from scipy.signal import lfilter
 
 from hwbench import stats
-from hwbench.rounds import FEWEST_TO_STOP
+from hwbench.recording.rounds import FEWEST_TO_STOP
 
 DATA_SETS = 2000
 LOW, HIGH = 0.93, 0.98
 CV = 0.01
 PRECISION = 0.01
-"""Of the rule by which processes are added (hwbench.rounds)."""
+"""Of the rule by which processes are added (hwbench.recording.rounds)."""
 
 
 def normal_steps(generator: np.random.Generator, sets: int, n: int, rho: float) -> np.ndarray:

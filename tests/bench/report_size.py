@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from synthetic import frame, run_of, with_measurements
 
 from hwbench.records import Case
-from hwbench.report.html import render
-from hwbench.store import RunTables
+from hwbench.report.page.html import render
+from hwbench.tables.writer import RunTables
 
 MOST_BYTES, MOST_SECONDS = 2_000_000, 5.0
 """What the first page, of 1,000,000 samples and 20 cases, may take."""

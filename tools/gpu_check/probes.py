@@ -106,9 +106,9 @@ def probe_driver_index() -> int:
 def probe_base_of_a_run() -> int:
     """The row of a run has its memory base too."""
     cuda()
-    from hwbench import store
+    from hwbench import tables
 
-    bases = store.read_run(RESULTS / RUN_ID).measurements.memory_base_bytes
+    bases = tables.read_run(RESULTS / RUN_ID).measurements.memory_base_bytes
     require(bool(len(bases)) and not bases.isna().any(), "null", "a number")
     return int(bases.iloc[0])
 
@@ -116,9 +116,9 @@ def probe_base_of_a_run() -> int:
 def probe_gpu_shared_notes() -> int:
     """Nobody else was on the GPU while a run measured, the run's own parent least of all."""
     cuda()
-    from hwbench import store
+    from hwbench import tables
 
-    measurements = store.read_run(RESULTS / RUN_ID).measurements
+    measurements = tables.read_run(RESULTS / RUN_ID).measurements
     notes = [note for row in measurements.notes for note in json.loads(row) if note.startswith("gpu_shared")]
     require(bool(len(measurements)), "no row", "a run")
     require(not notes, "; ".join(notes), "no note gpu_shared")
@@ -129,11 +129,11 @@ def probe_energy_residual_ratio() -> float:
     """The energy counter is within its stated uncertainty of the integral of power: the median |residual| over it, of
     all windows of 5 s and more that the check has measured so far."""
     cuda()
-    from hwbench import store
+    from hwbench import tables
 
     ratios: list[float] = []
     for folder in sorted(path.parent for path in RESULTS.glob("*/readings")):
-        readings = store.read_run(folder).readings
+        readings = tables.read_run(folder).readings
         found = readings[(readings.quantity == "energy_residual") & (readings.span == "") & (readings.window_s >= 5)]
         ratios += list((found.value.abs() / found.uncertainty).dropna())
     require(bool(ratios), "none", "a window in which the driver shows both energy and power")
@@ -163,7 +163,7 @@ def probe_timer_bytes_a_step() -> float:
     """2·10⁵ steps leave a process as large as it was, but for the stamps themselves: events are used again."""
     import psutil
 
-    from hwbench.harness import run_phase
+    from hwbench.recording.harness import run_phase
 
     device, process = cuda(), psutil.Process()
     looks, sizes = (50_000, 200_000), dict[int, int]()
@@ -187,8 +187,8 @@ def probe_host_wait_share() -> float:
     """The host sleeps while it waits: its processor time over a second of queued work."""
     import torch
 
-    from hwbench.harness import run_phase
-    from hwbench.stopping import FixedWindow
+    from hwbench.recording.harness import run_phase
+    from hwbench.recording.stopping import FixedWindow
 
     device = cuda()
     a = torch.randn(LONG_SIDE, LONG_SIDE, device=device.torch)

@@ -1,0 +1,111 @@
+"""Many runs of one label on one device as a history: each case's speed over its runs, and where its level changed.
+
+The run is the unit. What the processes of a run share (the day, the neighbours, the heat) differs between runs, so the
+intervals within runs say little of the next run: only how the runs follow each other tells a change from noise.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwbench.analysis.metrics.rates import RATES
+from hwbench.stats.change_points import LEAST, change_points, levels
+
+HEADLINE = (*RATES, "step_s_p50")
+"""What a history follows of a case: the first of these that it has."""
+
+FEWEST = 3
+"""Runs that make a history."""
+
+GROUP = ["label", "device_kind", "device_name"]
+SERIES = [*GROUP, "case_id", "case", "metric", "unit"]
+"""What names a series of values over runs."""
+
+RUN = ["position", "run_id", "started_at", "commit"]
+POINTS = [*SERIES, *RUN, "value", "ci_low", "ci_high", "validity"]
+CHANGES = [*SERIES, *RUN, "before", "after", "ratio", "p"]
+
+_VALUE = ["case_id", "metric", "unit", "value", "ci_low", "ci_high", "validity"]
+
+
+def points(
+    heads: Sequence[pd.DataFrame], cases: Sequence[pd.DataFrame], metrics: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
+    """A row (POINTS) for each case and run that has its headline metric (HEADLINE), oldest run first.
+
+    `heads` hold each run's row of `runs`; `cases` and `metrics` what `metrics.cases` and `metrics.summarize` say of it.
+    `position` counts from 0 the runs of one label and device, of which there must be FEWEST. Runs without a label are
+    not said to belong together and have no history; a run given twice counts once. `commit` is null where unknown.
+    """
+    runs = _in_order(heads)
+    if not runs:
+        return pd.DataFrame(columns=POINTS)
+    named = pd.concat([cases[given][["case_id", "label"]] for given, _ in runs]).drop_duplicates("case_id")
+    names = dict(zip(named.case_id, named.label, strict=True))
+    tables = {place: metrics[given][_VALUE] for place, (given, _) in enumerate(runs)}
+    filled = {place: table for place, table in tables.items() if len(table)}  # pandas 2 warns of empty ones
+    values = pd.concat(filled or tables)
+    wanted = values.metric.isin(HEADLINE) & values.case_id.isin(names) & np.isfinite(values.value.astype("float64"))
+    values = values[wanted]
+    rows = [
+        row | runs[place][1] | {"case": names[row["case_id"]]}
+        for place, row in zip(values.index.get_level_values(0), values.to_dict("records"), strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=POINTS)
+    first = table.groupby([*GROUP, "case_id"]).metric.transform(lambda found: min(found, key=HEADLINE.index))
+    table = table[table.metric == first]
+    rank = {case_id: position for position, case_id in enumerate(names)}
+    return table.sort_values("case_id", key=lambda ids: ids.map(rank), kind="stable", ignore_index=True)
+
+
+def changes(points: pd.DataFrame, floors: Mapping[tuple[str, str], float] | None = None) -> pd.DataFrame:
+    """Where the levels of `points` changed: a row (CHANGES) each, the cases in the same order.
+
+    RUN is of the first run at the new level; `before` and `after` are the medians of the levels on either side; `p` is
+    that of the permutation test. `floors` holds, by case_id and metric, what this machine's noise alone can do: no
+    smaller change is one, nor one below LEAST. Figures that are invalid, or not positive, do not count.
+    """
+    rows = []
+    for _, series in points.groupby(SERIES, sort=False, dropna=False):
+        usable = counted(series)
+        values = usable.value.to_numpy(np.float64)
+        floor = (floors or {}).get((series.case_id.iloc[0], series.metric.iloc[0]), 0.0)
+        found = change_points(values, max(LEAST, floor))
+        for (start, cut), (_, end) in pairwise(levels(found, len(values))):
+            before, after = float(np.median(values[start:cut])), float(np.median(values[cut:end]))
+            level = {"before": before, "after": after, "ratio": after / before, "p": found[cut]}
+            rows.append(usable.iloc[cut].to_dict() | level)
+    return pd.DataFrame(rows, columns=CHANGES)
+
+
+def counted(series: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `points` from which levels are made."""
+    return series[(series.validity != "invalid") & (series.value > 0)]
+
+
+def commit_of(environment: str) -> str | None:
+    """The git commit that an environment (JSON) tells, with "+" where there were uncommitted changes; None without."""
+    facts = json.loads(environment)
+    git = facts.get("git") if isinstance(facts, dict) else None
+    if not isinstance(git, dict) or not git.get("commit"):
+        return None
+    return f"{git['commit']}{'+' if git.get('dirty') else ''}"
+
+
+def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]:
+    """The runs that have a history, oldest first: where each stands in `heads`, with its GROUP and RUN."""
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for given, head in enumerate(heads):
+        row = head.iloc[0]
+        if row.label:
+            run = {name: row[name] for name in (*GROUP, "run_id", "started_at")}
+            found.setdefault(row.run_id, (given, run | {"commit": commit_of(row.environment)}))
+    groups: dict[tuple[str, ...], list[tuple[int, dict[str, Any]]]] = {}
+    for given, run in sorted(found.values(), key=lambda one: str(one[1]["started_at"])):
+        groups.setdefault(tuple(run[name] for name in GROUP), []).append((given, run))
+    histories = [runs for runs in groups.values() if len(runs) >= FEWEST]
+    return [(given, run | {"position": at}) for runs in histories for at, (given, run) in enumerate(runs)]

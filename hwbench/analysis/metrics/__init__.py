@@ -1,0 +1,23 @@
+"""Tables of a run in, figures with their intervals and validity out."""
+
+from hwbench.analysis.metrics.summary import (
+    HIGHER_IS_BETTER,
+    METRICS,
+    PREDICTIONS,
+    WORK_METRICS,
+    cases,
+    per_process,
+    spread,
+    summarize,
+)
+
+__all__ = [
+    "HIGHER_IS_BETTER",
+    "METRICS",
+    "PREDICTIONS",
+    "WORK_METRICS",
+    "cases",
+    "per_process",
+    "spread",
+    "summarize",
+]

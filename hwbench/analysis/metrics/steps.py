@@ -1,0 +1,59 @@
+"""What was timed after warm-up: the steps, their spans, and what a step spends in each."""
+
+import pandas as pd
+
+from hwbench.tables.schema import KEY
+from hwbench.tables.writer import RunTables
+
+REST = "(rest)"
+"""What of a step no mark covers."""
+
+
+def timed_samples(run: RunTables) -> pd.DataFrame:
+    """The samples after warm-up, of processes that came out ok."""
+    samples = run.samples[~run.samples.warmup.astype(bool)]
+    return _of_measured(samples, run)
+
+
+def timed_spans(run: RunTables) -> pd.DataFrame:
+    """The spans of the steps after warm-up, of processes that came out ok."""
+    first = run.measurements[[*KEY, "warmup_steps"]].rename(columns={"warmup_steps": "first"})
+    spans = run.spans.merge(first, on=KEY)
+    return _of_measured(spans[spans.step >= spans["first"]].drop(columns="first"), run)
+
+
+def spans_of_steps(run: RunTables) -> pd.DataFrame:
+    """What each timed step spent in each span: case_id, process, step, name, seconds, in the order of the marks. All
+    marks of one name in a step count together (decode has one a token)."""
+    key = [*KEY, "step", "name"]
+    return timed_spans(run).groupby(key, sort=False).span_s.sum().reset_index(name="seconds")
+
+
+def spans_of_processes(run: RunTables) -> pd.DataFrame:
+    """What the median step of each process spends in each span: case_id, process, name, seconds."""
+    return spans_of_steps(run).groupby([*KEY, "name"], sort=False).seconds.median().reset_index()
+
+
+def span_times(run: RunTables) -> pd.DataFrame:
+    """What a timed step spends in each span: case_id, name, seconds, in the order of the marks.
+
+    Median over steps, then over processes. What no mark covers comes last, as REST, where it is a thousandth of the
+    step or more.
+    """
+    sums = spans_of_steps(run)
+    if sums.empty:
+        return pd.DataFrame(columns=["case_id", "name", "seconds"])
+    step_key = [*KEY, "step"]
+    steps = timed_samples(run)
+    covered = sums.groupby(step_key).seconds.sum()
+    rest = steps.set_index(step_key).step_s.reindex(covered.index) - covered
+    sums = pd.concat([sums, rest.reset_index(name="seconds").assign(name=REST)])
+    within = sums.groupby([*KEY, "name"], sort=False).seconds.median().reset_index()
+    times = within.groupby(["case_id", "name"], sort=False).seconds.median().reset_index()
+    typical = steps.groupby("case_id").step_s.median()
+    return times[(times.name != REST) | (times.seconds >= times.case_id.map(typical) / 1000)].reset_index(drop=True)
+
+
+def _of_measured(rows: pd.DataFrame, run: RunTables) -> pd.DataFrame:
+    good = run.measurements[run.measurements.outcome == "ok"][KEY]
+    return rows.merge(good, on=KEY)

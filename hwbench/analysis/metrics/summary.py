@@ -1,0 +1,233 @@
+"""Raw tables in, metrics out: what each case came to over its processes.
+
+The process is the unit. Each figure is worked out within a process and the median over processes is reported, with an
+interval over processes, since one process differs from the next by more than its own steps differ among themselves.
+"""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwbench import stats
+from hwbench.analysis.metrics.ceilings import CEILING_SHARES, shares_of_ceilings
+from hwbench.analysis.metrics.energy import ENERGY, energy_of
+from hwbench.analysis.metrics.latency import LATENCIES, PERCENTILES, latencies
+from hwbench.analysis.metrics.peak_shares import SHARES, shares_of_peak
+from hwbench.analysis.metrics.rates import RATES, as_metric, throughput
+from hwbench.analysis.metrics.requests import REQUEST_TIMES, SERVING, requests_of
+from hwbench.analysis.metrics.steps import timed_samples
+from hwbench.analysis.metrics.validity import Validity, validity_of
+from hwbench.records import case_label
+from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
+from hwbench.tables.writer import RunTables
+
+WORK_METRICS = frozenset({*RATES, *SHARES, *CEILING_SHARES})
+"""What follows from the work that a step is said to do."""
+
+HIGHER_IS_BETTER = WORK_METRICS | frozenset(SERVING)
+"""Of every other metric, less is better."""
+
+METRICS = [
+    *RATES,
+    *SHARES,
+    *CEILING_SHARES,
+    *SERVING,
+    *dict.fromkeys([*LATENCIES, *(f"{name}_{percentile}" for name in REQUEST_TIMES for percentile in PERCENTILES)]),
+    "memory_peak_bytes",
+    "compile_s",
+    *ENERGY,
+]
+"""Every metric of which more, or less, is better, and which can be judged."""
+
+PREDICTIONS = ("memory_predicted_bytes", "memory_predicted_ratio")
+"""What a workload says of its own memory, and how right it is: the predicted over what was held beyond the start."""
+
+FEW_PROCESSES = 3
+"""With fewer, an interval over processes is wide, or so narrow only by chance."""
+
+HIGH_VARIATION = 1.5
+"""How much slower the slowest of a case's processes may be than the fastest."""
+
+PRECISION = 0.01
+"""The relative half-width that a run was after, where its plan does not say."""
+
+OF_ENERGY = ["uncertainty", "grade"]
+SOURCED = [*OF_A_SHARE, *OF_ENERGY]
+"""Columns that only some metrics fill."""
+
+UNIT = ["case_id", "metric", "unit"]
+COLUMNS = SCHEMAS["metrics"].names
+
+
+def summarize(run: RunTables) -> pd.DataFrame:
+    """The `metrics` table of a run: one row a case and metric, for cases with at least one measured process.
+
+    `value` is the median over processes, `ci_low` and `ci_high` its 95 % interval (stats.median_interval), whose unit
+    is the process; `n` counts processes. Of a single process, quantiles of many steps have an order-statistic interval.
+    A case that nowhere came out ok has no metrics; its rows stay in `measurements`.
+    """
+    values = per_process(run)
+    if values.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    measured = run.measurements[run.measurements.outcome == "ok"]
+    table = pd.DataFrame([_estimate(run, key, group) for key, group in values.groupby(UNIT, sort=False)])
+    first = measured.drop_duplicates("case_id").set_index("case_id")
+    judged = {case_id: validity(run, rows, values) for case_id, rows in measured.groupby("case_id")}
+    table = table.assign(
+        run_id=run.run_id,
+        device_kind=run.runs.device_kind.iloc[0],
+        workload=table.case_id.map(first.workload),
+        validity=[judged[case_id][0] for case_id in table.case_id],
+        reasons=[json.dumps(judged[case_id][1]) for case_id in table.case_id],
+    )
+    return table[COLUMNS]
+
+
+def per_process(run: RunTables) -> pd.DataFrame:
+    """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; with
+    what a share is of and its source (OF_A_SHARE), and of energy the source, uncertainty and grade (energy_metrics). Of
+    a test under load its requests have the latencies and the tokens/s (request_metrics)."""
+    measured = run.measurements[run.measurements.outcome == "ok"]
+    tables = [throughput(measured), _memory(measured), latencies(run)]
+    served = requests_of(run, PERCENTILES)
+    if len(served):  # what the requests say comes before what steps and spans do
+        tables = [pd.concat([*tables, served]).drop_duplicates([*KEY, "metric"], keep="last")]
+    tables += [table for table in (shares_of_ceilings(run), shares_of_peak(run), energy_of(run)) if not table.empty]
+    return pd.concat(tables, ignore_index=True).reindex(columns=[*KEY, "metric", "unit", "value", *SOURCED])
+
+
+def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) -> dict[str, Any]:
+    """The row of one case and metric."""
+    case_id, metric, unit = key
+    row = {"case_id": case_id, "metric": metric, "unit": unit} | over_processes(group)
+    row |= {"uncertainty": group.uncertainty.max(), "grade": max(group.grade.dropna(), default=None)}
+    if row["n"] == 1 and metric.startswith("step_s_p"):
+        steps = timed_samples(run)
+        q = int(metric.removeprefix("step_s_p")) / 100
+        own = steps[(steps.case_id == case_id) & (steps.process == group.process.iloc[0])].step_s
+        interval = stats.quantile_interval(own, q, times=stats.SHOWS_ITSELF)
+        row |= {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
+        row["method"] = "order_statistics_of_one_process"
+    return row
+
+
+def over_processes(group: pd.DataFrame) -> dict[str, Any]:
+    """One metric's values of its processes as columns: the median with its interval, n, method, and OF_A_SHARE."""
+    interval = stats.median_interval(group.value)
+    return {
+        "value": interval.value,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "n": int(np.isfinite(group.value).sum()),
+        "method": "t_of_log_processes",
+        "source": ", ".join(group.source.dropna().unique()) or None,
+        "convention": next(iter(group.convention.dropna()), None),
+        "peak": group.peak.astype("float64").max(),
+        "peak_dtype": next(iter(group.peak_dtype.dropna()), None),
+    }
+
+
+def spread(run: RunTables) -> pd.DataFrame:
+    """How the steps of each case vary: case_id, lag1, effective_n (both the median over processes), within_cv,
+    between_cv (of the processes' medians), outliers (by Tukey's fences, counted and not dropped)."""
+    rows = []
+    for case_id, steps in timed_samples(run).groupby("case_id", sort=False):
+        processes = [group.step_s.to_numpy() for _, group in steps.groupby("process")]
+        medians = [float(np.median(x)) for x in processes]
+        rows.append(
+            {
+                "case_id": case_id,
+                "lag1": _median([stats.lag1(x) for x in processes]),
+                "effective_n": _median([stats.effective_n(x) for x in processes]),
+                "within_cv": _median([stats.variation(x) for x in processes]),
+                "between_cv": stats.variation(medians),
+                "outliers": sum(stats.outliers(x) for x in processes),
+            }
+        )
+    return pd.DataFrame(rows, columns=["case_id", "lag1", "effective_n", "within_cv", "between_cv", "outliers"])
+
+
+def cases(run: RunTables) -> pd.DataFrame:
+    """One row a case, in the order of the plan: case_id, workload, params (a dict), dtype, label, outcome, reason,
+    processes (that came out ok), planned (processes asked for) and choices (what the workload settled for, a dict).
+
+    `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
+    """
+    plan = json.loads(run.runs.plan.iloc[0])
+    by_case = dict(iter(run.measurements.groupby("case_id")))
+    rows = []
+    for planned in plan["cases"]:
+        stored = by_case.get(planned["case_id"], run.measurements.iloc[:0]).sort_values("process")
+        bad = stored[stored.outcome != "ok"]
+        rows.append(
+            {
+                **planned,
+                "label": case_label(planned["workload"], planned["params"], planned["dtype"]),
+                "outcome": "missing" if stored.empty else "ok" if bad.empty else bad.outcome.iloc[0],
+                "reason": "" if bad.empty else bad.reason.iloc[0],
+                "processes": len(stored) - len(bad),
+                "planned": max(plan["policy"]["processes"], len(stored)),
+                "choices": _choices(stored),
+            }
+        )
+    names = ["case_id", "workload", "params", "dtype", "label", "outcome", "reason", "processes", "planned", "choices"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _choices(stored: pd.DataFrame) -> dict[str, str]:
+    """What the processes of a case settled for, each of several once; older runs say nothing."""
+    found: dict[str, dict[str, None]] = {}
+    for text in stored.choices.dropna():
+        for what, which in json.loads(text).items():
+            found.setdefault(what, {})[which] = None
+    return {what: ", ".join(those) for what, those in found.items()}
+
+
+def _memory(measured: pd.DataFrame) -> pd.DataFrame:
+    """memory_predicted_ratio is what the workload says it holds at most over the peak less what was held before."""
+    predicted = measured.memory_predicted_bytes.astype("float64")
+    held = measured.memory_peak_bytes.astype("float64") - measured.memory_base_bytes.astype("float64")
+    return pd.concat(
+        [
+            as_metric(measured, "memory_peak_bytes", "B", measured.memory_peak_bytes),
+            as_metric(measured, "memory_predicted_bytes", "B", predicted),
+            as_metric(measured, "memory_predicted_ratio", "1", predicted / held.where(held > 0)),
+            as_metric(measured, "compile_s", "s", measured.compile_s),
+        ]
+    )
+
+
+def precision_of(run: RunTables) -> float:
+    """The relative half-width of an interval that the run was after."""
+    return float(json.loads(run.runs.plan.iloc[0])["policy"].get("precision", PRECISION))
+
+
+def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[Validity, list[str]]:
+    """A case's validity and the codes of what speaks against it, from its measured processes and their values."""
+    notes = [note for row in processes.notes for note in json.loads(row)]
+    codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
+    own = values[values.case_id == processes.case_id.iloc[0]]
+    rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")
+    intervals = [stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)]
+    widest = max(interval.relative_half_width for interval in intervals)
+    if math.isinf(widest):
+        codes.append("no_interval")
+    elif min(interval.n for interval in intervals) < FEW_PROCESSES:
+        codes.append("few_processes")
+    elif widest > precision_of(run):
+        codes.append("not_converged")
+    if processes.timer_kind.nunique() > 1:
+        codes.append("mixed_timers")
+    steps = own[own.metric == "step_s_p50"].value
+    if steps.max() > HIGH_VARIATION * steps.min():
+        codes.append("high_variation")
+    return validity_of(codes), codes
+
+
+def _median(values: list[float]) -> float:
+    """The median of the values that are known; NaN if none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else math.nan

@@ -1,0 +1,105 @@
+"""The meters beside one measured process: open from before its first step on, and what they come to over its window."""
+
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwbench.devices import Device
+from hwbench.meters import EnergySource, PowerSensor, Signal
+from hwbench.meters.energy import idle_power, readings_of, span_readings
+from hwbench.meters.recorder import PATIENCE_S, Recorder, Trace
+from hwbench.meters.throttling import conditions
+from hwbench.records import Reading, Window
+
+GRADE_B_S = 5.2
+"""A window so long has the grade B even where its edges are moved to the ticks of a counter."""
+
+SETTLE_S, REST_S = 1.0, 5.0
+"""How long a device is left alone before, and while, its idle power is read."""
+
+
+class Metering:
+    """Reads the meters of `device` from `with` on to its end; asked for its readings afterwards. A meter that does not
+    answer is waited for `patience_s` seconds."""
+
+    def __init__(self, device: Device, tdp_w: float | None, patience_s: float = PATIENCE_S) -> None:
+        self._device = device
+        self._meters = device.meters(tdp_w)
+        self._recorder = Recorder(self._meters, device.now_ns, patience_s=patience_s)
+        self._rested: tuple[int, int] | None = None
+
+    @property
+    def trace(self) -> Trace:
+        return self._recorder.trace
+
+    @property
+    def window_s(self) -> float:
+        """How long a window must be for energy of the grade B; 0 where nothing but an estimate is to be had."""
+        failed = self._failures
+        return GRADE_B_S if any(s.signal not in failed and not _is_estimate(s) for s in self._sources) else 0.0
+
+    def rest(self) -> None:
+        """Leave the device alone for a few seconds, to know what it takes at rest with all that is resident. Nothing is
+        done where nothing counts energy."""
+        if self.window_s:
+            self._device.synchronize()
+            self._device.rest(SETTLE_S)
+            begin = self._device.now_ns()
+            self._device.rest(REST_S)
+            self._rested = begin, self._device.now_ns()
+
+    def readings(self, window: Window) -> list[Reading]:
+        """Energy and power over the window, of each span that lasts long enough, and at rest if that was measured."""
+        begin, end = window.begin_ns, window.begin_ns + round(window.window_s * 1e9)
+        step_s = float(np.median(window.timed_s))
+        found = readings_of(self.trace, self._sources, begin, end, self._failures, step_s)
+        found += span_readings(self.trace, self._sources, _intervals(window))
+        return found + (idle_power(self.trace, self._sources, *self._rested) if self._rested else [])
+
+    def notes(self, window: Window) -> list[str]:
+        """What the meters showed against the figures of the window, `code: what happened`."""
+        return conditions(self.trace, window.begin_ns, window.begin_ns + round(window.window_s * 1e9))
+
+    @property
+    def _sources(self) -> list[EnergySource]:
+        return [source for meter in self._meters for source in meter.energy]
+
+    @property
+    def _failures(self) -> dict[Signal, str]:
+        return {signal: why for meter in self._meters for signal, why in meter.failures.items()}
+
+    def __enter__(self) -> "Metering":
+        self._recorder.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._recorder.__exit__(kind, error, trace)
+        for meter in self._recorder.answering:
+            meter.close()
+
+
+def _is_estimate(source: EnergySource) -> bool:
+    return isinstance(source, PowerSensor) and source.is_estimate
+
+
+def _intervals(window: Window) -> dict[str, NDArray[np.int64]]:
+    """By name, begin and end in nanoseconds of each span of the timed steps, shape (n, 2); none where a step's start is
+    not known. The spans of a step follow each other from its start."""
+    samples, spans = window.samples, window.spans
+    starts = {
+        step: start
+        for step, start, warmup in zip(samples.step, samples.start_ns, samples.warmup, strict=True)
+        if start is not None and not warmup
+    }
+    found: dict[str, list[tuple[int, int]]] = {}
+    now = 0
+    for step, name, position, span_s in zip(spans.step, spans.name, spans.position, spans.span_s, strict=True):
+        if step not in starts:
+            continue
+        begin = starts[step] if position == 0 else now
+        now = begin + round(span_s * 1e9)
+        found.setdefault(name, []).append((begin, now))
+    return {name: np.array(intervals, np.int64) for name, intervals in found.items()}

@@ -1,0 +1,225 @@
+"""Two environments measured in turns and compared as pairs: the fair way to judge a change on a noisy machine.
+
+A side is an interpreter with the hwbench it imports: another torch, another checkout, another working folder. Its
+processes run in the order A B B A A B B A …, so that a drift of the machine falls on both sides alike, and what both
+processes of a pair share cancels in their ratio. Sequential runs of the same thing would differ by that drift.
+"""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hwbench import stats
+from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER, per_process
+from hwbench.analysis.verdict import compare, gate
+from hwbench.analysis.verdict.comparable import with_one_kind_of_peak
+from hwbench.analysis.verdict.rules import Rules
+from hwbench.formats import Rates
+from hwbench.machine import environment
+from hwbench.recording import probe
+from hwbench.recording.matrix import Plan
+from hwbench.recording.runner import OPENING_TIMEOUT_S, Launch, Progress, describe_device, here, leave_out, run_case
+from hwbench.records import UserError
+from hwbench.tables.writer import RunTables, Writer
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""Where this hwbench lies; an interpreter without one of its own borrows it, unless it is an installed package."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: how its workers start, its workload files, and what it said of itself (see `probe`)."""
+
+    name: str
+    launch: Launch
+    files: list[str]
+    facts: Mapping[str, Any]
+
+    @property
+    def device(self) -> str:
+        return str(self.facts["device"])
+
+    def policy(self, plan: Plan) -> dict[str, Any]:
+        """The policy as this side's worker takes it: an older one knows fewer settings."""
+        return {name: value for name, value in vars(plan.policy).items() if name in self.facts["nouns"]["Policy"]}
+
+    def describe_device(self, warn: Callable[[str], None]) -> dict[str, Any]:
+        try:
+            return describe_device(self.device, warn, self.launch)[1]
+        except UserError as error:
+            raise UserError(f"side {self.name}: {error}") from error
+
+    def environment(self, device: Mapping[str, Any]) -> dict[str, Any]:
+        """As `environment.collect`, of this side's interpreter and folder."""
+        own = {name: self.facts[name] for name in ("python", "git")}
+        packages = {"hwbench": self.facts["hwbench"], **self.facts["packages"]}
+        return environment.collect(device) | own | {"packages": packages}
+
+    def __str__(self) -> str:
+        git = self.facts["git"] or {}
+        commit = f", commit {git['commit'][:12]}" + (" with changes" if git["dirty"] else "") if git else ""
+        versions = f"Python {self.facts['python']}, torch {self.facts['packages']['torch']}"
+        return f"{self.name}: hwbench {self.facts['hwbench']}, {versions}{commit}"
+
+
+def open_side(name: str, python: str, folder: Path | None, device: str, files: Sequence[str]) -> Side:
+    """The side `name` of this interpreter and folder. UserError, one line, if it cannot measure or be understood.
+
+    A folder that holds a hwbench is a checkout, and that one is measured; any folder comes first on the import path
+    and is the workers' working folder. A relative name in `files` is the side's own file where its folder has it.
+    """
+    program = shutil.which(python)
+    if program is None:
+        raise UserError(f"--{name} {python}: no such Python; name an interpreter, e.g. /path/to/venv/bin/python")
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"--{name}-dir {folder}: no such folder")
+    launch = _launch(os.path.abspath(program), folder)
+    facts = _facts(name, launch, device)
+    root = Path(facts["root"])
+    if folder is not None and (folder / "hwbench" / "__init__.py").is_file() and root != folder.resolve():
+        raise UserError(f"side {name}: {python} imports hwbench from {root}, not from {folder}")
+    _check_understood(name, facts)
+    return Side(name, launch, [_own_file(file, folder) for file in files], facts)
+
+
+def measure_pairs(
+    plan: Plan,
+    sides: Sequence[Side],
+    writers: Sequence[Writer],
+    on_progress: Callable[[Progress], None],
+    formats: Sequence[Rates | None] = (None, None),
+) -> None:
+    """Measure every case `plan.policy.processes` times on both sides, in turns, and store each outcome as it comes.
+
+    A case that does not come out ok on a side is a row there and is not tried again on either. `formats` are the rates
+    that each side has found its device to have.
+    """
+    given_up: set[str] = set()
+    rates = {side.name: found for side, found in zip(sides, formats, strict=True)}
+    for case in [case for case in plan.cases if case.case_id in plan.left_out]:
+        given_up.add(case.case_id)
+        for writer in writers:
+            leave_out(case, plan.left_out[case.case_id], writer, on_progress)
+    for pair in range(plan.policy.processes):
+        for case in [case for case in plan.cases if case.case_id not in given_up]:
+            for turn, (side, writer) in enumerate(_in_turn(pair, zip(sides, writers, strict=True))):
+                show = partial(_shown, on_progress, 2 * pair + turn)
+                policy = side.policy(plan)
+                done = run_case(
+                    case, pair, policy, side.device, side.files, writer, show, side.launch, formats=rates[side.name]
+                )
+                if done.outcome != "ok":
+                    given_up.add(case.case_id)
+
+
+def judge(baseline: RunTables, candidate: RunTables, metrics: Sequence[str], threshold: float) -> pd.DataFrame:
+    """As `compare.judge`, of two runs that `measure_pairs` made: processes of one number are a pair.
+
+    A row is faster or slower only if that stays significant among all rows (Holm), as in the gate: there is an exit
+    status on it.
+    """
+    baseline, candidate = with_one_kind_of_peak([baseline, candidate])
+    table = compare.judge([baseline], candidate, Rules(tuple(metrics), threshold))
+    values = [
+        {key: group.set_index("process").value for key, group in per_process(run).groupby(["case_id", "metric"])}
+        for run in (baseline, candidate)
+    ]
+    rows = [_paired(row, values) for row in table.to_dict("records")]
+    return gate.doubted(pd.DataFrame(rows, columns=compare.JUDGED))
+
+
+def _in_turn(pair: int, sides: Iterable[tuple[Side, Writer]]) -> list[tuple[Side, Writer]]:
+    """a b, b a, a b, …"""
+    return list(sides)[:: -1 if pair % 2 else 1]
+
+
+def _shown(on_progress: Callable[[Progress], None], number: int, progress: Progress) -> None:
+    """Count the processes of both sides as one row."""
+    on_progress(replace(progress, process=number))
+
+
+def _paired(row: dict[str, Any], values: Sequence[Mapping[tuple[str, str], pd.Series]]) -> dict[str, Any]:
+    """A row of `compare.judge` with what the pairs say instead."""
+    if row["verdict"] in ("missing", "incomparable") or math.isnan(row["ratio"]):
+        return row
+    sides = [side[row["case_id"], row["metric"]] for side in values]
+    pairs = pd.concat(sides, axis=1, join="inner").to_numpy()
+    change = stats.paired_change(pairs[:, 0], pairs[:, 1])
+    numbers = {"ratio": change.ratio, "ci_low": change.low, "ci_high": change.high, "p": change.p}
+    if math.isnan(change.p):
+        return row | numbers | {"verdict": "incomparable", "reason": "one pair only: measure with --pairs 6 or more"}
+    word = compare.verdict(change, row["threshold"], row["metric"] in HIGHER_IS_BETTER)
+    return row | numbers | {"verdict": word, "reason": row["reason"] if word == row["verdict"] else ""}
+
+
+def _launch(program: str, folder: Path | None) -> Launch:
+    """Workers of `program` that import what lies in `folder`, then what that interpreter has by itself."""
+    own = here().environment["PYTHONPATH"] if program == sys.executable else os.environ.get("PYTHONPATH", "")
+    path = [str(folder.resolve())] if folder else []
+    settings = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join([*path, *filter(None, [own])])}
+    launch = Launch([program, "-m", "hwbench.worker"], settings, folder)
+    if not _has_hwbench(launch) and (CHECKOUT / "pyproject.toml").is_file():
+        settings["PYTHONPATH"] = os.pathsep.join(filter(None, [settings["PYTHONPATH"], str(CHECKOUT)]))
+    return launch
+
+
+def _has_hwbench(launch: Launch) -> bool:
+    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('hwbench') is None)"
+    return _ask(launch, "-c", code).returncode == 0
+
+
+def _facts(name: str, launch: Launch, device: str) -> dict[str, Any]:
+    """What the side's `probe` answers. UserError with its last words if it does not."""
+    done = _ask(launch, str(probe.__file__), device, *environment.PACKAGES)
+    if done.returncode:
+        words = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise UserError(f"side {name} ({launch.command[0]}): {words[-1]}")
+    try:
+        facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return facts
+    except (IndexError, ValueError) as error:
+        raise UserError(f"side {name} ({launch.command[0]}): not a Python, by its answer") from error
+
+
+def _ask(launch: Launch, *words: str) -> subprocess.CompletedProcess[str]:
+    program = launch.command[0]
+    try:
+        return subprocess.run(
+            [program, *words],
+            env=launch.environment,
+            cwd=launch.folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=OPENING_TIMEOUT_S,
+        )
+    except OSError as error:
+        raise UserError(f"{program}: cannot be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{program}: no answer after {OPENING_TIMEOUT_S} s") from error
+
+
+def _check_understood(name: str, facts: Mapping[str, Any]) -> None:
+    """UserError if the side's workers would answer what this hwbench cannot read."""
+    for noun, known in probe.nouns().items():
+        theirs = facts["nouns"][noun]
+        if noun == "Policy":  # it goes the other way, cut down to what they know
+            continue
+        if lacking := sorted(field for field, needed in known.items() if needed and field not in theirs):
+            raise UserError(f"side {name} has a hwbench too old to compare with this one: no {noun}.{lacking[0]}")
+
+
+def _own_file(file: str, folder: Path | None) -> str:
+    own = folder / file if folder else Path(file)
+    return str((own if own.is_file() else Path(file)).resolve())

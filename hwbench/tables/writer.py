@@ -1,0 +1,324 @@
+"""Records ⇄ Parquet: the only module that touches result files.
+
+`results/<run_id>/<table>/<part>.parquet`, one immutable part for each case and process. A part is written under a
+name that no reader takes for a result, synced and renamed, its `measurements` row last: a run that dies at any moment
+keeps every part already written, and rows without a measurement are not yet part of it.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import hwbench
+from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
+from hwbench.records.profile import PROFILE_TABLES, Profile
+from hwbench.tables.integrity import check_profiles, check_run
+from hwbench.tables.schema import ADDED, KEY, SCHEMA_VERSION, SCHEMAS
+
+VERSION_KEY = b"hwbench_schema_version"
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
+RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry", "requests", "profiles", *PROFILE_TABLES)
+"""All tables but those that are derived from them."""
+Warn = Callable[[str], None]
+TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """One run read back: a data frame for each raw table. All but the first two hold only measured cases."""
+
+    folder: Path
+    runs: pd.DataFrame
+    measurements: pd.DataFrame
+    samples: pd.DataFrame
+    spans: pd.DataFrame
+    readings: pd.DataFrame = field(default_factory=lambda: empty("readings"))
+    telemetry: pd.DataFrame = field(default_factory=lambda: empty("telemetry"))
+    requests: pd.DataFrame = field(default_factory=lambda: empty("requests"))
+    profiles: pd.DataFrame = field(default_factory=lambda: empty("profiles"))
+    ops: pd.DataFrame = field(default_factory=lambda: empty("ops"))
+    modules: pd.DataFrame = field(default_factory=lambda: empty("modules"))
+    gaps: pd.DataFrame = field(default_factory=lambda: empty("gaps"))
+    memory: pd.DataFrame = field(default_factory=lambda: empty("memory"))
+
+    @property
+    def run_id(self) -> str:
+        return str(self.runs.run_id.iloc[0])
+
+
+def empty(table: str) -> pd.DataFrame:
+    """A table without rows."""
+    return SCHEMAS[table].empty_table().to_pandas()
+
+
+class Writer:
+    """Writes one run into `results/<run_id>/`. UserError if the id is taken, not a plain name, or cannot be written.
+
+    OSError from a later write (a full disk, say) leaves the parts already written as they are.
+    """
+
+    def __init__(self, results: Path, run: Run) -> None:
+        if run.run_id == REFERENCE:
+            raise UserError(f"run id {REFERENCE} is where the reference runs lie; choose another")
+        if not RUN_ID.fullmatch(run.run_id):
+            raise UserError(f"run id {run.run_id!r}: use up to 100 letters, digits, '.', '_' and '-', no folders")
+        self.folder = results / run.run_id
+        self._run_id = run.run_id
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir()
+        except FileExistsError as error:
+            if self.folder.is_dir():
+                raise UserError(f"run {run.run_id} exists in {results}; choose another id or remove it") from error
+            raise UserError(f"cannot write to {results}: there is a file in its place") from error
+        except OSError as error:
+            raise UserError(f"cannot write to {results}: {error.strerror}; name a folder with --output") from error
+        try:
+            self._write("runs", "run", _run_row(run))
+        except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise UserError(f"cannot write to {results}: {error.strerror}; name a folder with --output") from error
+
+    def log(self, case: Case, process: int) -> Path:
+        """The file for what a process prints; whoever runs it keeps the file only where the case failed."""
+        folder = self.folder / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{case.case_id}-{process}.log"
+
+    def add(self, case: Case, process: int, measurement: Measurement) -> None:
+        """Store the outcome of `case` in one process; after this returns it survives whatever happens."""
+        key = {"run_id": self._run_id, "case_id": case.case_id, "process": process}
+        part = f"{case.case_id}-{process}"
+        try:
+            if measurement.window:
+                self._write("samples", part, _columns(key, vars(measurement.window.samples)))
+                self._write("spans", part, _columns(key, vars(measurement.window.spans)))
+            if measurement.readings:
+                self._write("readings", part, _columns(key, _turned(measurement.readings)))
+            if measurement.telemetry.time_ns:
+                self._write("telemetry", part, _columns(key, vars(measurement.telemetry)))
+            if measurement.requests.request:
+                self._write("requests", part, _columns(key, vars(measurement.requests)))
+            if measurement.profile:
+                self._write_profile(part, key, measurement.profile)
+            self._write("measurements", part, _measurement_row(key, case, measurement))
+        except OSError:  # without its measurement a part would count for other tools, and not for us
+            for table in RAW[2:]:
+                (self.folder / table / f"{part}.parquet").unlink(missing_ok=True)
+            raise
+
+    def _write_profile(self, part: str, key: Mapping[str, Any], profile: Profile) -> None:
+        for table in PROFILE_TABLES:
+            if columns := _filled(vars(getattr(profile, table))):
+                self._write(table, part, _columns(key, columns))
+        row = {name: value for name, value in vars(profile).items() if name not in PROFILE_TABLES}
+        row["unknown"] = json.dumps(dict(profile.unknown))
+        self._write("profiles", part, {name: [value] for name, value in (dict(key) | row).items()})
+
+    def _write(self, table: str, part: str, columns: Mapping[str, list[Any]]) -> None:
+        write_part(self.folder, table, part, pa.table(dict(columns), schema=SCHEMAS[table]))
+
+
+def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
+    """Write one part so that it is there whole or not at all, and stays after a crash of the machine."""
+    target = folder / table / f"{part}.parquet"
+    temporary = target.with_name(target.name + TEMPORARY)
+    target.parent.mkdir(exist_ok=True)
+    stamped = content.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()})
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(stamped, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def write_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
+    """Store the derived table of a run, replacing what an earlier summary left there."""
+    table = pa.Table.from_pandas(metrics, schema=SCHEMAS["metrics"], preserve_index=False)
+    write_part(run.folder, "metrics", "metrics", table)
+
+
+def write_span_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
+    """Store the derived table of a run's spans, replacing what an earlier summary left there."""
+    table = pa.Table.from_pandas(metrics, schema=SCHEMAS["span_metrics"], preserve_index=False)
+    write_part(run.folder, "span_metrics", "span_metrics", table)
+
+
+def write_noise(run: RunTables, noise: pd.DataFrame) -> None:
+    """Store the noise floors that a run measured, beside its other tables."""
+    table = pa.Table.from_pandas(noise, schema=SCHEMAS["noise"], preserve_index=False)
+    write_part(run.folder, "noise", "noise", table)
+
+
+def read_noise(results: Path, warn: Warn) -> pd.DataFrame:
+    """The noise floors of all runs in `results` and its reference runs; `warn` hears of what cannot be read."""
+    parts = []
+    for folder in _run_folders(results):
+        with _told(warn):
+            parts.append(_read_table(folder, "noise"))
+    return pd.concat(parts, ignore_index=True) if parts else SCHEMAS["noise"].empty_table().to_pandas()
+
+
+def read_heads(results: Path, warn: Warn) -> pd.DataFrame:
+    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the order of names;
+    `warn` hears of what cannot be read: one damaged run must not stop the work on others."""
+    tables = []
+    for folder in _run_folders(results):
+        with _told(warn):
+            tables.append(_read_table(folder, "runs").assign(folder=folder))
+    empty = SCHEMAS["runs"].empty_table().to_pandas().assign(folder=[])
+    return pd.concat(tables, ignore_index=True) if tables else empty
+
+
+def _run_folders(results: Path) -> list[Path]:
+    return sorted(path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs"))
+
+
+@contextmanager
+def _told(warn: Warn) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        warn(f"{error}; left out")
+
+
+def find_run(name: str, results: Path) -> Path:
+    """The folder that RUN means: a folder's path, or the id of a run in `results` or `results/reference`."""
+    places = [Path(name)]
+    if RUN_ID.fullmatch(name):
+        places += [results / name, results / REFERENCE / name]
+    for place in places:
+        if (place / "runs").is_dir():
+            return place
+    if Path(name).is_dir():
+        raise UserError(f"{name}: no run in this folder (no runs/*.parquet in it)")
+    known = sorted((p.parent.name for p in results.glob("*/runs")), reverse=True)[:3]
+    hint = f"the latest there are {', '.join(known)}" if known else "there is none yet; `hwbench run` makes one"
+    raise UserError(f"no run {name!r}, neither a folder nor an id in {results}; {hint}")
+
+
+def read_run(folder: Path) -> RunTables:
+    """Read one run, finished or not. UserError names what is truncated, foreign, damaged or of a newer schema."""
+    runs, measurements, *rest = (_read_table(folder, table) for table in RAW)
+    if runs.empty:
+        raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
+    if len(runs) > 1:
+        raise UserError(f"{folder}: more than one run in this folder")
+    measured = measurements[KEY].drop_duplicates()
+    run = RunTables(folder, runs, measurements, *(table.merge(measured, on=KEY) for table in rest))
+    check_run(folder, run.runs, run.measurements, run.samples, run.spans, run.requests)
+    check_profiles(folder, run.profiles, {table: getattr(run, table) for table in PROFILE_TABLES})
+    return run
+
+
+def _read_table(folder: Path, table: str) -> pd.DataFrame:
+    parts = [_read_part(file, table) for file in sorted((folder / table).glob("*.parquet"))]
+    return pa.concat_tables(parts or [SCHEMAS[table].empty_table()]).to_pandas()
+
+
+def _read_part(file: Path, table: str) -> pa.Table:
+    try:
+        content = pq.ParquetFile(file).read()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file}: not a readable Parquet file; it is damaged or was cut short") from error
+    written = (content.schema.metadata or {}).get(VERSION_KEY, b"")
+    version = int(written) if written.isdigit() else 0
+    if version > SCHEMA_VERSION:
+        raise UserError(f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})")
+    missing = set(SCHEMAS[table].names) - set(content.schema.names)
+    if version == 0 or missing - ADDED.get(table, frozenset()):
+        raise UserError(f"{file}: not a part of hwbench's table {table!r}")
+    for name in missing:
+        content = content.append_column(name, pa.nulls(len(content)))
+    try:
+        return content.select(SCHEMAS[table].names).cast(SCHEMAS[table])
+    except (pa.ArrowException, ValueError) as error:
+        raise UserError(f"{file}: a column of table {table!r} has another type than it should") from error
+
+
+def _columns(key: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    rows = len(next(iter(columns.values())))
+    return {name: [value] * rows for name, value in key.items()} | dict(columns)
+
+
+def _filled(columns: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
+    """The columns, if they have a row."""
+    return columns if any(columns.values()) else {}
+
+
+def _turned(readings: Sequence[Reading]) -> dict[str, list[Any]]:
+    """Rows as columns."""
+    return {name: [getattr(reading, name) for reading in readings] for name in vars(readings[0])}
+
+
+def _run_row(run: Run) -> dict[str, list[Any]]:
+    row = vars(run) | {
+        "hwbench_version": hwbench.__version__,
+        "schema_version": SCHEMA_VERSION,
+        "environment": json.dumps(run.environment),
+        "argv": json.dumps(run.argv),
+        "plan": json.dumps(run.plan),
+    }
+    return {name: [value] for name, value in row.items()}
+
+
+def _measurement_row(key: Mapping[str, Any], case: Case, measured: Measurement) -> dict[str, list[Any]]:
+    row = {
+        **key,
+        "workload": case.workload,
+        "params": json.dumps(dict(case.params)),
+        "dtype": case.dtype,
+        "outcome": measured.outcome,
+        "reason": measured.reason,
+        **_window_columns(measured.window),
+        **vars(measured.work),
+        "span_work": json.dumps({name: vars(work) for name, work in measured.declared.spans.items()}),
+        "choices": json.dumps(dict(measured.declared.choices)),
+        "memory_base_bytes": measured.memory_base_bytes,
+        "memory_predicted_bytes": measured.declared.memory_bytes,
+        "slice_of": json.dumps(asdict(measured.declared.slice_of)) if measured.declared.slice_of else None,
+        "compile_s": measured.compile_s,
+        "loss": measured.loss,
+        "notes": json.dumps(measured.notes),
+    }
+    return {name: [value] for name, value in row.items()}
+
+
+def _window_columns(window: Window | None) -> dict[str, Any]:
+    return {
+        "warmup_steps": window.warmup_steps if window else None,
+        "samples": window.timed_steps if window else None,
+        "converged": window.converged if window else None,
+        "timer_kind": window.timer_kind if window else None,
+        "window_s": window.window_s if window else None,
+        "memory_peak_bytes": window.memory_peak_bytes if window else None,
+        "memory_build_peak_bytes": window.memory_build_peak_bytes if window else None,
+    }
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last: the folder's own entry has to reach the disk too. Not every platform lets a folder open."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

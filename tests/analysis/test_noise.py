@@ -1,0 +1,132 @@
+"""What a run says of its own noise, and which floors are found again."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from commands import FAKE
+from conftest import make_run, measured
+from scipy.stats import t
+
+from hwbench import stats, tables
+from hwbench.analysis.verdict import noise
+from hwbench.records import Case
+
+
+def a_run(results, run_id, times, case, **fields):
+    """A run whose processes took `times` for a step of `case`."""
+    writer = make_run(results, run_id, [case], **fields)
+    for process, step_s in enumerate(times):
+        writer.add(case, process, measured(step_s))
+    return tables.read_run(writer.folder)
+
+
+def floors_of(run):
+    return noise.measure_floors(run).set_index("metric").floor
+
+
+def test_the_floor_is_the_half_width_of_the_interval(tmp_path, training):
+    run = a_run(tmp_path, "r", [0.0030, 0.0031, 0.0031, 0.0030, 0.0032, 0.0030, 0.0032, 0.0032], training)
+    halves = [[math.log(x) for x in half] for half in ([30, 30, 32, 32], [31, 31, 30, 32])]
+    variances = [sum((x - sum(h) / 4) ** 2 for x in h) / 3 / 4 for h in halves]
+    df = sum(variances) ** 2 / sum(v**2 / 3 for v in variances)
+    expected = math.exp(t.ppf(0.975, df) * math.sqrt(sum(variances))) - 1
+    table = noise.measure_floors(run)
+    assert list(table.columns) == noise.COLUMNS
+    assert floors_of(run)["step_s_p50"] == pytest.approx(expected, rel=1e-6)
+    assert floors_of(run)["tokens_per_s"] == pytest.approx(expected, rel=1e-6)
+    assert set(table.n) == {4}
+
+
+def test_the_floor_is_never_below_what_the_halves_differ_by(tmp_path, training):
+    run = a_run(tmp_path, "r", [0.0030, 0.0033, 0.0033, 0.0030], training)
+    assert floors_of(run)["step_s_p50"] == pytest.approx(0.1, rel=1e-6)
+
+
+def test_what_does_not_vary_has_a_floor_of_zero(tmp_path, training):
+    assert floors_of(a_run(tmp_path, "r", [0.003] * 4, training))["step_s_p50"] == pytest.approx(0, abs=1e-9)
+
+
+def test_later_comparisons_rarely_pass_the_floor():
+    """Floors of 5 processes a half, each held against one later comparison of 5 processes with 5."""
+    random = np.random.default_rng(1)
+    passed = 0
+    for _ in range(2000):
+        a, b, later_a, later_b = np.exp(random.normal(0, 0.02, (4, 5)))
+        floor = noise.floor_of(stats.change(a, b))
+        passed += abs(math.log(stats.change(later_a, later_b).ratio)) > math.log1p(floor)
+    assert 0.02 < passed / 2000 < 0.06
+
+
+@pytest.mark.parametrize("times", [[], [0.003], [0.003, 0.0031, 0.003]])
+def test_too_few_processes_have_no_floor(tmp_path, training, times):
+    assert noise.measure_floors(a_run(tmp_path, "r", times, training)).empty
+
+
+class TestFinding:
+    def stored(self, results, run_id, times, case, day=24, **fields):
+        run = a_run(results, run_id, times, case, **fields)
+        table = noise.measure_floors(run)
+        tables.write_noise(run, table.assign(started_at=f"2026-11-{day}T08:00:00+00:00"))
+        return run
+
+    def test_the_newest_of_each_case(self, tmp_path, training):
+        other = Case("gemm", {"n": 8}, "fp32")
+        self.stored(tmp_path, "old", [0.0030, 0.0033, 0.0033, 0.0030], training)
+        self.stored(tmp_path, "old-too", [0.0030, 0.0036, 0.0036, 0.0030], other)
+        run = self.stored(tmp_path, "a-newer-one", [0.0030, 0.0039, 0.0039, 0.0030], training, day=25)
+        found = noise.floors(tmp_path, run, pytest.fail)
+        assert found[training.case_id, "step_s_p50"] == pytest.approx(0.3, rel=1e-6)
+        assert found[other.case_id, "step_s_p50"] == pytest.approx(0.2, rel=1e-6)
+
+    def test_another_device_has_other_noise(self, tmp_path, training):
+        self.stored(tmp_path, "r", [0.003] * 4, training, device_kind="cuda")
+        run = a_run(tmp_path, "s", [0.003], training)
+        assert noise.floors(tmp_path, run, pytest.fail) == {}
+
+    def test_among_the_reference_runs_too(self, tmp_path, training):
+        (tmp_path / "reference").mkdir()
+        run = self.stored(tmp_path / "reference", "r", [0.003, 0.0033, 0.0033, 0.003], training)
+        assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run, pytest.fail)
+
+    def test_a_damaged_file_is_named_and_does_not_stop_the_rest(self, tmp_path, training):
+        self.stored(tmp_path, "broken", [0.003] * 4, training)
+        (tmp_path / "broken" / "noise" / "noise.parquet").write_bytes(b"PAR1")
+        run = self.stored(tmp_path, "whole", [0.003, 0.0033, 0.0033, 0.003], training)
+        told = []
+        assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run, told.append)
+        (line,) = told
+        assert "noise.parquet: not a readable Parquet file" in line
+
+    def test_the_newest_run_that_measured_noise(self, tmp_path, training):
+        self.stored(tmp_path, "noisy", [0.003] * 4, training)
+        a_run(tmp_path, "other", [0.003], training)
+        assert noise.newest(tmp_path, pytest.fail) == tmp_path / "noisy"
+        assert noise.newest(tmp_path / "nowhere", pytest.fail) is None
+
+    def test_no_results_no_floors(self, tmp_path, training):
+        assert noise.floors(tmp_path / "nowhere", a_run(tmp_path, "r", [0.003], training), pytest.fail) == {}
+
+
+class TestCommand:
+    def test_it_measures_stores_and_says_the_floor(self, tmp_path, call):
+        words = [*FAKE[:4], *FAKE[6:], "--processes", "3"]
+        done = call("noise", "fake/known", *words, "--json")
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        floors = {row["metric"]: row["floor"] for row in result["rows"]}
+        assert floors["tokens_per_s"] == pytest.approx(0, abs=1e-9)
+        assert {row["n"] for row in result["rows"]} == {3}
+        run = tables.read_run(tmp_path / result["folder"])
+        assert len(run.measurements) == 6
+        case_id = run.measurements.case_id[0]
+        stored = tables.read_noise(tmp_path / "results", pytest.fail)
+        assert set(stored.case_id) == {case_id}
+        assert noise.floors(tmp_path / "results", run, pytest.fail) == {}  # a floor of nothing
+
+    def test_two_processes_in_a_half_are_refused(self, call):
+        done = call("noise", "gemm", "--processes", "2")
+        assert done.returncode == 2
+        assert done.stderr.startswith("hwbench: --processes 2: halves of fewer than 3 processes")
+        assert done.stdout == ""

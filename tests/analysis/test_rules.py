@@ -1,0 +1,109 @@
+import pytest
+
+from hwbench.analysis.verdict.rules import Rule, Rules, read_rules
+from hwbench.inputs import share
+from hwbench.records import UserError
+
+EXAMPLE = """
+[default]
+threshold = "4%"
+metrics = ["tokens_per_s", "step_s_p50"]
+
+[[rules]]
+workload = "gpt/*"
+threshold = 0.03
+
+[[rules]]
+workload = "gpt/train"
+metric = "memory_peak_bytes"
+threshold = "2%"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(text: str):
+        file = tmp_path / "gate.toml"
+        file.write_text(text)
+        return file
+
+    return written
+
+
+def test_a_file(write):
+    rules = read_rules(write(EXAMPLE))
+    memory = Rule(0.02, "gpt/train", "memory_peak_bytes")
+    assert rules == Rules(("tokens_per_s", "step_s_p50"), 0.04, (Rule(0.03, "gpt/*"), memory))
+    assert rules.threshold_of("gemm", "tokens_per_s") == 0.04
+    assert rules.threshold_of("gpt/decode", "tokens_per_s") == 0.03
+    assert rules.threshold_of("gpt/train", "memory_peak_bytes") == 0.02
+    assert rules.threshold_of("gpt/decode", "memory_peak_bytes") == 0.03
+    assert rules.added("gpt/train") == ["memory_peak_bytes"]
+    assert rules.added("gpt/decode") == []
+    assert rules.unused(["gpt/decode", "gemm"]) == [memory]
+
+
+def test_an_empty_file_is_the_default(write):
+    assert read_rules(write("")) == Rules()
+
+
+def test_the_last_rule_that_matches_wins():
+    rules = Rules((), 0.05, (Rule(0.01, "gpt/train"), Rule(0.02, "gpt/*")))
+    assert rules.threshold_of("gpt/train", "step_s_p50") == 0.02
+
+
+def test_narrowed_to_some_metrics(write):
+    rules = read_rules(write(EXAMPLE)).narrowed(("step_s_p50",))
+    assert rules == Rules(("step_s_p50",), 0.04, (Rule(0.03, "gpt/*"),))
+
+
+@pytest.mark.parametrize(("word", "value"), [("5%", 0.05), (" 0.5 % ", 0.005), ("0.05", 0.05), (0.05, 0.05)])
+def test_shares(word, value):
+    assert share(word) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("word", ["5", "-1%", "0", "nan", "inf", "five", "", None, True, [], 100, "100%"])
+def test_what_is_no_share(word):
+    with pytest.raises(UserError, match="expected a share"):
+        share(word)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[default", "not TOML"),
+        ("[defaults]", "unknown key 'defaults'; did you mean default"),
+        ("default = 3", "expected a table"),
+        ("rules = 3", "expected a table"),
+        ("rules = [3]", "expected a table"),
+        ("[rules]\nthreshold = 0.1", "expected a table"),
+        ("[default]\nmetric = []", "unknown key in .default. 'metric'; did you mean metrics"),
+        ("[default]\nmetrics = 'tokens_per_s'", "expected a list"),
+        ("[default]\nmetrics = ['tokens_per_sec']", "unknown metric 'tokens_per_sec'; did you mean tokens_per_s"),
+        ("[default]\nmetrics = [3]", "unknown metric '3'"),
+        ("[default]\nmetrics = ['step_*']", "unknown metric"),
+        ("[default]\nthreshold = 'much'", "threshold much: expected a share"),
+        ("[[rules]]\nworkload = 'gpt/*'", "rule 1 has no threshold"),
+        ("[[rules]]\nthreshold = '200%'", "rule 1: threshold 200%: expected a share"),
+        ("[[rules]]\nthreshold = 0.1\nmetric = 'foo_*'", "rule 1: unknown metric"),
+        ("[[rules]]\nthreshold = 0.1\nworkload = 3", "rule 1: workload 3: expected a name"),
+        ("[[rules]]\nthreshold = 0.1\nworkloads = 'x'", "unknown key in rule 1 'workloads'; did you mean workload"),
+    ],
+)
+def test_one_clear_line_that_names_the_file(write, text, says):
+    with pytest.raises(UserError, match=says) as caught:
+        read_rules(write(text))
+    assert str(caught.value).startswith(str(write(text)))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_rules(tmp_path / "none.toml")
+
+
+def test_a_name_with_brackets_is_its_own_pattern():
+    name = "pytest-benchmark/test_a.py::test[x|1]"
+    rules = Rules(special=(Rule(0.2, name),))
+    assert rules.threshold_of(name, "step_s_p50") == 0.2
+    assert rules.unused([name]) == []

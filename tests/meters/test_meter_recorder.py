@@ -1,0 +1,157 @@
+"""The thread that reads the meters: when each reading is said to have been taken, and what it does about trouble."""
+
+import sys
+import threading
+import time
+
+import pytest
+from nvml_driver import Driver
+
+from hwbench.meters import Counter, Signal, command
+from hwbench.meters.energy import readings_of
+from hwbench.meters.fake import FakeMeter
+from hwbench.meters.nvml.library import NoAnswer
+from hwbench.meters.nvml.meter import NvmlMeter
+from hwbench.meters.nvml.questions import _number
+from hwbench.meters.recorder import Recorder
+
+MS = 1_000_000
+ENERGY, POWER = Signal("fake", "gpu:0", "energy", "J"), Signal("fake", "gpu:0", "power", "W")
+
+
+class Clock:
+    """A clock that stands still but for what its questions take."""
+
+    def __init__(self):
+        self.ns = 0
+
+    def now_ns(self):
+        return self.ns
+
+    def after(self, milliseconds, value):
+        """A question that takes so long, as on a busy interpreter, and is answered in the middle of that time."""
+
+        def show(now_s):
+            self.ns += milliseconds * MS
+            return value
+
+        return show
+
+
+def stamps(recorder):
+    return {signal.quantity: list(recorder.trace.series(signal)[0]) for signal in recorder.trace.signals}
+
+
+class TestStamps:
+    def test_each_question_is_stamped_by_itself(self):
+        clock = Clock()
+        signals = {ENERGY: clock.after(2, 5.0), POWER: clock.after(40, 100.0)}
+        recorder = Recorder([FakeMeter(clock.now_ns, signals, [Counter(ENERGY)])], clock.now_ns)
+        recorder.read_once()
+        recorder.read_once()
+        assert stamps(recorder) == {"energy": [1 * MS, 43 * MS], "power": [22 * MS, 64 * MS]}
+
+    def test_a_question_that_fails_does_not_date_the_next_one_early(self):
+        clock = Clock()
+        recorder = Recorder(
+            [FakeMeter(clock.now_ns, {ENERGY: clock.after(10, None), POWER: clock.after(4, 100.0)})], clock.now_ns
+        )
+        recorder.read_once()
+        assert stamps(recorder) == {"power": [12 * MS]}
+
+    def test_an_nvidia_gpu_is_asked_for_its_energy_first_and_dated_so(self):
+        clock, driver = Clock(), Driver()
+        meter = NvmlMeter(driver, None, clock=lambda: 0.0)
+        driver.on_call = lambda: setattr(clock, "ns", clock.ns + 20 * MS)
+        driver.asked.clear()
+        recorder = Recorder([meter], clock.now_ns)
+        recorder.read_once()
+        assert driver.asked == ["energy", "temperature"]
+        assert stamps(recorder) == {"energy": [10 * MS], "temperature": [30 * MS]}
+
+
+def record(recorder, meters, seconds):
+    """The readings of a window of so many seconds."""
+    began = time.monotonic_ns()
+    with recorder:
+        time.sleep(seconds)
+    failures = {signal: why for meter in meters for signal, why in meter.failures.items()}
+    sources = [source for meter in meters for source in meter.energy]
+    return readings_of(recorder.trace, sources, began, time.monotonic_ns(), failures)
+
+
+def steady(scope="package:0", watts=100.0, on_read=lambda: None):
+    """A meter that works: a counter of so many watts."""
+    signal = Signal("fake", scope, "energy", "J")
+
+    def show(now_s):
+        on_read()
+        return watts * now_s
+
+    return FakeMeter(time.monotonic_ns, {signal: show}, [Counter(signal, limit_w=1e6)])
+
+
+class TestTrouble:
+    def test_a_meter_that_raises_is_read_no_more_says_so_and_leaves_the_others(self):
+        calls = []
+
+        def fails():
+            calls.append(1)
+            if len(calls) > 1:
+                raise IndexError("tuple index out of range")
+
+        broken, well = steady("gpu:0", on_read=fails), steady()
+        found = {r.scope: r for r in record(Recorder([broken, well], time.monotonic_ns, 0.01), [broken, well], 0.3)
+                 if r.quantity == "energy"}  # fmt: skip
+        assert found["gpu:0"].value is None
+        assert found["gpu:0"].reason == "the meter fake failed: IndexError: tuple index out of range"
+        assert found["package:0"].value == pytest.approx(30, rel=0.3)
+        assert len(calls) == 2
+
+    def test_a_meter_that_hangs_costs_neither_the_work_nor_what_was_read_before(self):
+        """As a driver's call may whose GPU is lost."""
+        let_go, now = threading.Event(), []
+        hanging, well = steady("gpu:0", on_read=lambda: now and let_go.wait(30)), steady()
+        recorder = Recorder([well, hanging], time.monotonic_ns, 0.01, patience_s=0.1)
+        began = time.monotonic()
+        with recorder:
+            time.sleep(0.2)
+            now.append(True)
+        assert time.monotonic() - began < 5
+        assert recorder.answering == [well]
+        why = "the meter fake did not answer for 0.1 s, and no other was read meanwhile"
+        assert list(hanging.failures.values()) == list(well.failures.values()) == [why]
+        size = len(recorder.trace.as_telemetry().time_ns)
+        assert size > 4
+        let_go.set()
+        recorder._thread.join(10)
+        assert len(recorder.trace.as_telemetry().time_ns) == size
+
+    def test_a_meter_that_hangs_from_the_start_lets_the_work_begin(self):
+        let_go = threading.Event()
+        hanging = steady(on_read=lambda: let_go.wait(30))
+        (found,) = record(Recorder([hanging], time.monotonic_ns, 0.01, patience_s=0.1), [hanging], 0.1)
+        assert found.value is None
+        assert "did not answer" in found.reason
+        let_go.set()
+
+    def test_what_was_read_at_the_begin_and_the_end_is_there(self):
+        meter = steady()
+        with Recorder([meter], time.monotonic_ns, interval_s=60) as recorder:
+            assert len(recorder.trace.as_telemetry().time_ns) == 1
+        assert len(recorder.trace.as_telemetry().time_ns) == 2
+
+    def test_a_kind_of_number_that_is_not_known_is_no_reading(self):
+        with pytest.raises(NoAnswer, match="does not know"):
+            _number(7, object())
+
+
+def test_a_command_is_not_charged_with_the_wait_for_a_meter_that_hangs(monkeypatch):
+    let_go, calls = threading.Event(), []
+    hanging = steady(on_read=lambda: calls.append(1) or (len(calls) > 1 and let_go.wait(30)))
+    monkeypatch.setattr(command, "open_meters", lambda gpus, tdp_w: [hanging])
+    monkeypatch.setattr(command, "Recorder", lambda meters, now_ns: Recorder(meters, now_ns, 0.01, patience_s=2.0))
+    metered = command.run_metered([sys.executable, "-c", "pass"])
+    let_go.set()
+    assert metered.exit_status == 0
+    assert metered.elapsed_s < 1.8

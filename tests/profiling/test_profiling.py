@@ -1,0 +1,207 @@
+"""The whole pass on real workloads, small ones: sums that must hold whatever the machine does meanwhile."""
+
+import gzip
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from torch._C._autograd import _KinetoEvent
+
+from hwbench import devices, profiling
+from hwbench.profiling.recording import is_composite, steps_for
+from hwbench.profiling.traces import PID
+from hwbench.recording.harness import measure
+from hwbench.recording.stopping import FixedWindow
+from hwbench.records import Case, Policy, Samples, Spans, Window
+from hwbench.records.profile import Profile
+from hwbench.worker import run_case
+from hwbench.workload import Built, find, params_of
+from workloads.models.sizes import gpt_config
+
+NANO = {
+    "size": "nano", "batch": 2, "seq": 32, "layers": None, "optimizer": "adamw", "accumulate": None,
+    "checkpoint": False, "loss_chunks": None, "attention": None, "compile": False,
+}  # fmt: skip
+LISTS_ARE_SEEN = hasattr(_KinetoEvent, "structured_input_shapes")  # not in torch 2.11
+BLOCKS = ("attention.qkv", "attention.out", "up", "down")
+
+
+def rows(table):
+    columns = vars(table)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def profile_of(workload, params, dtype, trace=None):
+    device = devices.open_device("cpu")
+    built = find(workload, ()).build(params_of(params, dtype), device)
+    window, _ = measure(built.step, device, FixedWindow(0.0, 0.0, 3), FixedWindow(0.0, 0.0, 3))
+    return built, profiling.profile(built, device, window, trace)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    trace = tmp_path_factory.mktemp("trace") / "trace.json.gz"
+    built, profile = profile_of("gpt/train", NANO, "fp32", trace)
+    return built, profile, trace
+
+
+def test_it_is_valid_and_says_what_the_profiler_cost(trained):
+    profile = trained[1]
+    assert (profile.invalid, profile.unknown) == ("", {})
+    assert 2 <= profile.steps <= 10
+    assert profile.profiled_step_s > 0
+    assert profile.threads >= 1
+    assert 0 < profile.busy_share <= 1
+
+
+def test_the_spans_sum_to_the_step(trained):
+    spans = {row["name"]: row["seconds"] for row in rows(trained[1].ops) if row["level"] == "span"}
+    assert list(spans) == ["forward", "backward", "optimizer", ""]
+    assert sum(spans.values()) <= trained[1].profiled_step_s * (1 + 1e-9)
+
+
+def test_the_operators_of_a_span_fit_into_it(trained):
+    found = rows(trained[1].ops)
+    for span in ("forward", "backward", "optimizer"):
+        whole = next(row for row in found if row["level"] == "span" and row["name"] == span)
+        own = [row for row in found if row["level"] == "operator" and row["span"] == span]
+        assert 0 < sum(row["seconds"] for row in own) <= whole["seconds"]
+        assert sum(row["events"] for row in own) <= whole["events"]
+
+
+def test_the_matrix_products_are_those_that_the_model_declares(trained):
+    """But for attention, which backward computes again (7 products where the model's FLOPs have 6), and the rows by
+    which the vocabulary is padded, which are no model's FLOPs."""
+    built, profile, _ = trained
+    config = gpt_config("nano")
+    padding = 6 * NANO["batch"] * NANO["seq"] * config.width * (config.padded_vocab - config.vocab)
+    products = [row for row in rows(profile.ops) if row["name"] in ("aten::mm", "aten::addmm")]
+    attention = [row for row in rows(profile.ops) if "scaled_dot_product" in row["name"]]
+    computed = sum(row["flops"] for row in products) + sum(row["flops"] for row in attention) * 6 / 7
+    assert computed - padding == built.work.flops
+
+
+def test_every_operator_has_its_flops_and_bytes(trained):
+    unknown = {row["name"] for row in rows(trained[1].ops) if row["level"] == "operator" and row["bytes"] is None}
+    assert unknown == (set() if LISTS_ARE_SEEN else {"aten::_fused_adamw_", "aten::cat"})
+
+
+def test_the_blocks_are_told_apart_forward_and_backward(trained):
+    modules = {row["module"]: row for row in rows(trained[1].modules)}
+    for name in [f"blocks.{number}.{part}" for number in range(2) for part in BLOCKS]:
+        assert modules[name]["kind"] == "Linear"
+        assert modules[name]["forward_s"] > 0
+        assert modules[name]["backward_s"] > 0
+        assert modules[name]["flops"] > 0
+    block = modules["blocks.0"]
+    inside = [row for name, row in modules.items() if name == "blocks.0" or name.startswith("blocks.0.")]
+    assert block["forward_s"] == pytest.approx(sum(row["self_forward_s"] for row in inside))
+
+
+def test_memory_has_the_weights_and_twice_as_much_of_the_optimizer(trained):
+    built, profile, _ = trained
+    weights = sum(weight.numel() * 4 for weight in built.model.parameters())
+    memory = rows(profile.memory)
+    assert {row["weights_bytes"] for row in memory} == {weights}
+    assert memory[0]["optimizer_bytes"] == pytest.approx(2 * weights, rel=0.001)
+    assert max(row["gradients_bytes"] for row in memory) == weights
+    assert max(row["activations_bytes"] for row in memory) > 0
+
+
+def test_the_trace_has_spans_and_modules_as_rows(trained):
+    trace = json.loads(gzip.decompress(trained[2].read_bytes()))["traceEvents"]
+    ours = [event for event in trace if event.get("pid") == PID]
+    named = {event["tid"]: event["args"]["name"] for event in ours if event["name"] == "thread_name"}
+    found = {name: [e for e in ours if e.get("ph") == "X" and e["tid"] == tid] for tid, name in named.items()}
+    steps = trained[1].steps
+    assert len(found["steps"]) == steps
+    assert [event["name"] for event in found["spans"]][:3] == ["forward", "backward", "optimizer"]
+    assert sum(event["name"] == "blocks.1.up" for event in found["modules, forward"]) == steps
+    assert "blocks.0.down" in {event["name"] for event in found["modules, backward"]}
+    real = [event for event in trace if event.get("name") == "hwbench step"]
+    assert found["steps"][0]["ts"] == pytest.approx(real[0]["ts"])
+    assert found["steps"][-1]["dur"] == pytest.approx(real[-1]["dur"], abs=1)
+
+
+def test_decoding_is_told_apart_too():
+    params = {"size": "nano", "batch": 1, "prompt": 8, "new": 2, "layers": None, "attention": None, "compile": False}
+    _, profile = profile_of("gpt/decode", params, "fp32")
+    assert profile.invalid == ""
+    assert {row["span"] for row in rows(profile.ops) if row["level"] == "operator"} == {"decode"}
+    assert all(row["backward_s"] == 0 for row in rows(profile.modules))
+    assert {row["gradients_bytes"] for row in rows(profile.memory)} == {0}
+
+
+def window():
+    return Window("host", Samples([0], [False], [0], [0.01], [""]), Spans(), 0.01, True)
+
+
+def test_a_workload_without_a_model_has_no_modules_and_says_so():
+    profile = profiling.profile(Built(lambda mark: mark("a")), devices.open_device("cpu"), window())
+    assert profile.unknown == {"modules": "the workload has no model"}
+    assert profile.modules.module == []
+
+
+def test_a_compiled_step_has_neither_modules_nor_memory_and_says_so():
+    profile = profiling.profile(Built(lambda mark: None, compiled=True), devices.open_device("cpu"), window())
+    assert set(profile.unknown) == {"modules", "memory", "bytes"}
+    assert profile.memory.position == []
+
+
+def test_steps_that_differ_are_no_trace_to_believe():
+    steps = iter(range(100))
+
+    def step(mark):
+        for _ in range(next(steps)):
+            mark("again")
+
+    profile = profiling.profile(Built(step), devices.open_device("cpu"), window())
+    assert "events were lost" in profile.invalid
+    assert profile.ops.name == []
+
+
+def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_path):
+    def fails(*_, **__):
+        raise RuntimeError("no room for this")
+
+    monkeypatch.setattr(profiling, "record", fails)
+    params = {"m": 64, "n": 64, "k": 64}
+    policy = Policy(min_time_s=0.0, max_time_s=0.01, min_samples=2)
+    asks = {"trace": str(tmp_path / "trace.json")}
+    found = run_case(Case("gemm", params, "fp32"), policy, "cpu", (), lambda phase: None, profiled=asks)
+    assert found.outcome == "ok"
+    assert found.window.timed_steps >= 2
+    assert found.profile.invalid == "the pass failed: RuntimeError: no room for this"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_test_under_load_has_no_step_to_profile_and_is_not_even_run():
+    case, file = Case("fake/served", {}, "fp32"), str(Path(__file__).parent.with_name("fake_workloads.py"))
+    found = run_case(case, Policy(), "fake", [file], lambda phase: None, profiled={"trace": None})
+    assert (found.outcome, found.window) == ("unsupported", None)
+    assert "profile gpt/prefill and gpt/decode instead" in found.reason
+
+
+def test_a_device_that_the_profiler_does_not_see_is_not_the_hosts_time():
+    synced = Window("host", Samples([0], [False], [0], [0.01], ["synced"]), Spans(), 0.01, True)
+    profile = profiling.profile(Built(lambda mark: None), devices.open_device("cpu"), synced)
+    assert profile.invalid == "the profiler saw no kernel of this device, only the host"
+    assert (profile.threads, profile.busy_share) == (None, None)
+
+
+@pytest.mark.parametrize(("step_s", "steps"), [(0.001, 10), (0.3, 4), (20.0, 2)])
+def test_about_a_second_is_recorded(step_s, steps):
+    assert steps_for(step_s) == steps
+
+
+def test_what_only_calls_others_is_known_by_its_kernels():
+    assert is_composite("aten::linear", "")
+    assert is_composite("aten::to", "dtype")
+    assert not is_composite("aten::mm", "")
+    assert not is_composite("no::such", "operator")
+
+
+def test_a_profile_survives_its_way_to_the_parent(trained):
+    profile = trained[1]
+    assert Profile.from_json(json.loads(json.dumps(asdict(profile)))) == profile

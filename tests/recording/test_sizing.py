@@ -1,0 +1,152 @@
+from pathlib import Path
+
+import pytest
+
+from hwbench.recording import sizing
+from hwbench.recording.matrix import make_plan
+from hwbench.recording.sizing import Tried, is_size, largest, resolve, try_out
+from hwbench.records import Policy, UserError
+from hwbench.workload import axis, discover, workload
+
+FILE = str(Path(__file__).parent.with_name("fake_workloads.py"))
+POLICY = Policy(processes=1, max_processes=1, timeout_s=60.0)
+FOUND = {"name": "Fake device", "memory_bytes": 1 << 30}
+
+
+def device_of(limit, peak=lambda value: 100 * value, outcome="oom"):
+    """An attempt on a device of `limit`, which keeps what was tried in `.tried`."""
+
+    def attempt(value):
+        attempt.tried.append(value)
+        return Tried("ok", peak_bytes=peak(value)) if peak(value) <= limit else Tried(outcome, "no memory")
+
+    attempt.tried = []
+    return attempt
+
+
+class TestLargest:
+    @pytest.mark.parametrize("fits", [1, 2, 3, 7, 8, 9, 24, 31])
+    def test_it_is_exact_below_the_resolution(self, fits):
+        assert largest(device_of(100 * fits), 1, 1 << 20) == fits
+        assert largest(device_of(100 * fits + 99), 1, 1 << 20, limit_bytes=100 * fits + 99) == fits
+
+    @pytest.mark.parametrize("fits", [100, 1000, 5000])
+    def test_above_it_is_near(self, fits):
+        found = largest(device_of(100 * fits), 1, 1 << 20)
+        assert fits * (1 - 2 / 32) < found <= fits
+
+    def test_a_limit_that_is_known_saves_tries(self):
+        blind, told = device_of(50 * 100 + 4000, lambda v: 4000 + 100 * v), device_of(9000, lambda v: 4000 + 100 * v)
+        assert largest(blind, 1, 1 << 20) in (49, 50)
+        assert largest(told, 1, 1 << 20, limit_bytes=9000) == 50
+        assert told.tried[:3] == [1, 2, 50]
+        assert len(told.tried) < len(blind.tried)
+
+    def test_peaks_that_do_not_grow_are_no_line(self):
+        flat = device_of(900, lambda value: max(500, 100 * value))
+        assert largest(flat, 1, 64, limit_bytes=900) == 9
+        assert flat.tried[:4] == [1, 2, 4, 8]
+
+    def test_a_wrong_line_costs_a_try_and_no_more(self):
+        assert largest(device_of(1600, lambda value: value * value * 10), 1, 64, limit_bytes=100_000) == 12
+
+    def test_not_even_the_least(self):
+        attempt = device_of(0)
+        assert largest(attempt, 1, 64) is None
+        assert attempt.tried == [1]
+
+    def test_never_more_than_the_axis_allows(self):
+        attempt = device_of(10**9)
+        assert largest(attempt, 1, 48) == 48
+        assert max(attempt.tried) == 48
+
+    @pytest.mark.parametrize("outcome", ["oom", "unsupported", "timeout"])
+    def test_what_does_not_come_out_does_not_fit(self, outcome):
+        assert largest(device_of(500, outcome=outcome), 1, 64) == 5
+
+    def test_an_error_says_nothing_of_memory(self):
+        attempt = device_of(500, outcome="error")
+        assert largest(attempt, 1, 64) == 4
+        assert attempt.tried == [1, 2, 4, 8]
+
+
+class TestAxis:
+    def plan(self, **settings):
+        known = discover([FILE], ["fake/sized"])["fake/sized"]
+        return make_plan([(known, {})], {name: [str(value)] for name, value in settings.items()}, POLICY)
+
+    def test_max_is_for_axes_that_say_so(self):
+        (case,) = self.plan(batch="max").cases
+        assert case.params["batch"] == "max"
+        assert self.plan(batch="max").searched == {case.case_id: ("batch", 1, 1 << 20)}
+        assert self.plan(batch=3).searched == {}
+        with pytest.raises(UserError, match="mib=max: expected a whole number"):
+            self.plan(mib="max")
+        with pytest.raises(UserError, match="batch=most: expected a whole number, or max"):
+            self.plan(batch="most")
+
+    def test_two_at_once_are_refused(self):
+        @workload("two", batch=axis(1, largest=True), seq=axis(1, largest=True))
+        def build(p, device): ...
+
+        with pytest.raises(UserError, match="two: batch and seq cannot be max at once"):
+            make_plan([(build, {})], {"batch": ["max"], "seq": ["max"]}, POLICY)
+
+
+class TestResolve:
+    def resolved(self, results, told=None, warned=None, **settings):
+        plan = TestAxis().plan(batch="max", **settings)
+        tell, warn = (told if told is not None else []).append, (warned if warned is not None else []).append
+        return resolve(plan, "fake", [FILE], FOUND, {"torch": "2"}, results, tell, warn)
+
+    def test_the_case_carries_the_number_that_real_processes_found(self, tmp_path):
+        told = []
+        (case,) = self.resolved(tmp_path, told, mib=300).cases
+        assert str(case) == "fake/sized batch=3 mib=300 bad=0 fp32"
+        label = "fake/sized batch=max mib=300 bad=0 fp32"
+        assert told[:3] == [
+            f"{label}: batch=1 fits (0.29 GiB at its peak)",
+            f"{label}: batch=2 fits (0.59 GiB at its peak)",
+            f"{label}: batch=4 does not: oom: MemoryError: fake device out of memory: 1258291200 of 107…",
+        ]
+        assert told[3:] == [f"{label}: batch=3 fits (0.88 GiB at its peak)", f"{label}: batch=3 is the largest"]
+
+    def test_it_is_remembered_for_the_same_case_device_and_versions(self, tmp_path, monkeypatch):
+        self.resolved(tmp_path, mib=600)
+        monkeypatch.setattr(sizing, "try_out", lambda *_: pytest.fail("searched again"))
+        told = []
+        (case,) = self.resolved(tmp_path, told, mib=600).cases
+        assert case.params["batch"] == 1
+        assert "remembered in" in told[0]
+        monkeypatch.setattr(sizing, "try_out", lambda *_: Tried("oom", "no"))
+        plan = TestAxis().plan(batch="max", mib=600)
+        searched = []
+        resolve(plan, "fake", [FILE], {**FOUND, "memory_bytes": 5}, {"torch": "2"}, tmp_path, searched.append, print)
+        assert "does not" in searched[0]
+
+    def test_where_nothing_fits_the_least_stays_and_is_not_remembered(self, tmp_path):
+        told = []
+        (case,) = self.resolved(tmp_path, told, mib=2000).cases
+        assert case.params["batch"] == 1
+        assert told[-1].endswith("not even batch=1 fits")
+        assert not (tmp_path / sizing.FILE).exists()
+
+    def test_cases_that_become_equal_are_one(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(sizing, "try_out", lambda case, *_: Tried("ok" if case.params["batch"] <= 4 else "oom"))
+        known = discover([FILE], ["fake/sized"])["fake/sized"]
+        plan = make_plan([(known, {})], {"batch": ["4", "max"]}, POLICY)
+        resolved = resolve(plan, "fake", [FILE], FOUND, {}, tmp_path, lambda _: None, print)
+        assert [case.params["batch"] for case in resolved.cases] == [4]
+
+    def test_a_plan_without_max_is_left_alone(self, tmp_path):
+        plan = TestAxis().plan(batch=2)
+        assert resolve(plan, "fake", [FILE], FOUND, {}, tmp_path, print, print) is plan
+
+    def test_a_case_that_fails_says_why(self):
+        (case,) = TestAxis().plan(batch=2, bad=2).cases
+        tried = try_out(case, POLICY, "fake", [FILE])
+        assert (tried.outcome, tried.reason) == ("error", "ValueError: this batch is bad")
+
+
+def test_a_size_is_a_whole_number_above_zero():
+    assert [is_size(answer) for answer in (1, 0, True, "1", None)] == [True, False, False, False, False]

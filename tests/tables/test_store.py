@@ -1,0 +1,314 @@
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import make_run, measured
+
+from hwbench import tables
+from hwbench.records import Declared, Measurement, Reading, Requests, Telemetry, UserError, Work
+from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile
+from hwbench.tables import schema
+
+READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C")
+
+PROFILE = Profile(
+    steps=3,
+    clean_step_s=0.003,
+    profiled_step_s=0.0033,
+    events=12.0,
+    threads=2,
+    unknown={"bytes": "compiled"},
+    ops=Ops(
+        *([value] for value in ("operator", "forward", "", False, "aten::mm", "[[2, 2]]", "fp32")),
+        *([value] for value in (1.0, 2.0, 0.001, 0.001, 16.0, None)),
+    ),
+    modules=Modules(["head"], ["Linear"], [1.0], [0.1], [0.2], [0.1], [0.2], [16.0]),
+    gaps=Gaps([0], ["forward"], [0.1], [0.2], ["host_late"], ["a"], ["b"]),
+    memory=MemoryUse([0], ["forward"], ["aten::mm"], [4], [0], [0], [2], [1], [0]),
+)
+
+
+@pytest.fixture
+def run(tmp_path, training):
+    writer = make_run(tmp_path, "r1", [training])
+    telemetry = Telemetry([5], ["rapl"], ["package:0"], [0], ["energy"], [1.5], ["J"])
+    requests = Requests([0], [0], [10], [11], [None], [30], [8], [4], [1])
+    writer.add(training, 0, measured(readings=[READING], telemetry=telemetry, requests=requests, profile=PROFILE))
+    return writer
+
+
+def test_what_is_written_reads_back(run, training):
+    found = tables.read_run(run.folder)
+    row = found.measurements.iloc[0]
+    assert (row.case_id, row.outcome, row.samples, row.warmup_steps) == (training.case_id, "ok", 10, 2)
+    assert (row.tokens, row.flops, row.bytes) == (30, 6000, 900)
+    assert row.window_s == 0.03
+    assert found.samples.step.tolist() == list(range(12))
+    assert len(found.spans) == 24
+    assert found.readings.iloc[0][list(vars(READING))].to_dict() == vars(READING)
+    assert found.telemetry[["time_ns", "device_index", "value"]].to_numpy().tolist() == [[5, 0, 1.5]]
+    assert found.requests[["scheduled_ns", "done_ns", "batch"]].to_numpy().tolist() == [[10, 30, 1]]
+    assert found.requests.first_token_ns.isna().all()
+    assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
+
+
+def test_a_part_is_synced_before_it_has_its_name_and_its_folder_after(run, training, monkeypatch):
+    synced, folder = [], run.folder / "measurements"
+
+    def note(handle):
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        synced.append((is_folder, len(list(folder.glob("*.parquet")))))
+
+    monkeypatch.setattr(os, "fsync", note)
+    run.add(training, 1, Measurement("error", "boom"))
+    assert synced == [(False, 1), (True, 2)]
+
+
+@pytest.mark.parametrize("version", [b"1", b"2"])
+def test_a_column_that_came_later_is_null_in_older_parts(run, training, version):
+    run.add(training, 1, measured(work=Work(flops=1, flops_full_attention=2)))
+    part = next(run.folder.glob("measurements/*-0.parquet"))
+    table = pq.ParquetFile(part).read().drop_columns(["flops_full_attention"])
+    pq.write_table(table.replace_schema_metadata({tables.VERSION_KEY: version}), part)
+    found = tables.read_run(run.folder).measurements
+    assert found.flops_full_attention.isna().tolist() == [True, False]
+    assert found.columns.tolist() == schema.SCHEMAS["measurements"].names
+
+
+def test_what_a_workload_declares_is_stored_beside_its_work(run, training):
+    declared = Declared({"optimizer": Work(flops=3)}, {"attention": "flash"}, memory_bytes=70)
+    run.add(training, 1, measured(declared=declared, memory_base_bytes=30))
+    row = tables.read_run(run.folder).measurements.iloc[1]
+    assert json.loads(row.span_work)["optimizer"] | {"flops": 3} == vars(Work(flops=3))
+    assert json.loads(row.choices) == {"attention": "flash"}
+    assert (row.memory_base_bytes, row.memory_predicted_bytes) == (30, 70)
+
+
+def test_a_profile_reads_back_as_it_was(tmp_path, training):
+    run = make_run(tmp_path, "r1", [training])
+    run.add(training, 1, Measurement.from_json(measured(profile=replace(PROFILE, gaps=Gaps())).as_json()))
+    found = tables.read_run(run.folder)
+    row = found.profiles.iloc[0]
+    assert (row.process, row.steps, row.clean_step_s, row.threads) == (1, 3, 0.003, 2)
+    assert json.loads(row.unknown) == PROFILE.unknown
+    assert pd.isna(row.busy_share)
+    operator = found.ops.iloc[0]
+    assert (operator["name"], operator.seconds, operator.flops) == ("aten::mm", 0.001, 16.0)
+    assert pd.isna(operator.bytes)
+    assert found.memory.activations_bytes.tolist() == [2]
+    assert found.modules.module.tolist() == ["head"]
+    assert found.gaps.empty
+
+
+def test_unknown_is_null_not_zero(run, training):
+    run.add(training, 1, Measurement("error", "ValueError: x"))
+    row = tables.read_run(run.folder).measurements.iloc[1]
+    assert row.reason == "ValueError: x"
+    assert row[["tokens", "samples", "window_s", "memory_peak_bytes", "timer_kind"]].isna().all()
+
+
+@pytest.mark.parametrize("table", tables.RAW)
+def test_the_promised_columns_are_there(run, table):
+    promised = {
+        "runs": "run_id started_at label device_kind device_name hwbench_version schema_version environment argv",
+        "measurements": "run_id case_id process workload params dtype outcome reason warmup_steps samples converged "
+        "timer_kind tokens flops bytes window_s memory_peak_bytes compile_s",
+        "samples": "run_id case_id process step warmup start_ns step_s flags",
+        "spans": "run_id case_id process step name position span_s",
+        "readings": "run_id case_id process meter scope quantity value unit method window_s uncertainty grade reason",
+        "telemetry": "run_id case_id process time_ns meter device_index quantity value unit",
+        "requests": "run_id case_id process request query scheduled_ns issued_ns first_token_ns done_ns prompt_tokens "
+        "new_tokens batch",
+        "profiles": "run_id case_id process steps clean_step_s profiled_step_s events invalid unknown",
+        "ops": "run_id case_id process level span module name shapes calls seconds flops bytes",
+        "modules": "run_id case_id process module kind calls forward_s backward_s",
+        "gaps": "run_id case_id process step start_s gap_s cause",
+        "memory": "run_id case_id process position weights_bytes gradients_bytes optimizer_bytes activations_bytes "
+        "temporary_bytes",
+    }[table]
+    columns = pq.ParquetFile(next((run.folder / table).glob("*.parquet"))).schema_arrow.names
+    assert set(promised.split()) <= set(columns)
+
+
+def test_the_promised_columns_of_the_derived_tables():
+    share = ["convention", "peak", "peak_dtype"]
+    promised = "run_id case_id device_kind workload metric value ci_low ci_high unit n method validity reasons"
+    assert schema.SCHEMAS["metrics"].names == [*promised.split(), "source", "uncertainty", "grade", *share]
+    of_spans = promised.replace("workload", "workload span")
+    assert schema.SCHEMAS["span_metrics"].names == [*of_spans.split(), "source", *share]
+
+
+def test_all_runs_are_one_table(tmp_path, training):
+    for name in ("a", "b"):
+        make_run(tmp_path, name, [training]).add(training, 0, measured())
+    table = pd.concat(pd.read_parquet(file) for file in sorted(tmp_path.glob("*/samples/*.parquet")))
+    assert table.groupby("run_id").size().to_dict() == {"a": 12, "b": 12}
+
+
+def test_rows_without_a_measurement_are_not_part_of_the_run(run, training):
+    stray = run.folder / "samples" / f"{training.case_id}-9.parquet"
+    table = pq.ParquetFile(run.folder / "samples" / f"{training.case_id}-0.parquet").read()
+    column = pa.array([9] * len(table), pa.int32())
+    pq.write_table(table.set_column(table.schema.get_field_index("process"), "process", column), stray)
+    assert set(tables.read_run(run.folder).samples.process) == {0}
+
+
+def test_a_part_being_written_is_no_result(run, training, monkeypatch):
+    """Stopped between writing and renaming, as by kill -9, a part leaves a name that no glob for results meets."""
+    monkeypatch.setattr(Path, "rename", lambda *_: os._exit(0) if False else (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run.add(training, 1, measured())
+    monkeypatch.undo()
+    assert [f.name for f in (run.folder / "samples").iterdir() if f.name.endswith(".part")]
+    assert set(tables.read_run(run.folder).measurements.process) == {0}
+    assert len(list(run.folder.glob("samples/*.parquet"))) == 1
+
+
+def test_a_write_that_fails_leaves_no_file_behind(run, training, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(OSError, match="No space"):
+        run.add(training, 1, measured())
+    assert not list(run.folder.rglob("*.part"))
+    assert len(list(run.folder.rglob("*-1.parquet"))) == 0
+    assert set(tables.read_run(run.folder).measurements.process) == {0}
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 101, "a b"])
+def test_run_ids_are_plain_names(tmp_path, training, name):
+    with pytest.raises(UserError, match="run id"):
+        make_run(tmp_path / "results", name, [training])
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_id_that_exists_is_refused_and_untouched(run, tmp_path, training):
+    with pytest.raises(UserError, match="run r1 exists"):
+        make_run(tmp_path, "r1", [training])
+    assert len(tables.read_run(run.folder).measurements) == 1
+
+
+def test_a_results_folder_that_is_a_file_is_refused(tmp_path, training):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to"):
+        make_run(tmp_path / "file", "r", [training])
+
+
+class TestFindRun:
+    def test_by_folder_and_by_id(self, run, tmp_path):
+        assert tables.find_run(str(run.folder), Path("elsewhere")) == run.folder
+        assert tables.find_run("r1", tmp_path) == run.folder
+
+    def test_by_the_id_of_a_reference_run(self, tmp_path, training):
+        folder = make_run(tmp_path / "reference", "ref", [training]).folder
+        assert tables.find_run("ref", tmp_path) == folder
+
+    @pytest.mark.parametrize("name", ["r2", "../x", "/nowhere"])
+    def test_what_is_not_there_is_said_with_what_is(self, run, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)  # beside which there is no x, whatever lies beside the checkout
+        with pytest.raises(UserError, match="the latest there are r1"):
+            tables.find_run(name, tmp_path)
+
+    def test_an_empty_folder_holds_no_run(self, tmp_path):
+        with pytest.raises(UserError, match="no run in this folder"):
+            tables.find_run(str(tmp_path), tmp_path)
+
+
+class TestBadParts:
+    def part(self, run, table="measurements"):
+        return next((run.folder / table).glob("*.parquet"))
+
+    @pytest.mark.parametrize("table", tables.RAW)
+    def test_truncated(self, run, table):
+        part = self.part(run, table)
+        part.write_bytes(part.read_bytes()[:-50])
+        with pytest.raises(UserError, match="damaged or was cut short"):
+            tables.read_run(run.folder)
+
+    def test_empty_file(self, run):
+        self.part(run).write_bytes(b"")
+        with pytest.raises(UserError, match="damaged or was cut short"):
+            tables.read_run(run.folder)
+
+    def test_foreign(self, run):
+        pq.write_table(pa.table({"x": [1]}), self.part(run))
+        with pytest.raises(UserError, match="not a part of hwbench's table 'measurements'"):
+            tables.read_run(run.folder)
+
+    def test_another_type(self, run):
+        part = self.part(run)
+        table = pq.ParquetFile(part).read()
+        where = table.schema.get_field_index("window_s")
+        pq.write_table(table.set_column(where, "window_s", pa.array(["long"])), part)
+        with pytest.raises(UserError, match="another type"):
+            tables.read_run(run.folder)
+
+    @pytest.mark.parametrize(
+        ("table", "column", "value", "says"),
+        [
+            ("runs", "plan", "{bad", "column 'plan' of table 'runs' is damaged"),
+            ("runs", "plan", None, "column 'plan' of table 'runs' is damaged"),
+            ("runs", "plan", "{}", "column 'plan' of table 'runs' is damaged"),
+            ("runs", "plan", '{"policy": {"processes": 1}, "cases": [{"case_id": 3}]}', "column 'plan'"),
+            ("runs", "environment", "[1]", "column 'environment' of table 'runs' is damaged"),
+            ("runs", "argv", None, "column 'argv' of table 'runs' is damaged"),
+            ("measurements", "notes", None, "column 'notes' of table 'measurements' is damaged"),
+            ("measurements", "params", "[1]", "column 'params' of table 'measurements' is damaged"),
+            ("measurements", "choices", "{bad", "column 'choices' of table 'measurements' is damaged"),
+            ("measurements", "span_work", "[1]", "column 'span_work' of table 'measurements' is damaged"),
+            ("measurements", "window_s", 0.0, "a window of no length"),
+            ("profiles", "unknown", None, "column 'unknown' of table 'profiles' is damaged"),
+            ("profiles", "clean_step_s", float("nan"), "table 'profiles' has a figure that is missing"),
+            ("ops", "name", None, "table 'ops' has a figure that is missing"),
+            ("ops", "seconds", -1.0, "table 'ops' has a figure that is missing, negative or not a number"),
+            ("memory", "weights_bytes", None, "table 'memory' has a figure that is missing"),
+            ("measurements", "outcome", "wat", "the outcome 'wat', which there is not"),
+            ("measurements", "notes", "[1]", "column 'notes' of table 'measurements' is damaged"),
+            ("measurements", "run_id", "another", "table 'measurements' has rows of another run, another"),
+            ("measurements", "samples", 11, "table 'samples' is damaged: it has 10 of 11 steps of case"),
+            ("samples", "step_s", float("nan"), "'samples' has a time that is negative or not a number"),
+            ("samples", "step_s", -1.0, "'samples' has a time that is negative or not a number"),
+            ("spans", "span_s", float("inf"), "'spans' has a time that is negative or not a number"),
+        ],
+    )
+    def test_damaged_content(self, run, table, column, value, says):
+        part = self.part(run, table)
+        content = pq.ParquetFile(part).read()
+        where = content.schema.get_field_index(column)
+        values = pa.array([value] * len(content), content.schema.field(column).type)
+        pq.write_table(content.set_column(where, column, values), part)
+        with pytest.raises(UserError, match=says):
+            tables.read_run(run.folder)
+
+    def test_two_rows_for_one_process(self, run):
+        part = self.part(run)
+        part.with_name("again.parquet").write_bytes(part.read_bytes())
+        with pytest.raises(UserError, match="two measurements of the same case and process"):
+            tables.read_run(run.folder)
+
+    def test_two_runs_in_one_folder(self, run):
+        part = self.part(run, "runs")
+        part.with_name("again.parquet").write_bytes(part.read_bytes())
+        with pytest.raises(UserError, match="more than one run"):
+            tables.read_run(run.folder)
+
+    def test_a_version_that_is_no_number(self, run):
+        part = self.part(run)
+        table = pq.ParquetFile(part).read()
+        pq.write_table(table.replace_schema_metadata({tables.VERSION_KEY: b"one"}), part)
+        with pytest.raises(UserError, match="not a part of hwbench's table"):
+            tables.read_run(run.folder)
+
+    def test_newer_schema(self, run):
+        part = self.part(run)
+        table = pq.ParquetFile(part).read()
+        pq.write_table(table.replace_schema_metadata({tables.VERSION_KEY: b"99"}), part)
+        with pytest.raises(UserError, match=r"newer hwbench \(schema 99"):
+            tables.read_run(run.folder)
