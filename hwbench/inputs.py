@@ -1,6 +1,8 @@
 """What users write, read with one clear line where it cannot be meant."""
 
+import difflib
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +30,18 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise UserError(f"{file}: not TOML: {error}") from error
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """One line for a name that is not there: the near names if any, else all of them."""
+    names = sorted(known)
+    same = [known_name for known_name in names if known_name.lower() == name.lower()]
+    near = same or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names)}"
+    return f"unknown {what} {shortened(name)!r}; {hint}"
+
+
+def shortened(value: object) -> str:
+    """A value as a message quotes it."""
+    text = str(value) if not isinstance(value, int) or abs(value) < 10**40 else "a number of more than 40 digits"
+    return text if len(text) <= 60 else text[:57] + "…"

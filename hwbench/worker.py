@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 
 from hwbench import devices
+from hwbench.discovery import find
 from hwbench.formats import Rates, is_emulated, slowness
 from hwbench.recording.foreign_load import CpuWatch
 from hwbench.recording.harness import measure, measure_once
@@ -31,7 +32,7 @@ from hwbench.recording.metering import Metering
 from hwbench.recording.stopping import is_steady, late_change, warmup_rule, window_rule
 from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, UserError, Window
 from hwbench.records.profile import Profile
-from hwbench.workload import Built, find, params_of
+from hwbench.workload import Built, params_of
 
 END_S, END_SHARE = 10.0, 0.2
 """What is kept of a time limit for the end of a process: so many seconds, or this share of a short one."""

@@ -1,26 +1,20 @@
-"""What a workload is, how one is declared, and how all of them are found.
+"""What a workload is and how one is declared.
 
 A workload is a function `build(p, device) -> Built` under `@workload(name, axis=[defaults], …)`. Building is untimed;
 the step it returns is what gets timed. Workloads come from three places: the built-in package `workloads`, the
 entry-point group `hwbench.workloads` of installed packages, and files given as `--workloads FILE`.
 """
 
-import difflib
-import importlib
-import importlib.util
 import inspect
 import math
-import pkgutil
 import re
-import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 from hwbench.formats import AUTO
+from hwbench.inputs import shortened, unknown
 from hwbench.records import Declared, Param, Served, UserError, Work
 
 DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
@@ -172,90 +166,3 @@ def workload(
 def params_of(values: Mapping[str, Param], dtype: str) -> SimpleNamespace:
     """The `p` that a build function sees: one attribute an axis, `p.dtype` among them."""
     return SimpleNamespace(**values, dtype=dtype)
-
-
-def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[str, Workload]:
-    """All workloads by name: built-in, then entry points, then `files`, where a later one replaces an earlier name.
-
-    Where `files` declare all that is `needed`, theirs are all there are: the built-in ones bring torch, which takes
-    seconds. UserError names the file or package whose import fails.
-    """
-    given: dict[str, Workload] = {}
-    for file in files:
-        declared = _declared_in(_import_file(Path(file)))
-        if not declared:
-            raise UserError(f"{file}: no @workload in it")
-        given |= declared
-    if needed and given.keys() >= set(needed):
-        return given
-    found: dict[str, Workload] = {}
-    for module in _builtin_modules():
-        found |= _declared_in(module)
-    for point in entry_points(group="hwbench.workloads"):
-        try:
-            loaded = point.load()
-        except Exception as error:
-            raise UserError(f"workloads of the installed package {point.value}: {_brief(error)}") from error
-        found |= _declared_in(loaded) if isinstance(loaded, ModuleType) else {loaded.name: loaded}
-    return found | given
-
-
-def find(name: str, files: Iterable[str] = ()) -> Workload:
-    """The one workload of that name, importing no more than it takes. KeyError if there is none."""
-    return discover(files, [name])[name]
-
-
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """One line for a name that is not there: the near names if any, else all of them."""
-    names = sorted(known)
-    same = [known_name for known_name in names if known_name.lower() == name.lower()]
-    near = same or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names)}"
-    return f"unknown {what} {shortened(name)!r}; {hint}"
-
-
-def shortened(value: object) -> str:
-    """A value as a message quotes it."""
-    text = str(value) if not isinstance(value, int) or abs(value) < 10**40 else "a number of more than 40 digits"
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _builtin_modules() -> Iterable[ModuleType]:
-    """The modules of the package `workloads` that lies beside this one, whatever else has that name in the path."""
-    home = Path(__file__).resolve().parent.parent / "workloads"
-    if getattr(sys.modules.get("workloads"), "__path__", None) != [str(home)]:
-        spec = importlib.util.spec_from_file_location(
-            "workloads", home / "__init__.py", submodule_search_locations=[str(home)]
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules["workloads"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["workloads"])
-    for info in pkgutil.iter_modules([str(home)]):
-        if not info.ispkg:
-            yield importlib.import_module(f"workloads.{info.name}")
-
-
-def _declared_in(module: ModuleType) -> dict[str, Workload]:
-    return {value.name: value for value in vars(module).values() if isinstance(value, Workload)}
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UserError(f"{path}: no such workload file")
-    name = f"hwbench_workloads_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path}: not a Python file (its name must end in .py)")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise UserError(f"{path}: its import failed: {_brief(error)}") from error
-    return module
-
-
-def _brief(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

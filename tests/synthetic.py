@@ -12,8 +12,8 @@ import pyarrow as pa
 from hwbench.datasheets import peaks
 from hwbench.records import Case, Policy
 from hwbench.records.profile import PROFILE_TABLES, Profile
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, SCHEMAS
-from hwbench.tables.writer import RunTables
 
 CASE = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 OTHER = Case("gemm", {"n": 64}, "fp32")

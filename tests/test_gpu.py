@@ -128,7 +128,7 @@ def test_a_profile_accounts_for_the_device():
     from types import SimpleNamespace
 
     from hwbench import profiling
-    from hwbench.workload import find
+    from hwbench.discovery import find
 
     device = opened()
     p = {**MODEL, "layers": 2, "optimizer": "adamw", "dtype": TRAINED_IN}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import Backends, chosen

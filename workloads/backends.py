@@ -16,8 +16,8 @@ import torch
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from hwbench.devices import Device
 from hwbench.devices.findings import Choice
+from hwbench.devices.protocol import Device
 from hwbench.records import Unsupported
 from hwbench.workload import axis
 from workloads.models.attention import eager_attention

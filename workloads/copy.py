@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.tensors import TORCH_DTYPES, torch_dtype

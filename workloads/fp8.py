@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Unsupported
 
 MULTIPLE = 16

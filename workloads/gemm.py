@@ -6,7 +6,7 @@ A run's ceiling of a dtype is its fastest case here, of a shape that was asked f
 from itertools import cycle
 from typing import Any
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, Step, axis, workload
 from workloads.ceilings.products import FORMATS, Shape, format_of, int8_sums, product_of

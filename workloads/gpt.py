@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Unsupported, Whole, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import ATTENTION, EAGER, Backends, attention_backends, call_on_cache, call_over_sequence

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import all_of, batch_of_parts, sequence_within

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared
 from hwbench.workload import Built, Mark, axis, workload
 

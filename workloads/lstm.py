@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, Step, axis, workload
 from workloads.fitting import batch_of_parts

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Unsupported
 
 DATASET_BATCHES = 4

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Served, Unsupported
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import sequence_within

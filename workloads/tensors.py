@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 import torch
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Unsupported
 from hwbench.workload import axis
 

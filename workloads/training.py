@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Work
 from hwbench.workload import Mark, Step, axis
 from workloads.optimizers import LEARNING_RATE, OPTIMIZERS, make_optimizer, update_bytes, update_flops

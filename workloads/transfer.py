@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.tensors import TORCH_DTYPES, torch_dtype

@@ -15,8 +15,8 @@ from hwbench.analysis.metrics.ceilings import MEMORY, NO_CEILING, matmul_ceiling
 from hwbench.analysis.metrics.peak_shares import peak_of
 from hwbench.analysis.metrics.spans import UPDATES, span_work
 from hwbench.analysis.metrics.steps import timed_samples
-from hwbench.analysis.metrics.summary import cases
-from hwbench.tables.writer import RunTables
+from hwbench.analysis.outcomes import cases
+from hwbench.tables.reader import RunTables
 
 Basis = Literal["measured", "datasheet"]
 

@@ -51,7 +51,7 @@ class LazyCommands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        from hwbench.workload import unknown
+        from hwbench.inputs import unknown
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise UserError(unknown("command", args[0], COMMANDS))

@@ -44,6 +44,7 @@ def command(
     runs land in OUTPUT/<id>-a and -b. The exit status is 1 if a case failed or is slower, 3 without a verdict.
     """
     from hwbench import tables
+    from hwbench.analysis.verdict.paired import judge
     from hwbench.cli.progress import reporter
     from hwbench.recording import pairs
 
@@ -65,7 +66,7 @@ def command(
     with kept(*(writer.folder for writer in writers)), reporter(both) as progress:
         pairs.measure_pairs(plan, sides, writers, progress, [found.get("formats") for found in described])
     runs = [tables.read_run(writer.folder) for writer in writers]
-    table = pairs.judge(runs[0], runs[1], metrics, threshold)
+    table = judge(runs[0], runs[1], metrics, threshold)
     table = table[~table.case_id.isin(plan.left_out.keys())]  # rows say why, and there is nothing to judge
     return _conclude(runs, table, strict, as_json)
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hwbench.recording.matrix import Plan
-    from hwbench.tables.writer import RunTables
+    from hwbench.tables.reader import RunTables
 
 
 def check_machine(candidate: "RunTables") -> str:
     """The device on which to measure again, as `--device` names it. UserError if it is not the candidate's."""
-    from hwbench.recording.runner import describe_device
+    from hwbench.recording.launch.local import describe_device
 
     head = candidate.runs.iloc[0]
     index = json.loads(head.environment).get("device", {}).get("index")
@@ -39,7 +39,8 @@ def measure_again(
     from hwbench.cli.measuring import kept, new_run_id, run_of
     from hwbench.cli.progress import reporter
     from hwbench.machine import environment
-    from hwbench.recording.runner import describe_device, run_plan
+    from hwbench.recording.launch.local import describe_device
+    from hwbench.recording.runner import run_plan
 
     suspects = table[table.status == "regression"]
     if suspects.empty:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hwbench.analysis.verdict.gate import Outcome
     from hwbench.analysis.verdict.rules import Rules
-    from hwbench.tables.writer import RunTables
+    from hwbench.tables.reader import RunTables
 
 ROLLING = 5
 """How many runs of a label make a baseline, where nothing is said."""

@@ -13,11 +13,12 @@ from hwbench.cli import options
 def command(files: tuple[str, ...], as_json: bool) -> int:
     """Show the workloads with their axes and defaults, the suites and this machine's devices."""
     from hwbench import devices
-    from hwbench.recording import matrix
-    from hwbench.workload import LARGEST, discover
+    from hwbench.discovery import discover
+    from hwbench.recording.suites import load_suite, suite_names
+    from hwbench.workload import LARGEST
 
     found = discover(files)
-    suites = {name: matrix.load_suite(name).description for name in matrix.suite_names()}
+    suites = {name: load_suite(name).description for name in suite_names()}
     here = devices.available()
     if as_json:
         options.print_json({"workloads": [_workload(w) for w in found.values()], "suites": suites, "devices": here})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hwbench.recording.matrix import Plan
     from hwbench.records import Run
-    from hwbench.tables.writer import RunTables
+    from hwbench.tables.reader import RunTables
 
 DEFAULT_SUITE = "quick"
 POLICY = (
@@ -79,20 +79,22 @@ def given(command: Callable[..., int], *parameters: Callable[[Any], Any]) -> Cal
 def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
     """The plan that the options ask for. UserError names what is unknown or makes no sense, such as a `max` where
     nothing will search for it."""
-    from hwbench.recording import matrix as plan
-    from hwbench.workload import discover
+    from hwbench.discovery import discover
+    from hwbench.recording import matrix
+    from hwbench.recording.policy import checked_policy
+    from hwbench.recording.suites import from_suite, load_suite
 
     names, suite = asked["workloads"], asked["suite"]
     known = discover(asked["files"], names if suite is None else ())
     words = [*asked["settings"], *([f"dtype={asked['dtype']}"] if asked["dtype"] is not None else [])]
     changes = {name: asked[name] for name in POLICY if asked.get(name) is not None}
-    wanted = plan.named(known, names)
+    wanted = matrix.named(known, names)
     if suite is not None or not names:
-        chosen = plan.load_suite(DEFAULT_SUITE if suite is None else suite)
-        choices, policy = plan.from_suite(chosen, known, names), chosen.policy
+        chosen = load_suite(DEFAULT_SUITE if suite is None else suite)
+        choices, policy = from_suite(chosen, known, names), chosen.policy
     else:
         choices, policy = [(workload, {}) for workload in wanted], Policy()
-    made = plan.make_plan(choices, plan.parse_settings(words), plan.checked_policy(policy, changes))
+    made = matrix.make_plan(choices, matrix.parse_settings(words), checked_policy(policy, changes))
     if made.searched and not may_search:
         axis = next(iter(made.searched.values()))[0]
         raise UserError(f"{axis}=max is for `hwbench run`, which says what fits; give that number here")

@@ -24,7 +24,8 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     from hwbench.analysis.verdict import noise
     from hwbench.cli.progress import reporter
     from hwbench.machine import environment
-    from hwbench.recording.runner import describe_device, run_plan
+    from hwbench.recording.launch.local import describe_device
+    from hwbench.recording.runner import run_plan
 
     if processes < 3:
         raise UserError(f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise")

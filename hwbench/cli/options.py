@@ -30,7 +30,7 @@ output = click.option(
 def _label(context: click.Context, parameter: click.Parameter, text: str) -> str:
     """UserError if it could not be the name of a run, which `label:NAME` would then not find."""
     if text:
-        from hwbench.tables.writer import RUN_ID
+        from hwbench.tables.schema import RUN_ID
 
         if not RUN_ID.fullmatch(text):
             raise UserError(f"--name {text!r}: use up to 100 letters, digits, '.', '_' and '-'")
@@ -87,7 +87,7 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
 def _metrics(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
     """Names of metrics, separated by commas. UserError suggests near names for one that is not there."""
     from hwbench.analysis.metrics.summary import METRICS
-    from hwbench.workload import unknown
+    from hwbench.inputs import unknown
 
     names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
     for name in names:

@@ -25,7 +25,7 @@ from hwbench.records import FAILED, UserError
 if TYPE_CHECKING:
     from hwbench.recording.matrix import Choice, Plan
     from hwbench.records import Case
-    from hwbench.tables.writer import RunTables
+    from hwbench.tables.reader import RunTables
 
 LONGEST_S = 10.0
 """The most seconds of a clean window unless --max-time says else: a profile wants a typical step, no interval."""
@@ -80,7 +80,8 @@ def _profile(
     from hwbench import tables
     from hwbench.cli.progress import reporter
     from hwbench.machine import environment
-    from hwbench.recording.runner import describe_device, leave_out, run_case
+    from hwbench.recording.launch.local import describe_device
+    from hwbench.recording.runner import leave_out, run_case
     from hwbench.report.page import html
 
     plan = _one_case(workload, asked)
@@ -126,8 +127,8 @@ def _one_case(workload: str, asked: dict[str, Any]) -> "Plan":
 def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: dict[str, Any]) -> "Plan":
     """The ceilings that the one case of a plan is held against, then the case itself. A product in a format that the
     device only emulates is no ceiling, and is left out."""
+    from hwbench.discovery import discover
     from hwbench.recording.matrix import make_plan, named, settle
-    from hwbench.workload import discover
 
     case = plan.cases[0]
     gemm, copy = named(discover(files, ("gemm", "copy")), ("gemm", "copy"))

@@ -11,7 +11,7 @@ from hwbench.records import UserError
 from hwbench.tables import labels
 
 if TYPE_CHECKING:
-    from hwbench.tables.writer import RunTables
+    from hwbench.tables.reader import RunTables
 
 FORMATS = ("html", "markdown", "csv", "json")
 
@@ -19,7 +19,7 @@ FORMATS = ("html", "markdown", "csv", "json")
 def _known(context: click.Context, parameter: click.Parameter, text: str) -> str:
     """UserError suggests near names for a format that is not there."""
     if text not in FORMATS:
-        from hwbench.workload import unknown
+        from hwbench.inputs import unknown
 
         raise UserError(unknown("format", text, FORMATS))
     return text

@@ -56,7 +56,8 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     from hwbench.cli.progress import reporter
     from hwbench.machine import environment
     from hwbench.recording import sizing
-    from hwbench.recording.runner import describe_device, run_plan
+    from hwbench.recording.launch.local import describe_device
+    from hwbench.recording.runner import run_plan
 
     begin = time.monotonic()
     plan = plan_of(asked, may_search=True)

@@ -10,7 +10,7 @@ from hwbench.records import UserError
 
 if TYPE_CHECKING:
     from hwbench.analysis.verdict.simulate import Noise
-    from hwbench.tables.writer import RunTables
+    from hwbench.tables.reader import RunTables
 
 THRESHOLD = 0.02
 MOST_ALARMS = 0.025

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.profiling.attribution import Steps, calls, modules, operators, spans
 from hwbench.profiling.counting import Counted
 from hwbench.profiling.events import STEP, Event, fault

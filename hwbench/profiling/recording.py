@@ -13,7 +13,7 @@ from torch import nn
 from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile, record_function, supported_activities
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.profiling.events import MARK, MODULE, STEP, Event, shapes_of
 from hwbench.workload import Step
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.devices.timers import Timer
 from hwbench.recording.stopping import FixedWindow, StoppingRule, Within
 from hwbench.records import Samples, Spans, Unsupported, Window

@@ -7,44 +7,20 @@ only emulates are left out unless they were asked for by name.
 import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwbench import formats
 from hwbench.formats import AUTO
-from hwbench.inputs import read_toml
+from hwbench.inputs import shortened, unknown
 from hwbench.records import Case, Param, Policy, UserError
-from hwbench.workload import LARGEST, Workload, shortened, unknown
+from hwbench.workload import LARGEST, Workload
 
-SUITES = Path(__file__).resolve().parents[2] / "workloads" / "suites"
 MOST_CASES = 1000
+
 
 Choice = tuple[Workload, Mapping[str, Sequence[Param]]]
 """A workload and the values of those axes that are not left at their defaults."""
-
-LIMITS: dict[str, tuple[float, float]] = {
-    "processes": (1, 1000),
-    "max_processes": (1, 1000),
-    "precision": (0.0001, 1),
-    "min_time_s": (0, 86400),
-    "max_time_s": (0.001, 86400),
-    "min_samples": (1, 10_000_000),
-    "timeout_s": (0.1, 7 * 86400),
-    "seed": (0, 2**32 - 1),
-    "tdp_w": (0.1, 1e6),
-    "budget_s": (1, 7 * 86400),
-}
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A named set of cases with the policy they are measured under."""
-
-    name: str
-    description: str
-    policy: Policy
-    cases: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -66,85 +42,6 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         cases = [{**vars(case), "params": dict(case.params), "case_id": case.case_id} for case in self.cases]
         return {"policy": vars(self.policy), "cases": cases}
-
-
-def suite_names() -> list[str]:
-    return sorted(file.stem for file in SUITES.glob("*.toml"))
-
-
-def load_suite(name: str) -> Suite:
-    """A suite by its name, or from a TOML file. UserError if it is neither, broken, or names nothing."""
-    file = Path(name) if name.endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
-    if not file.is_file():
-        raise UserError(f"{name}: no such suite file" if file == Path(name) else unknown("suite", name, suite_names()))
-    content = read_toml(file)
-    for key in content:
-        if key not in ("description", "policy", "cases"):
-            raise UserError(f"{file}: " + unknown("key", key, ("description", "policy", "cases")))
-    cases, policy = content.get("cases"), content.get("policy", {})
-    if not isinstance(cases, list) or not cases or not all(isinstance(case, dict) for case in cases):
-        raise UserError(f"{file}: no cases in it; a suite has at least one [[cases]] with a workload")
-    if not isinstance(policy, dict):
-        raise UserError(f"{file}: policy is a table, [policy], of {', '.join(LIMITS)}")
-    try:
-        checked = checked_policy(Policy(), policy)
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from error
-    return Suite(file.stem, str(content.get("description", "")), checked, tuple(cases))
-
-
-def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
-    """`policy` with `changes`. UserError for a name that is not in it or a number that makes no sense."""
-    for name, value in changes.items():
-        if name not in LIMITS:
-            raise UserError(unknown("policy", name, LIMITS))
-        low, high = LIMITS[name]
-        whole = next(field.type for field in fields(Policy) if field.name == name) is int
-        fits = isinstance(value, int) or (isinstance(value, float) and not whole)
-        if isinstance(value, bool) or not fits or not low <= value <= high:  # no comparison holds for NaN
-            kind = "a whole number" if whole else "a number"
-            raise UserError(f"{name} = {shortened(value)}: expected {kind} from {low:g} to {high:g}")
-    changed = _checked_processes(replace(policy, **changes), changes)
-    if changed.min_time_s > changed.max_time_s:
-        if "max_time_s" in changes and "min_time_s" not in changes:  # the user's bound beats the suite's wish
-            return replace(changed, min_time_s=changed.max_time_s)
-        if "min_time_s" in changes and "max_time_s" not in changes:
-            return replace(changed, max_time_s=changed.min_time_s)
-        raise UserError(f"min_time_s = {changed.min_time_s:g} is above max_time_s = {changed.max_time_s:g}")
-    return changed
-
-
-def _checked_processes(changed: Policy, changes: Mapping[str, Any]) -> Policy:
-    """A number of processes given alone is the number: no fewer, no more, and no suite's budget cuts it. Only two that
-    cross are refused."""
-    if "budget_s" not in changes and changes.keys() & {"processes", "max_processes"}:
-        changed = replace(changed, budget_s=None)
-    if "max_processes" not in changes and "processes" in changes:
-        return replace(changed, max_processes=changed.processes)
-    if changed.processes <= changed.max_processes:
-        return changed
-    if "processes" not in changes:
-        return replace(changed, processes=changed.max_processes)
-    raise UserError(f"processes = {changed.processes} is above max_processes = {changed.max_processes}")
-
-
-def from_suite(suite: Suite, workloads: Mapping[str, Workload], only: Sequence[str] = ()) -> list[Choice]:
-    """The suite's workloads with the values it sets; with `only`, just these. UserError names what is unknown."""
-    choices: list[Choice] = []
-    for case in suite.cases:
-        name = str(case.get("workload", ""))
-        declared = named(workloads, [name])[0]
-        values = {axis: value if isinstance(value, list) else [value] for axis, value in case.items()}
-        del values["workload"]
-        for axis in values:
-            if axis not in declared.axes:
-                raise UserError(f"suite {suite.name}: {name}: " + unknown("axis", axis, declared.axes))
-        choices.append((declared, {axis: _parsed(declared, axis, map(_text, v)) for axis, v in values.items()}))
-    if missing := [name for name in only if name not in {choice[0].name for choice in choices}]:
-        raise UserError(
-            f"suite {suite.name} has no {missing[0]}; it has {', '.join(sorted({c[0].name for c in choices}))}"
-        )
-    return [choice for choice in choices if not only or choice[0].name in only]
 
 
 def named(workloads: Mapping[str, Workload], names: Iterable[str]) -> list[Workload]:
@@ -185,7 +82,7 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
     remarks: dict[str, None] = {}
     for workload, chosen in choices:
         values = {
-            name: _parsed(workload, name, settings[name]) if name in settings else chosen.get(name, axis.defaults)
+            name: parse_values(workload, name, settings[name]) if name in settings else chosen.get(name, axis.defaults)
             for name, axis in workload.axes.items()
         }
         if empty := [name for name, chosen_values in values.items() if not chosen_values]:
@@ -241,7 +138,7 @@ def _fit_defaults(workload: Workload, params: Mapping[str, Param], named: Collec
     for axis, value in changed.items():
         if axis not in workload.axes or axis in named or axis == "dtype":
             raise UserError(f"{workload.name}: its fit changes {axis}, which is no axis left at its default")
-        _parsed(workload, axis, [_text(value)])
+        parse_values(workload, axis, [as_words(value)])
     return {**params, **changed}
 
 
@@ -263,13 +160,13 @@ def _searched(workload: Workload, params: Mapping[str, Param]) -> tuple[str, int
     return (names[0], workload.axes[names[0]].minimum, workload.axes[names[0]].maximum) if names else None
 
 
-def _parsed(workload: Workload, axis: str, texts: Iterable[str]) -> list[Param]:
+def parse_values(workload: Workload, axis: str, texts: Iterable[str]) -> list[Param]:
     try:
         return list(dict.fromkeys(workload.axes[axis].parse(axis, text) for text in texts))
     except UserError as error:
         raise UserError(f"{workload.name}: {error}") from error
 
 
-def _text(value: object) -> str:
+def as_words(value: object) -> str:
     """A TOML value as it would be typed after --set."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,7 +5,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.meters import EnergySource, PowerSensor, Signal
 from hwbench.meters.energy import idle_power, readings_of, span_readings
 from hwbench.meters.recorder import PATIENCE_S, Recorder, Trace

@@ -6,7 +6,6 @@ processes of a pair share cancels in their ratio. Sequential runs of the same th
 """
 
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -17,20 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from hwbench import stats
-from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER, per_process
-from hwbench.analysis.verdict import compare, gate
-from hwbench.analysis.verdict.comparable import with_one_kind_of_peak
-from hwbench.analysis.verdict.rules import Rules
 from hwbench.formats import Rates
 from hwbench.machine import environment
 from hwbench.recording import probe
+from hwbench.recording.launch.local import OPENING_TIMEOUT_S, Launch, describe_device, here
 from hwbench.recording.matrix import Plan
-from hwbench.recording.runner import OPENING_TIMEOUT_S, Launch, Progress, describe_device, here, leave_out, run_case
+from hwbench.recording.runner import Progress, leave_out, run_case
 from hwbench.records import UserError
-from hwbench.tables.writer import RunTables, Writer
+from hwbench.tables.writer import Writer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """Where this hwbench lies; an interpreter without one of its own borrows it, unless it is an installed package."""
@@ -122,22 +115,6 @@ def measure_pairs(
                     given_up.add(case.case_id)
 
 
-def judge(baseline: RunTables, candidate: RunTables, metrics: Sequence[str], threshold: float) -> pd.DataFrame:
-    """As `compare.judge`, of two runs that `measure_pairs` made: processes of one number are a pair.
-
-    A row is faster or slower only if that stays significant among all rows (Holm), as in the gate: there is an exit
-    status on it.
-    """
-    baseline, candidate = with_one_kind_of_peak([baseline, candidate])
-    table = compare.judge([baseline], candidate, Rules(tuple(metrics), threshold))
-    values = [
-        {key: group.set_index("process").value for key, group in per_process(run).groupby(["case_id", "metric"])}
-        for run in (baseline, candidate)
-    ]
-    rows = [_paired(row, values) for row in table.to_dict("records")]
-    return gate.doubted(pd.DataFrame(rows, columns=compare.JUDGED))
-
-
 def _in_turn(pair: int, sides: Iterable[tuple[Side, Writer]]) -> list[tuple[Side, Writer]]:
     """a b, b a, a b, …"""
     return list(sides)[:: -1 if pair % 2 else 1]
@@ -146,20 +123,6 @@ def _in_turn(pair: int, sides: Iterable[tuple[Side, Writer]]) -> list[tuple[Side
 def _shown(on_progress: Callable[[Progress], None], number: int, progress: Progress) -> None:
     """Count the processes of both sides as one row."""
     on_progress(replace(progress, process=number))
-
-
-def _paired(row: dict[str, Any], values: Sequence[Mapping[tuple[str, str], pd.Series]]) -> dict[str, Any]:
-    """A row of `compare.judge` with what the pairs say instead."""
-    if row["verdict"] in ("missing", "incomparable") or math.isnan(row["ratio"]):
-        return row
-    sides = [side[row["case_id"], row["metric"]] for side in values]
-    pairs = pd.concat(sides, axis=1, join="inner").to_numpy()
-    change = stats.paired_change(pairs[:, 0], pairs[:, 1])
-    numbers = {"ratio": change.ratio, "ci_low": change.low, "ci_high": change.high, "p": change.p}
-    if math.isnan(change.p):
-        return row | numbers | {"verdict": "incomparable", "reason": "one pair only: measure with --pairs 6 or more"}
-    word = compare.verdict(change, row["threshold"], row["metric"] in HIGHER_IS_BETTER)
-    return row | numbers | {"verdict": word, "reason": row["reason"] if word == row["verdict"] else ""}
 
 
 def _launch(program: str, folder: Path | None) -> Launch:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hwbench.inputs import shortened
+from hwbench.recording.launch.local import run_process
 from hwbench.recording.matrix import Plan
-from hwbench.recording.runner import run_process
 from hwbench.records import Case, Measurement, Outcome, Policy
 from hwbench.remembered import Remembered
-from hwbench.workload import shortened
 
 FILE = ".largest.json"
 """Where in the results folder the values that were found are remembered."""

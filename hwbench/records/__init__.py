@@ -1,30 +1,26 @@
-"""The nouns of hwbench: what is measured and what came out."""
+"""The nouns of hwbench: what is measured and what came out.
 
+Frozen dataclasses on the standard library alone, so that every other module may build on them. Units stand in the
+names: `_s` seconds, `_ns` nanoseconds, `_bytes` bytes. None means unknown, never zero.
+"""
+
+from hwbench.errors import Unsupported, UserError
+from hwbench.records.case import Case, Declared, Param, Policy, Run, Whole, Work, case_label
 from hwbench.records.measurement import (
     FAILED,
     OUTCOMES,
-    Case,
-    Declared,
     Grade,
     Measurement,
     Method,
     Outcome,
-    Param,
-    Policy,
     Reading,
     Requests,
-    Run,
     Samples,
     Served,
     Spans,
     Telemetry,
     TimerKind,
-    Unsupported,
-    UserError,
-    Whole,
     Window,
-    Work,
-    case_label,
 )
 
 __all__ = [

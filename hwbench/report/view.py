@@ -12,11 +12,12 @@ from hwbench import stats
 from hwbench.analysis.lineup import HEADLINE
 from hwbench.analysis.metrics.rates import THROUGHPUT
 from hwbench.analysis.metrics.steps import span_times
-from hwbench.analysis.metrics.summary import PRECISION, cases, per_process, precision_of, summarize
-from hwbench.analysis.metrics.validity import REASONS, severity_of
+from hwbench.analysis.metrics.summary import per_process, summarize
+from hwbench.analysis.metrics.validity import PRECISION, REASONS, precision_of, severity_of
+from hwbench.analysis.outcomes import cases
 from hwbench.records import case_label
 from hwbench.report.numbers import is_known, uncertainty
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 RATES = dict(THROUGHPUT.values())
 """The throughput metrics with their units, the one that tells most of a case first."""

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special  # its functions alone: scipy.stats takes a second to import, in every process
 
-Array = NDArray[np.float64]
-Numbers = Sequence[float] | Array
+from hwbench.stats.series import Array, Numbers, effective_n_below, finite, inflation, lag1
 
 CONFIDENCE = 0.95
 
@@ -25,9 +23,6 @@ nothing is claimed by that, and not to report."""
 
 RUNS_TO_TELL = 3
 """Two runs say next to nothing of how runs differ: t has one degree of freedom."""
-
-TERMS = 200
-"""Of a series whose terms fall as m^(−5/2)."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def median_interval(values: Numbers, confidence: float = CONFIDENCE) -> Interval
     far less than it says. Of processes of two kinds, fast and slow, the median may lie outside what Student says of the
     center; the interval then reaches to it. Values that are not all positive are taken as they are.
     """
-    x = _finite(values)
+    x = finite(values)
     if not len(x):
         return Interval(math.nan, math.nan, math.nan, 0)
     y, back = _logs(x)
@@ -79,7 +74,7 @@ def median_interval(values: Numbers, confidence: float = CONFIDENCE) -> Interval
 
 def center(values: Numbers) -> float:
     """What `change` takes a side for: the geometric mean of its processes, the median where one is not positive."""
-    x = _finite(values)
+    x = finite(values)
     if not len(x):
         return math.nan
     return _exp(float(np.log(x).mean())) if (x > 0).all() else float(np.median(x))
@@ -91,7 +86,7 @@ def change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE
     The ratio is of geometric means, so that it is the same either way round. Needs two positive values on each side;
     where neither side varies at all, the difference is exact and p is 0 or 1.
     """
-    a, b = _finite(baseline), _finite(candidate)
+    a, b = finite(baseline), finite(candidate)
     if not len(a) or not len(b) or (a <= 0).any() or (b <= 0).any():
         return Change(math.nan, math.nan, math.nan, math.nan)
     a, b = np.log(a), np.log(b)
@@ -109,10 +104,10 @@ def change_from_runs(baseline: Sequence[Numbers], candidate: Numbers, confidence
     candidate is also held against the prediction interval for one more such run (Student's t on the runs' mean logs,
     s²(1 + 1/N), N − 1 degrees of freedom), and the less certain of the two answers is given.
     """
-    pooled = change(np.concatenate([_finite(run) for run in baseline]) if baseline else [], candidate, confidence)
+    pooled = change(np.concatenate([finite(run) for run in baseline]) if baseline else [], candidate, confidence)
     if math.isnan(pooled.p) or len(baseline) < RUNS_TO_TELL:
         return pooled
-    means = np.array([np.log(_finite(run)).mean() for run in baseline])
+    means = np.array([np.log(finite(run)).mean() for run in baseline])
     n = len(means)
     predicted = _t_change(math.log(pooled.ratio), float(means.var(ddof=1)) * (1 + 1 / n), n - 1, confidence)
     return max(pooled, predicted, key=lambda one: one.p)
@@ -140,72 +135,16 @@ def quantile_interval(samples: Numbers, q: float, confidence: float = CONFIDENCE
     there are no such ranks: with independent samples below 6 for p50, 36 for p90, 72 for p95 and 368 for p99; nor
     below so many `times` that number, see SHOWS_ITSELF.
     """
-    x = np.sort(_finite(samples))
+    x = np.sort(finite(samples))
     if not len(x):
         return Interval(math.nan, math.nan, math.nan, 0)
     value = float(np.quantile(x, q))
-    n = min(_effective_n_below(_finite(samples), value), len(x) / _inflation(lag1(samples), q))
+    n = min(effective_n_below(finite(samples), value), len(x) / inflation(lag1(samples), q))
     tail = (1 - confidence) / 2
     if max(q, 1 - q) ** min(n, len(x) / times) > tail:
         return Interval(value, math.nan, math.nan, len(x))
     ends = np.quantile(x, [(_rank(p, n, q) - 0.5) / n for p in (1 - tail, tail)], method="hazen")
     return Interval(value, float(ends[0]), float(ends[1]), len(x))
-
-
-def lag1(samples: Numbers) -> float:
-    """Lag-1 autocorrelation, its small-sample bias −(1 + 4ρ)/n taken out (Kendall 1954); NaN where nothing varies."""
-    x = _finite(samples)
-    n = len(x)
-    if n < 3 or not _varies(x):
-        return math.nan
-    d = x - x.mean()
-    total = float(d @ d)
-    if not total:  # squares too small for a float
-        return math.nan
-    r = float(d[:-1] @ d[1:]) / total
-    return min(1.0, (n * r + 1) / (n - 4)) if n > 4 else r
-
-
-def effective_n(samples: Numbers) -> float:
-    """How many independent samples tell as much: n(1 − ρ)/(1 + ρ) for a first-order process; never more than n."""
-    n, rho = len(_finite(samples)), lag1(samples)
-    if not rho > 0:  # also where nothing varies
-        return float(n)
-    return max(1.0, n * (1 - rho) / (1 + rho))
-
-
-def variation(samples: Numbers) -> float:
-    """The coefficient of variation, standard deviation over mean; NaN for fewer than two samples or a mean of 0."""
-    x = _finite(samples)
-    return float(x.std(ddof=1) / x.mean()) if len(x) > 1 and x.mean() else math.nan
-
-
-def outliers(samples: Numbers) -> int:
-    """How many samples lie outside Tukey's fences, 1.5 interquartile ranges beyond the quartiles."""
-    x = _finite(samples)
-    if not _varies(x):
-        return 0
-    low, high = np.quantile(x, [0.25, 0.75])
-    reach = 1.5 * (high - low)
-    return int(((x < low - reach) | (x > high + reach)).sum())
-
-
-def steady_from(samples: Numbers) -> int | None:
-    """The first step of the steady state by MSER (White 1997): cutting there leaves the smallest standard error.
-
-    Only the first half is searched, since the error of a handful of last steps says nothing. None if cutting more
-    would still help at its end: then the series never settled, or is too short to tell.
-    """
-    x = _finite(samples)
-    n, half = len(x), len(x) // 2
-    if n < 4:
-        return None
-    left = np.arange(n, 0, -1)  # samples left if the first 0, 1, 2 … are cut
-    x = x - x.mean()
-    sums, squares = x[::-1].cumsum()[::-1], (x**2)[::-1].cumsum()[::-1]
-    errors = np.maximum(squares - sums**2 / left, 0) / left.astype(np.float64) ** 2
-    cut = int(errors[: half + 1].argmin())
-    return cut if cut < 0.9 * half else None
 
 
 def holm(p_values: Numbers) -> Array:
@@ -226,41 +165,6 @@ def share_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> Interva
     return Interval(hits / n, low, high, n)
 
 
-def _effective_n_below(x: Array, value: float) -> float:
-    """As `effective_n`, for the share of samples at or below `value`: n over the sum of the autocorrelations of being
-    there, ended by Geyer's initial positive sequence (1992)."""
-    below = (x <= value).astype(np.float64)
-    d = below - below.mean()
-    n, total = len(d), float(d @ d)
-    if n < 4 or not _varies(x) or total == 0:
-        return float(n)
-    time = -1.0
-    for lag in range(0, n // 2, 2):
-        pair = (float(d[: n - lag] @ d[lag:]) + float(d[: n - lag - 1] @ d[lag + 1 :])) / total
-        if pair <= 0:
-            break
-        time += 2 * pair
-    return n / max(time, 1.0)
-
-
-def _inflation(rho: float, q: float) -> float:
-    """By how much autocorrelation widens the variance of the share of samples below the q-quantile: the sum of the
-    autocorrelations of being there, of normal samples of a first-order process with lag-1 autocorrelation `rho`.
-
-    In closed form by Mehler's expansion in Hermite polynomials. It stands beside `_effective_n_below` because a
-    short series shows too little of its own autocorrelation.
-    """
-    if not rho > 0:  # also where nothing varies
-        return 1.0
-    z, rho = float(special.ndtri(q)), min(rho, 0.999)
-    h = [1.0, z]  # the polynomials over √m!
-    for m in range(2, TERMS):
-        h.append((z * h[-1] - math.sqrt(m - 1) * h[-2]) / math.sqrt(m))
-    lags = np.arange(1, TERMS + 1)
-    density = math.exp(-(z**2)) / (2 * math.pi)
-    return 1 + 2 * density / (q * (1 - q)) * float((np.square(h) / lags * rho**lags / (1 - rho**lags)).sum())
-
-
 def _rank(p: float, n: float, q: float) -> float:
     """The fractional rank, of n, whose order statistic lies at or below the q-quantile with probability p."""
     low, high = 0.0, n + 1
@@ -268,16 +172,6 @@ def _rank(p: float, n: float, q: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if special.betainc(middle, n + 1 - middle, q) > p else (low, middle)
     return low
-
-
-def _varies(x: Array) -> bool:
-    """Whether the values differ by more than their last digits."""
-    return bool(len(x)) and float(np.ptp(x)) > 1e-9 * float(np.abs(x).max())
-
-
-def _finite(values: Numbers) -> Array:
-    x = np.asarray(values, dtype=np.float64)
-    return x[np.isfinite(x)]
 
 
 def _logs(x: Array) -> tuple[Array, Callable[[float], float]]:

@@ -7,11 +7,9 @@ keeps every part already written, and rows without a measurement are not yet par
 
 import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,44 +20,8 @@ import pyarrow.parquet as pq
 import hwbench
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.records.profile import PROFILE_TABLES, Profile
-from hwbench.tables.integrity import check_profiles, check_run
-from hwbench.tables.schema import ADDED, KEY, SCHEMA_VERSION, SCHEMAS
-
-VERSION_KEY = b"hwbench_schema_version"
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
-RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry", "requests", "profiles", *PROFILE_TABLES)
-"""All tables but those that are derived from them."""
-Warn = Callable[[str], None]
-TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it
-
-
-@dataclass(frozen=True)
-class RunTables:
-    """One run read back: a data frame for each raw table. All but the first two hold only measured cases."""
-
-    folder: Path
-    runs: pd.DataFrame
-    measurements: pd.DataFrame
-    samples: pd.DataFrame
-    spans: pd.DataFrame
-    readings: pd.DataFrame = field(default_factory=lambda: empty("readings"))
-    telemetry: pd.DataFrame = field(default_factory=lambda: empty("telemetry"))
-    requests: pd.DataFrame = field(default_factory=lambda: empty("requests"))
-    profiles: pd.DataFrame = field(default_factory=lambda: empty("profiles"))
-    ops: pd.DataFrame = field(default_factory=lambda: empty("ops"))
-    modules: pd.DataFrame = field(default_factory=lambda: empty("modules"))
-    gaps: pd.DataFrame = field(default_factory=lambda: empty("gaps"))
-    memory: pd.DataFrame = field(default_factory=lambda: empty("memory"))
-
-    @property
-    def run_id(self) -> str:
-        return str(self.runs.run_id.iloc[0])
-
-
-def empty(table: str) -> pd.DataFrame:
-    """A table without rows."""
-    return SCHEMAS[table].empty_table().to_pandas()
+from hwbench.tables.reader import RunTables
+from hwbench.tables.schema import RAW, REFERENCE, RUN_ID, SCHEMA_VERSION, SCHEMAS, TEMPORARY, VERSION_KEY
 
 
 class Writer:
@@ -164,92 +126,6 @@ def write_noise(run: RunTables, noise: pd.DataFrame) -> None:
     """Store the noise floors that a run measured, beside its other tables."""
     table = pa.Table.from_pandas(noise, schema=SCHEMAS["noise"], preserve_index=False)
     write_part(run.folder, "noise", "noise", table)
-
-
-def read_noise(results: Path, warn: Warn) -> pd.DataFrame:
-    """The noise floors of all runs in `results` and its reference runs; `warn` hears of what cannot be read."""
-    parts = []
-    for folder in _run_folders(results):
-        with _told(warn):
-            parts.append(_read_table(folder, "noise"))
-    return pd.concat(parts, ignore_index=True) if parts else SCHEMAS["noise"].empty_table().to_pandas()
-
-
-def read_heads(results: Path, warn: Warn) -> pd.DataFrame:
-    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the order of names;
-    `warn` hears of what cannot be read: one damaged run must not stop the work on others."""
-    tables = []
-    for folder in _run_folders(results):
-        with _told(warn):
-            tables.append(_read_table(folder, "runs").assign(folder=folder))
-    empty = SCHEMAS["runs"].empty_table().to_pandas().assign(folder=[])
-    return pd.concat(tables, ignore_index=True) if tables else empty
-
-
-def _run_folders(results: Path) -> list[Path]:
-    return sorted(path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs"))
-
-
-@contextmanager
-def _told(warn: Warn) -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        warn(f"{error}; left out")
-
-
-def find_run(name: str, results: Path) -> Path:
-    """The folder that RUN means: a folder's path, or the id of a run in `results` or `results/reference`."""
-    places = [Path(name)]
-    if RUN_ID.fullmatch(name):
-        places += [results / name, results / REFERENCE / name]
-    for place in places:
-        if (place / "runs").is_dir():
-            return place
-    if Path(name).is_dir():
-        raise UserError(f"{name}: no run in this folder (no runs/*.parquet in it)")
-    known = sorted((p.parent.name for p in results.glob("*/runs")), reverse=True)[:3]
-    hint = f"the latest there are {', '.join(known)}" if known else "there is none yet; `hwbench run` makes one"
-    raise UserError(f"no run {name!r}, neither a folder nor an id in {results}; {hint}")
-
-
-def read_run(folder: Path) -> RunTables:
-    """Read one run, finished or not. UserError names what is truncated, foreign, damaged or of a newer schema."""
-    runs, measurements, *rest = (_read_table(folder, table) for table in RAW)
-    if runs.empty:
-        raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
-    if len(runs) > 1:
-        raise UserError(f"{folder}: more than one run in this folder")
-    measured = measurements[KEY].drop_duplicates()
-    run = RunTables(folder, runs, measurements, *(table.merge(measured, on=KEY) for table in rest))
-    check_run(folder, run.runs, run.measurements, run.samples, run.spans, run.requests)
-    check_profiles(folder, run.profiles, {table: getattr(run, table) for table in PROFILE_TABLES})
-    return run
-
-
-def _read_table(folder: Path, table: str) -> pd.DataFrame:
-    parts = [_read_part(file, table) for file in sorted((folder / table).glob("*.parquet"))]
-    return pa.concat_tables(parts or [SCHEMAS[table].empty_table()]).to_pandas()
-
-
-def _read_part(file: Path, table: str) -> pa.Table:
-    try:
-        content = pq.ParquetFile(file).read()
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{file}: not a readable Parquet file; it is damaged or was cut short") from error
-    written = (content.schema.metadata or {}).get(VERSION_KEY, b"")
-    version = int(written) if written.isdigit() else 0
-    if version > SCHEMA_VERSION:
-        raise UserError(f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})")
-    missing = set(SCHEMAS[table].names) - set(content.schema.names)
-    if version == 0 or missing - ADDED.get(table, frozenset()):
-        raise UserError(f"{file}: not a part of hwbench's table {table!r}")
-    for name in missing:
-        content = content.append_column(name, pa.nulls(len(content)))
-    try:
-        return content.select(SCHEMAS[table].names).cast(SCHEMAS[table])
-    except (pa.ArrowException, ValueError) as error:
-        raise UserError(f"{file}: a column of table {table!r} has another type than it should") from error
 
 
 def _columns(key: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

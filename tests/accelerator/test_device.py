@@ -10,10 +10,10 @@ from hwbench.devices import accelerator
 from hwbench.devices._torch import Queue
 from hwbench.devices.accelerator import AcceleratorDevice
 from hwbench.devices.timers import EventTimer, HostTimer
+from hwbench.discovery import find
 from hwbench.recording.harness import measure, run_phase
 from hwbench.recording.stopping import FixedWindow
 from hwbench.records import Unsupported
-from hwbench.workload import find
 
 
 @pytest.fixture(scope="module")

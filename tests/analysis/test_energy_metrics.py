@@ -10,7 +10,7 @@ from hwbench.analysis import metrics
 from hwbench.analysis.metrics.energy import why_unknown
 from hwbench.analysis.verdict import comparable, compare
 from hwbench.analysis.verdict.rules import Rules
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 
 def readings(*rows, case=CASE, processes=3, window_s=10.0):

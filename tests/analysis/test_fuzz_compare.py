@@ -20,7 +20,7 @@ from hwbench.analysis.verdict.rules import Rule, Rules
 from hwbench.records import OUTCOMES, Case
 from hwbench.report.formats import github, junit, markdown_gate
 from hwbench.report.terminal import comparison
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 CASES = [CASE, OTHER, Case("a|<b>:%", {"x": "☃"}, "bf16")]
 

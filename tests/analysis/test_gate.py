@@ -20,7 +20,7 @@ from hwbench.analysis.verdict import gate
 from hwbench.analysis.verdict.rules import Rule, Rules
 from hwbench.cli import confirm
 from hwbench.records import Case, Measurement
-from hwbench.tables.writer import read_heads, read_run
+from hwbench.tables.reader import read_heads, read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP = Rules(("step_s_p50",), 0.02)

@@ -8,8 +8,9 @@ import pytest
 from synthetic import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench.analysis.history import CHANGES, POINTS, changes, commit_of, points
-from hwbench.analysis.metrics.summary import cases, summarize
-from hwbench.tables.writer import RunTables
+from hwbench.analysis.metrics.summary import summarize
+from hwbench.analysis.outcomes import cases
+from hwbench.tables.reader import RunTables
 
 
 def tables_of(runs: list[RunTables]) -> pd.DataFrame:

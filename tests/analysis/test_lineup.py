@@ -5,9 +5,10 @@ import pytest
 from conftest import make_run, measured
 
 from hwbench.analysis import lineup
-from hwbench.analysis.metrics.summary import cases, summarize
+from hwbench.analysis.metrics.summary import summarize
+from hwbench.analysis.outcomes import cases
 from hwbench.records import Case, Measurement
-from hwbench.tables.writer import read_run
+from hwbench.tables.reader import read_run
 
 GEMM = Case("gemm", {"n": 64}, "fp32")
 TRAIN = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")

@@ -10,7 +10,7 @@ from hwbench.analysis.metrics import peak_shares
 from hwbench.datasheets import peaks
 from hwbench.records import Case
 from hwbench.report.terminal.run import summary_rows
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 from workloads.models.sizes import SIZES
 
 TRAIN = Case("gpt/train", {"size": "124m"}, "bf16")

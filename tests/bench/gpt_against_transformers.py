@@ -18,8 +18,9 @@ from statistics import median
 import torch
 
 from hwbench import devices, stats
-from hwbench.devices import Device
-from hwbench.workload import find, params_of
+from hwbench.devices.protocol import Device
+from hwbench.discovery import find
+from hwbench.workload import params_of
 from workloads.models.sizes import SIZES
 from workloads.optimizers import DATASET_BATCHES, make_optimizer
 from workloads.tensors import random_tokens, torch_dtype

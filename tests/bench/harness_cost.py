@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 
 from hwbench import devices
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.recording.harness import run_phase
 from hwbench.recording.stopping import LOOK_BACK, Ended, PreciseWindow
 

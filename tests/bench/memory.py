@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from hwbench import devices
+from hwbench.discovery import find
+from hwbench.recording.launch.local import run_process
 from hwbench.recording.matrix import make_plan
-from hwbench.recording.runner import run_process
 from hwbench.records import Policy
-from hwbench.workload import find
 
 POLICY = Policy(processes=1, max_processes=1, min_time_s=0.0, max_time_s=0.5, min_samples=1)
 

@@ -12,7 +12,7 @@ from statistics import median
 import torch
 
 from hwbench import devices
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.meters.recorder import Recorder
 
 ROUND_S = 0.5

@@ -17,7 +17,7 @@ from synthetic import frame, run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.report.page.html import render
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 MOST_BYTES, MOST_SECONDS = 2_000_000, 5.0
 """What the first page, of 1,000,000 samples and 20 cases, may take."""

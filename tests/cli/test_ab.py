@@ -13,11 +13,13 @@ from commands import FILE, assert_one_line
 from conftest import make_run, measured
 
 from hwbench import tables
+from hwbench.analysis.verdict.paired import judge
 from hwbench.cli.ab import exit_status
 from hwbench.recording import pairs as ab
 from hwbench.recording import probe
+from hwbench.recording.launch.local import Launch, here
 from hwbench.recording.matrix import Plan
-from hwbench.recording.runner import Launch, Progress, here
+from hwbench.recording.runner import Progress
 from hwbench.records import Case, Measurement, Policy, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +104,7 @@ class TestJudgement:
                 done = measured(step_s) if step_s else Measurement("oom", "no memory")
                 writer.add(case(), process, done)
             runs.append(tables.read_run(writer.folder))
-        (row,) = ab.judge(*runs, metrics, threshold).to_dict("records")
+        (row,) = judge(*runs, metrics, threshold).to_dict("records")
         return row
 
     def test_a_drift_that_both_sides_share_cancels(self, tmp_path):
@@ -208,7 +210,7 @@ class TestCommand:
         """Side a is of an older hwbench that knows no seed, side b has a device that is 10 % slower."""
         older = checkout(
             tmp_path / "older",
-            [("hwbench/records/measurement.py", "    seed: int = 0\n", ""), ("hwbench/worker.py", "policy.seed", "0")],
+            [("hwbench/records/case.py", "    seed: int = 0\n", ""), ("hwbench/worker.py", "policy.seed", "0")],
         )
         as_is, at_ten_percent_more = "self.host_ns) + round(seconds * 1e9)", "self.host_ns) + round(seconds * 1.1e9)"
         slower = checkout(tmp_path / "slower", [("hwbench/devices/fake.py", as_is, at_ten_percent_more)])

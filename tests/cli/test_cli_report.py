@@ -11,8 +11,8 @@ from commands import assert_one_line
 from conftest import make_run, measured
 
 from hwbench.records import Case, Policy, Run
-from hwbench.tables.schema import ADDED
-from hwbench.tables.writer import VERSION_KEY, Writer
+from hwbench.tables.schema import ADDED, VERSION_KEY
+from hwbench.tables.writer import Writer
 
 CASE = Case("gpt/train", {"size": "nano"}, "fp32")
 

@@ -9,6 +9,7 @@ import pytest
 from torch._C._autograd import _KinetoEvent
 
 from hwbench import devices, profiling
+from hwbench.discovery import find
 from hwbench.profiling.recording import is_composite, steps_for
 from hwbench.profiling.traces import PID
 from hwbench.recording.harness import measure
@@ -16,7 +17,7 @@ from hwbench.recording.stopping import FixedWindow
 from hwbench.records import Case, Policy, Samples, Spans, Window
 from hwbench.records.profile import Profile
 from hwbench.worker import run_case
-from hwbench.workload import Built, find, params_of
+from hwbench.workload import Built, params_of
 from workloads.models.sizes import gpt_config
 
 NANO = {

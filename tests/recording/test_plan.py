@@ -1,16 +1,11 @@
 import pytest
 
-from hwbench.recording.matrix import (  # fmt: skip
-    checked_policy,
-    from_suite,
-    load_suite,
-    make_plan,
-    named,
-    parse_settings,
-    suite_names,
-)
+from hwbench.discovery import discover
+from hwbench.recording.matrix import make_plan, named, parse_settings
+from hwbench.recording.policy import checked_policy
+from hwbench.recording.suites import from_suite, load_suite, suite_names
 from hwbench.records import Policy, UserError
-from hwbench.workload import axis, discover, workload
+from hwbench.workload import axis, workload
 
 
 @workload("gpt/train", size=["nano"], batch=[1, 2], dtype=["fp32"])

@@ -12,6 +12,7 @@ from conftest import make_run
 
 from hwbench import tables as store
 from hwbench.recording import runner
+from hwbench.recording.launch import local
 from hwbench.recording.matrix import Plan
 from hwbench.records import Case, Measurement, Policy, UserError
 
@@ -109,9 +110,9 @@ def test_a_kill_from_outside_is_out_of_memory_with_the_evidence(tmp_path):
 def test_the_kernels_count_of_kills_is_the_evidence(monkeypatch, tmp_path):
     counter = tmp_path / "memory.events"
     counter.write_text("low 0\noom 3\noom_kill 2\n")
-    monkeypatch.setattr(runner, "OOM_COUNTERS", (str(counter), str(tmp_path / "absent")))
-    assert runner._oom_kills() == 2
-    assert "the kernel ended it for want of memory" in runner._death(-9, 1).reason
+    monkeypatch.setattr(local, "OOM_COUNTERS", (str(counter), str(tmp_path / "absent")))
+    assert local._oom_kills() == 2
+    assert "the kernel ended it for want of memory" in local._death(-9, 1).reason
 
 
 def test_a_timeout_ends_the_child_and_its_children(tmp_path):
@@ -126,8 +127,8 @@ def test_a_timeout_ends_the_child_and_its_children(tmp_path):
 def test_a_device_at_rest_does_not_cost_a_measured_case_its_time(tmp_path):
     replies = 'print(\'{"phase": "idle"}\', flush=True); time.sleep(1.5); print(\'{"measurement": %s}\')'
     answer = json.dumps(Measurement("ok").as_json())
-    launch = runner.Launch([sys.executable, "-c", f"import time; {replies % answer}"], os.environ)
-    assert runner.run_process({}, 1.0, tmp_path / "log", lambda phase: None, launch).outcome == "ok"
+    launch = local.Launch([sys.executable, "-c", f"import time; {replies % answer}"], os.environ)
+    assert local.run_process({}, 1.0, tmp_path / "log", lambda phase: None, launch).outcome == "ok"
 
 
 def test_a_child_that_has_left_the_group_is_ended_too(tmp_path):
@@ -141,7 +142,7 @@ def test_the_worker_ends_when_its_parent_does(tmp_path):
     with (tmp_path / "log").open("wb") as output:
         request = {"case": {"workload": "fake/hangs", "params": {"seconds": 60, "leave": False}, "dtype": "fp32"}}
         request |= {"policy": vars(Policy()), "device": "fake", "files": [FILE]}
-        worker = runner._Worker(request, output)
+        worker = local._Worker(request, output)
         while b"grandchild" not in (tmp_path / "log").read_bytes():
             time.sleep(0.05)
         worker.child.stdin.close()
@@ -156,7 +157,7 @@ def test_a_process_that_nothing_ends_is_left_behind(tmp_path, monkeypatch):
         raise subprocess.TimeoutExpired("worker", seconds)
 
     with (tmp_path / "log").open("wb") as output:
-        worker = runner._Worker({"device": "fake"}, output, runner.Launch([sys.executable, "-c", ""], os.environ))
+        worker = local._Worker({"device": "fake"}, output, local.Launch([sys.executable, "-c", ""], os.environ))
         monkeypatch.setattr(worker.child, "wait", never)
         worker.__exit__()
         monkeypatch.undo()
@@ -164,19 +165,19 @@ def test_a_process_that_nothing_ends_is_left_behind(tmp_path, monkeypatch):
 
 
 def test_a_device_tells_what_it_is_from_a_process_of_its_own():
-    spec, found = runner.describe_device("fake", print)
+    spec, found = local.describe_device("fake", print)
     assert (spec, found["name"]) == ("fake", "Fake device")
 
 
 def test_a_device_that_cannot_be_opened_is_one_line():
-    launch = runner.Launch([sys.executable, "-c", "raise SystemExit('no permission')"], os.environ)
+    launch = local.Launch([sys.executable, "-c", "raise SystemExit('no permission')"], os.environ)
     with pytest.raises(UserError, match=r"^device cpu cannot be opened: no permission$"):
-        runner.describe_device("cpu", print, launch)
+        local.describe_device("cpu", print, launch)
 
 
 def test_a_device_that_is_not_here_is_one_line():
     with pytest.raises(UserError, match=r"^no device cuda:7 here; there is "):
-        runner.describe_device("cuda:7", print)
+        local.describe_device("cuda:7", print)
 
 
 def alive(pid: int) -> bool:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from hwbench.discovery import discover
 from hwbench.recording import matrix
+from hwbench.recording.suites import from_suite, load_suite
 from hwbench.records import Policy, UserError
-from hwbench.workload import axis, discover, workload
+from hwbench.workload import axis, workload
 
 KNOWN = discover()
 
@@ -18,7 +20,7 @@ class TestSettling:
     """A plan that is made before the device is known, settled for two of them."""
 
     def dtypes(self, found, *settings, suite=None):
-        choices = matrix.from_suite(matrix.load_suite(suite), KNOWN) if suite else [(KNOWN["gpt/train"], {})]
+        choices = from_suite(load_suite(suite), KNOWN) if suite else [(KNOWN["gpt/train"], {})]
         settled = matrix.settle(matrix.make_plan(choices, matrix.parse_settings(settings), Policy()), found)
         return {case.dtype: settled.left_out.get(case.case_id, "") for case in settled.cases}
 
@@ -43,7 +45,7 @@ class TestSettling:
         assert self.dtypes(CPU_WITH_BF16, suite="quick") == {"fp32": "", "bf16": ""}
 
     def test_quick_measures_all_models_in_fp32_everywhere(self):
-        made = matrix.make_plan(matrix.from_suite(matrix.load_suite("quick"), KNOWN), {}, Policy())
+        made = matrix.make_plan(from_suite(load_suite("quick"), KNOWN), {}, Policy())
         shared = [
             {c.case_id for c in settled.cases if c.case_id not in settled.left_out}
             for settled in (matrix.settle(made, CPU_WITHOUT_BF16), matrix.settle(made, CPU_WITH_BF16))

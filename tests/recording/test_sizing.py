@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from hwbench.discovery import discover
 from hwbench.recording import sizing
 from hwbench.recording.matrix import make_plan
 from hwbench.recording.sizing import Tried, is_size, largest, resolve, try_out
 from hwbench.records import Policy, UserError
-from hwbench.workload import axis, discover, workload
+from hwbench.workload import axis, workload
 
 FILE = str(Path(__file__).parent.with_name("fake_workloads.py"))
 POLICY = Policy(processes=1, max_processes=1, timeout_s=60.0)

@@ -1,7 +1,9 @@
 import pytest
 
+from hwbench.discovery import discover, find
+from hwbench.inputs import unknown
 from hwbench.records import UserError
-from hwbench.workload import Axis, axis, discover, find, unknown, workload
+from hwbench.workload import Axis, axis, workload
 
 
 def test_a_list_of_defaults_makes_an_axis_of_that_type():
@@ -90,7 +92,7 @@ def test_where_files_have_all_that_is_needed_nothing_else_is_imported(tmp_path, 
     file = tmp_path / "mine.py"
     file.write_text("from hwbench.workload import workload\n@workload('mine')\ndef mine(p, device): ...\n")
     assert {"mine", "gemm"} <= set(discover([str(file)], ["mine", "gemm"]))
-    monkeypatch.setattr("hwbench.workload._builtin_modules", lambda: pytest.fail("imported"))
+    monkeypatch.setattr("hwbench.discovery._builtin_modules", lambda: pytest.fail("imported"))
     assert list(discover([str(file)], ["mine"])) == ["mine"]
 
 

@@ -13,8 +13,8 @@ from synthetic import CASE, OTHER, around, run_of, with_measurements
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.records import Case
 from hwbench.report.formats.data import CSV_COLUMNS, HEAD, as_csv, as_data
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import SCHEMAS
-from hwbench.tables.writer import RunTables
 
 
 def read(text: str) -> list[dict[str, str]]:

@@ -19,7 +19,8 @@ from hwbench.report.page import cells, embedded
 from hwbench.report.page.html import render
 from hwbench.report.page.sections import head
 from hwbench.report.view import ratio_intervals, view_runs
-from hwbench.tables.writer import Writer, read_run
+from hwbench.tables.reader import read_run
+from hwbench.tables.writer import Writer
 
 GEMM = Case("gemm", {"n": 64}, "fp32")
 TRAIN = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hwbench.records import Case, Measurement, Policy, Work
 from hwbench.report.terminal.run import summary_rows, summary_table
-from hwbench.tables.writer import read_run
+from hwbench.tables.reader import read_run
 
 GEMM = Case("gemm", {"n": 64}, "fp32")
 COPY = Case("copy", {"mib": 1}, "fp32")

@@ -8,8 +8,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from hwbench.devices import open_device
 from hwbench.devices.findings import Choice, Findings
+from hwbench.discovery import discover
 from hwbench.records import Unsupported
-from hwbench.workload import discover, params_of
+from hwbench.workload import params_of
 from workloads import backends
 from workloads.models.sizes import gpt_config
 

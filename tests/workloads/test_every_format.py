@@ -3,8 +3,9 @@
 import pytest
 
 from hwbench.devices import open_device
+from hwbench.discovery import discover
 from hwbench.records import Unsupported
-from hwbench.workload import AUTO, discover, params_of
+from hwbench.workload import AUTO, params_of
 
 WORKLOADS = discover()
 SMALL = {

@@ -164,7 +164,7 @@ def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtyp
         plain = model.logits(ids)
         try:
             packed(model.tokens.weight, rows=2)
-        except RuntimeError as error:  # then a trial leaves them plain (tests/test_workloads.py)
+        except RuntimeError as error:  # then a trial leaves them plain (tests/workloads/test_workloads.py)
             pytest.skip(f"this processor packs no {dtype}: {error}")
         model.pack(rows=2)
         close = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]

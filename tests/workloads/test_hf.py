@@ -16,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hwbench.devices import open_device
 from hwbench.devices._torch import require_memory
+from hwbench.discovery import discover
 from hwbench.records import Case, Unsupported, UserError
-from hwbench.workload import discover, params_of
+from hwbench.workload import params_of
 from workloads.models import hf
 from workloads.models.decoder import Decoder
 from workloads.models.sizes import SIZES

@@ -8,8 +8,9 @@ from conftest import TORCH_WARNS_OF_ITSELF
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwbench.devices import open_device
+from hwbench.discovery import discover
 from hwbench.records import Unsupported, Work
-from hwbench.workload import discover, params_of
+from hwbench.workload import params_of
 from workloads import optimizers
 from workloads.models.lstm import LSTM, LSTMConfig
 from workloads.models.lstm import SIZES as LSTM_SIZES

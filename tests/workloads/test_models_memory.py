@@ -9,8 +9,8 @@ from torch._C._profiler import _EventType
 
 from hwbench import devices
 from hwbench.devices.fake import FakeDevice
+from hwbench.discovery import find
 from hwbench.records import Unsupported
-from hwbench.workload import find
 from workloads.models import lstm, mlp
 from workloads.models.gpt import GPT
 from workloads.models.memory import (

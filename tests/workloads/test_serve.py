@@ -14,9 +14,10 @@ import torch
 from hwbench import worker
 from hwbench.analysis.metrics.requests import percentile_ns, times_ns
 from hwbench.devices import open_device
-from hwbench.recording.runner import run_process
+from hwbench.discovery import discover
+from hwbench.recording.launch.local import run_process
 from hwbench.records import Case, Policy, Requests, Unsupported, UserError
-from hwbench.workload import discover, params_of
+from hwbench.workload import params_of
 from workloads import serve
 from workloads.serving import loadgen
 from workloads.serving.loadgen import SCENARIOS, Load, LoadTest, run_test

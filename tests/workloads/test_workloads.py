@@ -12,8 +12,9 @@ import workloads
 from hwbench.devices import open_device
 from hwbench.devices._torch import require_memory
 from hwbench.devices.footprint import require_predicted
+from hwbench.discovery import discover
 from hwbench.records import Policy, Unsupported, UserError
-from hwbench.workload import discover, params_of
+from hwbench.workload import params_of
 from workloads.models.gpt import GPT
 from workloads.models.lstm import LSTM
 from workloads.models.lstm import SIZES as LSTM_SIZES

@@ -215,7 +215,7 @@ def probe_attention() -> str:
 
     import torch
 
-    from hwbench.workload import find
+    from hwbench.discovery import find
 
     device = cuda()
     p = {"size": "124m", "batch": 4, "seq": 1024, "layers": 2, "attention": None, "compile": False, "dtype": "bf16"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from hwbench.records import Unsupported
 from workloads.ceilings.products import Multiply, Shape, format_of
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
+from hwbench.inputs import shortened, unknown
 from hwbench.records import Param, Unsupported, UserError
-from hwbench.workload import shortened, unknown
 from workloads.models.decoder import Decoder
 
 OLDEST = (5, 17)
@@ -37,7 +37,7 @@ VERIFIED = (
     "qwen3",
     "starcoder2",
 )
-"""Model types whose closed forms are tested against torch's own count of FLOPs (tests/test_hf.py)."""
+"""Model types whose closed forms are tested against torch's own count of FLOPs (tests/workloads/test_hf.py)."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ What a tensor's bytes come to in the count of memory that a device keeps is for 
 from collections import Counter
 from dataclasses import dataclass
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 from workloads.models.config import GPTConfig
 from workloads.models.lstm import LSTMConfig
 from workloads.models.mlp import MLPConfig

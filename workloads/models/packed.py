@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hwbench.devices import Device
+from hwbench.devices.protocol import Device
 
 MOST_WEIGHTS = 1 << 26
 """The most weights that a trial takes: more than a cache holds, and packed in a moment."""

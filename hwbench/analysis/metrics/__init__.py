@@ -5,11 +5,11 @@ from hwbench.analysis.metrics.summary import (
     METRICS,
     PREDICTIONS,
     WORK_METRICS,
-    cases,
     per_process,
     spread,
     summarize,
 )
+from hwbench.analysis.outcomes import cases
 
 __all__ = [
     "HIGHER_IS_BETTER",

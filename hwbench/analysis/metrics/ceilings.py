@@ -12,8 +12,8 @@ import pandas as pd
 
 from hwbench.analysis.metrics.rates import rate
 from hwbench.records import case_label
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE
-from hwbench.tables.writer import RunTables
 
 MATMUL, COPY = "gemm", "copy"
 MEMORY = "memory"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
-from hwbench.tables.writer import RunTables
 
 ENERGY = {
     "energy_j": "J",

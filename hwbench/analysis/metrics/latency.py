@@ -4,8 +4,8 @@ import pandas as pd
 
 from hwbench.analysis.metrics.rates import as_metric
 from hwbench.analysis.metrics.steps import timed_samples, timed_spans
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
-from hwbench.tables.writer import RunTables
 
 PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
 """Each percentile with the samples a process must have for it; with fewer it would only name the slowest step."""

@@ -7,8 +7,8 @@ import pandas as pd
 from hwbench.analysis.metrics.ceilings import is_matmul, moves_memory
 from hwbench.analysis.metrics.rates import rate
 from hwbench.datasheets import peaks
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE
-from hwbench.tables.writer import RunTables
 
 SHARES = {"mfu": "flops", "mfu_palm": "flops_full_attention", "hfu": "hardware_flops", "mbu": "bytes"}
 """Each metric with the work that it is of: model FLOPs utilization, causal and as PaLM counts it, the hardware's, and

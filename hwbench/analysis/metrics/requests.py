@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
-from hwbench.tables.writer import RunTables
 
 REQUEST_TIMES = ("ttft_s", "tpot_s", "latency_s", "query_latency_s")
 """What has percentiles. The last is of queries, each of several requests: until the last of them is done."""

@@ -15,9 +15,10 @@ from hwbench.analysis.metrics.ceilings import MEMORY, Ceiling, matmul_ceilings, 
 from hwbench.analysis.metrics.peak_shares import SHARES, peak_of
 from hwbench.analysis.metrics.rates import as_metric
 from hwbench.analysis.metrics.steps import spans_of_processes
-from hwbench.analysis.metrics.summary import over_processes, per_process, validity
+from hwbench.analysis.metrics.summary import over_processes, per_process
+from hwbench.analysis.metrics.validity import validity
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
-from hwbench.tables.writer import RunTables
 
 UPDATES = frozenset({"optimizer"})
 """Spans whose FLOPs are an update's: vector arithmetic in fp32, no model FLOPs and no matrix product. They have no

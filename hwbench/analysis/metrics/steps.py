@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
-from hwbench.tables.writer import RunTables
 
 REST = "(rest)"
 """What of a step no mark covers."""

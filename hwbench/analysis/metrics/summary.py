@@ -19,10 +19,9 @@ from hwbench.analysis.metrics.peak_shares import SHARES, shares_of_peak
 from hwbench.analysis.metrics.rates import RATES, as_metric, throughput
 from hwbench.analysis.metrics.requests import REQUEST_TIMES, SERVING, requests_of
 from hwbench.analysis.metrics.steps import timed_samples
-from hwbench.analysis.metrics.validity import Validity, validity_of
-from hwbench.records import case_label
+from hwbench.analysis.metrics.validity import validity
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
-from hwbench.tables.writer import RunTables
 
 WORK_METRICS = frozenset({*RATES, *SHARES, *CEILING_SHARES})
 """What follows from the work that a step is said to do."""
@@ -45,14 +44,6 @@ METRICS = [
 PREDICTIONS = ("memory_predicted_bytes", "memory_predicted_ratio")
 """What a workload says of its own memory, and how right it is: the predicted over what was held beyond the start."""
 
-FEW_PROCESSES = 3
-"""With fewer, an interval over processes is wide, or so narrow only by chance."""
-
-HIGH_VARIATION = 1.5
-"""How much slower the slowest of a case's processes may be than the fastest."""
-
-PRECISION = 0.01
-"""The relative half-width that a run was after, where its plan does not say."""
 
 OF_ENERGY = ["uncertainty", "grade"]
 SOURCED = [*OF_A_SHARE, *OF_ENERGY]
@@ -150,42 +141,6 @@ def spread(run: RunTables) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["case_id", "lag1", "effective_n", "within_cv", "between_cv", "outliers"])
 
 
-def cases(run: RunTables) -> pd.DataFrame:
-    """One row a case, in the order of the plan: case_id, workload, params (a dict), dtype, label, outcome, reason,
-    processes (that came out ok), planned (processes asked for) and choices (what the workload settled for, a dict).
-
-    `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
-    """
-    plan = json.loads(run.runs.plan.iloc[0])
-    by_case = dict(iter(run.measurements.groupby("case_id")))
-    rows = []
-    for planned in plan["cases"]:
-        stored = by_case.get(planned["case_id"], run.measurements.iloc[:0]).sort_values("process")
-        bad = stored[stored.outcome != "ok"]
-        rows.append(
-            {
-                **planned,
-                "label": case_label(planned["workload"], planned["params"], planned["dtype"]),
-                "outcome": "missing" if stored.empty else "ok" if bad.empty else bad.outcome.iloc[0],
-                "reason": "" if bad.empty else bad.reason.iloc[0],
-                "processes": len(stored) - len(bad),
-                "planned": max(plan["policy"]["processes"], len(stored)),
-                "choices": _choices(stored),
-            }
-        )
-    names = ["case_id", "workload", "params", "dtype", "label", "outcome", "reason", "processes", "planned", "choices"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _choices(stored: pd.DataFrame) -> dict[str, str]:
-    """What the processes of a case settled for, each of several once; older runs say nothing."""
-    found: dict[str, dict[str, None]] = {}
-    for text in stored.choices.dropna():
-        for what, which in json.loads(text).items():
-            found.setdefault(what, {})[which] = None
-    return {what: ", ".join(those) for what, those in found.items()}
-
-
 def _memory(measured: pd.DataFrame) -> pd.DataFrame:
     """memory_predicted_ratio is what the workload says it holds at most over the peak less what was held before."""
     predicted = measured.memory_predicted_bytes.astype("float64")
@@ -198,33 +153,6 @@ def _memory(measured: pd.DataFrame) -> pd.DataFrame:
             as_metric(measured, "compile_s", "s", measured.compile_s),
         ]
     )
-
-
-def precision_of(run: RunTables) -> float:
-    """The relative half-width of an interval that the run was after."""
-    return float(json.loads(run.runs.plan.iloc[0])["policy"].get("precision", PRECISION))
-
-
-def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[Validity, list[str]]:
-    """A case's validity and the codes of what speaks against it, from its measured processes and their values."""
-    notes = [note for row in processes.notes for note in json.loads(row)]
-    codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
-    own = values[values.case_id == processes.case_id.iloc[0]]
-    rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")
-    intervals = [stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)]
-    widest = max(interval.relative_half_width for interval in intervals)
-    if math.isinf(widest):
-        codes.append("no_interval")
-    elif min(interval.n for interval in intervals) < FEW_PROCESSES:
-        codes.append("few_processes")
-    elif widest > precision_of(run):
-        codes.append("not_converged")
-    if processes.timer_kind.nunique() > 1:
-        codes.append("mixed_timers")
-    steps = own[own.metric == "step_s_p50"].value
-    if steps.max() > HIGH_VARIATION * steps.min():
-        codes.append("high_variation")
-    return validity_of(codes), codes
 
 
 def _median(values: list[float]) -> float:

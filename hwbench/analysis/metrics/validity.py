@@ -3,9 +3,17 @@
 A measurement carries them as notes, `code: what happened`; a metric's `validity` is that of its worst reason.
 """
 
+import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+import pandas as pd
+
+from hwbench import stats
+from hwbench.analysis.metrics.rates import RATES
+from hwbench.tables.reader import RunTables
 
 Severity = Literal["wide", "suspect", "invalid"]
 Validity = Literal["valid", "wide", "suspect", "invalid"]
@@ -143,3 +151,42 @@ def severity_of(code: str) -> Severity:
 def validity_of(codes: Iterable[str]) -> Validity:
     """The validity of a figure against which these codes speak: that of the worst, `valid` without any."""
     return max((severity_of(code) for code in codes), key=VALIDITIES.index, default="valid")
+
+
+FEW_PROCESSES = 3
+"""With fewer, an interval over processes is wide, or so narrow only by chance."""
+
+
+HIGH_VARIATION = 1.5
+"""How much slower the slowest of a case's processes may be than the fastest."""
+
+
+PRECISION = 0.01
+"""The relative half-width that a run was after, where its plan does not say."""
+
+
+def precision_of(run: RunTables) -> float:
+    """The relative half-width of an interval that the run was after."""
+    return float(json.loads(run.runs.plan.iloc[0])["policy"].get("precision", PRECISION))
+
+
+def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[Validity, list[str]]:
+    """A case's validity and the codes of what speaks against it, from its measured processes and their values."""
+    notes = [note for row in processes.notes for note in json.loads(row)]
+    codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
+    own = values[values.case_id == processes.case_id.iloc[0]]
+    rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")
+    intervals = [stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)]
+    widest = max(interval.relative_half_width for interval in intervals)
+    if math.isinf(widest):
+        codes.append("no_interval")
+    elif min(interval.n for interval in intervals) < FEW_PROCESSES:
+        codes.append("few_processes")
+    elif widest > precision_of(run):
+        codes.append("not_converged")
+    if processes.timer_kind.nunique() > 1:
+        codes.append("mixed_timers")
+    steps = own[own.metric == "step_s_p50"].value
+    if steps.max() > HIGH_VARIATION * steps.min():
+        codes.append("high_variation")
+    return validity_of(codes), codes

@@ -12,7 +12,7 @@ from hwbench.analysis.profile.kinds import common_name
 from hwbench.analysis.profile.operators import ProfiledCase, operators, profiled_case, profiled_cases
 from hwbench.analysis.profile.waterfall import Waterfall, only_looks, outside, waterfall
 from hwbench.records import UserError
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 JOINED = ["span", "name", "backward"]
 DIFF = [*JOINED, "kind", "a_s", "b_s", "difference_s", "share"]

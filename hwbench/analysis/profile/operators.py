@@ -21,7 +21,7 @@ import pandas as pd
 from hwbench.analysis.metrics.ceilings import MEMORY, NO_CEILING, matmul_ceilings, memory_ceilings
 from hwbench.analysis.profile.kinds import ARITHMETIC, kind_of
 from hwbench.records import UserError, case_label
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 ROW = ["span", "module", "backward", "name", "shapes", "dtype"]
 """What names a row of `ops` within a process and level."""

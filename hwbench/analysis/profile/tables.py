@@ -5,8 +5,8 @@ import re
 import pandas as pd
 
 from hwbench.analysis.profile.operators import ProfiledCase, rows_of
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import SCHEMAS
-from hwbench.tables.writer import RunTables
 
 SPANS = ["span", "seconds", "share"]
 MODULE_SECONDS = ["forward_s", "backward_s", "self_forward_s", "self_backward_s"]

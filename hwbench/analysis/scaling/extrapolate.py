@@ -20,8 +20,8 @@ from hwbench.analysis.metrics.summary import per_process, summarize
 from hwbench.analysis.metrics.validity import Validity, validity_of
 from hwbench.records import Param, case_label
 from hwbench.stats import CONFIDENCE, Interval
+from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
-from hwbench.tables.writer import RunTables
 
 METHOD = "extrapolated"
 

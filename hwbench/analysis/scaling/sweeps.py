@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from hwbench.analysis.metrics.rates import RATES
-from hwbench.analysis.metrics.summary import cases, summarize
+from hwbench.analysis.metrics.summary import summarize
+from hwbench.analysis.outcomes import cases
 from hwbench.records import Param, case_label
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 FEWEST_VALUES = 3
 """Two values are a ratio, and no curve."""

@@ -13,7 +13,7 @@ import pandas as pd
 from hwbench.analysis.metrics.energy import energy_of
 from hwbench.analysis.metrics.summary import WORK_METRICS
 from hwbench.analysis.metrics.validity import INVALIDATING, severity_of
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 UNKNOWN_NAMES = ("", "unknown CPU")
 """Device names that say nothing: two of them may be two devices."""

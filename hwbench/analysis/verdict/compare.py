@@ -11,11 +11,12 @@ import pandas as pd
 from hwbench import stats
 from hwbench.analysis.metrics.energy import ENERGY, why_unknown
 from hwbench.analysis.metrics.rates import RATES
-from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER, cases, per_process
+from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER, per_process
+from hwbench.analysis.outcomes import cases
 from hwbench.analysis.verdict import comparable
 from hwbench.analysis.verdict.comparable import Obstacles
 from hwbench.analysis.verdict.rules import Rules
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 Verdict = Literal["faster", "slower", "same", "inconclusive", "missing", "incomparable"]
 

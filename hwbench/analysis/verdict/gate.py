@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from hwbench import stats
-from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER, cases
+from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER
+from hwbench.analysis.outcomes import cases
 from hwbench.analysis.verdict import compare
 from hwbench.analysis.verdict.comparable import invalid
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.records import FAILED
 from hwbench.tables.labels import of_label
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 Status = Literal["regression", "failed", "missing", "incomparable", "inconclusive", "new", "skipped", "pass"]
 STATUSES: dict[Status, str] = {

@@ -13,8 +13,8 @@ import pandas as pd
 
 from hwbench import stats
 from hwbench.analysis.metrics.summary import per_process
+from hwbench.tables.reader import RunTables, Warn, read_heads, read_noise
 from hwbench.tables.schema import SCHEMAS
-from hwbench.tables.writer import RunTables, Warn, read_heads, read_noise
 
 COLUMNS = SCHEMAS["noise"].names
 

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.analysis.metrics.summary import METRICS
-from hwbench.inputs import read_toml, share
+from hwbench.inputs import read_toml, share, shortened, unknown
 from hwbench.records import UserError
-from hwbench.workload import shortened, unknown
 
 THRESHOLD = 0.05
 """A change of less than this is no matter to most people."""

@@ -21,7 +21,7 @@ from hwbench.analysis.metrics.steps import timed_samples
 from hwbench.analysis.verdict.compare import verdict
 from hwbench.analysis.verdict.gate import beyond_doubt
 from hwbench.stats import Array
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 """What is injected into the candidate; 0 makes A/A pairs."""

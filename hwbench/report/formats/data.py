@@ -11,9 +11,10 @@ import pandas as pd
 from hwbench.analysis.history import changes, points
 from hwbench.analysis.lineup import side_by_side
 from hwbench.analysis.metrics.spans import summarize_spans
-from hwbench.analysis.metrics.summary import COLUMNS, cases, summarize
+from hwbench.analysis.metrics.summary import COLUMNS, summarize
+from hwbench.analysis.outcomes import cases
 from hwbench.report.numbers import clean, plain
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 CSV_COLUMNS = [*COLUMNS, "label", "device_name", "started_at", "case"]
 """Those of the table `metrics`, then of its run, and the case in words."""

@@ -13,7 +13,7 @@ from hwbench.report.page.sections import head, machines
 from hwbench.report.page.sections.history import change_table, sentences, tracks
 from hwbench.report.terminal.comparison import columns_of
 from hwbench.report.view import RATES, CaseView, RunView, doubts, view_runs
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 LIMIT = 65_536
 """Bytes of UTF-8: GitHub's limit in characters, each of which takes a byte or more."""

@@ -31,7 +31,7 @@ from hwbench.report.page.sections.history import history
 from hwbench.report.page.sections.results import MOST_DISTRIBUTIONS, Panel
 from hwbench.report.page.sections.waterfall import Explained, explained
 from hwbench.report.view import RunView, ratio_intervals, spans_of, view_runs
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 FOLDER = Path(__file__).parent
 TEMPLATES = jinja2.Environment(

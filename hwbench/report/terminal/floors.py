@@ -5,9 +5,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.analysis.lineup import HEADLINE
-from hwbench.analysis.metrics.summary import cases
+from hwbench.analysis.outcomes import cases
 from hwbench.report.numbers import clean, quantity
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 
 def as_table(run: RunTables, floors: pd.DataFrame) -> Table:

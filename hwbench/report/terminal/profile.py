@@ -14,7 +14,7 @@ from hwbench.analysis.profile.waterfall import NoWaterfall, Waterfall, gap_secon
 from hwbench.report.numbers import UNKNOWN, clean, plain, quantity
 from hwbench.report.page.sections.waterfall import PARTS, RESTS, lines, unknown
 from hwbench.report.page.sections.waterfall_tables import CAUSES, peak, times
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 MOST_ROWS = 15
 DIGITS = 3

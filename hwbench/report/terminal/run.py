@@ -15,7 +15,7 @@ from hwbench.analysis.scaling.extrapolate import extrapolate
 from hwbench.analysis.scaling.sweeps import Sweep, sweep_rows, sweeps
 from hwbench.report.numbers import UNKNOWN, clean, plain, quantity, uncertainty
 from hwbench.report.view import CaseView, RunView, doubts, view_runs
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 COLUMNS = {
     "tokens/s": {"tokens_per_s": ""},

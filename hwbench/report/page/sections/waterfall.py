@@ -30,7 +30,7 @@ from hwbench.report.page.sections.waterfall_tables import (
     spans_table,
 )
 from hwbench.report.view import RunView
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 MOST_POINTS = 120
 """Points of a memory timeline: each stands in the outlines of up to six areas, twice, and a page may have 20 cases."""

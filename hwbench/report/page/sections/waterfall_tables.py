@@ -9,7 +9,7 @@ from hwbench.analysis.profile.tables import HOLDERS, modules, spans
 from hwbench.analysis.profile.waterfall import gap_seconds
 from hwbench.report.numbers import UNKNOWN, quantity
 from hwbench.report.page.cells import Cell, Table
-from hwbench.tables.writer import RunTables
+from hwbench.tables.reader import RunTables
 
 MOST_ROWS = 20
 """Rows of a table of operators, kernels or modules; the last one has the others."""

@@ -1,0 +1,115 @@
+"""What a row of samples that follow each other tells of itself."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special  # its functions alone: scipy.stats takes a second to import, in every process
+
+Array = NDArray[np.float64]
+Numbers = Sequence[float] | Array
+
+TERMS = 200
+"""Of a series whose terms fall as m^(−5/2)."""
+
+
+def lag1(samples: Numbers) -> float:
+    """Lag-1 autocorrelation, its small-sample bias −(1 + 4ρ)/n taken out (Kendall 1954); NaN where nothing varies."""
+    x = finite(samples)
+    n = len(x)
+    if n < 3 or not varies(x):
+        return math.nan
+    d = x - x.mean()
+    total = float(d @ d)
+    if not total:  # squares too small for a float
+        return math.nan
+    r = float(d[:-1] @ d[1:]) / total
+    return min(1.0, (n * r + 1) / (n - 4)) if n > 4 else r
+
+
+def effective_n(samples: Numbers) -> float:
+    """How many independent samples tell as much: n(1 − ρ)/(1 + ρ) for a first-order process; never more than n."""
+    n, rho = len(finite(samples)), lag1(samples)
+    if not rho > 0:  # also where nothing varies
+        return float(n)
+    return max(1.0, n * (1 - rho) / (1 + rho))
+
+
+def variation(samples: Numbers) -> float:
+    """The coefficient of variation, standard deviation over mean; NaN for fewer than two samples or a mean of 0."""
+    x = finite(samples)
+    return float(x.std(ddof=1) / x.mean()) if len(x) > 1 and x.mean() else math.nan
+
+
+def outliers(samples: Numbers) -> int:
+    """How many samples lie outside Tukey's fences, 1.5 interquartile ranges beyond the quartiles."""
+    x = finite(samples)
+    if not varies(x):
+        return 0
+    low, high = np.quantile(x, [0.25, 0.75])
+    reach = 1.5 * (high - low)
+    return int(((x < low - reach) | (x > high + reach)).sum())
+
+
+def steady_from(samples: Numbers) -> int | None:
+    """The first step of the steady state by MSER (White 1997): cutting there leaves the smallest standard error.
+
+    Only the first half is searched, since the error of a handful of last steps says nothing. None if cutting more
+    would still help at its end: then the series never settled, or is too short to tell.
+    """
+    x = finite(samples)
+    n, half = len(x), len(x) // 2
+    if n < 4:
+        return None
+    left = np.arange(n, 0, -1)  # samples left if the first 0, 1, 2 … are cut
+    x = x - x.mean()
+    sums, squares = x[::-1].cumsum()[::-1], (x**2)[::-1].cumsum()[::-1]
+    errors = np.maximum(squares - sums**2 / left, 0) / left.astype(np.float64) ** 2
+    cut = int(errors[: half + 1].argmin())
+    return cut if cut < 0.9 * half else None
+
+
+def effective_n_below(x: Array, value: float) -> float:
+    """As `effective_n`, for the share of samples at or below `value`: n over the sum of the autocorrelations of being
+    there, ended by Geyer's initial positive sequence (1992)."""
+    below = (x <= value).astype(np.float64)
+    d = below - below.mean()
+    n, total = len(d), float(d @ d)
+    if n < 4 or not varies(x) or total == 0:
+        return float(n)
+    time = -1.0
+    for lag in range(0, n // 2, 2):
+        pair = (float(d[: n - lag] @ d[lag:]) + float(d[: n - lag - 1] @ d[lag + 1 :])) / total
+        if pair <= 0:
+            break
+        time += 2 * pair
+    return n / max(time, 1.0)
+
+
+def inflation(rho: float, q: float) -> float:
+    """By how much autocorrelation widens the variance of the share of samples below the q-quantile: the sum of the
+    autocorrelations of being there, of normal samples of a first-order process with lag-1 autocorrelation `rho`.
+
+    In closed form by Mehler's expansion in Hermite polynomials. It stands beside `effective_n_below` because a
+    short series shows too little of its own autocorrelation.
+    """
+    if not rho > 0:  # also where nothing varies
+        return 1.0
+    z, rho = float(special.ndtri(q)), min(rho, 0.999)
+    h = [1.0, z]  # the polynomials over √m!
+    for m in range(2, TERMS):
+        h.append((z * h[-1] - math.sqrt(m - 1) * h[-2]) / math.sqrt(m))
+    lags = np.arange(1, TERMS + 1)
+    density = math.exp(-(z**2)) / (2 * math.pi)
+    return 1 + 2 * density / (q * (1 - q)) * float((np.square(h) / lags * rho**lags / (1 - rho**lags)).sum())
+
+
+def varies(x: Array) -> bool:
+    """Whether the values differ by more than their last digits."""
+    return bool(len(x)) and float(np.ptp(x)) > 1e-9 * float(np.abs(x).max())
+
+
+def finite(values: Numbers) -> Array:
+    x = np.asarray(values, dtype=np.float64)
+    return x[np.isfinite(x)]
