@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settle_plan, warn_of, write_derived
+from hwbench.cli.measuring import command_line, kept, measuring, plan_of, tell, warn_of
 from hwbench.records import FAILED, UserError
 
 FOLDER = click.Path(path_type=Path)
@@ -47,6 +47,8 @@ def command(
     from hwbench.analysis.verdict.paired import judge
     from hwbench.cli.progress import reporter
     from hwbench.recording import pairs
+    from hwbench.recording.matrix import settle
+    from hwbench.recording.session import describe_run, new_run_id
 
     plan = plan_of(asked)
     device, files = asked["device"], asked["files"]
@@ -55,9 +57,12 @@ def command(
         raise UserError(f"side a would run on {sides[0].device}, side b on {sides[1].device}; name one with --device")
     run_id, writers = new_run_id(sides[0].device.partition(":")[0]), []
     described = [side.describe_device(options.warn) for side in sides]
-    plan = settle_plan(plan, described[0])
+    for remark in plan.remarks:
+        tell(remark)
+    plan = settle(plan, described[0])
     for side, found in zip(sides, described, strict=True):
-        run = run_of(plan, f"{run_id}-{side.name}", "", side.device, found, side.environment(found))
+        facts = side.environment(found)
+        run = describe_run(plan, f"{run_id}-{side.name}", "", side.device, found, facts, command_line())
         writers.append(tables.Writer(output, run))
         click.echo(side, err=True)
     warn_of(run.environment)
@@ -74,6 +79,7 @@ def command(
 def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
     """Store the metrics and print the judgement; the exit status."""
     from hwbench.analysis.verdict import compare
+    from hwbench.recording.session import write_derived
     from hwbench.report.terminal import comparison
 
     for run in runs:

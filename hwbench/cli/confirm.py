@@ -5,8 +5,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from hwbench.cli import options
 from hwbench.records import UserError
 
@@ -36,24 +34,23 @@ def measure_again(
     """A new run on the device `spec`, in `output`, of the cases whose status in the gate's table is a regression; None
     if there is none. The candidate's plan is used."""
     from hwbench import tables
-    from hwbench.cli.measuring import kept, new_run_id, run_of
+    from hwbench.cli.measuring import command_line, kept, tell
     from hwbench.cli.progress import reporter
-    from hwbench.machine import environment
-    from hwbench.recording.launch.local import describe_device
-    from hwbench.recording.runner import run_plan
+    from hwbench.recording.session import open_session
 
     suspects = table[table.status == "regression"]
     if suspects.empty:
         return None
-    _, found = describe_device(spec, options.warn)
     plan = _plan(candidate, suspects, processes)
-    run_id = new_run_id(candidate.runs.device_kind.iloc[0])
+    named = ("confirm", None)
+    session = open_session(
+        plan, spec, files, output, named, command_line(), tell, options.warn, settle_for=lambda plan, found: plan
+    )  # settled it is: it was measured before
     cases = suspects.case_id.nunique()
-    click.echo(f"{run_id}: {cases} suspected, measured again in {processes} processes", err=True)
-    writer = tables.Writer(output, run_of(plan, run_id, "confirm", spec, found, environment.collect(found)))
-    with kept(writer.folder), reporter(plan) as progress:
-        run_plan(plan, spec, files, writer, progress, found.get("formats"))
-    return tables.read_run(writer.folder)
+    tell(f"{session.folder.name}: {cases} suspected, measured again in {processes} processes")
+    with kept(session.folder), reporter(plan) as progress:
+        session.measure(progress)
+    return tables.read_run(session.folder)
 
 
 def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "Plan":

@@ -1,6 +1,5 @@
 """`hwbench import`: results of pytest-benchmark or pyperf become a run."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import new_run_id, write_derived
+from hwbench.cli.measuring import command_line
 from hwbench.records import Run
 from hwbench.tables.importers import TOOLS
 
@@ -26,6 +25,7 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     (-o FILE) has its processes in it.
     """
     from hwbench import tables
+    from hwbench.recording.session import write_derived
     from hwbench.report import terminal
     from hwbench.tables import importers
 
@@ -46,6 +46,8 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
 
 
 def _run(tool: str, found: Any, label: str) -> Run:
+    from hwbench.recording.session import new_run_id
+
     cases = {case.case_id: case for case, _ in found.measured}
     processes = Counter(case.case_id for case, _ in found.measured)
     return Run(
@@ -55,7 +57,7 @@ def _run(tool: str, found: Any, label: str) -> Run:
         device_kind="cpu",
         device_name=found.device_name,
         environment=found.environment,
-        argv=["hwbench", *sys.argv[1:]],
+        argv=command_line(),
         plan={
             "policy": {"processes": max(processes.values())},
             "cases": [{**vars(case), "case_id": case_id} for case_id, case in cases.items()],

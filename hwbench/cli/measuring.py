@@ -3,9 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,11 +12,7 @@ from hwbench.cli import options
 from hwbench.records import Policy, UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from hwbench.recording.matrix import Plan
-    from hwbench.records import Run
-    from hwbench.tables.reader import RunTables
 
 DEFAULT_SUITE = "quick"
 POLICY = (
@@ -50,18 +44,6 @@ OPTIONS: list[Callable[[Any], Any]] = [
     options.output,
     options.as_json,
 ]
-
-
-def write_derived(run: "RunTables") -> "pd.DataFrame":
-    """Make the derived tables of a run and store them beside its raw ones; returns its metrics."""
-    from hwbench import tables
-    from hwbench.analysis import metrics
-    from hwbench.analysis.metrics import spans
-
-    found = metrics.summarize(run)
-    tables.write_metrics(run, found)
-    tables.write_span_metrics(run, spans.summarize_spans(run))
-    return found
 
 
 def measuring(command: Callable[..., int]) -> Callable[..., int]:
@@ -101,36 +83,14 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
     return made
 
 
-def settle_plan(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
-    """The plan for the device that says `found` of itself; what it takes instead of a default is told."""
-    from hwbench.recording.matrix import settle
-
-    for remark in plan.remarks:
-        click.echo(remark, err=True)
-    return settle(plan, found)
+def command_line() -> list[str]:
+    """What was typed, as it is stored with a run."""
+    return ["hwbench", *sys.argv[1:]]
 
 
-def new_run_id(kind: str) -> str:
-    """A name made of time, device and chance."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}-{token_hex(2)}"
-
-
-def run_of(
-    plan: "Plan", run_id: str, label: str, spec: str, found: Mapping[str, Any], facts: Mapping[str, Any]
-) -> "Run":
-    """A run that starts now on the device `spec`, which says `found` of itself; `facts` is the environment."""
-    from hwbench.records import Run
-
-    return Run(
-        run_id=run_id,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        label=label,
-        device_kind=spec.partition(":")[0],
-        device_name=found["name"],
-        environment=facts,
-        argv=["hwbench", *sys.argv[1:]],
-        plan=plan.as_json(),
-    )
+def tell(text: str) -> None:
+    """A line on standard error."""
+    click.echo(text, err=True)
 
 
 @contextmanager

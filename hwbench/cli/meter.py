@@ -61,17 +61,18 @@ def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Cal
     """Open a run for the command, before it starts: what cannot be stored is better known then. Returns the run's
     folder and what adds the outcome to it."""
     from hwbench import tables as store
-    from hwbench.cli.measuring import new_run_id, run_of, write_derived
+    from hwbench.cli.measuring import command_line
     from hwbench.machine import environment
     from hwbench.meters.command import as_measurement
     from hwbench.meters.machine import Place
     from hwbench.recording.matrix import Plan
+    from hwbench.recording.session import describe_run, new_run_id, write_derived
     from hwbench.records import Case, Policy
 
     case = Case("command", {"argv": shlex.join(words)}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
     found = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}
-    run = run_of(plan, new_run_id("meter"), label, "cpu", found, environment.collect(found))
+    run = describe_run(plan, new_run_id("meter"), label, "cpu", found, environment.collect(found), command_line())
     writer = store.Writer(output, run)
 
     def add(metered: "Metered") -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import kept, measuring, new_run_id, plan_of, run_of, settle_plan, warn_of, write_derived
+from hwbench.cli.measuring import command_line, kept, measuring, plan_of, tell, warn_of
 from hwbench.records import FAILED, UserError
 
 
@@ -23,25 +23,19 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     from hwbench import tables
     from hwbench.analysis.verdict import noise
     from hwbench.cli.progress import reporter
-    from hwbench.machine import environment
-    from hwbench.recording.launch.local import describe_device
-    from hwbench.recording.runner import run_plan
+    from hwbench.recording.session import open_session
 
     if processes < 3:
         raise UserError(f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise")
     plan = plan_of({**asked, "processes": 2 * processes})
-    spec, found = describe_device(asked["device"], options.warn)
-    plan = settle_plan(plan, found)
-    run_id = new_run_id(spec.partition(":")[0])
-    facts = environment.collect(found)
-    writer = tables.Writer(output, run_of(plan, run_id, "noise", spec, found, facts))
-    click.echo(f"{run_id}: {len(plan.cases)} cases × {2 * processes} on {found['name']}", err=True)
-    warn_of(facts)
-    with kept(writer.folder), reporter(plan) as progress:
-        run_plan(plan, spec, asked["files"], writer, progress, found.get("formats"))
-    run = tables.read_run(writer.folder)
+    named = ("noise", None)
+    session = open_session(plan, asked["device"], asked["files"], output, named, command_line(), tell, options.warn)
+    tell(f"{session.folder.name}: {len(session.plan.cases)} cases × {2 * processes} on {session.found['name']}")
+    warn_of(session.facts)
+    with kept(session.folder), reporter(session.plan) as progress:
+        session.measure(progress)
+    run = session.close()
     table = noise.measure_floors(run)
-    write_derived(run)
     tables.write_noise(run, table)
     _show(run, table, as_json)
     return 1 if FAILED & set(run.measurements.outcome) else 0

@@ -1,6 +1,7 @@
 """`hwbench profile`: one case in a profiled pass of its own, beside the ceilings of the machine; or two such runs."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,12 @@ from hwbench.cli import options
 from hwbench.cli.measuring import (
     DEVICE,
     OPTIONS,
+    command_line,
     given,
     kept,
-    new_run_id,
     plan_of,
-    run_of,
-    settle_plan,
+    tell,
     warn_of,
-    write_derived,
 )
 from hwbench.records import FAILED, UserError
 
@@ -77,32 +76,41 @@ def _profile(
     asked: dict[str, Any],
 ) -> int:
     """Measure, store and show; `named` are the run's label and id, None for one that is made here."""
-    from hwbench import tables
     from hwbench.cli.progress import reporter
-    from hwbench.machine import environment
-    from hwbench.recording.launch.local import describe_device
+    from hwbench.recording.matrix import settle
     from hwbench.recording.runner import leave_out, run_case
+    from hwbench.recording.session import open_session
     from hwbench.report.page import html
 
-    plan = _one_case(workload, asked)
-    spec, found = describe_device(asked["device"], options.warn)
-    plan = _with_ceilings(settle_plan(plan, found), asked["files"], found)
-    facts = environment.collect(found)
-    label, run_id = named[0], named[1] if named[1] is not None else new_run_id(spec.partition(":")[0])
-    writer = tables.Writer(output, run_of(plan, run_id, label, spec, found, facts))
+    files = asked["files"]
+
+    def settle_for(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
+        return _with_ceilings(settle(plan, found), files, found)
+
+    session = open_session(
+        _one_case(workload, asked),
+        asked["device"],
+        files,
+        output,
+        named,
+        command_line(),
+        tell,
+        options.warn,
+        settle_for,
+    )
+    plan, writer, found = session.plan, session.writer, session.found
     profiled = plan.cases[-1]
-    click.echo(f"{run_id}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings", err=True)
-    warn_of(facts)
-    with kept(writer.folder), reporter(plan) as progress:
+    tell(f"{session.folder.name}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings")
+    warn_of(session.facts)
+    with kept(session.folder), reporter(plan) as progress:
         for case in plan.cases:
             if reason := plan.left_out.get(case.case_id):
                 leave_out(case, reason, writer, progress)
                 continue
             asks = {"trace": str(trace) if trace else None} if case is profiled else None
             formats = found.get("formats")
-            run_case(case, 0, vars(plan.policy), spec, asked["files"], writer, progress, profile=asks, formats=formats)
-    run = tables.read_run(writer.folder)
-    write_derived(run)
+            run_case(case, 0, vars(plan.policy), session.spec, files, writer, progress, profile=asks, formats=formats)
+    run = session.close()
     options.write_page(writer.folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
     click.echo(f"report: {writer.folder / 'report.html'}", err=True)
@@ -124,7 +132,7 @@ def _one_case(workload: str, asked: dict[str, Any]) -> "Plan":
     return plan
 
 
-def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: dict[str, Any]) -> "Plan":
+def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: Mapping[str, Any]) -> "Plan":
     """The ceilings that the one case of a plan is held against, then the case itself. A product in a format that the
     device only emulates is no ceiling, and is left out."""
     from hwbench.discovery import discover

@@ -3,15 +3,13 @@
 import math
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwbench import __version__
 from hwbench.cli import options
-from hwbench.cli.measuring import measuring, new_run_id, plan_of, run_of, settle_plan, warn_of, write_derived
+from hwbench.cli.measuring import command_line, measuring, plan_of, tell, warn_of
 from hwbench.records import FAILED, Policy, UserError
 
 if TYPE_CHECKING:
@@ -52,35 +50,26 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
     Parquet, with a page report.html beside it. A case that fails is a row, and the run goes on; the exit status is
     then 1.
     """
-    from hwbench import tables
     from hwbench.cli.progress import reporter
-    from hwbench.machine import environment
-    from hwbench.recording import sizing
-    from hwbench.recording.launch.local import describe_device
-    from hwbench.recording.runner import run_plan
+    from hwbench.recording.session import open_session
 
     begin = time.monotonic()
-    plan = plan_of(asked, may_search=True)
-    spec, found = describe_device(asked["device"], options.warn)
-    plan = settle_plan(plan, found)
-    run_id = run_id if run_id is not None else new_run_id(spec.partition(":")[0])
-    facts = environment.collect(found)
-    torch = {name: facts["packages"].get(name) for name in ("torch", "triton")} | {"hwbench": __version__}
-    plan = sizing.resolve(plan, spec, asked["files"], found, torch, output, partial(click.echo, err=True), options.warn)
-    writer = tables.Writer(output, run_of(plan, run_id, label, spec, found, facts))
-    click.echo(f"{run_id}: {len(plan.cases)} cases × {_processes(plan.policy)} on {found['name']}", err=True)
-    warn_of(facts)
+    plan, device, files = plan_of(asked, may_search=True), asked["device"], asked["files"]
+    session = open_session(plan, device, files, output, (label, run_id), command_line(), tell, options.warn)
+    plan, folder = session.plan, session.folder
+    tell(f"{folder.name}: {len(plan.cases)} cases × {_processes(plan.policy)} on {session.found['name']}")
+    warn_of(session.facts)
     stopped: BaseException | None = None
     try:
         with reporter(plan) as progress:
             spent_s = time.monotonic() - begin
-            rounds = run_plan(plan, spec, asked["files"], writer, progress, found.get("formats"), spent_s)
+            rounds = session.measure(progress, spent_s)
         _tell_cut(rounds)
     except BaseException as error:  # noqa: BLE001 - whatever it is: first show what is stored, then say it
         stopped = error
-    failed, doubtful = _finish(writer.folder, as_json)
+    failed, doubtful = _finish(folder, as_json)
     if isinstance(stopped, OSError):
-        raise UserError(f"{writer.folder}: {stopped.strerror}; what was stored before is kept") from stopped
+        raise UserError(f"{folder}: {stopped.strerror}; what was stored before is kept") from stopped
     if stopped:
         raise stopped
     if strict and doubtful:
@@ -116,6 +105,7 @@ def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     not valid."""
     from hwbench import tables
     from hwbench.analysis import metrics
+    from hwbench.recording.session import write_derived
     from hwbench.report import terminal
     from hwbench.report.page import html
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import write_derived
 
 
 @click.command("summarize")
@@ -17,6 +16,7 @@ def command(run: str, output: Path, as_json: bool) -> int:
     from hwbench import tables as store
     from hwbench.analysis import roofline
     from hwbench.analysis.metrics import spans
+    from hwbench.recording.session import write_derived
     from hwbench.report import terminal
 
     tables = store.read_run(store.find_run(run, output))
