@@ -161,14 +161,18 @@ def run_case(
         )
     except Unsupported as answer:
         return Measurement("unsupported", str(answer))
-    except NotImplementedError as error:
-        traceback.print_exc()
-        missing = device.missing_operator(error) if device else None
-        return Measurement("unsupported", missing) if missing else Measurement("error", _in_a_line(error))
     except BaseException as error:  # noqa: BLE001 - a workload may raise anything; it is this row's outcome
         traceback.print_exc()
-        out_of_memory = device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
-        return Measurement("oom" if out_of_memory else "error", _in_a_line(error))
+        return _failure(error, device)
+
+
+def _failure(error: BaseException, device: devices.Device | None) -> Measurement:
+    """The outcome of a case in which `error` was raised; `device` is None where it could not even be opened."""
+    missing = device.missing_operator(error) if device else None
+    if missing:
+        return Measurement("unsupported", missing)
+    out_of_memory = device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
+    return Measurement("oom" if out_of_memory else "error", _in_a_line(error))
 
 
 def _open(spec: str, case: Case, policy: Policy, guard: bool, formats: Rates | None) -> devices.Device:

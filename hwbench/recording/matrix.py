@@ -1,4 +1,4 @@
-"""What will be run: workloads × axes → cases, in rounds. Pure: it reads suite files and nothing else.
+"""What will be run: workloads × axes → cases. Pure: it reads no files.
 
 A plan is made before the device is known and settled when it is: `auto` becomes a format, and formats that the device
 only emulates are left out unless they were asked for by name.

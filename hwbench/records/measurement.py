@@ -1,8 +1,4 @@
-"""The nouns of hwbench: what is measured and what came out.
-
-Frozen dataclasses on the standard library (and `profiled`) alone, so that every other module may build on them.
-Units stand in the names: `_s` seconds, `_ns` nanoseconds, `_bytes` bytes. None means unknown, never zero.
-"""
+"""What came out of a case: steps and spans, readings, telemetry, requests, and the measurement that holds them."""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args

@@ -267,16 +267,8 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 
 VERSION_KEY = b"hwbench_schema_version"
-
-
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
 REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
-
-
 RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry", "requests", "profiles", *PROFILE_TABLES)
 """All tables but those that are derived from them."""
-
-
 TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it

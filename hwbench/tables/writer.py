@@ -1,6 +1,6 @@
-"""Records ⇄ Parquet: the only module that touches result files.
+"""Records → Parquet, a part for each case and process.
 
-`results/<run_id>/<table>/<part>.parquet`, one immutable part for each case and process. A part is written under a
+`results/<run_id>/<table>/<part>.parquet`, immutable parts. A part is written under a
 name that no reader takes for a result, synced and renamed, its `measurements` row last: a run that dies at any moment
 keeps every part already written, and rows without a measurement are not yet part of it.
 """
