@@ -14,10 +14,11 @@ from hwbench.workload import Workload
 
 
 def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[str, Workload]:
-    """All workloads by name: built-in, then entry points, then `files`, where a later one replaces an earlier name.
+    """All workloads by name: built-in, then entry points, then `files`, where a later one replaces
+    an earlier name.
 
-    Where `files` declare all that is `needed`, theirs are all there are: the built-in ones bring torch, which takes
-    seconds. UserError names the file or package whose import fails.
+    Where `files` declare all that is `needed`, theirs are all there are: the built-in ones bring
+    torch, which takes seconds. UserError names the file or package whose import fails.
     """
     given: dict[str, Workload] = {}
     for file in files:
@@ -34,7 +35,9 @@ def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[st
         try:
             loaded = point.load()
         except Exception as error:
-            raise UserError(f"workloads of the installed package {point.value}: {_brief(error)}") from error
+            raise UserError(
+                f"workloads of the installed package {point.value}: {_brief(error)}"
+            ) from error
         found |= _declared_in(loaded) if isinstance(loaded, ModuleType) else {loaded.name: loaded}
     return found | given
 
@@ -45,7 +48,8 @@ def find(name: str, files: Iterable[str] = ()) -> Workload:
 
 
 def _builtin_modules() -> Iterable[ModuleType]:
-    """The modules of the package `workloads` that lies beside this one, whatever else has that name in the path."""
+    """The modules of the package `workloads` that lies beside this one, whatever else has that name
+    in the path."""
     home = Path(__file__).resolve().parent.parent / "workloads"
     if getattr(sys.modules.get("workloads"), "__path__", None) != [str(home)]:
         spec = importlib.util.spec_from_file_location(

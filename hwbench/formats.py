@@ -1,7 +1,7 @@
 """Which number formats a device multiplies fast, judged by the rates that it was found to have.
 
-Rates are FLOP/s of a product by the name of the format, as `devices` measures them (on a CPU of one thread): None where
-the product fails, and no entry where nothing was measured.
+Rates are FLOP/s of a product by the name of the format, as `devices` measures them (on a CPU of one
+thread): None where the product fails, and no entry where nothing was measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,16 @@ AUTO = "auto"
 """The word for the fastest format that the device has natively."""
 
 AUTO_ORDER = ("bf16", "fp16", "fp32")
-"""What AUTO chooses among, the first one first where several are as fast. Workloads that train have no fp16."""
+"""What AUTO chooses among, the first one first where several are as fast. Workloads that train have
+no fp16."""
 
 AS_FAST = 0.9
-"""Within so much of the fastest, a format counts as fast as that: two runs on a device must not choose by noise."""
+"""Within so much of the fastest, a format counts as fast as that: two runs on a device must not
+choose by noise."""
 
 EMULATED = 0.5
-"""A format below this share of fp32's rate has no arithmetic of its own on the device: torch converts, or computes it
-element by element."""
+"""A format below this share of fp32's rate has no arithmetic of its own on the device: torch
+converts, or computes it element by element."""
 
 
 def is_emulated(dtype: str, rates: Rates) -> bool:
@@ -29,7 +31,8 @@ def is_emulated(dtype: str, rates: Rates) -> bool:
 
 
 def fastest(choices: Sequence[str], rates: Rates) -> str:
-    """The format that AUTO stands for among `choices`; fp32, or else the first choice, where no rate is known."""
+    """The format that AUTO stands for among `choices`; fp32, or else the first choice, where no
+    rate is known."""
     known = {dtype: rates.get(dtype) or 0.0 for dtype in AUTO_ORDER if dtype in choices}
     best = max(known.values(), default=0.0)
     if not best:
@@ -38,9 +41,12 @@ def fastest(choices: Sequence[str], rates: Rates) -> str:
 
 
 def slowness(dtype: str, rates: Rates, of: str = "") -> str:
-    """Why `dtype` counts as emulated, in words: its rate and fp32's. `of` what they are, "one thread" say."""
+    """Why `dtype` counts as emulated, in words: its rate and fp32's. `of` what they are, "one
+    thread" say."""
     unit = f" of {of}" if of else ""
-    return f"{dtype} is emulated here: {in_words(rates[dtype])}{unit}, fp32 {in_words(rates['fp32'])}"
+    return (
+        f"{dtype} is emulated here: {in_words(rates[dtype])}{unit}, fp32 {in_words(rates['fp32'])}"
+    )
 
 
 def in_words(rate: float | None) -> str:

@@ -23,7 +23,8 @@ def share(word: object) -> float:
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """The content of a TOML file. UserError, which names the file, if it is none or cannot be read."""
+    """The content of a TOML file. UserError, which names the file, if it is none or cannot be
+    read."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -43,5 +44,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 def shortened(value: object) -> str:
     """A value as a message quotes it."""
-    text = str(value) if not isinstance(value, int) or abs(value) < 10**40 else "a number of more than 40 digits"
+    text = (
+        str(value)
+        if not isinstance(value, int) or abs(value) < 10**40
+        else "a number of more than 40 digits"
+    )
     return text if len(text) <= 60 else text[:57] + "…"

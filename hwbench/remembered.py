@@ -1,7 +1,8 @@
 """Answers that cost a trial, remembered in one small JSON file, so that a machine is asked once.
 
-The file maps keys to answers. A key holds the question and all that the answer depends on, so that a file may serve
-several devices and versions. A file that is damaged is replaced, one that cannot be written is done without.
+The file maps keys to answers. A key holds the question and all that the answer depends on, so that
+a file may serve several devices and versions. A file that is damaged is replaced, one that cannot
+be written is done without.
 """
 
 import json
@@ -16,13 +17,19 @@ Answer = TypeVar("Answer")
 
 
 class Remembered(Generic[Answer]):
-    """The answers in `file` that hold `where`: a dictionary of all that they depend on besides the question.
+    """The answers in `file` that hold `where`: a dictionary of all that they depend on besides the
+    question.
 
-    `is_answer` tells an answer from what is none; `warn` is told, once, of a file that is of no use.
+    `is_answer` tells an answer from what is none; `warn` is told, once, of a file that is of no
+    use.
     """
 
     def __init__(
-        self, file: Path, where: Mapping[str, Any], is_answer: Callable[[Any], bool], warn: Callable[[str], None]
+        self,
+        file: Path,
+        where: Mapping[str, Any],
+        is_answer: Callable[[Any], bool],
+        warn: Callable[[str], None],
     ) -> None:
         self.file = file
         self._where, self._is_answer, self._warn = where, is_answer, warn

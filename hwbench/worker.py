@@ -1,9 +1,10 @@
 """The child process: open the device, build one case, run the harness, hand the measurement back.
 
-Started as `python -m hwbench.worker`. One JSON request comes in on standard input, JSON replies go out on standard
-output, one a line: `{"phase": …}` as it goes and `{"measurement": …}`, `{"device": …}` or `{"refused": …}` at the end.
-What libraries print goes to standard error, the case's log. Standard input stays open as long as the parent lives; when
-it closes, the worker ends itself and all it started.
+Started as `python -m hwbench.worker`. One JSON request comes in on standard input, JSON replies go
+out on standard output, one a line: `{"phase": …}` as it goes and `{"measurement": …}`, `{"device":
+…}` or `{"refused": …}` at the end. What libraries print goes to standard error, the case's log.
+Standard input stays open as long as the parent lives; when it closes, the worker ends itself and
+all it started.
 """
 
 import json
@@ -30,23 +31,35 @@ from hwbench.recording.foreign_load import CpuWatch
 from hwbench.recording.harness import measure, measure_once
 from hwbench.recording.metering import Metering
 from hwbench.recording.stopping import is_steady, late_change, warmup_rule, window_rule
-from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, UserError, Window
+from hwbench.records import (
+    Case,
+    Measurement,
+    Policy,
+    Requests,
+    Served,
+    Unsupported,
+    UserError,
+    Window,
+)
 from hwbench.records.profile import Profile
 from hwbench.workload import Built, params_of
 
 END_S, END_SHARE = 10.0, 0.2
-"""What is kept of a time limit for the end of a process: so many seconds, or this share of a short one."""
+"""What is kept of a time limit for the end of a process: so many seconds, or this share of a short
+one."""
 
 CLOCK_SHARE, CLOCK_S = 0.05, 0.05
-"""How far a window may be from the sum of its steps: such a share of it, and what a busy host may take to wake up."""
+"""How far a window may be from the sum of its steps: such a share of it, and what a busy host may
+take to wake up."""
 
 SURE = 3.0
-"""How much faster than the rate of a trial's product a step may turn out: a case is refused only beyond that."""
+"""How much faster than the rate of a trial's product a step may turn out: a case is refused only
+beyond that."""
 
 
 class TimeLimit:
-    """The time that a process may take from its start, less what its end takes. Beyond the whole of it the parent ends
-    the process, and nothing of it is kept."""
+    """The time that a process may take from its start, less what its end takes. Beyond the whole of
+    it the parent ends the process, and nothing of it is kept."""
 
     def __init__(self, timeout_s: float) -> None:
         age_s: float = max(0.0, time.time() - psutil.Process().create_time())
@@ -70,7 +83,11 @@ def main() -> None:
 
     if "case" in request:
         case, policy = Case(**request["case"]), Policy(**request["policy"])
-        options = {name: request[name] for name in ("idle", "guard", "profiled", "formats") if name in request}
+        options = {
+            name: request[name]
+            for name in ("idle", "guard", "profiled", "formats")
+            if name in request
+        }
         found = run_case(
             case,
             policy,
@@ -109,10 +126,11 @@ def run_case(
     profiled: Mapping[str, Any] | None = None,
     formats: Rates | None = None,
 ) -> Measurement:
-    """Measure one case in this process, and with `idle` the device at rest before it; with `guard` in no more memory
-    than is free; with `profiled` also where the time of a step goes, after the window, and the trace of that to the
-    file that it names. `formats` are the rates that the run has found the device to have. `tell` is told what a user
-    should know while waiting. Whatever goes wrong becomes the measurement's outcome and reason."""
+    """Measure one case in this process, and with `idle` the device at rest before it; with `guard`
+    in no more memory than is free; with `profiled` also where the time of a step goes, after the
+    window, and the trace of that to the file that it names. `formats` are the rates that the run
+    has found the device to have. `tell` is told what a user should know while waiting. Whatever
+    goes wrong becomes the measurement's outcome and reason."""
     device, watch, limit = None, CpuWatch(), TimeLimit(policy.timeout_s)
 
     def follow(phase: str) -> None:
@@ -125,7 +143,9 @@ def run_case(
         base_bytes = device.memory_peak_bytes()
         built = _build(case, files, device, limit, tell)
         if built.served and profiled is not None:
-            raise Unsupported("a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead")
+            raise Unsupported(
+                "a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead"
+            )
         with Metering(device, policy.tdp_w, limit.end_s / 2) as metering:
             if idle and metering.window_s:  # before the steps, so that no interrupt can lose them
                 on_phase("idle")
@@ -134,7 +154,11 @@ def run_case(
             foreign = watch.notes()
             served = built.served() if built.served else Served(Requests())
             loss = _number(result)
-        profile = _profile(built, device, window, profiled, limit, on_phase) if profiled is not None else None
+        profile = (
+            _profile(built, device, window, profiled, limit, on_phase)
+            if profiled is not None
+            else None
+        )
         return Measurement(
             outcome="ok",
             work=built.work,
@@ -167,15 +191,20 @@ def run_case(
 
 
 def _failure(error: BaseException, device: devices.Device | None) -> Measurement:
-    """The outcome of a case in which `error` was raised; `device` is None where it could not even be opened."""
+    """The outcome of a case in which `error` was raised; `device` is None where it could not even
+    be opened."""
     missing = device.missing_operator(error) if device else None
     if missing:
         return Measurement("unsupported", missing)
-    out_of_memory = device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
+    out_of_memory = (
+        device.is_out_of_memory(error) if device else "out of memory" in str(error).lower()
+    )
     return Measurement("oom" if out_of_memory else "error", _in_a_line(error))
 
 
-def _open(spec: str, case: Case, policy: Policy, guard: bool, formats: Rates | None) -> devices.Device:
+def _open(
+    spec: str, case: Case, policy: Policy, guard: bool, formats: Rates | None
+) -> devices.Device:
     """The device, seeded, with its peak of memory at what it holds before anything is built."""
     device = devices.open_device(spec)
     if formats is not None:
@@ -190,10 +219,14 @@ def _open(spec: str, case: Case, policy: Policy, guard: bool, formats: Rates | N
 
 
 def _build(
-    case: Case, files: Sequence[str], device: devices.Device, limit: TimeLimit, tell: Callable[[str], None]
+    case: Case,
+    files: Sequence[str],
+    device: devices.Device,
+    limit: TimeLimit,
+    tell: Callable[[str], None],
 ) -> Built:
-    """The workload made ready. An emulated format is told of before, and what its steps take at least after that.
-    Unsupported if they would not be done in time."""
+    """The workload made ready. An emulated format is told of before, and what its steps take at
+    least after that. Unsupported if they would not be done in time."""
     rates = device.findings.formats
     is_slow = is_emulated(case.dtype, rates)
     if is_slow:
@@ -230,8 +263,8 @@ def _profile(
     limit: TimeLimit,
     on_phase: Callable[[str], None],
 ) -> Profile:
-    """Where the time goes; a pass that fails, or would not end in time, says so in the profile, and costs nothing of
-    what was measured before."""
+    """Where the time goes; a pass that fails, or would not end in time, says so in the profile, and
+    costs nothing of what was measured before."""
     from hwbench import profiling  # brings torch, which not every device needs
 
     on_phase("profile")
@@ -241,14 +274,17 @@ def _profile(
         long = f"{steps} steps of {step_s:.3g} s, and {max(0.0, left_s):.3g} s of the time limit are left"
         return Profile(0, step_s, None, 0.0, f"the pass takes {long}: allow more (--timeout)")
     try:
-        return profiling.profile(built, device, window, Path(asked["trace"]) if asked.get("trace") else None)
+        return profiling.profile(
+            built, device, window, Path(asked["trace"]) if asked.get("trace") else None
+        )
     except Exception as error:  # noqa: BLE001 - as of a step, anything
         traceback.print_exc()
         return Profile(0, step_s, None, 0.0, f"the pass failed: {_in_a_line(error)}")
 
 
 def _require_time(dtype: str, set_s: float | None, step_s: float | None, left_s: float) -> None:
-    """Unsupported if what a step is set to take, or two steps of `step_s` by the rate of products, pass the limit."""
+    """Unsupported if what a step is set to take, or two steps of `step_s` by the rate of products,
+    pass the limit."""
     left = f"{max(0.0, left_s):.3g} s of the time limit are left"
     if set_s is not None and set_s > left_s:
         raise Unsupported(f"a step takes {set_s:g} s or more, and {left}: allow more (--timeout)")
@@ -275,7 +311,9 @@ def _cut_notes(window: Window, policy: Policy) -> list[str]:
     if not window.cut_short:
         return []
     steps = f"{window.timed_steps} step{'s' if window.timed_steps > 1 else ''}"
-    return [f"cut_short: ended after {steps} of {window.window_s:.3g} s: the limit is {policy.timeout_s:g} s"]
+    return [
+        f"cut_short: ended after {steps} of {window.window_s:.3g} s: the limit is {policy.timeout_s:g} s"
+    ]
 
 
 def describe(device_spec: str) -> dict[str, Any]:
@@ -290,15 +328,20 @@ def _seed(device: devices.Device, seed: int) -> None:
 
 
 def _compile_s(window: Window) -> float:
-    """What the first step took beyond a steady one: compilation, and whatever else only the first step pays."""
+    """What the first step took beyond a steady one: compilation, and whatever else only the first
+    step pays."""
     return max(0.0, window.samples.step_s[0] - median(window.timed_s))
 
 
 def _number(result: Any) -> float | None:
-    """The loss, if that is what a step returned: one floating-point number, plain or in a tensor."""
+    """The loss, if that is what a step returned: one floating-point number, plain or in a
+    tensor."""
     if isinstance(result, float):
         return result
-    if getattr(result, "numel", lambda: 0)() == 1 and getattr(result, "is_floating_point", lambda: False)():
+    if (
+        getattr(result, "numel", lambda: 0)() == 1
+        and getattr(result, "is_floating_point", lambda: False)()
+    ):
         return float(result.item())
     return None
 
@@ -308,7 +351,9 @@ def _steady_notes(step_s: Sequence[float], precision: float) -> list[str]:
         return []
     change, _ = late_change(step_s)
     where = "above" if change > 0 else "below"
-    return [f"no_steady_state: the last quarter's median step is {abs(change):.1%} {where} the first half's"]
+    return [
+        f"no_steady_state: the last quarter's median step is {abs(change):.1%} {where} the first half's"
+    ]
 
 
 def _loss_notes(loss: float | None) -> list[str]:
@@ -318,14 +363,18 @@ def _loss_notes(loss: float | None) -> list[str]:
 
 
 def _in_a_line(error: BaseException) -> str:
-    """The error's type and the line that says what is wrong: torch adds advice below it, and dynamo a line before."""
+    """The error's type and the line that says what is wrong: torch adds advice below it, and dynamo
+    a line before."""
     kind = type(error)
     name = (
-        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+        kind.__qualname__
+        if kind.__module__ in ("builtins", "__main__")
+        else f"{kind.__module__}.{kind.__qualname__}"
     )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     lines = lines[1:] if lines and lines[0].endswith("raised:") else lines
-    heading = bool(lines) and lines[0].endswith(":")  # as "Error(s) in loading state_dict for Linear:"
+    # as "Error(s) in loading state_dict for Linear:"
+    heading = bool(lines) and lines[0].endswith(":")
     says = " ".join(lines[: 2 if heading else 1])
     line = f"{name}: {says}" if says else name
     return line.encode(errors="backslashreplace").decode()  # half a surrogate pair cannot be stored
@@ -334,13 +383,15 @@ def _in_a_line(error: BaseException) -> str:
 def _end_with_parent() -> None:
     while os.read(0, 1):  # blocks until the parent is gone, however it went
         pass  # and holds no lock of sys.stdin, on which an interpreter that ends would abort
-    if os.getpgid(0) == os.getpid():  # the parent gave this process a group of its own: all in it was started here
+    # the parent gave this process a group of its own: all in it was started here
+    if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
 def _volunteer_for_oom() -> None:
-    """Be the process that the kernel ends when memory runs out, so that the parent can write the row about it."""
+    """Be the process that the kernel ends when memory runs out, so that the parent can write the
+    row about it."""
     with suppress(OSError):  # not Linux
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -11,7 +11,18 @@ import pytest
 from hwbench.cli import main
 
 FILE = str(Path(__file__).with_name("fake_workloads.py"))
-FAKE = ["--device", "fake", "--workloads", FILE, "--processes", "1", "--min-time", "0.03", "--min-samples", "10"]
+FAKE = [
+    "--device",
+    "fake",
+    "--workloads",
+    FILE,
+    "--processes",
+    "1",
+    "--min-time",
+    "0.03",
+    "--min-samples",
+    "10",
+]
 
 
 def hwbench(*words, cwd, **kwargs):
@@ -23,7 +34,8 @@ def hwbench(*words, cwd, **kwargs):
 
 @pytest.fixture
 def call(tmp_path, monkeypatch, capsys):
-    """As `hwbench(…)`, in this process: for the many calls where a process of their own is not the point."""
+    """As `hwbench(…)`, in this process: for the many calls where a process of their own is not the
+    point."""
     monkeypatch.setenv("COLUMNS", PYTHONPATH["COLUMNS"])
 
     def run(*words):

@@ -11,13 +11,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-# Before torch is imported, and for the processes that tests start: on tensors as small as theirs, threads only wait for
-# one another, and there are as many test processes as processors.
+# Before torch is imported, and for the processes that tests start: on tensors as small as theirs,
+# threads only wait for one another, and there are as many test processes as processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more are processes, which import torch before they begin
+# more are processes, which import torch before they begin
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a script has it that runs tests in its background
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands that tests interrupt would inherit it
+# as a script has it that runs tests in its background
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # the commands that tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers have it from who started them
     os.environ["HWBENCH_CACHE"] = tempfile.mkdtemp(prefix="hwbench-cache-")
@@ -37,23 +40,24 @@ from hwbench.workload import Mark
 
 @pytest.fixture(scope="module", autouse=True)
 def light_garbage() -> None:
-    """The harness collects garbage before each window. With all of torch to look through, that would be most of the
-    time of a fake one: what earlier modules left is looked through once, and frozen."""
+    """The harness collects garbage before each window. With all of torch to look through, that
+    would be most of the time of a fake one: what earlier modules left is looked through once, and
+    frozen."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Inductor keeps its graphs for later processes, but not for which instructions it made them: with some turned off,
-    it would run what it made with them on, and compute nonsense."""
+    """Inductor keeps its graphs for later processes, but not for which instructions it made them:
+    with some turned off, it would run what it made with them on, and compute nonsense."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path_factory.mktemp("inductor"))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_wait_for_the_disk() -> Iterator[None]:
-    """What tests store need not outlive a crash of the machine, and to wait until it would takes milliseconds a file.
-    The processes that tests start wait as ever."""
+    """What tests store need not outlive a crash of the machine, and to wait until it would takes
+    milliseconds a file. The processes that tests start wait as ever."""
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "fsync", lambda handle: None)
     yield
@@ -74,24 +78,46 @@ def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 
 
 
 def make_run(
-    results: Path, run_id: str, cases: list[Case], device_kind: str = "fake", policy: Policy | None = None
+    results: Path,
+    run_id: str,
+    cases: list[Case],
+    device_kind: str = "fake",
+    policy: Policy | None = None,
 ) -> Writer:
     """An empty run of `cases`, ready to be added to."""
     policy = policy or Policy(processes=2)
     plan = {"policy": vars(policy), "cases": [vars(c) | {"case_id": c.case_id} for c in cases]}
-    run = Run(run_id, "2026-11-24T08:00:00+00:00", "", device_kind, "Fake device", {}, ["hwbench", "run"], plan)
+    run = Run(
+        run_id,
+        "2026-11-24T08:00:00+00:00",
+        "",
+        device_kind,
+        "Fake device",
+        {},
+        ["hwbench", "run"],
+        plan,
+    )
     return Writer(results, run)
 
 
 def measured(
-    step_s: float = 0.003, steps: int = 10, work: Work | None = None, memory_peak_bytes: int | None = None, **fields
+    step_s: float = 0.003,
+    steps: int = 10,
+    work: Work | None = None,
+    memory_peak_bytes: int | None = None,
+    **fields,
 ) -> Measurement:
-    """What the harness makes of `steps` fake steps of `step_s` seconds, a third of it forward, the rest backward."""
+    """What the harness makes of `steps` fake steps of `step_s` seconds, a third of it forward, the
+    rest backward."""
     device = FakeDevice()
     rule = FixedWindow(0.0, 1e9, steps)
-    window, _ = measure(fake_step(device, step_s / 3, 2 * step_s / 3), device, FixedWindow(0.0, 1e9, 1), rule)
+    window, _ = measure(
+        fake_step(device, step_s / 3, 2 * step_s / 3), device, FixedWindow(0.0, 1e9, 1), rule
+    )
     window = replace(window, memory_peak_bytes=memory_peak_bytes)
-    return Measurement("ok", work=work or Work(tokens=30, flops=6000, bytes=900), window=window, **fields)
+    return Measurement(
+        "ok", work=work or Work(tokens=30, flops=6000, bytes=900), window=window, **fields
+    )
 
 
 @pytest.fixture
@@ -99,18 +125,21 @@ def training() -> Case:
     return Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 
 
-MOST_WORKERS = 8  # each holds torch, half a gigabyte of memory, and the processes that its tests start hold it again
+# each holds torch, half a gigabyte of memory, and the processes that its tests start hold it again
+MOST_WORKERS = 8
 
 TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:torch",  # as inductor is imported
     "ignore:TypedStorage is deprecated:UserWarning",  # inductor of torch 2.11
 )
-PROFILER_WARNS_OF_CYCLES = pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # in torch 2.11
+# in torch 2.11
+PROFILER_WARNS_OF_CYCLES = pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")
 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Seeds torch and leaves it one thread: on tensors as small as those of tests, more only wait for one another."""
+    """Seeds torch and leaves it one thread: on tensors as small as those of tests, more only wait
+    for one another."""
     import torch
 
     torch.manual_seed(0)
@@ -122,7 +151,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def quick_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search for the fastest matmul has one small shape and small caches, and neither rests nor loads."""
+    """The search for the fastest matmul has one small shape and small caches, and neither rests nor
+    loads."""
     import workloads.gemm
     from hwbench.devices.cpu import CpuDevice
     from workloads.ceilings import search
@@ -146,29 +176,41 @@ def compiler() -> None:
 
 
 @pytest.fixture(params=["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
-def compile_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, compiler: None) -> None:
-    """Makes torch.compile trace its functions, gradients included, and run the graphs as they are; in a slow test also
-    translate them. Graph breaks and recompilations are the same either way; the C++ compiler takes most of the time."""
+def compile_backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, compiler: None
+) -> None:
+    """Makes torch.compile trace its functions, gradients included, and run the graphs as they are;
+    in a slow test also translate them. Graph breaks and recompilations are the same either way; the
+    C++ compiler takes most of the time."""
     import torch
 
-    torch._dynamo.reset()  # what other tests compiled of the same code would count as compiling again
+    # what other tests compiled of the same code would count as compiling again
+    torch._dynamo.reset()
     if request.param != "inductor":
         monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=request.param))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means: a process for each processor that may be used. xdist also counts those that may not."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """What `-n auto` means: a process for each processor that may be used. xdist also counts those
+    that may not."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return min(allowed, MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of test_gpu.py know nothing of pytest, so that they run without it; their marks are put on here."""
+    """The tests of test_gpu.py know nothing of pytest, so that they run without it; their marks are
+    put on here."""
     import torch
 
     for item in items:
         if item.path.name == "test_gpu.py":
             item.add_marker(pytest.mark.gpu)
             if not os.environ.get("GPU_CHECK_DEVICE") and not torch.cuda.is_available():
-                item.add_marker(pytest.mark.skip(reason="no CUDA device here; `make gpu-check` on a machine with one"))
+                item.add_marker(
+                    pytest.mark.skip(
+                        reason="no CUDA device here; `make gpu-check` on a machine with one"
+                    )
+                )

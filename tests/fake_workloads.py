@@ -1,4 +1,5 @@
-"""Workloads for the tests: of known duration on the fake device, and each of the ways to go wrong."""
+"""Workloads for the tests: of known duration on the fake device, and each of the ways to go
+wrong."""
 
 import contextlib
 import itertools
@@ -129,7 +130,9 @@ def odd_words(p, device):
 @workload("fake/hangs", seconds=[60], leave=[False])
 def hangs(p, device):
     """Starts a child of its own, tells its process id on standard error, and never ends."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=p.leave)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=p.leave
+    )
     print(f"grandchild {child.pid}", file=sys.stderr, flush=True)
     time.sleep(p.seconds)
     return Built(lambda mark: None)
@@ -188,7 +191,12 @@ def unfit(params, named):
     """What `mode` says: a fit that fails in one way or another."""
     if params["mode"] == "raises":
         raise RuntimeError("no idea")
-    changes = {"unknown": {"nope": 1}, "named": {"mode": "named"}, "value": {"n": -1}, "dtype": {"dtype": "bf16"}}
+    changes = {
+        "unknown": {"nope": 1},
+        "named": {"mode": "named"},
+        "value": {"n": -1},
+        "dtype": {"dtype": "bf16"},
+    }
     return changes[params["mode"]]
 
 

@@ -8,8 +8,8 @@ class NVMLError(Exception):
 
 
 class Driver:
-    """A driver of one GPU that has but an energy counter and a temperature; `asked` lists the calls, at each of which
-    `on_call` is called."""
+    """A driver of one GPU that has but an energy counter and a temperature; `asked` lists the
+    calls, at each of which `on_call` is called."""
 
     NVMLError = NVMLError
     NVML_TEMPERATURE_GPU = 0

@@ -1,11 +1,14 @@
-"""An NVIDIA driver without a GPU, for whole programs: fake_nvml.c, compiled and found by the real nvidia-ml-py.
+"""An NVIDIA driver without a GPU, for whole programs: fake_nvml.c, compiled and found by the real
+nvidia-ml-py.
 
-The fixture `nvml_library` (from conftest.py) compiles it once a session. A program sees it through the environment:
+The fixture `nvml_library` (from conftest.py) compiles it once a session. A program sees it through
+the environment:
 
     environment = nvml_library.environment(GPUS=2, POWER_W="100,250")
     done = subprocess.run([sys.executable, "-m", "hwbench", ...], env=environment)
 
-What the library does, each also to be changed by the program itself while it runs (os.environ["FAKE_NVML_…"]):
+What the library does, each also to be changed by the program itself while it runs
+(os.environ["FAKE_NVML_…"]):
 
     GPUS=1            how many; GPU n has the UUID `uuid(n)`, one MIG slice `slice_uuid(n)`, the address `address(n)`
     POWER_W=100       watts of each GPU, as "100,250"; the last is for the rest. The energy counter adds them up, in
@@ -41,9 +44,12 @@ class NvmlLibrary:
     folder: Path
 
     def environment(self, **script: object) -> dict[str, str]:
-        """This process's environment with the library before any other, and with what it is told to do."""
+        """This process's environment with the library before any other, and with what it is told to
+        do."""
         told = {f"FAKE_NVML_{name}": str(value) for name, value in script.items()}
-        folders = os.pathsep.join(filter(None, [str(self.folder), os.environ.get("LD_LIBRARY_PATH")]))
+        folders = os.pathsep.join(
+            filter(None, [str(self.folder), os.environ.get("LD_LIBRARY_PATH")])
+        )
         return {**os.environ, "LD_LIBRARY_PATH": folders, **told}
 
 
@@ -69,5 +75,7 @@ def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> NvmlLibrary:
         pytest.skip("no C compiler (cc) to build a driver library with; install gcc")
     folder = tmp_path_factory.mktemp("nvml")
     target = folder / "libnvidia-ml.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", target, SOURCE, "-lm"], check=True, timeout=60)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", target, SOURCE, "-lm"], check=True, timeout=60
+    )
     return NvmlLibrary(folder)

@@ -1,12 +1,14 @@
-"""A folder like the kernel's powercap, for tests without the hardware: it is built, and its counters are advanced.
+"""A folder like the kernel's powercap, for tests without the hardware: it is built, and its
+counters are advanced.
 
     tree = PowercapTree(tmp_path, packages=2, dram=True, psys=True)
     tree.advance({"package-0": 30.0, "dram": 4.0}, seconds=1.5)   # W by the zone's name, or by its id, for 1.5 s
     os.environ["HWBENCH_POWERCAP"] = str(tree.folder)
 
-To drive another process, run it by a clock: `python tests/powercap_tree.py FOLDER SECONDS package-0=30 dram=4` builds
-the tree under FOLDER, prints the folder to set HWBENCH_POWERCAP to, and advances it every 10 ms until the time is over.
-Each file is replaced at once, so that a reader never finds half a number.
+To drive another process, run it by a clock: `python tests/powercap_tree.py FOLDER SECONDS
+package-0=30 dram=4` builds the tree under FOLDER, prints the folder to set HWBENCH_POWERCAP to, and
+advances it every 10 ms until the time is over. Each file is replaced at once, so that a reader
+never finds half a number.
 """
 
 import os
@@ -20,7 +22,8 @@ AMD_RANGE_UJ = 65_532_610_987  # 2^32 - 1 steps of 15.3 µJ
 
 
 class PowercapTree:
-    """`folder` is what /sys/class/powercap would be: links into a folder of devices, as the kernel lays them out."""
+    """`folder` is what /sys/class/powercap would be: links into a folder of devices, as the kernel
+    lays them out."""
 
     def __init__(
         self,
@@ -40,7 +43,11 @@ class PowercapTree:
         self.zones: dict[str, Path] = {}
         self.folder.mkdir(parents=True)
         self._put("intel-rapl", "intel-rapl", None, 0)
-        names = [f"package-{p}" if dies == 1 else f"package-{p}-die-{d}" for p in range(packages) for d in range(dies)]
+        names = [
+            f"package-{p}" if dies == 1 else f"package-{p}-die-{d}"
+            for p in range(packages)
+            for d in range(dies)
+        ]
         for number, name in enumerate(names):
             top = self._put("intel-rapl", f"intel-rapl:{number}", name, start_uj)
             for place, part in enumerate([*parts, *(["dram"] if dram else [])]):
@@ -69,7 +76,8 @@ class PowercapTree:
         return int((self.zone(which) / "energy_uj").read_text())
 
     def advance(self, watts: Mapping[str, float], seconds: float) -> None:
-        """Let each zone of `watts` take its power for so long; the counters wrap as the hardware's do."""
+        """Let each zone of `watts` take its power for so long; the counters wrap as the hardware's
+        do."""
         for which, power in watts.items():
             self.set_uj(which, self.uj(which) + round(power * seconds * 1e6))
 

@@ -1,4 +1,5 @@
-"""Profiles as torch's profiler gives them, small enough for every figure to be known, and runs that hold them."""
+"""Profiles as torch's profiler gives them, small enough for every figure to be known, and runs that
+hold them."""
 
 import json
 from dataclasses import replace
@@ -8,7 +9,11 @@ from synthetic import profiled, run_of, with_measurements
 from hwbench.records import Case
 from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile
 
-TRAIN = Case("gpt/train", {"size": "nano", "batch": 1, "seq": 64, "compile": False, "loss_chunks": None}, "fp32")
+TRAIN = Case(
+    "gpt/train",
+    {"size": "nano", "batch": 1, "seq": 64, "compile": False, "loss_chunks": None},
+    "fp32",
+)
 GEMM = Case("gemm", {"n": 64}, "fp32")
 COPY = Case("copy", {"op": "copy", "mb": 256}, "fp32")
 FLOP_S, BYTE_S = 1e9, 1e9
@@ -16,9 +21,25 @@ FLOP_S, BYTE_S = 1e9, 1e9
 
 
 def op(name, seconds, flops=None, bytes=None, *, level="operator", span="forward", **more):
-    """A row of `ops` as a dict; times in seconds, one call and no event of the profiler unless said otherwise."""
-    row = {"level": level, "span": span, "module": "", "backward": False, "name": name, "shapes": "[]", "dtype": "fp32"}
-    row |= {"calls": 1.0, "events": 0.0, "seconds": seconds, "host_s": seconds, "flops": flops, "bytes": bytes}
+    """A row of `ops` as a dict; times in seconds, one call and no event of the profiler unless said
+    otherwise."""
+    row = {
+        "level": level,
+        "span": span,
+        "module": "",
+        "backward": False,
+        "name": name,
+        "shapes": "[]",
+        "dtype": "fp32",
+    }
+    row |= {
+        "calls": 1.0,
+        "events": 0.0,
+        "seconds": seconds,
+        "host_s": seconds,
+        "flops": flops,
+        "bytes": bytes,
+    }
     return row | more
 
 
@@ -26,7 +47,9 @@ def columns(noun, rows):
     return noun(**{name: [row[name] for row in rows] for name in vars(noun())})
 
 
-def profile_of(rows=(), clean=1.0, profiled_s=None, events=0.0, gaps=(), memory=(), modules=(), **more) -> Profile:
+def profile_of(
+    rows=(), clean=1.0, profiled_s=None, events=0.0, gaps=(), memory=(), modules=(), **more
+) -> Profile:
     more = {"steps": 1} | more
     return Profile(
         clean_step_s=clean,
@@ -41,13 +64,27 @@ def profile_of(rows=(), clean=1.0, profiled_s=None, events=0.0, gaps=(), memory=
 
 
 def gap(seconds, cause, step=0):
-    return {"step": step, "span": "forward", "start_s": 0.0, "gap_s": seconds, "cause": cause, "after": "a"} | {
-        "before": "b"
-    }
+    return {
+        "step": step,
+        "span": "forward",
+        "start_s": 0.0,
+        "gap_s": seconds,
+        "cause": cause,
+        "after": "a",
+    } | {"before": "b"}
 
 
-def run_with(*profiles, case=TRAIN, ceilings=(GEMM, COPY), run_id="r", environment=None, others=(), **measured):
-    """A run of `case` with a profile a process, whose matmul and copy reach 1 GFLOP/s and 1 GB/s."""
+def run_with(
+    *profiles,
+    case=TRAIN,
+    ceilings=(GEMM, COPY),
+    run_id="r",
+    environment=None,
+    others=(),
+    **measured,
+):
+    """A run of `case` with a profile a process, whose matmul and copy reach 1 GFLOP/s and 1
+    GB/s."""
     run = _measured(case, ceilings, run_id, others)
     run = with_measurements(run, case, **measured) if measured else run
     if environment is not None:
@@ -61,17 +98,28 @@ def _measured(case, ceilings, run_id, others):
     cases = [case, *others, *ceilings]
     run = run_of(*((one, [[0.001] * 10]) for one in cases), run_id=run_id)
     for ceiling in ceilings:
-        work = {"bytes": int(BYTE_S / 1000)} if ceiling.workload == "copy" else {"flops": int(FLOP_S / 1000)}
+        work = (
+            {"bytes": int(BYTE_S / 1000)}
+            if ceiling.workload == "copy"
+            else {"flops": int(FLOP_S / 1000)}
+        )
         run = with_measurements(run, ceiling, **work)
     return run
 
 
 def training(scale=1.0, **more) -> Profile:
-    """A training step of 1 s · `scale` on a CPU: 0.9 s in operators, 0.1 s in none, no cost of the profiler."""
+    """A training step of 1 s · `scale` on a CPU: 0.9 s in operators, 0.1 s in none, no cost of the
+    profiler."""
     rows = [
         op("aten::addmm", 0.30, 0.20e9, 0.05e9, module="blocks.0.up", calls=2.0),
         op("aten::mm", 0.20, 0.15e9, 0.05e9, span="backward", backward=True, module="blocks.0.up"),
-        op("aten::_scaled_dot_product_flash_attention_for_cpu", 0.10, 0.04e9, 0.01e9, module="blocks.0.attention"),
+        op(
+            "aten::_scaled_dot_product_flash_attention_for_cpu",
+            0.10,
+            0.04e9,
+            0.01e9,
+            module="blocks.0.attention",
+        ),
         op("aten::gelu", 0.08, 0.0, 0.04e9, module="blocks.0"),
         op("aten::_log_softmax", 0.06, 0.0, 0.05e9),
         op("aten::_fused_adamw_", 0.10, 0.0, 0.09e9, span="optimizer"),
@@ -87,14 +135,24 @@ def training(scale=1.0, **more) -> Profile:
         memory_row(2, "aten::_fused_adamw_", weights=400, gradients=300),
     ]
     modules = [module_row("", "GPT", 0.54, 0.0), module_row("blocks.0.up", "Linear", 0.3, 0.2)]
-    return profile_of(rows, clean=scale, memory=memory, modules=modules, threads=2, busy_share=0.9, **more)
+    return profile_of(
+        rows, clean=scale, memory=memory, modules=modules, threads=2, busy_share=0.9, **more
+    )
 
 
 def memory_row(position, name, **bytes):
     kinds = ("weights", "gradients", "optimizer", "activations", "temporary", "other")
-    return {"position": position, "span": "forward", "name": name} | {f"{k}_bytes": bytes.get(k, 0) for k in kinds}
+    return {"position": position, "span": "forward", "name": name} | {
+        f"{k}_bytes": bytes.get(k, 0) for k in kinds
+    }
 
 
 def module_row(module, kind, forward, backward):
-    row = {"module": module, "kind": kind, "calls": 1.0, "forward_s": forward, "backward_s": backward}
+    row = {
+        "module": module,
+        "kind": kind,
+        "calls": 1.0,
+        "forward_s": forward,
+        "backward_s": backward,
+    }
     return row | {"self_forward_s": forward, "self_backward_s": backward, "flops": None}

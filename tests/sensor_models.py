@@ -20,7 +20,8 @@ BEGIN_NS = 5_000_000_000
 
 
 class Load:
-    """Power that is constant over each RESOLUTION_S, from BEFORE_S before a window until AFTER_S after it."""
+    """Power that is constant over each RESOLUTION_S, from BEFORE_S before a window until AFTER_S
+    after it."""
 
     def __init__(self, powers_w: np.ndarray) -> None:
         self._energies_j = np.concatenate([[0.0], powers_w.cumsum() * RESOLUTION_S])
@@ -29,7 +30,9 @@ class Load:
         """Since the load began."""
         place = (np.asarray(times_s) + BEFORE_S) / RESOLUTION_S
         whole = np.clip(place.astype(int), 0, len(self._energies_j) - 2)
-        return self._energies_j[whole] + (place - whole) * (self._energies_j[whole + 1] - self._energies_j[whole])
+        return self._energies_j[whole] + (place - whole) * (
+            self._energies_j[whole + 1] - self._energies_j[whole]
+        )
 
 
 def times_of(window_s: float) -> np.ndarray:
@@ -37,7 +40,8 @@ def times_of(window_s: float) -> np.ndarray:
 
 
 Shape = Callable[[np.random.Generator, np.ndarray], tuple[np.ndarray, float | None]]
-"""A generator and times, to the power at these times and the period of the step, if there is one."""
+"""A generator and times, to the power at these times and the period of the step, if there is
+one."""
 
 
 def constant(generator, times_s):
@@ -45,7 +49,8 @@ def constant(generator, times_s):
 
 
 def square(generator, times_s):
-    """Periods of 10 to 500 ms; every other one is within 3 % of 25, 50 or 100 ms, where sensors keep step with it."""
+    """Periods of 10 to 500 ms; every other one is within 3 % of 25, 50 or 100 ms, where sensors
+    keep step with it."""
     near = generator.choice([0.025, 0.05, 0.1]) * generator.uniform(0.97, 1.03)
     step_s = near if generator.random() < 0.5 else 10 ** generator.uniform(-2, np.log10(0.5))
     low, high = generator.uniform(60, 200), generator.uniform(200, 600)
@@ -59,7 +64,9 @@ def square_of_unknown_step(generator, times_s):
 
 def bursts(generator, times_s):
     """Busy for 5 to 300 ms, at random."""
-    edges = generator.exponential(generator.uniform(0.02, 0.3), size=4 + int(8 * len(times_s) * RESOLUTION_S / 0.02))
+    edges = generator.exponential(
+        generator.uniform(0.02, 0.3), size=4 + int(8 * len(times_s) * RESOLUTION_S / 0.02)
+    )
     busy = np.searchsorted(edges.cumsum() - BEFORE_S, times_s) % 2
     return np.where(busy, generator.uniform(300, 600), generator.uniform(60, 200)), None
 
@@ -89,14 +96,21 @@ def training(generator, times_s):
     return np.where(busy, level, 0.5 * level), step_s
 
 
-SHAPES: dict[str, Shape] = {shape.__name__: shape for shape in (constant, square, bursts, ramp, walk, training)}
+SHAPES: dict[str, Shape] = {
+    shape.__name__: shape for shape in (constant, square, bursts, ramp, walk, training)
+}
 
 
-def draw(shape: Shape, generator: np.random.Generator, window_s: float) -> tuple[Load, float | None]:
-    """A load and its step. In every other one the device is idle before the window, and in every other one after."""
+def draw(
+    shape: Shape, generator: np.random.Generator, window_s: float
+) -> tuple[Load, float | None]:
+    """A load and its step. In every other one the device is idle before the window, and in every
+    other one after."""
     times_s = times_of(window_s)
     powers_w, step_s = shape(generator, times_s)
-    outside = ((times_s < 0) & (generator.random() < 0.5)) | ((times_s >= window_s) & (generator.random() < 0.5))
+    outside = ((times_s < 0) & (generator.random() < 0.5)) | (
+        (times_s >= window_s) & (generator.random() < 0.5)
+    )
     return Load(np.where(outside, IDLE_W, powers_w)), step_s
 
 
@@ -104,7 +118,9 @@ def reading_times(generator: np.random.Generator, window_s: float) -> np.ndarray
     """Every 50 ms and a little more, now and then late."""
     n = int((window_s + 1 + AFTER_S) / READ_EVERY_S)
     gaps = (
-        READ_EVERY_S + generator.exponential(0.0005, size=n) + (generator.random(n) < 0.02) * generator.random(n) / 20
+        READ_EVERY_S
+        + generator.exponential(0.0005, size=n)
+        + (generator.random(n) < 0.02) * generator.random(n) / 20
     )
     times = gaps.cumsum() - 1 + generator.random() * READ_EVERY_S
     return times[times < window_s + AFTER_S]
@@ -112,7 +128,8 @@ def reading_times(generator: np.random.Generator, window_s: float) -> np.ndarray
 
 @dataclass(frozen=True)
 class Model:
-    """A sensor as its maker built it; `source` is what hwbench knows of it. `clock_error`, a share, of its period."""
+    """A sensor as its maker built it; `source` is what hwbench knows of it. `clock_error`, a share,
+    of its period."""
 
     source: EnergySource
     clock_error: float = 0.0
@@ -128,17 +145,23 @@ class Model:
         if isinstance(source, Counter):
             shown = load.joules(updates_s) * self.gain + self.offset_w * (updates_s + BEFORE_S)
         else:
-            means_w = (load.joules(updates_s) - load.joules(updates_s - source.averaging_s)) / source.averaging_s
+            means_w = (
+                load.joules(updates_s) - load.joules(updates_s - source.averaging_s)
+            ) / source.averaging_s
             shown = means_w * self.gain + self.offset_w
         return np.floor(shown / source.quantum) * source.quantum if source.quantum else shown
 
 
 def sensor(name: str, update_s: float, averaging_s: float, **more) -> PowerSensor:
-    return PowerSensor(Signal(name, "gpu:0", "power", "W"), update_s, averaging_s, quantum=0.001, **more)
+    return PowerSensor(
+        Signal(name, "gpu:0", "power", "W"), update_s, averaging_s, quantum=0.001, **more
+    )
 
 
 NVML = Counter(Signal("nvml", "gpu:0", "energy", "J"), tick_s=0.1, quantum=0.001)
-RAPL = Counter(Signal("rapl", "package:0", "energy", "J"), wraps_at=262144.0, tick_s=0.001, quantum=2**-14)
+RAPL = Counter(
+    Signal("rapl", "package:0", "energy", "J"), wraps_at=262144.0, tick_s=0.001, quantum=2**-14
+)
 
 MODELS: dict[str, Model] = {
     "Volta 20/10": Model(sensor("nvml", 0.02, 0.01)),
@@ -148,7 +171,9 @@ MODELS: dict[str, Model] = {
     "Hopper instant 100/25": Model(sensor("nvml", 0.1, 0.025), clock_error=0.002, lag_s=0.005),
     "NVML counter 100": Model(NVML),
     "RAPL 1": Model(RAPL),
-    "100/100, 3 % and 1 W too high": Model(sensor("nvml", 0.1, 0.1, gain=0.05), gain=1.03, offset_w=1),
+    "100/100, 3 % and 1 W too high": Model(
+        sensor("nvml", 0.1, 0.1, gain=0.05), gain=1.03, offset_w=1
+    ),
     "counter 100, 4 % too low": Model(replace(NVML, gain=0.05), clock_error=-0.02, gain=0.96),
 }
 

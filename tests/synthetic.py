@@ -25,7 +25,8 @@ def frame(table: str, rows: list[dict]) -> pd.DataFrame:
 
 
 def whole(device: str) -> dict[str, Any]:
-    """The environment of a run on all of a card of this name; empty of a device without a datasheet's peak."""
+    """The environment of a run on all of a card of this name; empty of a device without a
+    datasheet's peak."""
     row = peaks.table().get(peaks.MAKERS.sub("", device, count=1))
     return {"device": {"multiprocessors": int(row["units"])}} if row else {}
 
@@ -37,7 +38,8 @@ def run_of(
     device: str = "Fake device",
     **head,
 ) -> RunTables:
-    """A run of cases with their step times in seconds, a row a process, none of them warm-up. No work is declared."""
+    """A run of cases with their step times in seconds, a row a process, none of them warm-up. No
+    work is declared."""
     cases = planned if planned is not None else [case for case, _ in measured]
     plan = {"policy": vars(Policy()), "cases": [vars(c) | {"case_id": c.case_id} for c in cases]}
     told = {"environment": json.dumps(whole(device)), "argv": "[]", "plan": json.dumps(plan)}
@@ -66,20 +68,37 @@ def measurement(case: Case, process: int, times, **columns) -> dict:
 
 def samples_of(case: Case, process: int, times, run_id: str = "r") -> pd.DataFrame:
     n = len(times)
-    columns = {"run_id": [run_id] * n, "case_id": [case.case_id] * n, "process": process, "step": range(n)}
-    columns |= {"warmup": [False] * n, "start_ns": 0, "step_s": np.asarray(times, np.float64), "flags": ""}
+    columns = {
+        "run_id": [run_id] * n,
+        "case_id": [case.case_id] * n,
+        "process": process,
+        "step": range(n),
+    }
+    columns |= {
+        "warmup": [False] * n,
+        "start_ns": 0,
+        "step_s": np.asarray(times, np.float64),
+        "flags": "",
+    }
     return pd.DataFrame(columns, columns=SCHEMAS["samples"].names)
 
 
 def with_measurements(run: RunTables, case: Case, **columns) -> RunTables:
-    """The run with columns of a case's measurements changed; rows that did not come out ok lose their samples."""
+    """The run with columns of a case's measurements changed; rows that did not come out ok lose
+    their samples."""
     changed = run.measurements.copy()
     for name, value in columns.items():
         changed[name] = changed[name].astype(object)
         changed.loc[changed.case_id == case.case_id, name] = value
     good = changed[changed.outcome == "ok"][KEY]
     return RunTables(
-        run.folder, run.runs, changed, run.samples.merge(good, on=KEY), run.spans, run.readings, run.telemetry
+        run.folder,
+        run.runs,
+        changed,
+        run.samples.merge(good, on=KEY),
+        run.spans,
+        run.readings,
+        run.telemetry,
     )
 
 
@@ -94,18 +113,27 @@ def profiled(run: RunTables, case: Case, profile: Profile, process: int = 0) -> 
     """The run with a profile of a case, as the store would read it back."""
     key = {"run_id": run.run_id, "case_id": case.case_id, "process": process}
     row = {name: value for name, value in vars(profile).items() if name not in PROFILE_TABLES}
-    tables = {"profiles": frame("profiles", [key | row | {"unknown": json.dumps(dict(profile.unknown))}])}
+    tables = {
+        "profiles": frame("profiles", [key | row | {"unknown": json.dumps(dict(profile.unknown))}])
+    }
     for table in PROFILE_TABLES:
         columns = vars(getattr(profile, table))
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        rows = [
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        ]
         tables[table] = frame(table, [key | row for row in rows])
     joined = {
-        name: pd.concat([getattr(run, name), rows], ignore_index=True) for name, rows in tables.items() if len(rows)
+        name: pd.concat([getattr(run, name), rows], ignore_index=True)
+        for name, rows in tables.items()
+        if len(rows)
     }
     return replace(run, **joined)
 
 
-def around(value: float, cv: float = 0.001, processes: int = 5, samples: int = 10) -> list[list[float]]:
+def around(
+    value: float, cv: float = 0.001, processes: int = 5, samples: int = 10
+) -> list[list[float]]:
     """Step times whose processes' medians lie evenly around `value`, `cv` apart."""
     offsets = np.linspace(-1, 1, processes) * cv if processes > 1 else [0.0]
     return [[value * (1 + offset)] * samples for offset in offsets]

@@ -1,7 +1,8 @@
-"""What only a GPU can show. Skipped where there is none; `make gpu-check` runs these, with pytest or without.
+"""What only a GPU can show. Skipped where there is none; `make gpu-check` runs these, with pytest
+or without.
 
-GPU_CHECK_DEVICE names another accelerator than `cuda`; GPU_CHECK_DRY=1 takes sizes for one that is a stand-in. What
-compiles stands last, since it takes longest.
+GPU_CHECK_DEVICE names another accelerator than `cuda`; GPU_CHECK_DRY=1 takes sizes for one that is
+a stand-in. What compiles stands last, since it takes longest.
 """
 
 import os
@@ -19,7 +20,9 @@ IS_DRY = os.environ.get("GPU_CHECK_DRY", "") not in ("", "0")
 SIDE, LARGE_SIDE = (256, 512) if IS_DRY else (4096, 16384)
 """Sides of square matrices whose product takes about a millisecond, and tens of them."""
 
-MODEL = {"size": "nano", "batch": 2, "seq": 64} if IS_DRY else {"size": "124m", "batch": 4, "seq": 512}
+MODEL = (
+    {"size": "nano", "batch": 2, "seq": 64} if IS_DRY else {"size": "124m", "batch": 4, "seq": 512}
+)
 TRAINED_IN = "fp32" if IS_DRY else "bf16"
 
 
@@ -34,19 +37,23 @@ def test_the_event_clock_agrees_with_the_hosts():
 
 
 def test_steps_fill_the_window():
-    """Device timestamps and the host's window tell the same story over half a second of products."""
+    """Device timestamps and the host's window tell the same story over half a second of
+    products."""
     import torch
 
     device = opened()
     a = torch.randn(SIDE, SIDE, device=device.torch)
     window, _ = measure(lambda mark: a @ a, device, FixedWindow(0.2, 5, 2), FixedWindow(0.5, 5, 10))
-    timed = [s for s, warm in zip(window.samples.step_s, window.samples.warmup, strict=True) if not warm]
+    timed = [
+        s for s, warm in zip(window.samples.step_s, window.samples.warmup, strict=True) if not warm
+    ]
     assert abs(sum(timed) / window.window_s - 1) < 0.02
     assert 0.5 <= window.window_s < 0.7
 
 
 def test_a_host_that_is_far_ahead_is_held_back():
-    """Steps of tens of milliseconds, submitted in microseconds: the window still ends near its time."""
+    """Steps of tens of milliseconds, submitted in microseconds: the window still ends near its
+    time."""
     import torch
 
     device = opened()
@@ -132,19 +139,30 @@ def test_a_profile_accounts_for_the_device():
 
     device = opened()
     p = {**MODEL, "layers": 2, "optimizer": "adamw", "dtype": TRAINED_IN}
-    p |= {"accumulate": None, "checkpoint": False, "loss_chunks": None, "attention": None, "compile": False}
+    p |= {
+        "accumulate": None,
+        "checkpoint": False,
+        "loss_chunks": None,
+        "attention": None,
+        "compile": False,
+    }
     built = find("gpt/train", ()).build(SimpleNamespace(**p), device)
     window, _ = measure(built.step, device, FixedWindow(0.2, 5, 3), FixedWindow(0.5, 5, 5))
     profile = profiling.profile(built, device, window)
     ops = profile.ops
-    launched = sum(s for s, level in zip(ops.seconds, ops.level, strict=True) if level == "operator")
+    launched = sum(
+        s for s, level in zip(ops.seconds, ops.level, strict=True) if level == "operator"
+    )
     kernels = sum(s for s, level in zip(ops.seconds, ops.level, strict=True) if level == "kernel")
     if device.kind not in ("cuda", "xpu") and profile.invalid == profiling.NO_KERNELS:
         raise unittest.SkipTest(profile.invalid)
     assert profile.invalid == ""
     assert abs(kernels / launched - 1) < 1e-6
     assert 0 < profile.device_busy_s <= launched * (1 + 1e-6)
-    assert profile.device_busy_s + sum(profile.gaps.gap_s) / profile.steps <= profile.profiled_step_s * 1.01
+    assert (
+        profile.device_busy_s + sum(profile.gaps.gap_s) / profile.steps
+        <= profile.profiled_step_s * 1.01
+    )
     assert profile.launch_s > 0
     assert any(s > 0 for s in profile.modules.backward_s)
 
@@ -165,10 +183,17 @@ def test_gradients_add_up_under_cuda_graphs():
     for mode, accumulate in ((False, None), ("reduce-overhead", 4)):
         torch.manual_seed(0)
         model = MLP(SIZES["nano"], device.torch)
-        data = [torch.randn(8, 64, device=device.torch).repeat(4, 1) for _ in range(2)]  # all batches are the same one
-        p = SimpleNamespace(optimizer="sgd-minibatch", batch=8, accumulate=accumulate, compile=mode, dtype="fp32")
-        step = training_step(p, device, compiled(model.loss, device, mode), model.parameters(), data, 0.1)
+        # all batches are the same one
+        data = [torch.randn(8, 64, device=device.torch).repeat(4, 1) for _ in range(2)]
+        p = SimpleNamespace(
+            optimizer="sgd-minibatch", batch=8, accumulate=accumulate, compile=mode, dtype="fp32"
+        )
+        step = training_step(
+            p, device, compiled(model.loss, device, mode), model.parameters(), data, 0.1
+        )
         for _ in range(3):
             step(lambda mark: None)
-        weights[mode] = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+        weights[mode] = torch.cat(
+            [parameter.detach().flatten() for parameter in model.parameters()]
+        )
     torch.testing.assert_close(weights["reduce-overhead"], weights[False], rtol=1e-3, atol=1e-5)

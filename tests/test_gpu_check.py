@@ -1,4 +1,5 @@
-"""`make gpu-check` itself: its budget, its processes, what it hands over, and that its stages can run at all."""
+"""`make gpu-check` itself: its budget, its processes, what it hands over, and that its stages can
+run at all."""
 
 import json
 import os
@@ -24,7 +25,9 @@ from stages import Command, Place, Stage, make_stages
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / "tools" / "gpu_check"
 
-IGNORES_SIGINT = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True)"
+IGNORES_SIGINT = (
+    "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True)"
+)
 SLEEPS = "import time; time.sleep(60)"
 STARTS_GRANDCHILD = f"""import subprocess, sys
 grandchild = subprocess.Popen([sys.executable, "-c", {SLEEPS!r}], start_new_session=True)"""
@@ -66,7 +69,8 @@ def start(tmp_path, stages, budget_s=20.0):
 
 
 def finish(tmp_path, stages, budget_s=20.0):
-    """The exit status, the log, the summary and the folder of a check of `stages` that may end by itself."""
+    """The exit status, the log, the summary and the folder of a check of `stages` that may end by
+    itself."""
     child, _, out = start(tmp_path, stages, budget_s)
     log, _ = child.communicate(timeout=60)
     return child.returncode, log, json.loads((out / "stages.json").read_text()), out
@@ -114,7 +118,9 @@ def test_the_reserve_of_a_long_budget_is_seconds():
 def test_all_ends_by_the_budget_though_a_stage_is_deaf_and_has_a_grandchild(tmp_path):
     deaf = "\n".join([STARTS_GRANDCHILD, IGNORES_SIGINT, SLEEPS])
     began = time.monotonic()
-    status, log, summary, _ = finish(tmp_path, [("deaf", 60, 1, [deaf]), ("late", 60, 3, [SLEEPS])], budget_s=5.0)
+    status, log, summary, _ = finish(
+        tmp_path, [("deaf", 60, 1, [deaf]), ("late", 60, 3, [SLEEPS])], budget_s=5.0
+    )
     assert time.monotonic() - began < 6.0  # and a second for Python itself
     assert status == 1
     assert [stage["status"] for stage in summary["stages"]] == ["out of time", "out of time"]
@@ -182,7 +188,9 @@ def test_a_killed_check_has_handed_over_what_was_done(tmp_path):
     with tarfile.open(out / "runs.tar.gz") as archive:
         assert archive.extractfile("./a.txt").read() == b"done"
     summary = json.loads((out / "stages.json").read_text())
-    assert [(stage["name"], stage["status"]) for stage in summary["stages"]] == [("first", "passed")]
+    assert [(stage["name"], stage["status"]) for stage in summary["stages"]] == [
+        ("first", "passed")
+    ]
     assert "first" in (out / "gpu-check.log").read_text()
     child.stdout.close()
     wait_for(lambda: not any(map(is_running, below)))  # its stage does not go on alone
@@ -219,7 +227,10 @@ def test_a_signal_while_handing_over_is_no_pass(tmp_path):
     (tmp_path / "results").mkdir()
     lines = []
     check = Check(
-        Place("cpu", "cpu", tmp_path), Budget(20.0), Recording(tmp_path, tmp_path, lines.append), lines.append
+        Place("cpu", "cpu", tmp_path),
+        Budget(20.0),
+        Recording(tmp_path, tmp_path, lines.append),
+        lines.append,
     )
     stages = [Stage(name, 5, 1, (), lacks="nothing to do") for name in ("first", "second")]
     assert check.run(stages) == 1
@@ -236,7 +247,10 @@ def test_what_cannot_be_handed_over_is_no_pass(tmp_path):
 
 
 def test_a_stage_that_fails_does_not_stop_the_next(tmp_path):
-    stages = [("bad", 10, 1, ["import sys; sys.exit(3)"]), ("good", 10, 1, ["print('harness_ratio: 1.001')"])]
+    stages = [
+        ("bad", 10, 1, ["import sys; sys.exit(3)"]),
+        ("good", 10, 1, ["print('harness_ratio: 1.001')"]),
+    ]
     status, log, summary, out = finish(tmp_path, stages)
     assert status == 1
     assert [stage["status"] for stage in summary["stages"]] == ["failed", "passed"]
@@ -272,7 +286,9 @@ def test_what_cannot_be_handed_over_is_told(tmp_path):
 def gpu_check(out, **environment):
     names = {"PYTHONPATH": str(ROOT), "OUT": str(out)} | environment
     words = [sys.executable, str(TOOL)]
-    return subprocess.run(words, env=os.environ | names, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        words, env=os.environ | names, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,7 +312,14 @@ def test_a_check_that_cannot_start_exits_2_with_one_line(tmp_path, environment, 
 
 
 def row(workload, dtype, **fields):
-    found = {"workload": workload, "dtype": dtype, "params": {}, "outcome": "ok", "reason": None, "validity": "suspect"}
+    found = {
+        "workload": workload,
+        "dtype": dtype,
+        "params": {},
+        "outcome": "ok",
+        "reason": None,
+        "validity": "suspect",
+    }
     return found | fields
 
 
@@ -314,7 +337,10 @@ def test_targets_are_held_or_missed_by_the_best_value():
     figures.read_line("energy_residual_ratio: 1.3e+00")
     found = {one.name: one for one in targets.judge(figures, {"decode": "out of time: not run"})}
     assert (found["gemm bf16"].state, found["gemm bf16"].value) == ("held", 801e12)
-    assert (found["gpt 1.5b bf16, causal MFU"].state, found["gpt 1.5b bf16, causal MFU"].value) == ("missed", 0.5)
+    assert (found["gpt 1.5b bf16, causal MFU"].state, found["gpt 1.5b bf16, causal MFU"].value) == (
+        "missed",
+        0.5,
+    )
     assert found["harness over bare loop"].state == "held"
     assert found["energy: |counter − integral| over its uncertainty"].state == "missed"
     decode = found["decode of 7b, batch 1, MBU"]
@@ -342,7 +368,9 @@ def test_each_target_has_a_stage(tmp_path):
 
 def test_stages_are_in_the_order_of_worth(tmp_path):
     stages = make_stages(Place("cuda", "cuda", tmp_path))
-    order = "facts quick tests profile products training compile probes costs gate decode models memory"
+    order = (
+        "facts quick tests profile products training compile probes costs gate decode models memory"
+    )
     assert [stage.name for stage in stages] == order.split()
     assert all(stage.least_s < stage.seconds for stage in stages)
 
@@ -351,11 +379,17 @@ def test_the_page_has_the_times_of_the_stages(tmp_path):
     page = (ROOT / "docs" / "gpu-check.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\d+) s \| (\d+) s \|", page, re.MULTILINE)
     stages = make_stages(Place("cuda", "cuda", tmp_path))
-    assert rows == [(stage.name, f"{stage.seconds:.0f}", f"{stage.least_s:.0f}") for stage in stages]
+    assert rows == [
+        (stage.name, f"{stage.seconds:.0f}", f"{stage.least_s:.0f}") for stage in stages
+    ]
 
 
 def test_a_cpu_skips_what_needs_an_accelerator(tmp_path):
-    lacking = {stage.name: stage.lacks for stage in make_stages(Place("cpu", "cpu", tmp_path, dry=True)) if stage.lacks}
+    lacking = {
+        stage.name: stage.lacks
+        for stage in make_stages(Place("cpu", "cpu", tmp_path, dry=True))
+        if stage.lacks
+    }
     assert set(lacking) == {"tests", "probes"}
 
 
@@ -364,12 +398,20 @@ def test_each_run_of_a_stage_is_a_plan(tmp_path, dry):
     """Every `hwbench run` and `profile` of the stages parses, and has the cases that it should."""
     from hwbench.cli.measuring import plan_of
 
-    commands = [c for stage in make_stages(Place("cuda", "cuda", tmp_path, dry)) for c in stage.commands]
-    runs = [command for command in commands if command.words[2:4] in (("hwbench", "run"), ("hwbench", "profile"))]
+    commands = [
+        c for stage in make_stages(Place("cuda", "cuda", tmp_path, dry)) for c in stage.commands
+    ]
+    runs = [
+        command
+        for command in commands
+        if command.words[2:4] in (("hwbench", "run"), ("hwbench", "profile"))
+    ]
     plans = [plan_of(parsed(command), may_search=True) for command in runs]
     sizes = {case.params["size"] for plan in plans for case in plan.cases if "size" in case.params}
     assert len(runs) == (10 if dry else 11)  # that of the probes has another parent
-    assert sizes == ({"nano"} if dry else {"124m", "1.5b", "llama-2-7b", "llama-3.2-1b", "gpt3-simplified"})
+    assert sizes == (
+        {"nano"} if dry else {"124m", "1.5b", "llama-2-7b", "llama-3.2-1b", "gpt3-simplified"}
+    )
 
 
 def parsed(command: Command):
@@ -394,7 +436,9 @@ def run_functions(tmp_path, text, limit_s=20):
     (tmp_path / "given.py").write_text(text)
     words = [sys.executable, str(TOOL / "functions.py"), str(tmp_path / "given.py"), "test_"]
     environment = os.environ | {"GPU_CHECK_LIMIT_S": str(limit_s)}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     return done.returncode, done.stdout
 
 
@@ -408,7 +452,11 @@ def test_d(): return 1.5
 """
     status, printed = run_functions(tmp_path, text)
     assert status == 1
-    found = [line.split(" (")[0] for line in printed.splitlines() if line.startswith(("ok", "skipped", "FAILED"))]
+    found = [
+        line.split(" (")[0]
+        for line in printed.splitlines()
+        if line.startswith(("ok", "skipped", "FAILED"))
+    ]
     assert found == ["ok      test_a", "skipped test_b", "FAILED  test_c", "ok      test_d"]
     assert "no such thing here" in printed
     assert "d: 1.5" in printed.splitlines()
@@ -426,7 +474,9 @@ def test_a_function_that_hangs_costs_its_share(tmp_path):
 
 
 def test_a_function_that_ends_its_process_costs_itself(tmp_path):
-    status, printed = run_functions(tmp_path, "import os\ndef test_a(): os._exit(7)\ndef test_b(): pass\n")
+    status, printed = run_functions(
+        tmp_path, "import os\ndef test_a(): os._exit(7)\ndef test_b(): pass\n"
+    )
     assert status == 1
     assert "FAILED  test_a: its process ended with exit status 7" in printed
     assert "ok      test_b" in printed
@@ -449,21 +499,29 @@ def test_a_dry_run_on_a_cpu_proves_every_stage(tmp_path):
     found = {stage["name"]: stage["status"] for stage in summary["stages"]}
     assert {name for name, what in found.items() if what == "skipped"} == {"tests", "probes"}
     assert set(found.values()) == {"passed", "skipped"}
-    assert all(stage["seconds"] <= stage["limit_s"] for stage in summary["stages"] if stage["limit_s"])
+    assert all(
+        stage["seconds"] <= stage["limit_s"] for stage in summary["stages"] if stage["limit_s"]
+    )
     assert (tmp_path / "out" / "cpu-gpu.html").stat().st_size > 10_000
     assert (tmp_path / "out" / "trace.json.gz").stat().st_size > 1_000
     with tarfile.open(tmp_path / "out" / "runs.tar.gz") as archive:
         names = archive.getnames()
-    assert {f"./{run}/runs" for run in ("quick", "training", "decode", "models", "largest")} <= set(names)
+    assert {f"./{run}/runs" for run in ("quick", "training", "decode", "models", "largest")} <= set(
+        names
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("g++"), reason="nothing here builds the stand-in for an accelerator")
+@pytest.mark.skipif(
+    not shutil.which("g++"), reason="nothing here builds the stand-in for an accelerator"
+)
 def test_a_dry_run_on_an_accelerator_proves_its_stages(tmp_path):
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "accelerator")))
     status, summary, log = dry_run(tmp_path / "out", "tpu", PYTHONPATH=path)
     assert status == 0, log
-    assert {stage["name"] for stage in summary["stages"] if stage["status"] == "skipped"} == {"probes"}
+    assert {stage["name"] for stage in summary["stages"] if stage["status"] == "skipped"} == {
+        "probes"
+    }
 
 
 def test_dry_stages_have_short_limits(tmp_path):

@@ -19,17 +19,21 @@ def test_imports_go_one_way():
     assert done.returncode == 0, done.stdout
 
 
-LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+LINT = (
+    "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+)
 
 
-WITH_TORCH = {f"hwbench.devices.{name}" for name in ("_torch", "accelerator", "cpu", "format_trial", "mps")}
+WITH_TORCH = {
+    f"hwbench.devices.{name}" for name in ("_torch", "accelerator", "cpu", "format_trial", "mps")
+}
 PROFILING = "hwbench.profiling"
 """What profiles torch needs it; the worker imports it only then."""
 
 
 def test_torch_is_imported_by_the_devices_that_need_it_alone():
-    """Workloads bring torch too, when they are discovered. One process imports all the rest and names the first that
-    has it."""
+    """Workloads bring torch too, when they are discovered. One process imports all the rest and
+    names the first that has it."""
     files = [file.relative_to(ROOT).with_suffix("") for _, file in modules()]
     names = sorted({".".join(file.parts).removesuffix(".__init__") for file in files} - WITH_TORCH)
     names = [name for name in names if not name.startswith(PROFILING)]
@@ -54,7 +58,9 @@ def test_only_the_command_line_prints_or_exits():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                assert called not in ("print", "input", "exit", "sys.exit", "click.echo"), f"{file.name}: {called}"
+                assert called not in ("print", "input", "exit", "sys.exit", "click.echo"), (
+                    f"{file.name}: {called}"
+                )
 
 
 def test_devices_are_told_apart_in_their_own_package_alone():
@@ -65,12 +71,14 @@ def test_devices_are_told_apart_in_their_own_package_alone():
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Compare):
                     text = ast.unparse(node)
-                    assert not any(word in text for word in ("device.kind", ".type ==", "device ==")), f"{file}: {text}"
+                    assert not any(
+                        word in text for word in ("device.kind", ".type ==", "device ==")
+                    ), f"{file}: {text}"
 
 
 def loaded_after(code: str, *packages: str) -> set[str]:
-    script = (
-        f"{code}\nimport sys\nsys.stdout.flush()\nprint('\\nLOADED', *[m for m in {packages!r} if m in sys.modules])"
+    script = f"{code}\nimport sys\nsys.stdout.flush()\nprint('\\nLOADED', *[m for m in {packages!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.rpartition("LOADED")[2].split())

@@ -1,9 +1,11 @@
-"""The lowest version that pyproject.toml allows of each direct dependency: a requirement (`name==version`) a line.
+"""The lowest version that pyproject.toml allows of each direct dependency: a requirement
+(`name==version`) a line.
 
     python tools/lowest_versions.py [EXTRA …] [--with NAME==VERSION …]
 
-Takes the core dependencies, the build backend and the extras, with the extras that they name. `--with` replaces what
-pyproject.toml says of a name. Exit status 1 if a dependency has no lower bound.
+Takes the core dependencies, the build backend and the extras, with the extras that they name.
+`--with` replaces what pyproject.toml says of a name. Exit status 1 if a dependency has no lower
+bound.
 """
 
 import argparse
@@ -13,7 +15,9 @@ import tomllib
 from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
-REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(\[(?P<extras>[\w, -]+)\])?(?P<bounds>[^;]*)(?P<marker>;.*)?")
+REQUIREMENT = re.compile(
+    r"(?P<name>[\w.-]+)(\[(?P<extras>[\w, -]+)\])?(?P<bounds>[^;]*)(?P<marker>;.*)?"
+)
 LOWER_BOUND = re.compile(r">=\s*([\w.]+)")
 
 
@@ -39,9 +43,13 @@ def lowest(extras: list[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("extras", nargs="*")
-    parser.add_argument("--with", dest="replaced", action="append", default=[], metavar="NAME==VERSION")
+    parser.add_argument(
+        "--with", dest="replaced", action="append", default=[], metavar="NAME==VERSION"
+    )
     asked = parser.parse_args()
     pins = lowest(asked.extras)
     pins |= {pin.partition("==")[0].lower(): pin for pin in asked.replaced}

@@ -1,6 +1,8 @@
-"""Attention alone: the part of a transformer that is no product with weights, by whichever kernel torch takes for it.
+"""Attention alone: the part of a transformer that is no product with weights, by whichever kernel
+torch takes for it.
 
-The symbols: B batch, H heads, K heads of keys and values, T tokens, D width of a head, e bytes an element.
+The symbols: B batch, H heads, K heads of keys and values, T tokens, D width of a head, e bytes an
+element.
 """
 
 from typing import Any
@@ -28,18 +30,23 @@ from workloads.tensors import TORCH_DTYPES, torch_dtype
     dtype=axis("auto", choices=tuple(TORCH_DTYPES)),
 )
 def attention(p: Any, device: Device) -> Built:
-    """Causal attention of random queries (B, H, T, D) over keys and values (B, K, T, D), with `backward` its gradients.
+    """Causal attention of random queries (B, H, T, D) over keys and values (B, K, T, D), with
+    `backward` its gradients.
 
     kv_heads: fewer than heads is grouped-query attention; by default each head has its own. Which kernel torch takes is
     recorded as the choice `attention`. FLOPs: see `forward_work` and `backward_work`.
     """
     dtype, kv_heads = torch_dtype(p.dtype), p.kv_heads or p.heads
     if p.heads % kv_heads:
-        raise Unsupported(f"{p.heads} heads cannot share {kv_heads} heads of keys and values evenly")
+        raise Unsupported(
+            f"{p.heads} heads cannot share {kv_heads} heads of keys and values evenly"
+        )
     shapes = [(p.batch, heads, p.seq, p.head_width) for heads in (p.heads, kv_heads, kv_heads)]
     forward = forward_work(p, kv_heads, dtype.itemsize)
     device.require(p.dtype, forward.bytes or 0)
-    q, k, v = (torch.randn(s, device=device.torch, dtype=dtype, requires_grad=p.backward) for s in shapes)
+    q, k, v = (
+        torch.randn(s, device=device.torch, dtype=dtype, requires_grad=p.backward) for s in shapes
+    )
     is_grouped = kv_heads != p.heads
     call = {"query": q, "key": k, "value": v, "is_causal": True, "enable_gqa": is_grouped}
     choices = Backends(None, chosen(None, call)).choices
@@ -63,20 +70,29 @@ def attention(p: Any, device: Device) -> Built:
 
 
 def forward_work(p: Any, kv_heads: int, itemsize: int) -> Work:
-    """Two matmuls, QKᵀ and its product with V, of 2D FLOPs a pair of tokens: 4BHD · T(T+1)/2, or T² in full.
+    """Two matmuls, QKᵀ and its product with V, of 2D FLOPs a pair of tokens: 4BHD · T(T+1)/2, or T²
+    in full.
 
     Bytes: Q, K and V read, the output written, e · 2BTD(H + K).
     """
-    flops, full = 4 * p.batch * p.heads * p.head_width * p.seq * (p.seq + 1) // 2, 4 * _pairs_in_full(p)
-    return Work(flops=flops, hardware_flops=flops, flops_full_attention=full, bytes=2 * _arrays(p, kv_heads, itemsize))
+    flops, full = (
+        4 * p.batch * p.heads * p.head_width * p.seq * (p.seq + 1) // 2,
+        4 * _pairs_in_full(p),
+    )
+    return Work(
+        flops=flops,
+        hardware_flops=flops,
+        flops_full_attention=full,
+        bytes=2 * _arrays(p, kv_heads, itemsize),
+    )
 
 
 def backward_work(p: Any, kv_heads: int, itemsize: int) -> Work:
     """Four matmuls, the gradients of V, P, Q and K: twice forward's model FLOPs.
 
-    FlashAttention counts five (Dao 2023, "FlashAttention-2", section 4.1: backward is 2.5 times forward), QKᵀ once more
-    since it keeps no P; that is `hardware_flops`. Bytes: Q, K, V, the output and its gradient read, three gradients
-    written, e · 4BTD(H + K).
+    FlashAttention counts five (Dao 2023, "FlashAttention-2", section 4.1: backward is 2.5 times
+    forward), QKᵀ once more since it keeps no P; that is `hardware_flops`. Bytes: Q, K, V, the
+    output and its gradient read, three gradients written, e · 4BTD(H + K).
     """
     forward = forward_work(p, kv_heads, itemsize)
     assert forward.flops is not None
@@ -99,4 +115,10 @@ def _arrays(p: Any, kv_heads: int, itemsize: int) -> int:
 
 
 def _sum(one: Work, other: Work) -> Work:
-    return Work(**{name: value + getattr(other, name) for name, value in vars(one).items() if name != "tokens"})
+    return Work(
+        **{
+            name: value + getattr(other, name)
+            for name, value in vars(one).items()
+            if name != "tokens"
+        }
+    )

@@ -1,8 +1,9 @@
-"""Which of torch's kernels computes attention: asked for or preferred, and found out rather than assumed.
+"""Which of torch's kernels computes attention: asked for or preferred, and found out rather than
+assumed.
 
-`scaled_dot_product_attention` has several backends with other speeds and needs, and takes the first of its own order
-that can. Which order is the fastest, or plain products, is found by a short trial on the device itself and remembered
-(`Device.findings`); what then runs is asked of torch.
+`scaled_dot_product_attention` has several backends with other speeds and needs, and takes the first
+of its own order that can. Which order is the fastest, or plain products, is found by a short trial
+on the device itself and remembered (`Device.findings`); what then runs is asked of torch.
 """
 
 import warnings
@@ -30,7 +31,8 @@ BACKENDS = {
     "math": SDPBackend.MATH,
 }
 EAGER = "eager"
-"""No backend of torch's but plain matrix products (`models.attention.eager_attention`), as Transformers calls them."""
+"""No backend of torch's but plain matrix products (`models.attention.eager_attention`), as
+Transformers calls them."""
 
 ATTENTION = axis(None, choices=(*BACKENDS, EAGER))
 
@@ -41,7 +43,8 @@ UNTRIED = Choice(TORCH_ORDER)
 """What there is to say of a trial where there was none."""
 
 MOST_SCORES_BYTES = 64 << 20
-"""Plain products are tried where the scores of all heads of a batch take no more: they are held at once."""
+"""Plain products are tried where the scores of all heads of a batch take no more: they are held at
+once."""
 
 Called = TypeVar("Called", bound=Callable[..., object])
 
@@ -51,8 +54,8 @@ Call = dict[str, Any]
 
 @dataclass(frozen=True)
 class Backends:
-    """Those that attention may run on, the preferred one first, None for torch's own; which one does, if known; and the
-    choice that a trial made, if there was one."""
+    """Those that attention may run on, the preferred one first, None for torch's own; which one
+    does, if known; and the choice that a trial made, if there was one."""
 
     order: tuple[SDPBackend, ...] | None
     runs: str | None
@@ -66,8 +69,9 @@ class Backends:
     def within(self, function: Called) -> Called:
         """`function` with attention on these.
 
-        Put it around what torch.compile is given, not around its result: torch's cache of compiled graphs knows nothing
-        of the setting around them, and would hand out a graph with another backend, even one of another process.
+        Put it around what torch.compile is given, not around its result: torch's cache of compiled
+        graphs knows nothing of the setting around them, and would hand out a graph with another
+        backend, even one of another process.
         """
         if self.order is None:
             return function
@@ -89,7 +93,9 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
         return fastest(call, device)
     if asked == EAGER:
         if "attn_mask" in call:
-            raise Unsupported(f"attention={EAGER} is for whole sequences; one token at a time takes the others or auto")
+            raise Unsupported(
+                f"attention={EAGER} is for whole sequences; one token at a time takes the others or auto"
+            )
         return Backends(None, EAGER)
     order = (BACKENDS[asked],)
     runs = chosen(order, call)
@@ -97,17 +103,23 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
         able = [name for name, backend in BACKENDS.items() if chosen((backend,), call) == name]
         able += [EAGER] if "attn_mask" not in call else []
         kind = str(call["query"].dtype).removeprefix("torch.")
-        raise Unsupported(f"attention={asked} cannot run this in {kind} here; use {' or '.join(able) or 'auto'}")
+        raise Unsupported(
+            f"attention={asked} cannot run this in {kind} here; use {' or '.join(able) or 'auto'}"
+        )
     return Backends(order, runs)
 
 
 def fastest(call: Call, device: Device) -> Backends:
-    """The backends of the fastest of `ways_of` on `device`, in a trial of a layer's attention with random numbers."""
+    """The backends of the fastest of `ways_of` on `device`, in a trial of a layer's attention with
+    random numbers."""
     orders = ways_of(call)
     if len(orders) == 1:
         return Backends(None, chosen(None, call))
     arguments = {name: _draw_like(value) for name, value in call.items()}
-    ways = {name: partial(attend_once, arguments, order, name == EAGER) for name, order in orders.items()}
+    ways = {
+        name: partial(attend_once, arguments, order, name == EAGER)
+        for name, order in orders.items()
+    }
     choice = device.findings.choose(f"attention {_question(call)}", ways)
     if choice.name == EAGER:
         return Backends(None, EAGER, choice)
@@ -116,13 +128,17 @@ def fastest(call: Call, device: Device) -> Backends:
 
 
 def ways_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
-    """The ways to compute such a call that may be the fastest, as orders of backends: torch's own; each backend that
-    can and comes later in that order, with all others behind it; and plain products where they fit."""
+    """The ways to compute such a call that may be the fastest, as orders of backends: torch's own;
+    each backend that can and comes later in that order, with all others behind it; and plain
+    products where they fit."""
     ways: dict[str, tuple[SDPBackend, ...] | None] = {TORCH_ORDER: None}
     first = chosen(None, call)
     for name in ("flash", "cudnn", "efficient"):
         if name != first and chosen((BACKENDS[name],), call) == name:
-            ways[name] = (BACKENDS[name], *(backend for other, backend in BACKENDS.items() if other != name))
+            ways[name] = (
+                BACKENDS[name],
+                *(backend for other, backend in BACKENDS.items() if other != name),
+            )
     batch, heads, seq, _ = call["query"].shape
     scores_bytes = batch * heads * seq * call["key"].shape[2] * call["query"].dtype.itemsize
     if call.get("is_causal", False) and scores_bytes <= MOST_SCORES_BYTES:
@@ -141,10 +157,12 @@ def attend_once(call: Call, order: tuple[SDPBackend, ...] | None, eager: bool) -
 
 
 def _draw_like(value: Any) -> Any:
-    """A tensor of random numbers like `value`, laid out alike; what is no tensor of numbers stays."""
+    """A tensor of random numbers like `value`, laid out alike; what is no tensor of numbers
+    stays."""
     if not isinstance(value, torch.Tensor) or value.dtype == torch.bool:
         return value
-    own = torch.Generator(value.device).manual_seed(0)  # a trial leaves the numbers of the model and its data alone
+    # a trial leaves the numbers of the model and its data alone
+    own = torch.Generator(value.device).manual_seed(0)
     return torch.empty_like(value).normal_(generator=own).requires_grad_(value.requires_grad)
 
 
@@ -157,7 +175,8 @@ def _question(call: Call) -> str:
 
 
 def chosen(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
-    """The backend that torch takes for such a call if it may take those of `order`; None if none or not told."""
+    """The backend that torch takes for such a call if it may take those of `order`; None if none or
+    not told."""
     key = torch._C._dispatch_key_for_device(call["query"].device.type)
     if not torch._C._dispatch_has_kernel_for_dispatch_key("aten::_fused_sdp_choice", key):
         return None  # torch would answer for the device to which the operator falls back
@@ -172,12 +191,19 @@ def chosen(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
 
 
 def call_over_sequence(
-    config: GPTConfig, batch: int, seq: int, dtype: torch.dtype, device: Device, trained: bool = False
+    config: GPTConfig,
+    batch: int,
+    seq: int,
+    dtype: torch.dtype,
+    device: Device,
+    trained: bool = False,
 ) -> Call:
-    """What `Attention` calls for over `seq` tokens at once, as `scaled_dot_product_attention` takes it.
+    """What `Attention` calls for over `seq` tokens at once, as `scaled_dot_product_attention` takes
+    it.
 
-    Of a batch whose scores would take more than MOST_SCORES_BYTES, so many sequences as stay within, at least one: the
-    call is for trials and questions, and the whole batch might not fit beside the model.
+    Of a batch whose scores would take more than MOST_SCORES_BYTES, so many sequences as stay
+    within, at least one: the call is for trials and questions, and the whole batch might not fit
+    beside the model.
     """
     batch = min(batch, max(1, MOST_SCORES_BYTES // (config.heads * seq * seq * dtype.itemsize)))
 
@@ -186,12 +212,27 @@ def call_over_sequence(
         return made.transpose(1, 2).requires_grad_(trained)
 
     q, k, v = heads(config.heads), heads(config.key_heads), heads(config.key_heads)
-    return {"query": q, "key": k, "value": v, "is_causal": True, "enable_gqa": config.key_heads < config.heads}
+    return {
+        "query": q,
+        "key": k,
+        "value": v,
+        "is_causal": True,
+        "enable_gqa": config.key_heads < config.heads,
+    }
 
 
-def call_on_cache(config: GPTConfig, batch: int, length: int, dtype: torch.dtype, device: Device) -> Call:
+def call_on_cache(
+    config: GPTConfig, batch: int, length: int, dtype: torch.dtype, device: Device
+) -> Call:
     """What `Attention` calls for to extend a cache of `length` by one token."""
     shape = (batch, config.key_heads, config.heads // config.key_heads, config.head_width)
     q = torch.empty(shape, dtype=dtype, device=device.torch)
-    k, v = torch.empty(2, batch, config.key_heads, length, config.head_width, dtype=dtype, device=device.torch)
-    return {"query": q, "key": k, "value": v, "attn_mask": torch.empty(1, 1, 1, length, device=device.torch) > 0}
+    k, v = torch.empty(
+        2, batch, config.key_heads, length, config.head_width, dtype=dtype, device=device.torch
+    )
+    return {
+        "query": q,
+        "key": k,
+        "value": v,
+        "attn_mask": torch.empty(1, 1, 1, length, device=device.torch) > 0,
+    }

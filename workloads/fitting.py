@@ -1,4 +1,5 @@
-"""Defaults that give way: what a chosen size cannot have is shortened where nobody asked for it by name."""
+"""Defaults that give way: what a chosen size cannot have is shortened where nobody asked for it by
+name."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -6,12 +7,14 @@ from hwbench.records import Param
 from hwbench.workload import Fit
 
 Positions = Callable[[Mapping[str, Param], Collection[str]], int | None]
-"""Parameters of a case, and which of them were asked for → the longest sequence of its model; None if not known."""
+"""Parameters of a case, and which of them were asked for → the longest sequence of its model; None
+if not known."""
 
 
 def sequence_within(positions_of: Positions, sequence: str, more: str | None = None) -> Fit:
-    """Cut the axis `sequence` to the model's positions, less those of the axis `more`, which follow it; or cut `more`,
-    where `sequence` was asked for. What cannot be made to fit stays, and is refused as it is built."""
+    """Cut the axis `sequence` to the model's positions, less those of the axis `more`, which follow
+    it; or cut `more`, where `sequence` was asked for. What cannot be made to fit stays, and is
+    refused as it is built."""
 
     def fit(params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
         most = positions_of(params, named)

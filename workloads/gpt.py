@@ -1,4 +1,5 @@
-"""A GPT at work: training, a forward pass, reading a prompt, and writing an answer one token at a time."""
+"""A GPT at work: training, a forward pass, reading a prompt, and writing an answer one token at a
+time."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -9,7 +10,14 @@ import torch
 from hwbench.devices.protocol import Device
 from hwbench.records import Declared, Unsupported, Whole, Work
 from hwbench.workload import Built, Mark, axis, workload
-from workloads.backends import ATTENTION, EAGER, Backends, attention_backends, call_on_cache, call_over_sequence
+from workloads.backends import (
+    ATTENTION,
+    EAGER,
+    Backends,
+    attention_backends,
+    call_on_cache,
+    call_over_sequence,
+)
 from workloads.fitting import all_of, batch_of_parts, sequence_within
 from workloads.fp8 import MULTIPLE, use_fp8_linears
 from workloads.models.attention import Layer
@@ -20,7 +28,14 @@ from workloads.models.packed import choose_layout
 from workloads.models.sizes import SIZES, gpt_config, positions_of
 from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
 from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
-from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, replays_graphs, training_spans, training_step
+from workloads.training import (
+    ACCUMULATE,
+    OPTIMIZER,
+    TRAIN_DTYPE,
+    replays_graphs,
+    training_spans,
+    training_step,
+)
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -47,12 +62,14 @@ INFERENCE_DTYPE = axis("auto", choices=tuple(TORCH_DTYPES))
 def gpt_train(p: Any, device: Device) -> Built:
     """One GPT training step on random tokens: forward, backward, optimizer.
 
-    `gd` runs forward and backward over the whole data set of four batches, `sgd` over one random sequence of it.
+    `gd` runs forward and backward over the whole data set of four batches, `sgd` over one random
+    sequence of it.
     """
     config, method = gpt_config(p.size, p.layers), OPTIMIZERS[p.optimizer]
     config.require_positions(p.seq)
     device.require(p.dtype)
-    training_memory(p, config, device, p.attention)  # before a sequence is allocated to ask which kernel takes it
+    # before a sequence is allocated to ask which kernel takes it
+    training_memory(p, config, device, p.attention)
     size = method.micro_batch(p.batch, p.accumulate)
     require_positions_of_a_pass(p, size * p.seq)
     computed = torch_dtype("fp32" if p.dtype == "fp32" else "bf16")
@@ -64,7 +81,8 @@ def gpt_train(p: Any, device: Device) -> Built:
         model.use_eager_attention()
     model.checkpointed, model.loss_chunks = p.checkpoint, p.loss_chunks
     if p.dtype == "fp8":
-        use_fp8_linears(model.blocks, device)  # not the head, whose rounding costs the most in accuracy
+        # not the head, whose rounding costs the most in accuracy
+        use_fp8_linears(model.blocks, device)
     loss_of = ready(model.loss, p, device, backends)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
     data = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
@@ -76,20 +94,34 @@ def gpt_train(p: Any, device: Device) -> Built:
 
 
 def training_memory(p: Any, config: GPTConfig, device: Device, attention: str | None) -> int | None:
-    """The bytes that the memory peak should be; None where no closed form is known. Unsupported if they cannot fit."""
-    if p.dtype == "fp8" or p.checkpoint or p.loss_chunks or attention == "math" or not config.is_like_gpt2:
+    """The bytes that the memory peak should be; None where no closed form is known. Unsupported if
+    they cannot fit."""
+    if (
+        p.dtype == "fp8"
+        or p.checkpoint
+        or p.loss_chunks
+        or attention == "math"
+        or not config.is_like_gpt2
+    ):
         device.require(p.dtype, config.train_state_bytes(p.optimizer))
         return None
     ways = bool(p.compile), attention == EAGER
-    return gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate, *ways).require(device)
+    return gpt_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate, *ways).require(
+        device
+    )
 
 
 def require_positions_of_a_pass(p: Any, positions: int) -> None:
-    """Unsupported if the positions of all sequences of a pass are too few for `loss_chunks`, or too odd for FP8."""
+    """Unsupported if the positions of all sequences of a pass are too few for `loss_chunks`, or too
+    odd for FP8."""
     if (p.loss_chunks or 1) > positions:
-        raise Unsupported(f"loss_chunks={p.loss_chunks} is more than the {positions} positions of a pass; lower it")
+        raise Unsupported(
+            f"loss_chunks={p.loss_chunks} is more than the {positions} positions of a pass; lower it"
+        )
     if p.dtype == "fp8" and positions % MULTIPLE:
-        raise Unsupported(f"fp8 takes a multiple of {MULTIPLE} positions a pass, here are {positions}; change seq")
+        raise Unsupported(
+            f"fp8 takes a multiple of {MULTIPLE} positions a pass, here are {positions}; change seq"
+        )
 
 
 def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
@@ -128,7 +160,9 @@ def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
 )
 def gpt_forward(p: Any, device: Device) -> Built:
     """One forward pass of a GPT over random tokens, logits at every position."""
-    config, memory_bytes = inference_config(p, device, length=p.seq, cached=0, read=p.seq, logits=p.seq)
+    config, memory_bytes = inference_config(
+        p, device, length=p.seq, cached=0, read=p.seq, logits=p.seq
+    )
     call = call_over_sequence(config, p.batch, p.seq, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config, backends)
@@ -165,8 +199,11 @@ def gpt_forward(p: Any, device: Device) -> Built:
     dtype=INFERENCE_DTYPE,
 )
 def gpt_prefill(p: Any, device: Device) -> Built:
-    """Read a prompt into the KV cache and hand the first new token to the host: the step is the time to first token."""
-    config, memory_bytes = inference_config(p, device, length=p.prompt, cached=p.prompt, read=p.prompt)
+    """Read a prompt into the KV cache and hand the first new token to the host: the step is the
+    time to first token."""
+    config, memory_bytes = inference_config(
+        p, device, length=p.prompt, cached=p.prompt, read=p.prompt
+    )
     call = call_over_sequence(config, p.batch, p.prompt, torch_dtype(p.dtype), device)
     backends = attention_backends(p.attention, call, device)
     model = inference_model(p, device, config, backends)
@@ -207,7 +244,8 @@ def gpt_prefill(p: Any, device: Device) -> Built:
     dtype=INFERENCE_DTYPE,
 )
 def gpt_decode(p: Any, device: Device) -> Built:
-    """Write new tokens greedily after a prompt that is already cached; each token reaches the host before the next."""
+    """Write new tokens greedily after a prompt that is already cached; each token reaches the host
+    before the next."""
     length = p.prompt + p.new
     config, memory_bytes = inference_config(p, device, length, cached=length, read=p.prompt)
     call = call_on_cache(config, p.batch, length, torch_dtype(p.dtype), device)
@@ -248,33 +286,42 @@ def gpt_decode(p: Any, device: Device) -> Built:
         )
 
     work = work_of(config)
-    declared = Declared({"decode": work}, backends.choices | weights, memory_bytes, whole_of(p, work_of))
+    declared = Declared(
+        {"decode": work}, backends.choices | weights, memory_bytes, whole_of(p, work_of)
+    )
     return Built(backends.within(step), work, bool(p.compile), declared, model=model)
 
 
 def whole_of(p: Any, work_of: Callable[[GPTConfig], Work]) -> Whole | None:
     """The model that a case with fewer layers is a slice of; None if it has them all."""
     full = gpt_config(p.size)
-    return Whole("layers", full.layers, work_of(full)) if p.layers and p.layers < full.layers else None
+    return (
+        Whole("layers", full.layers, work_of(full)) if p.layers and p.layers < full.layers else None
+    )
 
 
 def inference_config(
     p: Any, device: Device, length: int, cached: int, read: int, logits: int = 1
 ) -> tuple[GPTConfig, int | None]:
-    """The config for sequences of `length`, `cached` tokens of each in a cache, `read` at once and `logits` for
-    so many of them; and the bytes that the memory peak should be, None where no closed form is known.
+    """The config for sequences of `length`, `cached` tokens of each in a cache, `read` at once and
+    `logits` for so many of them; and the bytes that the memory peak should be, None where no closed
+    form is known.
 
     Unsupported if they are too long, or if that, weights in `p.dtype` or the cache cannot be here.
     """
     config, memory_bytes = gpt_config(p.size, p.layers), None
     config.require_positions(length)
     if config.is_like_gpt2 and getattr(p, "attention", None) != "math":
-        memory_bytes = require(device, gpt_inference_bytes(config, p.batch, read, cached, p.dtype, logits))
+        memory_bytes = require(
+            device, gpt_inference_bytes(config, p.batch, read, cached, p.dtype, logits)
+        )
     device.require(p.dtype, config.inference_state_bytes(p.batch, cached, p.dtype))
     return config, memory_bytes
 
 
-def inference_model(p: Any, device: Device, config: GPTConfig, backends: Backends | None = None) -> GPT:
+def inference_model(
+    p: Any, device: Device, config: GPTConfig, backends: Backends | None = None
+) -> GPT:
     """A GPT with weights stored in `p.dtype`."""
     model = GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)
     if backends and backends.runs == EAGER:
@@ -283,11 +330,13 @@ def inference_model(p: Any, device: Device, config: GPTConfig, backends: Backend
 
 
 def keep_in_place(cache: list[Layer]) -> None:
-    """Tell torch that the cache never moves: it makes no CUDA graph of what writes to an input that might."""
+    """Tell torch that the cache never moves: it makes no CUDA graph of what writes to an input that
+    might."""
     for tensor in chain.from_iterable(cache):
         torch._dynamo.mark_static_address(tensor)
 
 
 def ready(function: F, p: Any, device: Device, backends: Backends) -> F:
-    """What a step is to call for `function`: compiled as `p.compile` says, attention on its backends."""
+    """What a step is to call for `function`: compiled as `p.compile` says, attention on its
+    backends."""
     return compiled(backends.within(function), device, p.compile) if p.compile else function

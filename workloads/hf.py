@@ -1,8 +1,10 @@
-"""Any language model that Hugging Face Transformers can build, at work: the same steps and spans as a GPT's.
+"""Any language model that Hugging Face Transformers can build, at work: the same steps and spans as
+a GPT's.
 
-`model` is a model type (gpt2, llama, qwen2 …) with the default sizes of its class, or a config.json or a folder that
-holds one. Weights are random, and nothing is loaded from a hub. A path is part of the case as it was typed; the table
-`measurements` has a hash of the configuration itself among the `choices`, so that one can see whether two are the same.
+`model` is a model type (gpt2, llama, qwen2 …) with the default sizes of its class, or a config.json
+or a folder that holds one. Weights are random, and nothing is loaded from a hub. A path is part of
+the case as it was typed; the table `measurements` has a hash of the configuration itself among the
+`choices`, so that one can see whether two are the same.
 """
 
 import inspect
@@ -69,7 +71,8 @@ def hf_train(p: Any, device: Device) -> Built:
     dtype=INFERENCE_DTYPE,
 )
 def hf_prefill(p: Any, device: Device) -> Built:
-    """Read a prompt into the model's own cache and hand the first new token to the host: the time to first token."""
+    """Read a prompt into the model's own cache and hand the first new token to the host: the time
+    to first token."""
     described, model = inference_model(p, device, length=p.prompt)
     prompt = random_tokens(described.config.vocab_size, (p.batch, p.prompt), device)
     last = last_position(model)
@@ -86,7 +89,11 @@ def hf_prefill(p: Any, device: Device) -> Built:
 
     work = prefill_work(described.decoder, p)
     return Built(
-        step, work, bool(p.compile), Declared({"prefill": work}, described.choices(cache="dynamic")), model=model
+        step,
+        work,
+        bool(p.compile),
+        Declared({"prefill": work}, described.choices(cache="dynamic")),
+        model=model,
     )
 
 
@@ -102,7 +109,8 @@ def hf_prefill(p: Any, device: Device) -> Built:
     dtype=INFERENCE_DTYPE,
 )
 def hf_decode(p: Any, device: Device) -> Built:
-    """Write new tokens greedily after a prompt that is already cached; each token reaches the host before the next.
+    """Write new tokens greedily after a prompt that is already cached; each token reaches the host
+    before the next.
 
     The cache is static, allocated once, and wound back to the prompt after each step.
     """
@@ -132,7 +140,11 @@ def hf_decode(p: Any, device: Device) -> Built:
 
     work = decode_work(described.decoder, p)
     return Built(
-        step, work, bool(p.compile), Declared({"decode": work}, described.choices(cache="static")), model=model
+        step,
+        work,
+        bool(p.compile),
+        Declared({"decode": work}, described.choices(cache="static")),
+        model=model,
     )
 
 
@@ -140,17 +152,24 @@ def hf_decode(p: Any, device: Device) -> Built:
 
 
 def inference_model(p: Any, device: Device, length: int) -> tuple[hf.Described, Any]:
-    """A model with weights in `p.dtype`, for sequences of `length`. Unsupported if it or its cache cannot be."""
+    """A model with weights in `p.dtype`, for sequences of `length`. Unsupported if it or its cache
+    cannot be."""
     described = hf.describe(p.model, p.layers)
     described.require_positions(length)
     cache = described.decoder.kv_cache_bytes(p.batch, length, p.dtype) if described.decoder else 0
     device.require(p.dtype, described.state * torch_dtype(p.dtype).itemsize + cache)
-    return described, described.build(device.torch, torch_dtype(p.dtype)).eval().requires_grad_(False)
+    return described, described.build(device.torch, torch_dtype(p.dtype)).eval().requires_grad_(
+        False
+    )
 
 
 def last_position(model: Any) -> dict[str, int]:
     """What tells a model that only the last position's logits are wanted, where it can be told."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+    return (
+        {"logits_to_keep": 1}
+        if "logits_to_keep" in inspect.signature(model.forward).parameters
+        else {}
+    )
 
 
 def greedy(logits: Tensor) -> Tensor:
@@ -159,13 +178,18 @@ def greedy(logits: Tensor) -> Tensor:
 
 
 def static_cache(described: hf.Described, model: Any, length: int) -> Any:
-    """An empty cache for `length` positions. Unsupported if the model has none that can be wound back."""
+    """An empty cache for `length` positions. Unsupported if the model has none that can be wound
+    back."""
     name = described.config.model_type
     if not model._can_compile_fullgraph:  # as `generate` asks before it makes a static cache
-        raise Unsupported(f"hf/decode needs a static cache, which Transformers has none of for {name}; try hf/prefill")
+        raise Unsupported(
+            f"hf/decode needs a static cache, which Transformers has none of for {name}; try hf/prefill"
+        )
     cache = hf.static_cache(described.config, length)
     if not hf.can_wind_back(cache, length):
-        raise Unsupported(f"{name} forgets what lies before its window or state; hf/decode needs a cache of {length}")
+        raise Unsupported(
+            f"{name} forgets what lies before its window or state; hf/decode needs a cache of {length}"
+        )
     return cache
 
 
@@ -173,7 +197,8 @@ def static_cache(described: hf.Described, model: Any, length: int) -> Any:
 
 
 def train_work(decoder: Decoder | None, p: Any) -> tuple[Work, dict[str, Work]]:
-    """Of a training step, and of each of its spans; of an unknown architecture only the tokens are known."""
+    """Of a training step, and of each of its spans; of an unknown architecture only the tokens are
+    known."""
     method = OPTIMIZERS[p.optimizer]
     samples, size = method.samples(p.batch), method.micro_batch(p.batch, p.accumulate)
     tokens = samples * p.seq

@@ -16,9 +16,10 @@ LAUNCHES = 1000
 def launch(p: Any, device: Device) -> Built:
     """Change the sign of one number, 1000 times: a step's milliseconds are a launch's microseconds.
 
-    Without `wait` the launches go back to back, and their rate is the host's or the device's, whichever is the slower;
-    with it each is waited for before the next, there and back. A CPU only calls: either way it is torch's cost of a
-    call. No work is declared, since there is next to none.
+    Without `wait` the launches go back to back, and their rate is the host's or the device's,
+    whichever is the slower; with it each is waited for before the next, there and back. A CPU only
+    calls: either way it is torch's cost of a call. No work is declared, since there is next to
+    none.
     """
     number = torch.randn(1, device=device.torch)
     flip, synchronize = number.neg_, device.synchronize

@@ -12,11 +12,13 @@ from torch import Tensor
 
 
 def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, chunks: int) -> Tensor:
-    """Mean cross-entropy of the logits `hidden` · `weight`ᵀ, a scalar, over the positions in `chunks` parts.
+    """Mean cross-entropy of the logits `hidden` · `weight`ᵀ, a scalar, over the positions in
+    `chunks` parts.
 
-    `hidden` (N, d), `weight` (V, d), `targets` (N,) int64. Softmax, loss and the gradient of `weight` are summed in
-    fp32, or in float64 where `weight` is; under autocast the products are in its dtype. The gradients are computed
-    here, forward, and backward only scales them. ValueError if there are fewer positions than chunks.
+    `hidden` (N, d), `weight` (V, d), `targets` (N,) int64. Softmax, loss and the gradient of
+    `weight` are summed in fp32, or in float64 where `weight` is; under autocast the products are in
+    its dtype. The gradients are computed here, forward, and backward only scales them. ValueError
+    if there are fewer positions than chunks.
     """
     if not 1 <= chunks <= len(targets):
         raise ValueError(f"{len(targets)} positions do not make {chunks} chunks")
@@ -28,20 +30,30 @@ def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, chunks: int) 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunks: int, dtype: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunks: int, dtype: torch.dtype
+    ) -> Tensor:
         x, w = hidden.to(dtype), weight.to(dtype)
         wide = torch.promote_types(weight.dtype, torch.float32)
         loss = torch.zeros((), dtype=wide, device=hidden.device)
         grads_hidden, grad_weight = [], torch.zeros_like(weight, dtype=wide)
-        for x_part, target in zip(x.tensor_split(chunks), targets[:, None].tensor_split(chunks), strict=True):
+        for x_part, target in zip(
+            x.tensor_split(chunks), targets[:, None].tensor_split(chunks), strict=True
+        ):
             logits = (x_part @ w.T).to(wide)
             log_sum = logits.logsumexp(-1, keepdim=True)
             loss += (log_sum - logits.gather(-1, target)).sum()
             softmax = logits.sub_(log_sum).exp_()
-            grad = softmax.scatter_add_(-1, target, -torch.ones_like(log_sum)).div_(len(targets)).to(dtype)
+            grad = (
+                softmax.scatter_add_(-1, target, -torch.ones_like(log_sum))
+                .div_(len(targets))
+                .to(dtype)
+            )
             grads_hidden.append(grad @ w)
             grad_weight += grad.T @ x_part
-        ctx.save_for_backward(torch.cat(grads_hidden).to(hidden.dtype), grad_weight.to(weight.dtype))
+        ctx.save_for_backward(
+            torch.cat(grads_hidden).to(hidden.dtype), grad_weight.to(weight.dtype)
+        )
         return loss / len(targets)
 
     @staticmethod

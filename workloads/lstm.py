@@ -1,4 +1,5 @@
-"""A recurrent language model at work: its tokens come one after another, where a GPT's come all at once."""
+"""A recurrent language model at work: its tokens come one after another, where a GPT's come all at
+once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,14 +37,18 @@ Called = TypeVar("Called", bound=Callable[..., object])
 def lstm_train(p: Any, device: Device) -> Built:
     """One training step of an LSTM language model on random tokens: forward, backward, optimizer.
 
-    Not to be compiled: torch.compile runs `nn.LSTM` as it is (torch._dynamo.config.allow_rnn is off).
+    Not to be compiled: torch.compile runs `nn.LSTM` as it is (torch._dynamo.config.allow_rnn is
+    off).
     """
     if p.dtype == "fp8":
         raise Unsupported("torch has no LSTM in fp8; use bf16")
     config, method = SIZES[p.size], OPTIMIZERS[p.optimizer]
-    memory_bytes = None  # of oneDNN it is known what its kernels keep, of cuDNN only that it is less
+    # of oneDNN it is known what its kernels keep, of cuDNN only that it is less
+    memory_bytes = None
     if device.has_onednn:
-        memory_bytes = lstm_training(config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate).require(device)
+        memory_bytes = lstm_training(
+            config, p.batch, p.seq, p.dtype, p.optimizer, p.accumulate
+        ).require(device)
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer))
     model = LSTM(config, device.torch)
     tokens = random_tokens(config.vocab, (DATASET_BATCHES * p.batch, p.seq + 1), device)
@@ -67,7 +72,9 @@ def lstm_train(p: Any, device: Device) -> Built:
     return Built(step, work, declared=declared, model=model)
 
 
-@workload("lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("auto", choices=tuple(TORCH_DTYPES)))
+@workload(
+    "lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("auto", choices=tuple(TORCH_DTYPES))
+)
 def lstm_forward(p: Any, device: Device) -> Built:
     """One forward pass of an LSTM language model over random tokens, logits at every position."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
@@ -87,13 +94,16 @@ def lstm_forward(p: Any, device: Device) -> Built:
         flops=config.forward_flops(p.batch, p.seq),
         bytes=config.forward_bytes(p.batch, p.seq, p.dtype),
     )
-    declared = Declared({"forward": work}, kernels.choices, memory_bytes if kernels.are_default else None)
+    declared = Declared(
+        {"forward": work}, kernels.choices, memory_bytes if kernels.are_default else None
+    )
     return Built(kernels.within(step), work, declared=declared, model=model)
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """Which kernels compute the layers: torch's default, or its own where oneDNN's fail or are slower."""
+    """Which kernels compute the layers: torch's default, or its own where oneDNN's fail or are
+    slower."""
 
     choices: Mapping[str, str]
     are_default: bool
@@ -103,7 +113,8 @@ class Kernels:
 
 
 def lstm_kernels(p: Any, device: Device, model: LSTM, trained: bool) -> Kernels:
-    """The kernels that suit the device, in a trial of a few tokens through the model, with gradients if `trained`.
+    """The kernels that suit the device, in a trial of a few tokens through the model, with
+    gradients if `trained`.
 
     oneDNN has no LSTM for some processors in some formats, and says so only when it runs.
     """
@@ -117,7 +128,9 @@ def lstm_kernels(p: Any, device: Device, model: LSTM, trained: bool) -> Kernels:
         if trained:
             torch.autograd.grad(loss, list(model.parameters()))
 
-    words = f"lstm {p.size}, {tuple(tokens.shape)} tokens, {p.dtype}{', trained' if trained else ''}"
+    words = (
+        f"lstm {p.size}, {tuple(tokens.shape)} tokens, {p.dtype}{', trained' if trained else ''}"
+    )
     choice = device.findings.choose(words, {"onednn": once, "torch": without_onednn(once)})
     return Kernels(choice.as_choices("lstm", choice.name), choice.name == "onednn")
 
@@ -126,7 +139,8 @@ def without_onednn(function: Called) -> Called:
     """`function` on torch's own kernels."""
 
     def inside(*args: object) -> object:
-        before = torch._C._get_mkldnn_enabled()  # the public `mkldnn.flags` sets more than this, and warns
+        # the public `mkldnn.flags` sets more than this, and warns
+        before = torch._C._get_mkldnn_enabled()
         torch._C._set_mkldnn_enabled(False)
         try:
             return function(*args)

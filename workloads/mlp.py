@@ -1,4 +1,5 @@
-"""A feed-forward network at work: matrix products and nothing to wait for, the easiest a network can be."""
+"""A feed-forward network at work: matrix products and nothing to wait for, the easiest a network
+can be."""
 
 from typing import Any
 
@@ -30,25 +31,34 @@ BATCH = axis(256, largest=True)
     dtype=TRAIN_DTYPE,
 )
 def mlp_train(p: Any, device: Device) -> Built:
-    """One training step of a feed-forward network on random vectors: forward, backward, optimizer."""
+    """One training step of a feed-forward network on random vectors: forward, backward,
+    optimizer."""
     config = SIZES[p.size]
     shape = (DATASET_BATCHES * p.batch, config.width)
     data_bytes = 2 * MASTER_BYTES * shape[0] * shape[1]
     memory_bytes = None  # of the two, no closed form is known
     if p.dtype != "fp8" and not p.compile:
-        memory_bytes = mlp_training(config, p.batch, p.dtype, p.optimizer, p.accumulate).require(device)
+        memory_bytes = mlp_training(config, p.batch, p.dtype, p.optimizer, p.accumulate).require(
+            device
+        )
     device.require(p.dtype, train_state_bytes(config.parameters, p.optimizer) + data_bytes)
     model = MLP(config, device.torch)
     if p.dtype == "fp8":
         use_fp8_linears(model, device)
     data = torch.randn(shape, device=device.torch), torch.randn(shape, device=device.torch)
-    step = training_step(p, device, compiled(model.loss, device, p.compile), model.parameters(), data)
+    step = training_step(
+        p, device, compiled(model.loss, device, p.compile), model.parameters(), data
+    )
     method = OPTIMIZERS[p.optimizer]
     samples, passes = method.samples(p.batch), method.passes(p.accumulate)
-    work = Work(flops=config.train_flops(samples), bytes=config.train_bytes(p.optimizer, p.accumulate))
+    work = Work(
+        flops=config.train_flops(samples), bytes=config.train_bytes(p.optimizer, p.accumulate)
+    )
     forward = Work(flops=config.forward_flops(samples), bytes=passes * config.forward_bytes("fp32"))
     spans = training_spans(work, forward, config.parameters, p.optimizer)
-    return Built(step, work, bool(p.compile), Declared(spans, memory_bytes=memory_bytes), model=model)
+    return Built(
+        step, work, bool(p.compile), Declared(spans, memory_bytes=memory_bytes), model=model
+    )
 
 
 @workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("auto", choices=tuple(TORCH_DTYPES)))
@@ -66,4 +76,6 @@ def mlp_forward(p: Any, device: Device) -> Built:
         mark("forward")
 
     work = Work(flops=config.forward_flops(p.batch), bytes=config.forward_bytes(p.dtype))
-    return Built(step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes), model=model)
+    return Built(
+        step, work, declared=Declared({"forward": work}, memory_bytes=memory_bytes), model=model
+    )

@@ -1,4 +1,5 @@
-"""The optimizers that training workloads offer: how torch makes each, what a step learns from, what an update costs.
+"""The optimizers that training workloads offer: how torch makes each, what a step learns from, what
+an update costs.
 
 Every training workload has a fixed data set of DATASET_BATCHES batches. The methods differ in how much of it one step
 sees: gradient descent proper all of it, textbook stochastic gradient descent one random sample, the others one random
@@ -17,7 +18,8 @@ from hwbench.devices.protocol import Device
 from hwbench.records import Unsupported
 
 DATASET_BATCHES = 4
-"""Batches in the fixed data set that a training workload learns: enough that accumulating is most of a `gd` step."""
+"""Batches in the fixed data set that a training workload learns: enough that accumulating is most
+of a `gd` step."""
 
 LEARNING_RATE = 3e-4
 """Low enough for every size to stay finite without warm-up; it changes nothing in a step's cost."""
@@ -28,11 +30,13 @@ MASTER_BYTES = 4
 
 @dataclass(frozen=True)
 class Method:
-    """One way to learn. `states` are the tensors of the weights' size that it remembers from step to step.
+    """One way to learn. `states` are the tensors of the weights' size that it remembers from step
+    to step.
 
-    `flops` an element and update, by the formulas that torch documents for the class (`torch.optim.AdamW`, `Adam`,
-    `SGD`: "implements the … algorithm"), one for each multiply, add, divide and square root; what depends on the
-    step alone (γλ, 1 - βᵗ) is one number for all elements and counts nothing:
+    `flops` an element and update, by the formulas that torch documents for the class
+    (`torch.optim.AdamW`, `Adam`, `SGD`: "implements the … algorithm"), one for each multiply, add,
+    divide and square root; what depends on the step alone (γλ, 1 - βᵗ) is one number for all
+    elements and counts nothing:
 
         weight decay  θ - γλθ                                                2
         moments       m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²                 3 + 4
@@ -51,7 +55,8 @@ class Method:
         return 1 if self.single else batch
 
     def micro_batch(self, batch: int, accumulate: int | None) -> int:
-        """Samples of one forward pass: a batch, or one of the `accumulate` equal parts that it is cut into.
+        """Samples of one forward pass: a batch, or one of the `accumulate` equal parts that it is
+        cut into.
 
         Unsupported if it does not fall into so many.
         """
@@ -62,11 +67,13 @@ class Method:
         return size // parts
 
     def passes(self, accumulate: int | None) -> int:
-        """Forward and backward passes of one step, whose gradients are added up for its one update."""
+        """Forward and backward passes of one step, whose gradients are added up for its one
+        update."""
         return self.batches * (accumulate or 1)
 
     def samples(self, batch: int) -> int:
-        """Samples that one step learns from: `batch`, one with `sgd`, the whole data set with `gd`."""
+        """Samples that one step learns from: `batch`, one with `sgd`, the whole data set with
+        `gd`."""
         return self.batches * self.batch_size(batch)
 
 
@@ -93,20 +100,25 @@ def update_flops(parameters: int, optimizer: str) -> int:
 
 
 def update_bytes(parameters: int, optimizer: str) -> int:
-    """Fewest bytes of one update, fp32: gradients read, weights and each of s states read and written: 4(3 + 2s)."""
+    """Fewest bytes of one update, fp32: gradients read, weights and each of s states read and
+    written: 4(3 + 2s)."""
     return MASTER_BYTES * (3 + 2 * OPTIMIZERS[optimizer].states) * parameters
 
 
 def train_bytes(read: int, parameters: int, optimizer: str, accumulate: int | None = None) -> int:
-    """Fewest bytes of a training step of n passes, fp32: 4(n · read + (2n - 1) · parameters) and the update's.
+    """Fewest bytes of a training step of n passes, fp32: 4(n · read + (2n - 1) · parameters) and
+    the update's.
 
-    `read` are the elements of weights that forward and backward of one pass read. The first backward writes the
-    gradients, each further one reads them, adds its own and writes them again.
+    `read` are the elements of weights that forward and backward of one pass read. The first
+    backward writes the gradients, each further one reads them, adds its own and writes them again.
     """
     n = OPTIMIZERS[optimizer].passes(accumulate)
-    return MASTER_BYTES * (n * read + (2 * n - 1) * parameters) + update_bytes(parameters, optimizer)
+    return MASTER_BYTES * (n * read + (2 * n - 1) * parameters) + update_bytes(
+        parameters, optimizer
+    )
 
 
 def train_state_bytes(parameters: int, optimizer: str) -> int:
-    """What training holds between steps, and its gradients: (2 + s) fp32 tensors of the weights' size."""
+    """What training holds between steps, and its gradients: (2 + s) fp32 tensors of the weights'
+    size."""
     return MASTER_BYTES * (2 + OPTIMIZERS[optimizer].states) * parameters

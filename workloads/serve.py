@@ -1,4 +1,5 @@
-"""Inference under load: requests arrive as MLPerf's scenarios have it, and each is timed from its scheduled arrival."""
+"""Inference under load: requests arrive as MLPerf's scenarios have it, and each is timed from its
+scheduled arrival."""
 
 import random
 import time
@@ -11,13 +12,21 @@ from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import sequence_within
 from workloads.gpt import INFERENCE_DTYPE, LAYERS, SIZE, inference_config, inference_model
 from workloads.models.sizes import positions_of
-from workloads.serving.loadgen import SAMPLES_PER_QUERY, SCENARIOS, Load, LoadTest, loadgen, run_test
+from workloads.serving.loadgen import (
+    SAMPLES_PER_QUERY,
+    SCENARIOS,
+    Load,
+    LoadTest,
+    loadgen,
+    run_test,
+)
 from workloads.serving.search import largest_rate
 from workloads.serving.server import Request, Server
 from workloads.tensors import random_tokens
 
 PROMPTS = 64
-"""How many prompts there are to choose from; to a model without a cache of prompts they are all alike."""
+"""How many prompts there are to choose from; to a model without a cache of prompts they are all
+alike."""
 
 WARMUPS = 3
 """How many batches are computed before a test."""
@@ -43,19 +52,23 @@ SEARCH = "max"
     dtype=INFERENCE_DTYPE,
 )
 def gpt_serve(p: Any, device: Device) -> Built:
-    """Answer requests as they arrive, up to `batch` at once: the step is one test of MLPerf's load generator.
+    """Answer requests as they arrive, up to `batch` at once: the step is one test of MLPerf's load
+    generator.
 
-    The scenario `server` has Poisson arrivals at `rate` requests/s; `rate=max` first searches, as it is built, for the
-    largest rate whose 99th percentiles of TTFT and TPOT are within `ttft_ms` and `tpot_ms` (the defaults are MLPerf's
-    for Llama 2 70B), and the step is then a test at that rate. A search sees a queue that grows only if it outgrows
-    `ttft_ms` within `duration_s`: make that many times as long. MLPerf's own tests last 600 s.
+    The scenario `server` has Poisson arrivals at `rate` requests/s; `rate=max` first searches, as
+    it is built, for the largest rate whose 99th percentiles of TTFT and TPOT are within `ttft_ms`
+    and `tpot_ms` (the defaults are MLPerf's for Llama 2 70B), and the step is then a test at that
+    rate. A search sees a queue that grows only if it outgrows `ttft_ms` within `duration_s`: make
+    that many times as long. MLPerf's own tests last 600 s.
     """
     loadgen()
     _require_rate(p.scenario, p.rate)
     length = p.prompt + p.new
     config, _ = inference_config(p, device, length, cached=length, read=p.prompt)
     model = inference_model(p, device, config)
-    server = Server(model, random_tokens(model.config.vocab, (PROMPTS, p.prompt), device), p.new, p.batch)
+    server = Server(
+        model, random_tokens(model.config.vocab, (PROMPTS, p.prompt), device), p.new, p.batch
+    )
     seed = random.getrandbits(32)
     expected = _expected_rate(server, p.scenario)
 
@@ -65,7 +78,9 @@ def gpt_serve(p: Any, device: Device) -> Built:
     rate: float = expected if p.rate is None else p.rate
     choices: dict[str, str] = {}
     if p.rate == SEARCH:
-        rate, choices = _searched(lambda rate: bool(run_test(load(rate), server).meets_objective), expected)
+        rate, choices = _searched(
+            lambda rate: bool(run_test(load(rate), server).meets_objective), expected
+        )
     tests: list[LoadTest] = []
 
     def step(mark: Mark) -> None:
@@ -80,14 +95,19 @@ def gpt_serve(p: Any, device: Device) -> Built:
 
 def _require_rate(scenario: str, rate: float | str | None) -> None:
     if scenario == "server" and rate is None:
-        raise Unsupported("scenario server needs a rate: --set rate=4 requests/s, or rate=max for a search")
+        raise Unsupported(
+            "scenario server needs a rate: --set rate=4 requests/s, or rate=max for a search"
+        )
     if scenario != "server" and rate is not None:
         raise Unsupported(f"a rate is for scenario server; in {scenario} the answers set the pace")
 
 
 def _expected_rate(server: Server, scenario: str) -> float:
-    """Requests/s in the largest batches that the scenario makes, by the fastest of a few, which also make it warm."""
-    size = {"single-stream": 1, "multi-stream": min(server.batch, SAMPLES_PER_QUERY)}.get(scenario, server.batch)
+    """Requests/s in the largest batches that the scenario makes, by the fastest of a few, which
+    also make it warm."""
+    size = {"single-stream": 1, "multi-stream": min(server.batch, SAMPLES_PER_QUERY)}.get(
+        scenario, server.batch
+    )
     _seconds(server, 1)
     return size / min(_seconds(server, size) for _ in range(WARMUPS))
 
@@ -95,13 +115,21 @@ def _expected_rate(server: Server, scenario: str) -> float:
 def _seconds(server: Server, size: int) -> float:
     """How long a batch of `size` takes that nobody waits for."""
     begin = time.perf_counter()
-    server.answer([Request(i, i, i % PROMPTS) for i in range(size)], lambda group: None, lambda group: None)
+    server.answer(
+        [Request(i, i, i % PROMPTS) for i in range(size)], lambda group: None, lambda group: None
+    )
     return time.perf_counter() - begin
 
 
 def _searched(meets: Callable[[float], bool], expected: float) -> tuple[float, dict[str, str]]:
-    """The largest rate, and what to say of it. Unsupported if even a small part of the expected rate is too much."""
+    """The largest rate, and what to say of it. Unsupported if even a small part of the expected
+    rate is too much."""
     found = largest_rate(meets, expected)
     if found.rate is None:
-        raise Unsupported(f"no rate meets the objective, as {found.tests} tests have shown; loosen ttft_ms or tpot_ms")
-    return found.rate, {"max_rate_requests_per_s": repr(found.rate), "search_tests": str(found.tests)}
+        raise Unsupported(
+            f"no rate meets the objective, as {found.tests} tests have shown; loosen ttft_ms or tpot_ms"
+        )
+    return found.rate, {
+        "max_rate_requests_per_s": repr(found.rate),
+        "search_tests": str(found.tests),
+    }

@@ -1,6 +1,8 @@
-"""What the workloads share: number formats by name, random tokens, and torch.compile with its needs checked.
+"""What the workloads share: number formats by name, random tokens, and torch.compile with its needs
+checked.
 
-Random values come from torch's global generators, so `torch.manual_seed` before a build decides them all.
+Random values come from torch's global generators, so `torch.manual_seed` before a build decides
+them all.
 """
 
 from collections.abc import Callable
@@ -18,8 +20,8 @@ TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.flo
 COMPILE = axis(False, choices=("max-autotune", "reduce-overhead"))
 """Off, torch.compile as it comes, or one of its modes.
 
-On a CPU max-autotune has hardly anything to choose from: torch 2.13 has templates for products only where the weights
-are constants, which a module's are not.
+On a CPU max-autotune has hardly anything to choose from: torch 2.13 has templates for products only
+where the weights are constants, which a module's are not.
 """
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -38,14 +40,18 @@ def random_tokens(vocab: int, shape: tuple[int, ...], device: Device) -> torch.T
 
 
 def compiled(function: F, device: Device, mode: bool | str) -> F:
-    """`function` as `mode`, a value of COMPILE, wants it: itself, or under torch.compile, specialised to its shapes.
+    """`function` as `mode`, a value of COMPILE, wants it: itself, or under torch.compile,
+    specialised to its shapes.
 
-    Unsupported, with the cure, if the compiler that torch.compile calls on is not installed, or if all that sets the
-    mode apart is CUDA graphs and the device has none: torch would quietly compile as ever.
+    Unsupported, with the cure, if the compiler that torch.compile calls on is not installed, or if
+    all that sets the mode apart is CUDA graphs and the device has none: torch would quietly compile
+    as ever.
     """
     if not mode:
         return function
     if mode == "reduce-overhead" and not device.cuda_graphs:
-        raise Unsupported("compile=reduce-overhead replays CUDA graphs, which only a CUDA device has; use compile=true")
+        raise Unsupported(
+            "compile=reduce-overhead replays CUDA graphs, which only a CUDA device has; use compile=true"
+        )
     device.require_compiler()
     return cast(F, torch.compile(function, dynamic=False, mode=None if mode is True else str(mode)))

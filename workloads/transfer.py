@@ -18,13 +18,16 @@ from workloads.tensors import TORCH_DTYPES, torch_dtype
     dtype=axis("fp32", choices=tuple(TORCH_DTYPES)),
 )
 def transfer(p: Any, device: Device) -> Built:
-    """Copy mb megabytes (10⁶ bytes) between the host and the device; bytes count once, as they cross.
+    """Copy mb megabytes (10⁶ bytes) between the host and the device; bytes count once, as they
+    cross.
 
-    From and to pinned memory the host does not wait for the copy; pageable memory goes through a pinned buffer of the
-    driver, and the host waits.
+    From and to pinned memory the host does not wait for the copy; pageable memory goes through a
+    pinned buffer of the driver, and the host waits.
     """
     if not device.has_transfers:
-        raise Unsupported(f"{device.name} computes in the host's memory: there is nothing to transfer")
+        raise Unsupported(
+            f"{device.name} computes in the host's memory: there is nothing to transfer"
+        )
     dtype = torch_dtype(p.dtype)
     length = p.mb * 10**6 // dtype.itemsize
     device.require(p.dtype, length * dtype.itemsize)
@@ -36,7 +39,9 @@ def transfer(p: Any, device: Device) -> Built:
         except (RuntimeError, NotImplementedError) as error:
             if device.is_out_of_memory(error):
                 raise
-            raise Unsupported(f"{device.name}: torch pins no memory for it; use memory=pageable") from error
+            raise Unsupported(
+                f"{device.name}: torch pins no memory for it; use memory=pageable"
+            ) from error
     there = torch.randn(length, device=device.torch, dtype=dtype)
     target, source = (there, host) if p.direction == "to_device" else (host, there)
 

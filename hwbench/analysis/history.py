@@ -1,7 +1,9 @@
-"""Many runs of one label on one device as a history: each case's speed over its runs, and where its level changed.
+"""Many runs of one label on one device as a history: each case's speed over its runs, and where its
+level changed.
 
-The run is the unit. What the processes of a run share (the day, the neighbours, the heat) differs between runs, so the
-intervals within runs say little of the next run: only how the runs follow each other tells a change from noise.
+The run is the unit. What the processes of a run share (the day, the neighbours, the heat) differs
+between runs, so the intervals within runs say little of the next run: only how the runs follow each
+other tells a change from noise.
 """
 
 import json
@@ -35,39 +37,57 @@ _VALUE = ["case_id", "metric", "unit", "value", "ci_low", "ci_high", "validity"]
 def points(
     heads: Sequence[pd.DataFrame], cases: Sequence[pd.DataFrame], metrics: Sequence[pd.DataFrame]
 ) -> pd.DataFrame:
-    """A row (POINTS) for each case and run that has its headline metric (HEADLINE), oldest run first.
+    """A row (POINTS) for each case and run that has its headline metric (HEADLINE), oldest run
+    first.
 
-    `heads` hold each run's row of `runs`; `cases` and `metrics` what `metrics.cases` and `metrics.summarize` say of it.
-    `position` counts from 0 the runs of one label and device, of which there must be FEWEST. Runs without a label are
-    not said to belong together and have no history; a run given twice counts once. `commit` is null where unknown.
+    `heads` hold each run's row of `runs`; `cases` and `metrics` what `metrics.cases` and
+    `metrics.summarize` say of it. `position` counts from 0 the runs of one label and device, of
+    which there must be FEWEST. Runs without a label are not said to belong together and have no
+    history; a run given twice counts once. `commit` is null where unknown.
     """
     runs = _in_order(heads)
     if not runs:
         return pd.DataFrame(columns=POINTS)
-    named = pd.concat([cases[given][["case_id", "label"]] for given, _ in runs]).drop_duplicates("case_id")
+    named = pd.concat([cases[given][["case_id", "label"]] for given, _ in runs]).drop_duplicates(
+        "case_id"
+    )
     names = dict(zip(named.case_id, named.label, strict=True))
     tables = {place: metrics[given][_VALUE] for place, (given, _) in enumerate(runs)}
-    filled = {place: table for place, table in tables.items() if len(table)}  # pandas 2 warns of empty ones
+    # pandas 2 warns of empty ones
+    filled = {place: table for place, table in tables.items() if len(table)}
     values = pd.concat(filled or tables)
-    wanted = values.metric.isin(HEADLINE) & values.case_id.isin(names) & np.isfinite(values.value.astype("float64"))
+    wanted = (
+        values.metric.isin(HEADLINE)
+        & values.case_id.isin(names)
+        & np.isfinite(values.value.astype("float64"))
+    )
     values = values[wanted]
     rows = [
         row | runs[place][1] | {"case": names[row["case_id"]]}
-        for place, row in zip(values.index.get_level_values(0), values.to_dict("records"), strict=True)
+        for place, row in zip(
+            values.index.get_level_values(0), values.to_dict("records"), strict=True
+        )
     ]
     table = pd.DataFrame(rows, columns=POINTS)
-    first = table.groupby([*GROUP, "case_id"]).metric.transform(lambda found: min(found, key=HEADLINE.index))
+    first = table.groupby([*GROUP, "case_id"]).metric.transform(
+        lambda found: min(found, key=HEADLINE.index)
+    )
     table = table[table.metric == first]
     rank = {case_id: position for position, case_id in enumerate(names)}
-    return table.sort_values("case_id", key=lambda ids: ids.map(rank), kind="stable", ignore_index=True)
+    return table.sort_values(
+        "case_id", key=lambda ids: ids.map(rank), kind="stable", ignore_index=True
+    )
 
 
-def changes(points: pd.DataFrame, floors: Mapping[tuple[str, str], float] | None = None) -> pd.DataFrame:
+def changes(
+    points: pd.DataFrame, floors: Mapping[tuple[str, str], float] | None = None
+) -> pd.DataFrame:
     """Where the levels of `points` changed: a row (CHANGES) each, the cases in the same order.
 
-    RUN is of the first run at the new level; `before` and `after` are the medians of the levels on either side; `p` is
-    that of the permutation test. `floors` holds, by case_id and metric, what this machine's noise alone can do: no
-    smaller change is one, nor one below LEAST. Figures that are invalid, or not positive, do not count.
+    RUN is of the first run at the new level; `before` and `after` are the medians of the levels on
+    either side; `p` is that of the permutation test. `floors` holds, by case_id and metric, what
+    this machine's noise alone can do: no smaller change is one, nor one below LEAST. Figures that
+    are invalid, or not positive, do not count.
     """
     rows = []
     for _, series in points.groupby(SERIES, sort=False, dropna=False):
@@ -88,7 +108,8 @@ def counted(series: pd.DataFrame) -> pd.DataFrame:
 
 
 def commit_of(environment: str) -> str | None:
-    """The git commit that an environment (JSON) tells, with "+" where there were uncommitted changes; None without."""
+    """The git commit that an environment (JSON) tells, with "+" where there were uncommitted
+    changes; None without."""
     facts = json.loads(environment)
     git = facts.get("git") if isinstance(facts, dict) else None
     if not isinstance(git, dict) or not git.get("commit"):
@@ -97,7 +118,8 @@ def commit_of(environment: str) -> str | None:
 
 
 def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]:
-    """The runs that have a history, oldest first: where each stands in `heads`, with its GROUP and RUN."""
+    """The runs that have a history, oldest first: where each stands in `heads`, with its GROUP and
+    RUN."""
     found: dict[str, tuple[int, dict[str, Any]]] = {}
     for given, head in enumerate(heads):
         row = head.iloc[0]
@@ -108,4 +130,8 @@ def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]
     for given, run in sorted(found.values(), key=lambda one: str(one[1]["started_at"])):
         groups.setdefault(tuple(run[name] for name in GROUP), []).append((given, run))
     histories = [runs for runs in groups.values() if len(runs) >= FEWEST]
-    return [(given, run | {"position": at}) for runs in histories for at, (given, run) in enumerate(runs)]
+    return [
+        (given, run | {"position": at})
+        for runs in histories
+        for at, (given, run) in enumerate(runs)
+    ]

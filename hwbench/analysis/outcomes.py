@@ -9,8 +9,9 @@ from hwbench.tables.reader import RunTables
 
 
 def cases(run: RunTables) -> pd.DataFrame:
-    """One row a case, in the order of the plan: case_id, workload, params (a dict), dtype, label, outcome, reason,
-    processes (that came out ok), planned (processes asked for) and choices (what the workload settled for, a dict).
+    """One row a case, in the order of the plan: case_id, workload, params (a dict), dtype, label,
+    outcome, reason, processes (that came out ok), planned (processes asked for) and choices (what
+    the workload settled for, a dict).
 
     `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
     """
@@ -24,14 +25,29 @@ def cases(run: RunTables) -> pd.DataFrame:
             {
                 **planned,
                 "label": case_label(planned["workload"], planned["params"], planned["dtype"]),
-                "outcome": "missing" if stored.empty else "ok" if bad.empty else bad.outcome.iloc[0],
+                "outcome": "missing"
+                if stored.empty
+                else "ok"
+                if bad.empty
+                else bad.outcome.iloc[0],
                 "reason": "" if bad.empty else bad.reason.iloc[0],
                 "processes": len(stored) - len(bad),
                 "planned": max(plan["policy"]["processes"], len(stored)),
                 "choices": _choices(stored),
             }
         )
-    names = ["case_id", "workload", "params", "dtype", "label", "outcome", "reason", "processes", "planned", "choices"]
+    names = [
+        "case_id",
+        "workload",
+        "params",
+        "dtype",
+        "label",
+        "outcome",
+        "reason",
+        "processes",
+        "planned",
+        "choices",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 

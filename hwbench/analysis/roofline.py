@@ -1,9 +1,10 @@
-"""The roofline of a run: what its machine allows each step and each part of it, against what they took.
+"""The roofline of a run: what its machine allows each step and each part of it, against what they
+took.
 
-Williams, Waterman and Patterson (2009): work of F FLOPs and B bytes takes at least max(F / C, B / M), with C the most
-FLOP/s of its dtype and M the most B/s of the memory. There are two rooflines: `measured`, of the matmuls and copies of
-the same run, and `datasheet`, from the device's peaks. FLOPs are those that the hardware does, recomputation included,
-where they are declared.
+Williams, Waterman and Patterson (2009): work of F FLOPs and B bytes takes at least max(F / C, B /
+M), with C the most FLOP/s of its dtype and M the most B/s of the memory. There are two rooflines:
+`measured`, of the matmuls and copies of the same run, and `datasheet`, from the device's peaks.
+FLOPs are those that the hardware does, recomputation included, where they are declared.
 """
 
 import math
@@ -11,7 +12,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from hwbench.analysis.metrics.ceilings import MEMORY, NO_CEILING, matmul_ceilings, memory_ceilings, moves_memory
+from hwbench.analysis.metrics.ceilings import (
+    MEMORY,
+    NO_CEILING,
+    matmul_ceilings,
+    memory_ceilings,
+    moves_memory,
+)
 from hwbench.analysis.metrics.peak_shares import peak_of
 from hwbench.analysis.metrics.spans import UPDATES, span_work
 from hwbench.analysis.metrics.steps import timed_samples
@@ -31,21 +38,36 @@ WHOLE = ""
 
 
 def ceilings_of(run: RunTables) -> pd.DataFrame:
-    """A row (CEILINGS) for each ceiling that is known: `kind` is compute, with its dtype, or memory, with its level;
-    `value` in `unit`, FLOP/s or B/s; `case_id` of the case that measured it."""
+    """A row (CEILINGS) for each ceiling that is known: `kind` is compute, with its dtype, or
+    memory, with its level; `value` in `unit`, FLOP/s or B/s; `case_id` of the case that measured
+    it."""
     rows = [
-        {"basis": "measured", "kind": "compute", "dtype": dtype, "value": found.typical, "unit": "FLOP/s"}
+        {
+            "basis": "measured",
+            "kind": "compute",
+            "dtype": dtype,
+            "value": found.typical,
+            "unit": "FLOP/s",
+        }
         | {"source": found.label, "case_id": found.case_id}
         for dtype, found in matmul_ceilings(run).items()
     ]
     rows += [
-        {"basis": "measured", "kind": "memory", "level": level, "value": found.typical, "unit": "B/s"}
+        {
+            "basis": "measured",
+            "kind": "memory",
+            "level": level,
+            "value": found.typical,
+            "unit": "B/s",
+        }
         | {"source": found.label, "case_id": found.case_id}
         for level, found in memory_ceilings(run).items()
     ]
     for dtype in run.measurements[run.measurements.outcome == "ok"].dtype.drop_duplicates():
         if peak := peak_of(run, "mfu", str(dtype)):
-            rows.append({"basis": "datasheet", "kind": "compute", "dtype": dtype, "value": peak.value})
+            rows.append(
+                {"basis": "datasheet", "kind": "compute", "dtype": dtype, "value": peak.value}
+            )
             rows[-1] |= {"unit": "FLOP/s", "source": peak.source}
     if peak := peak_of(run, "mbu", ""):
         rows.append({"basis": "datasheet", "kind": "memory", "level": MEMORY, "value": peak.value})
@@ -54,11 +76,13 @@ def ceilings_of(run: RunTables) -> pd.DataFrame:
 
 
 def points(run: RunTables) -> pd.DataFrame:
-    """A row (POINTS) for each case and each span with declared work, and each basis of which a ceiling is known.
+    """A row (POINTS) for each case and each span with declared work, and each basis of which a
+    ceiling is known.
 
-    `seconds` are those of the median step, median over processes; `span` is WHOLE for the step. `bound` is what takes
-    longer at least, memory or compute; `least_s` how long; `share` is least_s / seconds. They are null where a ceiling
-    that the work needs is not known, or is none since the work was done faster (NO_CEILING): out of a cache, say.
+    `seconds` are those of the median step, median over processes; `span` is WHOLE for the step.
+    `bound` is what takes longer at least, memory or compute; `least_s` how long; `share` is least_s
+    / seconds. They are null where a ceiling that the work needs is not known, or is none since the
+    work was done faster (NO_CEILING): out of a cache, say.
     """
     known = ceilings_of(run)
     rows = []
@@ -71,24 +95,42 @@ def points(run: RunTables) -> pd.DataFrame:
 
 
 def sums(points: pd.DataFrame) -> pd.DataFrame:
-    """What the roofline allows whole steps, span by span: a row (SUMS) for each case and basis with such spans.
+    """What the roofline allows whole steps, span by span: a row (SUMS) for each case and basis with
+    such spans.
 
-    `least_s` is the sum of the spans' least times, `spans` how many have one, `covered` the part of the step that they
-    took, `step_s` the measured step, `share` least_s / step_s: with all of the step covered, what of it is needed.
+    `least_s` is the sum of the spans' least times, `spans` how many have one, `covered` the part of
+    the step that they took, `step_s` the measured step, `share` least_s / step_s: with all of the
+    step covered, what of it is needed.
     """
     rows = []
     for (case_id, label, basis), group in points.groupby(["case_id", "label", "basis"], sort=False):
-        whole, parts = group[group.span == WHOLE], group[(group.span != WHOLE) & group.least_s.notna()]
+        whole, parts = (
+            group[group.span == WHOLE],
+            group[(group.span != WHOLE) & group.least_s.notna()],
+        )
         if len(parts) and len(whole):
             step_s, least_s = whole.seconds.iloc[0], parts.least_s.sum()
-            row = {"case_id": case_id, "label": label, "basis": basis, "spans": len(parts), "least_s": least_s}
-            rows.append(row | {"covered": parts.seconds.sum() / step_s, "step_s": step_s, "share": least_s / step_s})
+            row = {
+                "case_id": case_id,
+                "label": label,
+                "basis": basis,
+                "spans": len(parts),
+                "least_s": least_s,
+            }
+            rows.append(
+                row
+                | {
+                    "covered": parts.seconds.sum() / step_s,
+                    "step_s": step_s,
+                    "share": least_s / step_s,
+                }
+            )
     return pd.DataFrame(rows, columns=SUMS)
 
 
 def _done(run: RunTables) -> pd.DataFrame:
-    """The work and time of each step and span, in the order of the plan: the columns of POINTS up to bytes_per_s, and
-    `in_memory`."""
+    """The work and time of each step and span, in the order of the plan: the columns of POINTS up
+    to bytes_per_s, and `in_memory`."""
     spans = span_work(run)
     spans = spans.assign(flops=_of_hardware(spans))
     done = pd.concat([_steps(run), spans], ignore_index=True)
@@ -105,9 +147,16 @@ def _done(run: RunTables) -> pd.DataFrame:
 
 def _steps(run: RunTables) -> pd.DataFrame:
     """Whole steps with declared work, as `span_work` has spans."""
-    seconds = timed_samples(run).groupby(["case_id", "process"]).step_s.median().reset_index(name="seconds")
+    seconds = (
+        timed_samples(run)
+        .groupby(["case_id", "process"])
+        .step_s.median()
+        .reset_index(name="seconds")
+    )
     measured = run.measurements[run.measurements.outcome == "ok"]
-    steps = measured.assign(in_memory=moves_memory(measured), span=WHOLE, flops=_of_hardware(measured))
+    steps = measured.assign(
+        in_memory=moves_memory(measured), span=WHOLE, flops=_of_hardware(measured)
+    )
     steps = steps.merge(seconds[seconds.seconds > 0], on=["case_id", "process"])
     return steps.astype({"bytes": "float64"}).dropna(subset=["flops", "bytes"], how="all")
 
@@ -133,12 +182,20 @@ def _held_against(done: dict[str, Any], compute: float, memory: float) -> dict[s
     needs = {"compute": (done["flops"], compute), "memory": (done["bytes"], memory)}
     if done["span"] in UPDATES:
         needs = {"memory": needs["memory"]}
-    times = {name: work / ceiling for name, (work, ceiling) in needs.items() if not math.isnan(work)}
-    unknown = not times or any(math.isnan(least) for least in times.values()) or not done["in_memory"]
+    times = {
+        name: work / ceiling for name, (work, ceiling) in needs.items() if not math.isnan(work)
+    }
+    unknown = (
+        not times or any(math.isnan(least) for least in times.values()) or not done["in_memory"]
+    )
     if unknown or max(times.values()) > NO_CEILING * done["seconds"]:
         return found | {"bound": None, "least_s": math.nan, "share": math.nan}
     bound = max(times, key=lambda name: times[name])
-    return found | {"bound": bound, "least_s": times[bound], "share": times[bound] / done["seconds"]}
+    return found | {
+        "bound": bound,
+        "least_s": times[bound],
+        "share": times[bound] / done["seconds"],
+    }
 
 
 def as_data(run: RunTables) -> dict[str, list[dict[str, Any]]]:
@@ -149,5 +206,6 @@ def as_data(run: RunTables) -> dict[str, list[dict[str, Any]]]:
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {name: None if pd.isna(value) else value for name, value in row.items()} for row in table.to_dict("records")
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
     ]

@@ -1,7 +1,8 @@
-"""The command line: the only part that prints, asks or exits. One module a command, imported when it is called.
+"""The command line: the only part that prints, asks or exits. One module a command, imported when
+it is called.
 
-Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. Without --debug a user sees no
-traceback.
+Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. Without --debug a
+user sees no traceback.
 """
 
 import os
@@ -32,7 +33,8 @@ COMMANDS = {
 
 
 class LazyCommands(click.Group):
-    """A group whose commands live in modules of their own, so that `--help` imports none of them."""
+    """A group whose commands live in modules of their own, so that `--help` imports none of
+    them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -68,7 +70,8 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Run the command line and exit with its promised status."""
     words = sys.argv[1:]
-    mine = words[: words.index("--")] if "--" in words else words  # what follows is another command's
+    # what follows is another command's
+    mine = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in mine  # wherever it stands, before or after the command
     try:
         words = [word for word in mine if word != "--debug"] + words[len(mine) :]
@@ -97,7 +100,9 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        status = _complain(f"{type(error).__name__}: {error} (a fault of hwbench; --debug shows where)", 2)
+        status = _complain(
+            f"{type(error).__name__}: {error} (a fault of hwbench; --debug shows where)", 2
+        )
     sys.exit(status)
 
 

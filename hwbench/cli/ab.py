@@ -15,11 +15,30 @@ FOLDER = click.Path(path_type=Path)
 
 
 @click.command("ab")
-@click.option("--a", "a", default=sys.executable, metavar="PYTHON", help="Interpreter of side a.  [default: this one]")
-@click.option("--b", "b", default=sys.executable, metavar="PYTHON", help="Interpreter of side b.  [default: this one]")
+@click.option(
+    "--a",
+    "a",
+    default=sys.executable,
+    metavar="PYTHON",
+    help="Interpreter of side a.  [default: this one]",
+)
+@click.option(
+    "--b",
+    "b",
+    default=sys.executable,
+    metavar="PYTHON",
+    help="Interpreter of side b.  [default: this one]",
+)
 @click.option("--a-dir", type=FOLDER, help="Checkout or working folder of side a.")
 @click.option("--b-dir", type=FOLDER, help="Checkout or working folder of side b.")
-@click.option("--pairs", "processes", type=int, default=6, show_default=True, help="Pairs of processes for each case.")
+@click.option(
+    "--pairs",
+    "processes",
+    type=int,
+    default=6,
+    show_default=True,
+    help="Pairs of processes for each case.",
+)
 @options.threshold
 @options.metrics
 @click.option("--strict", is_flag=True, help="Exit with 3 where a verdict is inconclusive.")
@@ -38,10 +57,11 @@ def command(
 ) -> int:
     """Measure WORKLOADs, or a suite of them, on two sides in turns; judge side b against side a.
 
-    A side is an interpreter (--a, --b) with the hwbench and torch that it imports; a folder (--a-dir, --b-dir) comes
-    first on its import path, so that a checkout is measured as it stands. Each case runs in --pairs pairs of fresh
-    processes, A B B A …, and a pair is one observation: the fair way to judge a change on a noisy machine. The two
-    runs land in OUTPUT/<id>-a and -b. The exit status is 1 if a case failed or is slower, 3 without a verdict.
+    A side is an interpreter (--a, --b) with the hwbench and torch that it imports; a folder
+    (--a-dir, --b-dir) comes first on its import path, so that a checkout is measured as it stands.
+    Each case runs in --pairs pairs of fresh processes, A B B A …, and a pair is one observation:
+    the fair way to judge a change on a noisy machine. The two runs land in OUTPUT/<id>-a and -b.
+    The exit status is 1 if a case failed or is slower, 3 without a verdict.
     """
     from hwbench import tables
     from hwbench.analysis.verdict.paired import judge
@@ -52,9 +72,14 @@ def command(
 
     plan = plan_of(asked)
     device, files = asked["device"], asked["files"]
-    sides = [pairs.open_side("a", a, a_dir, device, files), pairs.open_side("b", b, b_dir, device, files)]
+    sides = [
+        pairs.open_side("a", a, a_dir, device, files),
+        pairs.open_side("b", b, b_dir, device, files),
+    ]
     if sides[0].device != sides[1].device:
-        raise UserError(f"side a would run on {sides[0].device}, side b on {sides[1].device}; name one with --device")
+        raise UserError(
+            f"side a would run on {sides[0].device}, side b on {sides[1].device}; name one with --device"
+        )
     run_id, writers = new_run_id(sides[0].device.partition(":")[0]), []
     described = [side.describe_device(options.warn) for side in sides]
     for remark in plan.remarks:
@@ -62,17 +87,22 @@ def command(
     plan = settle(plan, described[0])
     for side, found in zip(sides, described, strict=True):
         facts = side.environment(found)
-        run = describe_run(plan, f"{run_id}-{side.name}", "", side.device, found, facts, command_line())
+        run = describe_run(
+            plan, f"{run_id}-{side.name}", "", side.device, found, facts, command_line()
+        )
         writers.append(tables.Writer(output, run))
         click.echo(side, err=True)
     warn_of(run.environment)
     twice = 2 * plan.policy.processes
     both = replace(plan, policy=replace(plan.policy, processes=twice, max_processes=twice))
     with kept(*(writer.folder for writer in writers)), reporter(both) as progress:
-        pairs.measure_pairs(plan, sides, writers, progress, [found.get("formats") for found in described])
+        pairs.measure_pairs(
+            plan, sides, writers, progress, [found.get("formats") for found in described]
+        )
     runs = [tables.read_run(writer.folder) for writer in writers]
     table = judge(runs[0], runs[1], metrics, threshold)
-    table = table[~table.case_id.isin(plan.left_out.keys())]  # rows say why, and there is nothing to judge
+    # rows say why, and there is nothing to judge
+    table = table[~table.case_id.isin(plan.left_out.keys())]
     return _conclude(runs, table, strict, as_json)
 
 
@@ -86,7 +116,8 @@ def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
         write_derived(run)
     if as_json:
         options.print_json(
-            comparison.as_data(table, compare.overall(list(table.verdict))) | {"runs": [run.run_id for run in runs]}
+            comparison.as_data(table, compare.overall(list(table.verdict)))
+            | {"runs": [run.run_id for run in runs]}
         )
     else:
         options.print_table(comparison.as_table(table))
@@ -99,4 +130,8 @@ def exit_status(verdicts: set[str], outcomes: set[str], strict: bool) -> int:
     """1 where a case failed or is slower, 3 where there is no verdict, else 0."""
     if "slower" in verdicts or FAILED & outcomes:
         return 1
-    return 3 if verdicts & {"missing", "incomparable"} or (strict and "inconclusive" in verdicts) else 0
+    return (
+        3
+        if verdicts & {"missing", "incomparable"} or (strict and "inconclusive" in verdicts)
+        else 0
+    )

@@ -1,4 +1,5 @@
-"""`hwbench gate --confirm N`: measure the cases of suspected regressions once more, in fresh processes."""
+"""`hwbench gate --confirm N`: measure the cases of suspected regressions once more, in fresh
+processes."""
 
 import json
 from dataclasses import fields, replace
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def check_machine(candidate: "RunTables") -> str:
-    """The device on which to measure again, as `--device` names it. UserError if it is not the candidate's."""
+    """The device on which to measure again, as `--device` names it. UserError if it is not the
+    candidate's."""
     from hwbench.recording.launch.local import describe_device
 
     head = candidate.runs.iloc[0]
@@ -24,15 +26,22 @@ def check_machine(candidate: "RunTables") -> str:
     device = head.device_kind if index is None else f"{head.device_kind}:{index}"
     spec, found = describe_device(device, options.warn)
     if found["name"] != head.device_name:
-        raise UserError(f"--confirm measures here, on {found['name']}; the candidate is of {head.device_name}")
+        raise UserError(
+            f"--confirm measures here, on {found['name']}; the candidate is of {head.device_name}"
+        )
     return spec
 
 
 def measure_again(
-    table: "pd.DataFrame", candidate: "RunTables", spec: str, processes: int, files: tuple[str, ...], output: Path
+    table: "pd.DataFrame",
+    candidate: "RunTables",
+    spec: str,
+    processes: int,
+    files: tuple[str, ...],
+    output: Path,
 ) -> "RunTables | None":
-    """A new run on the device `spec`, in `output`, of the cases whose status in the gate's table is a regression; None
-    if there is none. The candidate's plan is used."""
+    """A new run on the device `spec`, in `output`, of the cases whose status in the gate's table is
+    a regression; None if there is none. The candidate's plan is used."""
     from hwbench import tables
     from hwbench.cli.measuring import command_line, kept, tell
     from hwbench.cli.progress import reporter
@@ -44,7 +53,15 @@ def measure_again(
     plan = _plan(candidate, suspects, processes)
     named = ("confirm", None)
     session = open_session(
-        plan, spec, files, output, named, command_line(), tell, options.warn, settle_for=lambda plan, found: plan
+        plan,
+        spec,
+        files,
+        output,
+        named,
+        command_line(),
+        tell,
+        options.warn,
+        settle_for=lambda plan, found: plan,
     )  # settled it is: it was measured before
     cases = suspects.case_id.nunique()
     tell(f"{session.folder.name}: {cases} suspected, measured again in {processes} processes")
@@ -63,6 +80,12 @@ def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "
     known = {field.name for field in fields(Policy)}
     policy = Policy(**{name: value for name, value in content["policy"].items() if name in known})
     shares, suspected = suspects.metric.isin(list(CEILING_SHARES)).any(), set(suspects.case_id)
-    chosen = [c for c in content["cases"] if c["case_id"] in suspected or (shares and is_ceiling(c["workload"]))]
+    chosen = [
+        c
+        for c in content["cases"]
+        if c["case_id"] in suspected or (shares and is_ceiling(c["workload"]))
+    ]
     cases = [Case(c["workload"], c["params"], c["dtype"]) for c in chosen]
-    return Plan(tuple(cases), replace(policy, processes=processes, max_processes=processes, budget_s=None))
+    return Plan(
+        tuple(cases), replace(policy, processes=processes, max_processes=processes, budget_s=None)
+    )

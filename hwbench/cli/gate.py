@@ -1,4 +1,5 @@
-"""`hwbench gate`: does a candidate hold its baseline? For CI: an exit status, and reports where a reader looks."""
+"""`hwbench gate`: does a candidate hold its baseline? For CI: an exit status, and reports where a
+reader looks."""
 
 import os
 from dataclasses import replace
@@ -29,18 +30,41 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("gate")
-@click.option("--baseline", "baselines", multiple=True, metavar="RUN", help="A run or label:NAME[:N]; may be repeated.")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="RUN",
+    help="A run or label:NAME[:N]; may be repeated.",
+)
 @click.option("--candidate", metavar="RUN", help="The run to judge.")
 @options.threshold
 @options.metrics
-@click.option("--rules", "rules_file", type=FILE, help="A gate.toml: thresholds by workload and metric.")
+@click.option(
+    "--rules", "rules_file", type=FILE, help="A gate.toml: thresholds by workload and metric."
+)
 @options.across_devices
 @click.option("--strict", is_flag=True, help="No verdict, exit status 3, if a row is inconclusive.")
-@click.option("--confirm", type=click.IntRange(3, 1000), metavar="N", help="Measure regressions again, in N processes.")
+@click.option(
+    "--confirm",
+    type=click.IntRange(3, 1000),
+    metavar="N",
+    help="Measure regressions again, in N processes.",
+)
 @click.option("--junit", type=FILE, help="Write JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write Markdown for a comment.")
-@click.option("--self-test", is_flag=True, help="Try the gate out: how often it cries wolf, and what it finds.")
-@click.option("--pairs", type=click.IntRange(10, 100_000), default=400, show_default=True, help="Of the self-test.")
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help="Try the gate out: how often it cries wolf, and what it finds.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(10, 100_000),
+    default=400,
+    show_default=True,
+    help="Of the self-test.",
+)
 @options.workload_files
 @options.output
 @options.as_json
@@ -61,27 +85,35 @@ def command(
     output: Path,
     as_json: bool,
 ) -> int:
-    """Hold a candidate against a baseline: exit status 0 if it passes, 1 for a regression, 3 without a verdict.
+    """Hold a candidate against a baseline: exit status 0 if it passes, 1 for a regression, 3
+    without a verdict.
 
-    A regression: the interval leaves no change out, the estimate passes the threshold and this machine's noise floor
-    (`hwbench noise`), and the row stays significant among all rows (Holm). A case that is missing or failed in the
-    candidate fails too. A baseline is a run, a folder of runs, or label:NAME[:N]: the last N (5) runs in OUTPUT with
-    that --name. With --self-test, --candidate names the run on whose processes and noise the gate is tried; without it
-    that is the newest of `hwbench noise` in OUTPUT, or the noise of the docs.
+    A regression: the interval leaves no change out, the estimate passes the threshold and this
+    machine's noise floor (`hwbench noise`), and the row stays significant among all rows (Holm). A
+    case that is missing or failed in the candidate fails too. A baseline is a run, a folder of
+    runs, or label:NAME[:N]: the last N (5) runs in OUTPUT with that --name. With --self-test,
+    --candidate names the run on whose processes and noise the gate is tried; without it that is the
+    newest of `hwbench noise` in OUTPUT, or the noise of the docs.
     """
     from hwbench import tables
     from hwbench.analysis.verdict import gate, noise
 
-    given = click.get_current_context().get_parameter_source("threshold") is ParameterSource.COMMANDLINE
+    given = (
+        click.get_current_context().get_parameter_source("threshold") is ParameterSource.COMMANDLINE
+    )
     if self_test:
         from hwbench.cli.self_test import run_self_test
 
-        chosen = tables.find_run(candidate, output) if candidate else noise.newest(output, options.warn)
+        chosen = (
+            tables.find_run(candidate, output) if candidate else noise.newest(output, options.warn)
+        )
         own = tables.read_run(chosen) if chosen else None
         floors = noise.floors(output, own, options.warn) if own else {}
         return run_self_test(own, floors, threshold if given else None, pairs, as_json)
     if not candidate or not baselines:
-        raise UserError(f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how")
+        raise UserError(
+            f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how"
+        )
     rules = _rules(threshold if given else None, metrics, rules_file)
     run = tables.read_run(tables.find_run(candidate, output))
     runs, message = _baseline(baselines, run, output)
@@ -93,7 +125,9 @@ def command(
         _warn_of_unused(rules, table)
         _tell_differences(runs[-1], run)
         if confirm:
-            write = partial(_write, message="", subject=subject, junit_file=junit, markdown_file=markdown)
+            write = partial(
+                _write, message="", subject=subject, junit_file=junit, markdown_file=markdown
+            )
             table = _confirmed(table, hold, write, run, confirm, files, output)
     outcome = gate.outcome(table, strict)
     _show(table, outcome, message, subject, as_json)
@@ -111,7 +145,8 @@ def _confirmed(
     files: tuple[str, ...],
     output: Path,
 ) -> "pd.DataFrame":
-    """The table after its regressions were measured again; it is written before that too, which may be cut short."""
+    """The table after its regressions were measured again; it is written before that too, which may
+    be cut short."""
     from hwbench.analysis.verdict import gate
     from hwbench.cli.confirm import check_machine, measure_again
 
@@ -133,8 +168,11 @@ def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None)
     return rules.narrowed(metrics) if metrics else rules
 
 
-def _baseline(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -> tuple[list["RunTables"], str]:
-    """The runs of the baseline, each once, or why there is none. UserError if one of them is the candidate itself."""
+def _baseline(
+    baselines: tuple[str, ...], candidate: "RunTables", output: Path
+) -> tuple[list["RunTables"], str]:
+    """The runs of the baseline, each once, or why there is none. UserError if one of them is the
+    candidate itself."""
     from hwbench import tables
 
     folders, message = _folders(baselines, candidate, output)
@@ -144,7 +182,9 @@ def _baseline(baselines: tuple[str, ...], candidate: "RunTables", output: Path) 
     return list(runs.values()), message
 
 
-def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -> tuple[list[Path], str]:
+def _folders(
+    baselines: tuple[str, ...], candidate: "RunTables", output: Path
+) -> tuple[list[Path], str]:
     """The runs of the baseline, or why there is none. UserError for a `label:` that is misspelt."""
     from hwbench import tables
     from hwbench.analysis.verdict import gate
@@ -155,7 +195,10 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
             heads = tables.read_heads(output, options.warn)
             rolling = gate.rolling(heads, label.name, label.count or ROLLING, candidate)
             if not rolling:
-                return [], f"no baseline: no other run in {output} has the label {label.name!r} (hwbench run --name)"
+                return (
+                    [],
+                    f"no baseline: no other run in {output} has the label {label.name!r} (hwbench run --name)",
+                )
             found += rolling
         elif inside := sorted(runs.parent for runs in Path(name).glob("*/runs")):
             found += [folder for folder in inside if folder.name != candidate.run_id]
@@ -164,10 +207,15 @@ def _folders(baselines: tuple[str, ...], candidate: "RunTables", output: Path) -
                 found.append(tables.find_run(name, output))
             except UserError as error:
                 return [], f"no baseline: {error}"
-    return found, "" if found else f"no baseline: nothing but the candidate in {', '.join(baselines)}"
+    return (
+        found,
+        "" if found else f"no baseline: nothing but the candidate in {', '.join(baselines)}",
+    )
 
 
-def _tell_differences(one: "RunTables", other: "RunTables", what: str = "the environments differ") -> None:
+def _tell_differences(
+    one: "RunTables", other: "RunTables", what: str = "the environments differ"
+) -> None:
     from hwbench.analysis.verdict import comparable
 
     for difference in comparable.differences(one, other):
@@ -176,10 +224,15 @@ def _tell_differences(one: "RunTables", other: "RunTables", what: str = "the env
 
 def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
     for rule in rules.unused(table.workload):
-        click.echo(f"rules: no case here is a {rule.workload!r}; its threshold for {rule.metric!r} is unused", err=True)
+        click.echo(
+            f"rules: no case here is a {rule.workload!r}; its threshold for {rule.metric!r} is unused",
+            err=True,
+        )
 
 
-def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool) -> None:
+def _show(
+    table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool
+) -> None:
     from hwbench.analysis.verdict import gate
     from hwbench.report.terminal import comparison
 
@@ -188,7 +241,9 @@ def _show(table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str,
     if as_json:
         more = ("label", "unit", "threshold", "floor", "status")
         content = comparison.as_data(table, gate.overall(table), more)
-        options.print_json({"outcome": outcome, "message": message or None, "runs": subject, **content})
+        options.print_json(
+            {"outcome": outcome, "message": message or None, "runs": subject, **content}
+        )
     elif len(table):
         options.print_table(comparison.as_table(table, "status"))
     click.echo(subject, err=True)
@@ -212,8 +267,11 @@ def _write(
         options.write_page(markdown_file, markdown.render(table, outcome, message, subject))
 
 
-def _tell_github(table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool) -> None:
-    """In GitHub Actions: annotations in the log (on standard error beside JSON), and the step's summary."""
+def _tell_github(
+    table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool
+) -> None:
+    """In GitHub Actions: annotations in the log (on standard error beside JSON), and the step's
+    summary."""
     from hwbench.report.formats import github
     from hwbench.report.formats import markdown_gate as markdown
 

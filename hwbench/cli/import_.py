@@ -19,10 +19,11 @@ from hwbench.tables.importers import TOOLS
 @options.output
 @options.as_json
 def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_json: bool) -> int:
-    """Make a run of FILEs, the JSON of TOOL: pytest-benchmark or pyperf; `report`, `compare` and `gate` take it.
+    """Make a run of FILEs, the JSON of TOOL: pytest-benchmark or pyperf; `report`, `compare` and
+    `gate` take it.
 
-    A pytest-benchmark file (--benchmark-json FILE) is one process, so several of them make an interval; a pyperf file
-    (-o FILE) has its processes in it.
+    A pytest-benchmark file (--benchmark-json FILE) is one process, so several of them make an
+    interval; a pyperf file (-o FILE) has its processes in it.
     """
     from hwbench import tables
     from hwbench.recording.session import write_derived
@@ -38,7 +39,9 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     run = tables.read_run(writer.folder)
     write_derived(run)
     if as_json:
-        options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": terminal.summary_rows(run)})
+        options.print_json(
+            {"run_id": run.run_id, "folder": str(run.folder), "rows": terminal.summary_rows(run)}
+        )
     else:
         options.print_table(terminal.summary_table(run))
         click.echo(f"run: {run.folder}", err=True)

@@ -9,7 +9,9 @@ from hwbench.cli import options
 
 
 @click.command("info")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps, xpu or tpu.")
+@click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps, xpu or tpu."
+)
 @options.as_json
 def command(device: str, as_json: bool) -> int:
     """Show what this machine is and what it runs, as a run on DEVICE would record it."""
@@ -26,11 +28,15 @@ def command(device: str, as_json: bool) -> int:
 
 
 def _with_rates_in_words(device: Mapping[str, Any]) -> dict[str, Any]:
-    """The device with the rates of its formats as people write them, and which of them are emulated."""
+    """The device with the rates of its formats as people write them, and which of them are
+    emulated."""
     from hwbench.formats import in_words, is_emulated
 
     rates = device.get("formats") or {}
-    words = {name: in_words(rate) + (" (emulated)" if is_emulated(name, rates) else "") for name, rate in rates.items()}
+    words = {
+        name: in_words(rate) + (" (emulated)" if is_emulated(name, rates) else "")
+        for name, rate in rates.items()
+    }
     return {**device, **({"formats": words} if words else {})}
 
 
@@ -45,5 +51,11 @@ def _show(content: Mapping[str, Any], indent: str) -> None:
                 click.echo(f"{indent}{name} {number}")
                 _show(entry, indent + "    ")
         else:
-            text = "unknown" if value is None else " ".join(map(str, value)) if isinstance(value, list) else value
+            text = (
+                "unknown"
+                if value is None
+                else " ".join(map(str, value))
+                if isinstance(value, list)
+                else value
+            )
             click.echo(f"{indent}{name:<{width}}  {text}")

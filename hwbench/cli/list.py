@@ -21,7 +21,9 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
     suites = {name: load_suite(name).description for name in suite_names()}
     here = devices.available()
     if as_json:
-        options.print_json({"workloads": [_workload(w) for w in found.values()], "suites": suites, "devices": here})
+        options.print_json(
+            {"workloads": [_workload(w) for w in found.values()], "suites": suites, "devices": here}
+        )
         return 0
     for workload in found.values():
         click.secho(workload.name, bold=True, nl=False)
@@ -39,12 +41,23 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
 
 def _workload(workload: Any) -> dict[str, Any]:
     axes = {
-        name: {"defaults": list(axis.defaults), "type": axis.kind.__name__, "choices": list(axis.choices) or None}
+        name: {
+            "defaults": list(axis.defaults),
+            "type": axis.kind.__name__,
+            "choices": list(axis.choices) or None,
+        }
         | ({"largest": True} if axis.largest else {})
         for name, axis in workload.axes.items()
     }
-    return {"name": workload.name, "summary": workload.summary, "origin": workload.origin, "axes": axes}
+    return {
+        "name": workload.name,
+        "summary": workload.summary,
+        "origin": workload.origin,
+        "axes": axes,
+    }
 
 
 def _word(value: object) -> str:
-    return "auto" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        "auto" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )

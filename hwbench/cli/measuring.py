@@ -1,4 +1,5 @@
-"""What the commands that measure share: the options that say what and how long, the plan, a run's description."""
+"""What the commands that measure share: the options that say what and how long, the plan, a run's
+description."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,15 +30,49 @@ POLICY = (
 )
 
 WORKLOADS = click.argument("workloads", nargs=-1)
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps, xpu or tpu.")
-SUITE = click.option("--suite", help="A suite's name or TOML file.  [default: quick, if no workload is named]")
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps, xpu or tpu."
+)
+SUITE = click.option(
+    "--suite", help="A suite's name or TOML file.  [default: quick, if no workload is named]"
+)
 OPTIONS: list[Callable[[Any], Any]] = [
-    click.option("--set", "settings", multiple=True, metavar="AXIS=V[,V…]", help="Values of an axis; may be repeated."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="AXIS=V[,V…]",
+        help="Values of an axis; may be repeated.",
+    ),
     click.option("--dtype", help="Short for --set dtype=V[,V…]."),
-    click.option("--min-time", "min_time_s", type=float, metavar="S", help="Least seconds of a measured window."),
-    click.option("--max-time", "max_time_s", type=float, metavar="S", help="Most seconds of a measured window."),
-    click.option("--min-samples", "min_samples", type=int, metavar="N", help="Fewest timed steps of a window."),
-    click.option("--timeout", "timeout_s", type=float, metavar="S", help="Most seconds of a process, with building."),
+    click.option(
+        "--min-time",
+        "min_time_s",
+        type=float,
+        metavar="S",
+        help="Least seconds of a measured window.",
+    ),
+    click.option(
+        "--max-time",
+        "max_time_s",
+        type=float,
+        metavar="S",
+        help="Most seconds of a measured window.",
+    ),
+    click.option(
+        "--min-samples",
+        "min_samples",
+        type=int,
+        metavar="N",
+        help="Fewest timed steps of a window.",
+    ),
+    click.option(
+        "--timeout",
+        "timeout_s",
+        type=float,
+        metavar="S",
+        help="Most seconds of a process, with building.",
+    ),
     click.option("--seed", type=int, help="Seed of all random data.  [default: 0]"),
     options.tdp,
     options.workload_files,
@@ -47,7 +82,8 @@ OPTIONS: list[Callable[[Any], Any]] = [
 
 
 def measuring(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options above; it takes them as keywords and hands them to `plan_of` as they are."""
+    """Give a command the options above; it takes them as keywords and hands them to `plan_of` as
+    they are."""
     return given(command, WORKLOADS, DEVICE, SUITE, *OPTIONS)
 
 
@@ -59,8 +95,8 @@ def given(command: Callable[..., int], *parameters: Callable[[Any], Any]) -> Cal
 
 
 def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
-    """The plan that the options ask for. UserError names what is unknown or makes no sense, such as a `max` where
-    nothing will search for it."""
+    """The plan that the options ask for. UserError names what is unknown or makes no sense, such as
+    a `max` where nothing will search for it."""
     from hwbench.discovery import discover
     from hwbench.recording import matrix
     from hwbench.recording.policy import checked_policy
@@ -68,7 +104,10 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
 
     names, suite = asked["workloads"], asked["suite"]
     known = discover(asked["files"], names if suite is None else ())
-    words = [*asked["settings"], *([f"dtype={asked['dtype']}"] if asked["dtype"] is not None else [])]
+    words = [
+        *asked["settings"],
+        *([f"dtype={asked['dtype']}"] if asked["dtype"] is not None else []),
+    ]
     changes = {name: asked[name] for name in POLICY if asked.get(name) is not None}
     wanted = matrix.named(known, names)
     if suite is not None or not names:
@@ -79,7 +118,9 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
     made = matrix.make_plan(choices, matrix.parse_settings(words), checked_policy(policy, changes))
     if made.searched and not may_search:
         axis = next(iter(made.searched.values()))[0]
-        raise UserError(f"{axis}=max is for `hwbench run`, which says what fits; give that number here")
+        raise UserError(
+            f"{axis}=max is for `hwbench run`, which says what fits; give that number here"
+        )
     return made
 
 

@@ -17,18 +17,30 @@ if TYPE_CHECKING:
 
 @click.command("meter")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND…")
-@click.option("--list", "as_list", is_flag=True, help="Say which meters work here, and what makes the others work.")
+@click.option(
+    "--list",
+    "as_list",
+    is_flag=True,
+    help="Say which meters work here, and what makes the others work.",
+)
 @options.tdp
 @options.label
 @click.option("--output", type=click.Path(path_type=Path), help="Store it as a run in this folder.")
 @options.as_json
 def command(
-    words: tuple[str, ...], as_list: bool, tdp_w: float | None, label: str, output: Path | None, as_json: bool
+    words: tuple[str, ...],
+    as_list: bool,
+    tdp_w: float | None,
+    label: str,
+    output: Path | None,
+    as_json: bool,
 ) -> int:
-    """Measure what COMMAND takes: energy and power of processors and GPUs, and where each figure comes from.
+    """Measure what COMMAND takes: energy and power of processors and GPUs, and where each figure
+    comes from.
 
-    The command has the terminal, and Ctrl-C is its own; when it has ended a table follows on standard output, and its
-    exit status is this command's. What cannot be measured here is said with the reason, and never shown as 0.
+    The command has the terminal, and Ctrl-C is its own; when it has ended a table follows on
+    standard output, and its exit status is this command's. What cannot be measured here is said
+    with the reason, and never shown as 0.
     """
     from hwbench.meters.command import run_metered
     from hwbench.meters.selection import all_sources
@@ -38,10 +50,14 @@ def command(
         raise UserError(f"--tdp {tdp_w:g}: expected watts above 0, such as 65")
     if as_list:
         found = all_sources(tdp_w)
-        options.print_json(shown.sources_as_data(found)) if as_json else options.print_table(shown.sources_table(found))
+        options.print_json(shown.sources_as_data(found)) if as_json else options.print_table(
+            shown.sources_table(found)
+        )
         return 0
     if not words:
-        raise UserError("no command to measure; e.g. `hwbench meter -- python train.py`; --list shows the meters")
+        raise UserError(
+            "no command to measure; e.g. `hwbench meter -- python train.py`; --list shows the meters"
+        )
     folder, store = _store(words, output, label) if output else (None, None)
     metered = run_metered(words, tdp_w)
     if metered.problem:
@@ -57,9 +73,11 @@ def command(
     return metered.exit_status
 
 
-def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Callable[[Metered], None]]":
-    """Open a run for the command, before it starts: what cannot be stored is better known then. Returns the run's
-    folder and what adds the outcome to it."""
+def _store(
+    words: tuple[str, ...], output: Path, label: str
+) -> "tuple[Path, Callable[[Metered], None]]":
+    """Open a run for the command, before it starts: what cannot be stored is better known then.
+    Returns the run's folder and what adds the outcome to it."""
     from hwbench import tables as store
     from hwbench.cli.measuring import command_line
     from hwbench.machine import environment
@@ -72,7 +90,9 @@ def _store(words: tuple[str, ...], output: Path, label: str) -> "tuple[Path, Cal
     case = Case("command", {"argv": shlex.join(words)}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
     found = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}
-    run = describe_run(plan, new_run_id("meter"), label, "cpu", found, environment.collect(found), command_line())
+    run = describe_run(
+        plan, new_run_id("meter"), label, "cpu", found, environment.collect(found), command_line()
+    )
     writer = store.Writer(output, run)
 
     def add(metered: "Metered") -> None:

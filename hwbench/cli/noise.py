@@ -11,14 +11,22 @@ from hwbench.records import FAILED, UserError
 
 
 @click.command("noise")
-@click.option("--processes", type=int, default=5, show_default=True, help="Fresh processes in each half of a case.")
+@click.option(
+    "--processes",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Fresh processes in each half of a case.",
+)
 @measuring
 def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
-    """Measure WORKLOADs, or a suite of them, against themselves, and store the floor of each case and metric.
+    """Measure WORKLOADs, or a suite of them, against themselves, and store the floor of each case
+    and metric.
 
-    A case runs in twice --processes fresh processes, which belong to two halves in turns. What the halves differ by
-    is noise, and the floor is how far it can reach: `compare` and `gate` take no smaller difference between runs on
-    this device for a change. Use as many processes as the runs that are compared, or fewer.
+    A case runs in twice --processes fresh processes, which belong to two halves in turns. What the
+    halves differ by is noise, and the floor is how far it can reach: `compare` and `gate` take no
+    smaller difference between runs on this device for a change. Use as many processes as the runs
+    that are compared, or fewer.
     """
     from hwbench import tables
     from hwbench.analysis.verdict import noise
@@ -26,11 +34,17 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     from hwbench.recording.session import open_session
 
     if processes < 3:
-        raise UserError(f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise")
+        raise UserError(
+            f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise"
+        )
     plan = plan_of({**asked, "processes": 2 * processes})
     named = ("noise", None)
-    session = open_session(plan, asked["device"], asked["files"], output, named, command_line(), tell, options.warn)
-    tell(f"{session.folder.name}: {len(session.plan.cases)} cases × {2 * processes} on {session.found['name']}")
+    session = open_session(
+        plan, asked["device"], asked["files"], output, named, command_line(), tell, options.warn
+    )
+    tell(
+        f"{session.folder.name}: {len(session.plan.cases)} cases × {2 * processes} on {session.found['name']}"
+    )
     warn_of(session.facts)
     with kept(session.folder), reporter(session.plan) as progress:
         session.measure(progress)
@@ -45,6 +59,8 @@ def _show(run: Any, table: Any, as_json: bool) -> None:
     from hwbench.report.terminal import floors
 
     if as_json:
-        options.print_json({"run_id": run.run_id, "folder": str(run.folder), "rows": options.plain_rows(table)})
+        options.print_json(
+            {"run_id": run.run_id, "folder": str(run.folder), "rows": options.plain_rows(table)}
+        )
     else:
         options.print_table(floors.as_table(run, table))

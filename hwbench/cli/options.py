@@ -45,7 +45,9 @@ label = click.option(
     help="A label for the run; runs that belong together share it.",
 )
 
-run_id = click.option("--run-id", help="The name of the run's folder.  [default: made of time, device and chance]")
+run_id = click.option(
+    "--run-id", help="The name of the run's folder.  [default: made of time, device and chance]"
+)
 
 tdp = click.option(
     "--tdp",
@@ -56,12 +58,17 @@ tdp = click.option(
 )
 
 workload_files = click.option(
-    "--workloads", "files", type=click.Path(), multiple=True, help="A Python file with more workloads."
+    "--workloads",
+    "files",
+    type=click.Path(),
+    multiple=True,
+    help="A Python file with more workloads.",
 )
 
 
 def share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """`5%` or `0.05`; None if the option is not given. UserError if it is no share between 0 and 1."""
+    """`5%` or `0.05`; None if the option is not given. UserError if it is no share between 0 and
+    1."""
     try:
         return None if text is None else inputs.share(text)
     except UserError as error:
@@ -73,7 +80,8 @@ DURATION_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """`3m`, `90s`, `1.5h`, or a number of seconds; None if the option is not given. UserError if it is none of them."""
+    """`3m`, `90s`, `1.5h`, or a number of seconds; None if the option is not given. UserError if it
+    is none of them."""
     if text is None:
         return None
     word = text.strip()
@@ -81,11 +89,16 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
     try:
         return float(word[:-1]) * unit if unit else float(word)
     except ValueError as error:
-        raise UserError(f"{parameter.opts[0]} {text!r}: expected a duration such as 3m, 90s or 1h") from error
+        raise UserError(
+            f"{parameter.opts[0]} {text!r}: expected a duration such as 3m, 90s or 1h"
+        ) from error
 
 
-def _metrics(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
-    """Names of metrics, separated by commas. UserError suggests near names for one that is not there."""
+def _metrics(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[str, ...]:
+    """Names of metrics, separated by commas. UserError suggests near names for one that is not
+    there."""
     from hwbench.analysis.metrics.summary import METRICS
     from hwbench.inputs import unknown
 
@@ -97,13 +110,24 @@ def _metrics(context: click.Context, parameter: click.Parameter, text: str | Non
 
 
 threshold = click.option(
-    "--threshold", default="5%", show_default=True, callback=share, help="A change that matters: 5% or 0.05."
+    "--threshold",
+    default="5%",
+    show_default=True,
+    callback=share,
+    help="A change that matters: 5% or 0.05.",
 )
 metrics = click.option(
-    "--metric", "metrics", callback=_metrics, metavar="M[,M…]", help="Metrics to judge.  [default: throughput, …]"
+    "--metric",
+    "metrics",
+    callback=_metrics,
+    metavar="M[,M…]",
+    help="Metrics to judge.  [default: throughput, …]",
 )
 across_devices = click.option(
-    "--allow-cross-device", "across_devices", is_flag=True, help="Compare runs of different devices all the same."
+    "--allow-cross-device",
+    "across_devices",
+    is_flag=True,
+    help="Compare runs of different devices all the same.",
 )
 
 
@@ -113,7 +137,8 @@ def warn(problem: str) -> None:
 
 
 def plain_rows(table: Any) -> list[dict[str, Any]]:
-    """The rows of a data frame as JSON takes them, to the last digit; null for what is no finite number."""
+    """The rows of a data frame as JSON takes them, to the last digit; null for what is no finite
+    number."""
     from hwbench.report.numbers import plain
 
     return [{name: plain(value) for name, value in row.items()} for row in table.to_dict("records")]
@@ -138,7 +163,8 @@ def print_text(text: str) -> None:
 
 
 def print_table(table: Any) -> None:
-    """A rich table on standard output: as wide as the terminal, or as wide as it likes where there is none."""
+    """A rich table on standard output: as wide as the terminal, or as wide as it likes where there
+    is none."""
     from rich.console import Console
 
     console = Console()
@@ -165,7 +191,8 @@ def drop_output() -> None:
 def write_page(file: Path, text: str) -> None:
     """Write a page whole or not at all. UserError if it cannot be written.
 
-    A link is followed, and what is no plain file (a pipe, a device, /dev/stdout) is written into, not replaced.
+    A link is followed, and what is no plain file (a pipe, a device, /dev/stdout) is written into,
+    not replaced.
     """
     try:
         if file.is_absolute() and file.parts[1:2] in (("dev",), ("proc",)):

@@ -1,4 +1,5 @@
-"""`hwbench profile`: one case in a profiled pass of its own, beside the ceilings of the machine; or two such runs."""
+"""`hwbench profile`: one case in a profiled pass of its own, beside the ceilings of the machine; or
+two such runs."""
 
 import os
 from collections.abc import Mapping
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from hwbench.tables.reader import RunTables
 
 LONGEST_S = 10.0
-"""The most seconds of a clean window unless --max-time says else: a profile wants a typical step, no interval."""
+"""The most seconds of a clean window unless --max-time says else: a profile wants a typical step,
+no interval."""
 
 TRACES = (".json", ".json.gz")
 
@@ -37,8 +39,18 @@ def _parameters(command: Any) -> Any:
 
 
 @click.command("profile")
-@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Keep the trace, .json or .json.gz.")
-@click.option("--diff", nargs=2, metavar="RUN RUN", help="Compare two profiled runs instead, operator by operator.")
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the trace, .json or .json.gz.",
+)
+@click.option(
+    "--diff",
+    nargs=2,
+    metavar="RUN RUN",
+    help="Compare two profiled runs instead, operator by operator.",
+)
 @options.label
 @options.run_id
 @_parameters
@@ -54,16 +66,20 @@ def command(
 ) -> int:
     """Show where the time and the memory of a step of WORKLOAD go, and what would make it faster.
 
-    The step is measured as by `run`, in one process, then a few more steps go under torch.profiler, and one under a
-    counter of FLOPs, bytes and memory. The same run measures `gemm` and `copy`, against which the step is held. FILE
-    opens in Perfetto (ui.perfetto.dev).
+    The step is measured as by `run`, in one process, then a few more steps go under torch.profiler,
+    and one under a counter of FLOPs, bytes and memory. The same run measures `gemm` and `copy`,
+    against which the step is held. FILE opens in Perfetto (ui.perfetto.dev).
     """
     if diff:
         if workload or trace:
-            raise UserError("--diff compares two runs that are there; it takes no workload and no --trace")
+            raise UserError(
+                "--diff compares two runs that are there; it takes no workload and no --trace"
+            )
         return _compare(diff, output, as_json)
     if not workload:
-        raise UserError("name a workload to profile, e.g. `hwbench profile gpt/train`; `hwbench list` shows them all")
+        raise UserError(
+            "name a workload to profile, e.g. `hwbench profile gpt/train`; `hwbench list` shows them all"
+        )
     return _profile(workload, _writable(trace), (label, run_id), output, as_json, asked)
 
 
@@ -75,7 +91,8 @@ def _profile(
     as_json: bool,
     asked: dict[str, Any],
 ) -> int:
-    """Measure, store and show; `named` are the run's label and id, None for one that is made here."""
+    """Measure, store and show; `named` are the run's label and id, None for one that is made
+    here."""
     from hwbench.cli.progress import reporter
     from hwbench.recording.matrix import settle
     from hwbench.recording.runner import leave_out, run_case
@@ -100,7 +117,9 @@ def _profile(
     )
     plan, writer, found = session.plan, session.writer, session.found
     profiled = plan.cases[-1]
-    tell(f"{session.folder.name}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings")
+    tell(
+        f"{session.folder.name}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings"
+    )
     warn_of(session.facts)
     with kept(session.folder), reporter(plan) as progress:
         for case in plan.cases:
@@ -109,7 +128,17 @@ def _profile(
                 continue
             asks = {"trace": str(trace) if trace else None} if case is profiled else None
             formats = found.get("formats")
-            run_case(case, 0, vars(plan.policy), session.spec, files, writer, progress, profile=asks, formats=formats)
+            run_case(
+                case,
+                0,
+                vars(plan.policy),
+                session.spec,
+                files,
+                writer,
+                progress,
+                profile=asks,
+                formats=formats,
+            )
     run = session.close()
     options.write_page(writer.folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
@@ -133,8 +162,8 @@ def _one_case(workload: str, asked: dict[str, Any]) -> "Plan":
 
 
 def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: Mapping[str, Any]) -> "Plan":
-    """The ceilings that the one case of a plan is held against, then the case itself. A product in a format that the
-    device only emulates is no ceiling, and is left out."""
+    """The ceilings that the one case of a plan is held against, then the case itself. A product in
+    a format that the device only emulates is no ceiling, and is left out."""
     from hwbench.discovery import discover
     from hwbench.recording.matrix import make_plan, named, settle
 
@@ -143,14 +172,19 @@ def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: Mapping[str, Any
     multiplied = {"fp8": ("fp8", "bf16")}.get(case.dtype, (case.dtype,))
     dtypes = [dtype for dtype in multiplied if dtype in gemm.axes["dtype"].choices]
     choices: list[Choice] = [(gemm, {"dtype": dtypes})] if dtypes else []
-    ceilings = settle(make_plan([*choices, (copy, {"op": ["copy", "read"]})], {}, plan.policy), found)
+    ceilings = settle(
+        make_plan([*choices, (copy, {"op": ["copy", "read"]})], {}, plan.policy), found
+    )
     cases = (*(other for other in ceilings.cases if other.case_id != case.case_id), case)
-    left_out = {case_id: reason for case_id, reason in ceilings.left_out.items() if case_id != case.case_id}
+    left_out = {
+        case_id: reason for case_id, reason in ceilings.left_out.items() if case_id != case.case_id
+    }
     return replace(plan, cases=cases, left_out={**left_out, **plan.left_out})
 
 
 def _writable(trace: Path | None) -> Path | None:
-    """The file for the trace, absolute. UserError, before anything is measured, if it could not be written."""
+    """The file for the trace, absolute. UserError, before anything is measured, if it could not be
+    written."""
     if trace is None:
         return None
     if not trace.name.endswith(TRACES):
@@ -158,7 +192,9 @@ def _writable(trace: Path | None) -> Path | None:
     if trace.is_dir():
         raise UserError(f"--trace {trace}: a folder; name a file in it")
     if not os.access(trace if trace.exists() else trace.parent, os.W_OK):
-        raise UserError(f"--trace {trace}: cannot be written; name a file in a folder that is there and yours")
+        raise UserError(
+            f"--trace {trace}: cannot be written; name a file in a folder that is there and yours"
+        )
     return trace.absolute()
 
 

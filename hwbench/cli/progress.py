@@ -18,18 +18,22 @@ from hwbench.report.numbers import count
 
 
 class Reporter(Protocol):
-    """Shows each thing that happens in a run. A context: what it drew is gone or complete after it."""
+    """Shows each thing that happens in a run. A context: what it drew is gone or complete after
+    it."""
 
     def __enter__(self) -> "Reporter": ...
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None: ...
     def __call__(self, progress: Progress) -> None: ...
 
 
 class Books:
-    """What is done and what is left of a run, and how long that takes: each case as long as it took so far, since cases
-    differ far more from each other than from themselves."""
+    """What is done and what is left of a run, and how long that takes: each case as long as it took
+    so far, since cases differ far more from each other than from themselves."""
 
     def __init__(self, plan: Plan) -> None:
         self._cases = plan.cases
@@ -53,13 +57,14 @@ class Books:
         return self.done + sum(map(self._rounds.fewest_left, self._cases))
 
     def round_of(self, progress: Progress) -> str:
-        """`round 2/3`; in those that only some cases need, `round 4/10`, of as many as there may be."""
+        """`round 2/3`; in those that only some cases need, `round 4/10`, of as many as there may
+        be."""
         planned, most = self._rounds.planned, self._rounds.most
         return f"round {progress.process + 1}/{planned if progress.process < planned else most}"
 
     def left(self) -> str:
-        """`2:05 left`; where more rounds may follow, `2:05 to 6:40 left`; of a budget, `2:05 of the budget left`. Empty
-        before anything is done."""
+        """`2:05 left`; where more rounds may follow, `2:05 to 6:40 left`; of a budget, `2:05 of the
+        budget left`. Empty before anything is done."""
         if not self._took:
             return ""
         if self._budget_s:
@@ -70,12 +75,15 @@ class Books:
 
     def _clock(self, processes: Callable[[Case], int]) -> str:
         typical = sum(self._took.values()) / len(self._took)
-        seconds = round(sum(processes(case) * self._took.get(case.case_id, typical) for case in self._cases))
+        seconds = round(
+            sum(processes(case) * self._took.get(case.case_id, typical) for case in self._cases)
+        )
         return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 class BarReporter:
-    """One line that is redrawn: how many processes are done, the case, its round and phase, the time left."""
+    """One line that is redrawn: how many processes are done, the case, its round and phase, the
+    time left."""
 
     def __init__(self, plan: Plan) -> None:
         self._books = Books(plan)
@@ -131,7 +139,10 @@ class LineReporter:
         window = progress.measurement.window
         assert window
         result = f"{count(window.timed_steps, 'step')} in {window.window_s:.1f} s"
-        click.echo(f"{self._books.round_of(progress)} {progress.case}: {result}; {self._books.left()}", err=True)
+        click.echo(
+            f"{self._books.round_of(progress)} {progress.case}: {result}; {self._books.left()}",
+            err=True,
+        )
 
 
 def reporter(plan: Plan) -> Reporter:

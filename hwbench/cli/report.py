@@ -27,16 +27,26 @@ def _known(context: click.Context, parameter: click.Parameter, text: str) -> str
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
-@click.option("-o", "page", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
 @click.option(
-    "--format", "form", default="html", show_default=True, callback=_known, metavar="F", help=" | ".join(FORMATS)
+    "-o", "page", type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
+)
+@click.option(
+    "--format",
+    "form",
+    default="html",
+    show_default=True,
+    callback=_known,
+    metavar="F",
+    help=" | ".join(FORMATS),
 )
 @options.output
 def command(runs: tuple[str, ...], page: Path | None, form: str, output: Path) -> int:
-    """Render each RUN: a run's folder, its id in OUTPUT, or label:NAME[:N], all (the last N) runs with that --name.
+    """Render each RUN: a run's folder, its id in OUTPUT, or label:NAME[:N], all (the last N) runs
+    with that --name.
 
-    Several runs stand side by side; ratios are to the first. Three or more of one label and device have a history with
-    its changes marked. Without -o the page is reports/<first run's id>.html; the other formats go to standard output.
+    Several runs stand side by side; ratios are to the first. Three or more of one label and device
+    have a history with its changes marked. Without -o the page is reports/<first run's id>.html;
+    the other formats go to standard output.
     """
     tables = _read(runs, output)
     if form == "html":
@@ -59,16 +69,24 @@ def _read(names: tuple[str, ...], output: Path) -> "list[RunTables]":
     for name in names:
         label = labels.parse(name)
         heads = store.read_heads(output, options.warn) if label else None
-        folders += [store.find_run(name, output)] if label is None else labels.folders(heads, label, output)
+        folders += (
+            [store.find_run(name, output)]
+            if label is None
+            else labels.folders(heads, label, output)
+        )
         is_sure |= {folder.resolve() for folder in folders[-1:] if label is None}
-    found = [_one(folder, folder.resolve() in is_sure) for folder in {f.resolve(): f for f in folders}.values()]
+    found = [
+        _one(folder, folder.resolve() in is_sure)
+        for folder in {f.resolve(): f for f in folders}.values()
+    ]
     if not (runs := [run for run in found if run]):
         raise UserError("none of these runs can be read")
     return runs
 
 
 def _one(folder: Path, is_sure: bool) -> "RunTables | None":
-    """A run; one that was not asked for by its own name is left out with a warning where it is damaged."""
+    """A run; one that was not asked for by its own name is left out with a warning where it is
+    damaged."""
     from hwbench import tables as store
 
     try:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.option("--processes", type=int, metavar="N", help="Fresh processes for each case; N alone means N exactly.")
+@click.option(
+    "--processes",
+    type=int,
+    metavar="N",
+    help="Fresh processes for each case; N alone means N exactly.",
+)
 @click.option(
     "--max-processes",
     type=int,
@@ -37,27 +42,37 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="What all of the run may take, such as 3m: each case has one process, then as many as there is time for.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 1 where a case is not valid: wide, suspect or invalid.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit with 1 where a case is not valid: wide, suspect or invalid.",
+)
 @options.label
 @options.run_id
 @measuring
-def command(label: str, run_id: str | None, strict: bool, output: Path, as_json: bool, **asked: Any) -> int:
+def command(
+    label: str, run_id: str | None, strict: bool, output: Path, as_json: bool, **asked: Any
+) -> int:
     """Measure WORKLOADs, or a suite of them, on a device.
 
-    A window lasts until its median step is known to --precision, or --max-time is up; a case gets more processes until
-    its interval over them is as narrow, or --max-processes are reached; with --budget, as long as there is time, and
-    what is left of it goes to the widest intervals. Every timed step lands in OUTPUT/<run id>/ as
-    Parquet, with a page report.html beside it. A case that fails is a row, and the run goes on; the exit status is
-    then 1.
+    A window lasts until its median step is known to --precision, or --max-time is up; a case gets
+    more processes until its interval over them is as narrow, or --max-processes are reached; with
+    --budget, as long as there is time, and what is left of it goes to the widest intervals. Every
+    timed step lands in OUTPUT/<run id>/ as Parquet, with a page report.html beside it. A case that
+    fails is a row, and the run goes on; the exit status is then 1.
     """
     from hwbench.cli.progress import reporter
     from hwbench.recording.session import open_session
 
     begin = time.monotonic()
     plan, device, files = plan_of(asked, may_search=True), asked["device"], asked["files"]
-    session = open_session(plan, device, files, output, (label, run_id), command_line(), tell, options.warn)
+    session = open_session(
+        plan, device, files, output, (label, run_id), command_line(), tell, options.warn
+    )
     plan, folder = session.plan, session.folder
-    tell(f"{folder.name}: {len(plan.cases)} cases × {_processes(plan.policy)} on {session.found['name']}")
+    tell(
+        f"{folder.name}: {len(plan.cases)} cases × {_processes(plan.policy)} on {session.found['name']}"
+    )
     warn_of(session.facts)
     stopped: BaseException | None = None
     try:
@@ -69,18 +84,27 @@ def command(label: str, run_id: str | None, strict: bool, output: Path, as_json:
         stopped = error
     failed, doubtful = _finish(folder, as_json)
     if isinstance(stopped, OSError):
-        raise UserError(f"{folder}: {stopped.strerror}; what was stored before is kept") from stopped
+        raise UserError(
+            f"{folder}: {stopped.strerror}; what was stored before is kept"
+        ) from stopped
     if stopped:
         raise stopped
     if strict and doubtful:
-        click.echo(f"strict: {doubtful} of {len(plan.cases)} cases are not valid: wide, suspect or invalid", err=True)
+        click.echo(
+            f"strict: {doubtful} of {len(plan.cases)} cases are not valid: wide, suspect or invalid",
+            err=True,
+        )
     return 1 if failed or (strict and doubtful) else 0
 
 
 def _processes(policy: Policy) -> str:
     fewest, most = policy.processes, policy.max_processes
     counted = f"{fewest} to {most}" if most > fewest else f"{fewest}"
-    return f"{counted} processes, as many as fit into {policy.budget_s:g} s" if policy.budget_s else counted
+    return (
+        f"{counted} processes, as many as fit into {policy.budget_s:g} s"
+        if policy.budget_s
+        else counted
+    )
 
 
 def _tell_cut(rounds: "Rounds") -> None:
@@ -91,7 +115,9 @@ def _tell_cut(rounds: "Rounds") -> None:
     if not cut or not rounds.budget_s:
         return
     counts = Counter(taken for _, taken in cut)
-    listed = ", ".join(f"{count(cases, 'case')} with {taken}" for taken, cases in sorted(counts.items()))
+    listed = ", ".join(
+        f"{count(cases, 'case')} with {taken}" for taken, cases in sorted(counts.items())
+    )
     minutes = math.ceil(rounds.needed_s() / 60)
     click.echo(
         f"the budget of {rounds.budget_s:g} s has cut the {rounds.planned} processes of a case: {listed}; "
@@ -101,8 +127,8 @@ def _tell_cut(rounds: "Rounds") -> None:
 
 
 def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
-    """Summarise what is stored, print it, write the page. Returns how many cases failed, and how many came out but are
-    not valid."""
+    """Summarise what is stored, print it, write the page. Returns how many cases failed, and how
+    many came out but are not valid."""
     from hwbench import tables
     from hwbench.analysis import metrics
     from hwbench.recording.session import write_derived

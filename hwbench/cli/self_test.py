@@ -1,4 +1,5 @@
-"""`hwbench gate --self-test`: the gate on a run's own processes and on simulated ones with their noise or the docs'."""
+"""`hwbench gate --self-test`: the gate on a run's own processes and on simulated ones with their
+noise or the docs'."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,17 @@ MOST_ALARMS = 0.025
 
 
 def run_self_test(
-    run: "RunTables | None", floors: Mapping[tuple[str, str], float], threshold: float | None, pairs: int, as_json: bool
+    run: "RunTables | None",
+    floors: Mapping[tuple[str, str], float],
+    threshold: float | None,
+    pairs: int,
+    as_json: bool,
 ) -> int:
-    """Print false alarms and power for the processes of each case of `run` and their noise, or for that of the docs.
+    """Print false alarms and power for the processes of each case of `run` and their noise, or for
+    that of the docs.
 
-    `floors` count as they do in the gate. Exit status 1 if the share of false alarms is above what the method promises,
-    beyond chance (Clopper–Pearson).
+    `floors` count as they do in the gate. Exit status 1 if the share of false alarms is above what
+    the method promises, beyond chance (Clopper–Pearson).
     """
     from hwbench.report.terminal import self_test
 
@@ -35,7 +41,9 @@ def run_self_test(
     else:
         for test in tests:
             floor = f", noise floor {test['floor']:.1%}" if test["floor"] else ""
-            click.echo(f"{test['label']}: {test['kind']}, {test['noise']}; threshold {threshold:.1%}{floor}")
+            click.echo(
+                f"{test['label']}: {test['kind']}, {test['noise']}; threshold {threshold:.1%}{floor}"
+            )
             options.print_table(self_test.as_table(test["rows"]))
     return 1 if any(test["rows"].slower_low.iloc[0] > MOST_ALARMS for test in tests) else 0
 
@@ -47,23 +55,34 @@ def _of_docs(threshold: float, pairs: int) -> dict[str, Any]:
     return _simulated("any case", simulate.Noise(), threshold, pairs)
 
 
-def _simulated(label: str, noise: "Noise", threshold: float, pairs: int, floor: float = 0.0) -> dict[str, Any]:
+def _simulated(
+    label: str, noise: "Noise", threshold: float, pairs: int, floor: float = 0.0
+) -> dict[str, Any]:
     from hwbench.analysis.verdict import simulate
 
     rows = simulate.power(noise, pairs, threshold, floor=floor)
-    return {"label": label, "kind": "simulated", "noise": f"step_s_p50 of {noise}", "floor": floor, "rows": rows}
+    return {
+        "label": label,
+        "kind": "simulated",
+        "noise": f"step_s_p50 of {noise}",
+        "floor": floor,
+        "rows": rows,
+    }
 
 
 def _of_run(
     run: "RunTables", floors: Mapping[tuple[str, str], float], threshold: float, pairs: int
 ) -> list[dict[str, Any]]:
-    """The tests of a run: each case's processes themselves where there are enough, and processes with their noise."""
+    """The tests of a run: each case's processes themselves where there are enough, and processes
+    with their noise."""
     from hwbench.analysis import metrics
     from hwbench.analysis.verdict import simulate
 
     noises, times = simulate.noise_of(run), simulate.times_of(run)
     if not noises:
-        raise UserError(f"run {run.run_id}: no case with two processes of two steps or more, so no noise to simulate")
+        raise UserError(
+            f"run {run.run_id}: no case with two processes of two steps or more, so no noise to simulate"
+        )
     tests: list[dict[str, Any]] = []
     for case in metrics.cases(run).itertuples():
         if case.case_id in times:
@@ -71,7 +90,15 @@ def _of_run(
             floor = floors.get((case.case_id, metric), 0.0)
             rows = simulate.dealt_power(own, pairs, threshold, floor=floor)
             words = f"{metric} of its own {len(own)} processes dealt out to halves"
-            tests.append({"label": case.label, "kind": "measured", "noise": words, "floor": floor, "rows": rows})
+            tests.append(
+                {
+                    "label": case.label,
+                    "kind": "measured",
+                    "noise": words,
+                    "floor": floor,
+                    "rows": rows,
+                }
+            )
         if case.label in noises:
             floor = floors.get((case.case_id, "step_s_p50"), 0.0)
             tests.append(_simulated(case.label, noises[case.label], threshold, pairs, floor))

@@ -12,7 +12,8 @@ from hwbench.cli import options
 @options.output
 @options.as_json
 def command(run: str, output: Path, as_json: bool) -> int:
-    """Rebuild the metrics of RUN, a run's folder or its id in OUTPUT, and show its summary and its roofline."""
+    """Rebuild the metrics of RUN, a run's folder or its id in OUTPUT, and show its summary and its
+    roofline."""
     from hwbench import tables as store
     from hwbench.analysis import roofline
     from hwbench.analysis.metrics import spans
@@ -22,10 +23,16 @@ def command(run: str, output: Path, as_json: bool) -> int:
     tables = store.read_run(store.find_run(run, output))
     metrics = write_derived(tables)
     if as_json:
-        content = {"run_id": tables.run_id, "folder": str(tables.folder), "rows": terminal.summary_rows(tables)}
+        content = {
+            "run_id": tables.run_id,
+            "folder": str(tables.folder),
+            "rows": terminal.summary_rows(tables),
+        }
         content["metrics"] = options.plain_rows(metrics)
         content["span_metrics"] = options.plain_rows(spans.summarize_spans(tables))
-        options.print_json(content | {"roofline": roofline.as_data(tables)} | terminal.together_rows(tables))
+        options.print_json(
+            content | {"roofline": roofline.as_data(tables)} | terminal.together_rows(tables)
+        )
         return 0
     for part in (terminal.summary_table(tables), *terminal.together_tables(tables)):
         options.print_table(part)

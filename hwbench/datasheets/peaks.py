@@ -1,10 +1,12 @@
-"""What a device could do at most: the datasheet's dense FLOP/s and bytes/s of a GPU, and a CPU's derived FLOP/s.
+"""What a device could do at most: the datasheet's dense FLOP/s and bytes/s of a GPU, and a CPU's
+derived FLOP/s.
 
-peaks.csv has a row for each name by which torch knows a device, without its maker's. FLOP/s are in 10¹², bandwidth in
-10⁹ B/s. All are dense: a datasheet that prints figures with 2:4 sparsity alone says so in its source, and is halved.
-Matrix products of 16 bits accumulate in fp32, as cuBLAS's do, which on a GeForce is half of the advertised figure.
-`units` is the number of multiprocessors: a partition, which may have the name of the whole, has fewer. Where a run does
-not say how many its device has, it may be one.
+peaks.csv has a row for each name by which torch knows a device, without its maker's. FLOP/s are in
+10¹², bandwidth in 10⁹ B/s. All are dense: a datasheet that prints figures with 2:4 sparsity alone
+says so in its source, and is halved. Matrix products of 16 bits accumulate in fp32, as cuBLAS's do,
+which on a GeForce is half of the advertised figure. `units` is the number of multiprocessors: a
+partition, which may have the name of the whole, has fewer. Where a run does not say how many its
+device has, it may be one.
 
 A device, a dtype or a figure that is not there is not known, and never taken from another.
 """
@@ -20,7 +22,8 @@ from typing import Any
 from hwbench.datasheets import cpu
 
 MAKERS = re.compile(r"((NVIDIA|AMD|Tesla) )*")
-"""What stands before the model: the same V100 is "Tesla V100-SXM2-16GB" to one driver, with "NVIDIA " to another."""
+"""What stands before the model: the same V100 is "Tesla V100-SXM2-16GB" to one driver, with "NVIDIA
+" to another."""
 
 DTYPES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
 """What the table has FLOP/s in."""
@@ -28,23 +31,30 @@ DTYPES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
 
 @dataclass(frozen=True)
 class Peak:
-    """In FLOP/s or B/s; `source` says it in words, with where it is from. `dtype` is that of FLOP/s."""
+    """In FLOP/s or B/s; `source` says it in words, with where it is from. `dtype` is that of
+    FLOP/s."""
 
     value: float
     source: str
     dtype: str | None = None
 
 
-def flops(device: str, dtype: str, environment: Mapping[str, Any], sustained_mhz: float | None = None) -> Peak | None:
-    """The most FLOP/s of the device in `dtype`; None if it is not known. `environment` is the run's, `sustained_mhz` a
-    CPU's clock under load, where that was observed."""
+def flops(
+    device: str, dtype: str, environment: Mapping[str, Any], sustained_mhz: float | None = None
+) -> Peak | None:
+    """The most FLOP/s of the device in `dtype`; None if it is not known. `environment` is the
+    run's, `sustained_mhz` a CPU's clock under load, where that was observed."""
     row = _row(device, environment)
     if row is None:
-        derived = cpu.flops(dtype, _facts(environment, "cpu"), _facts(environment, "device"), sustained_mhz)
+        derived = cpu.flops(
+            dtype, _facts(environment, "cpu"), _facts(environment, "device"), sustained_mhz
+        )
         return Peak(*derived, dtype) if derived else None
     if dtype not in DTYPES or not row[dtype]:
         return None
-    return Peak(float(row[dtype]) * 1e12, f"peak {row[dtype]} TFLOP/s {dtype} dense, {row['source']}", dtype)
+    return Peak(
+        float(row[dtype]) * 1e12, f"peak {row[dtype]} TFLOP/s {dtype} dense, {row['source']}", dtype
+    )
 
 
 def bandwidth(device: str, environment: Mapping[str, Any]) -> Peak | None:
@@ -56,7 +66,8 @@ def bandwidth(device: str, environment: Mapping[str, Any]) -> Peak | None:
 
 
 def why_unknown(device: str, environment: Mapping[str, Any]) -> str:
-    """Why a GPU has no peak although its maker states one of the whole card, in one line; empty otherwise."""
+    """Why a GPU has no peak although its maker states one of the whole card, in one line; empty
+    otherwise."""
     model, units = _model(device), _facts(environment, "device").get("multiprocessors")
     card, is_slice, _ = model.partition(" MIG ")
     row = table().get(card)
@@ -77,9 +88,14 @@ def table() -> dict[str, dict[str, str]]:
 
 
 def _row(device: str, environment: Mapping[str, Any]) -> dict[str, str] | None:
-    """The row of the device of that whole name; None too if it is not known to have as many multiprocessors as that."""
+    """The row of the device of that whole name; None too if it is not known to have as many
+    multiprocessors as that."""
     row = table().get(_model(device))
-    return row if row and _facts(environment, "device").get("multiprocessors") == int(row["units"]) else None
+    return (
+        row
+        if row and _facts(environment, "device").get("multiprocessors") == int(row["units"])
+        else None
+    )
 
 
 def _model(device: str) -> str:

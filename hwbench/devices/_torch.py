@@ -27,7 +27,8 @@ DTYPES = {
     "fp16": torch.float16,
     "int8": torch.int8,
 }
-"""The torch dtype that tensors have under each of our names (TF32 is fp32 storage with a shorter multiply)."""
+"""The torch dtype that tensors have under each of our names (TF32 is fp32 storage with a shorter
+multiply)."""
 
 
 SETTINGS = (
@@ -38,12 +39,13 @@ SETTINGS = (
 
 
 LONG_ENOUGH_S = 2e-3
-"""What is timed by a queue's stopwatch takes so long, in as many calls as that needs: a launch and a wait take tens of
-microseconds, which would hide what is shorter."""
+"""What is timed by a queue's stopwatch takes so long, in as many calls as that needs: a launch and
+a wait take tens of microseconds, which would hide what is shorter."""
 
 
 class OneThread:
-    """The stopwatch of a CPU: the processor time of one thread, which other work on the machine does not add to."""
+    """The stopwatch of a CPU: the processor time of one thread, which other work on the machine
+    does not add to."""
 
     def __enter__(self) -> None:
         self._before = torch.get_num_threads()
@@ -62,7 +64,8 @@ class OneThread:
 
 
 class Queue:
-    """The stopwatch of a device with a queue: the host's clock, from an empty queue to an empty queue."""
+    """The stopwatch of a device with a queue: the host's clock, from an empty queue to an empty
+    queue."""
 
     def __init__(self, synchronize: Callable[[], None]) -> None:
         self._synchronize = synchronize
@@ -72,7 +75,9 @@ class Queue:
 
     def seconds(self, way: Way) -> float:
         once = self._in_a_row(way, 1)
-        return once if once >= LONG_ENOUGH_S else self._in_a_row(way, math.ceil(LONG_ENOUGH_S / once))
+        return (
+            once if once >= LONG_ENOUGH_S else self._in_a_row(way, math.ceil(LONG_ENOUGH_S / once))
+        )
 
     def require_device(self) -> None:
         self._synchronize()
@@ -88,11 +93,14 @@ class Queue:
 
 
 def findings(device: Any, facts: Mapping[str, Any]) -> Findings:
-    """The findings of a device of torch's, which depend on `facts`, torch's version and SETTINGS."""
+    """The findings of a device of torch's, which depend on `facts`, torch's version and
+    SETTINGS."""
     on_cpu = device.kind == "cpu"
     watch: Stopwatch = OneThread() if on_cpu else Queue(device.synchronize)
     parts = torch.get_num_threads() if on_cpu else 1
-    settings = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
+    settings = {
+        name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)
+    }
     where = {**facts, "torch": torch.__version__, "settings": settings}
     return Findings(
         watch,
@@ -104,16 +112,20 @@ def findings(device: Any, facts: Mapping[str, Any]) -> Findings:
 
 
 def autocast(device_type: str, dtype: str) -> AbstractContextManager[Any]:
-    """Mixed precision over fp32 weights; for fp32 there is nothing to cast, and what fp8 leaves over is bf16's."""
+    """Mixed precision over fp32 weights; for fp32 there is nothing to cast, and what fp8 leaves
+    over is bf16's."""
     if dtype in ("fp32", "tf32"):
         return nullcontext()
     return torch.autocast(device_type, dtype=torch_dtype("bf16" if dtype == "fp8" else dtype))
 
 
 def torch_dtype(dtype: str) -> torch.dtype:
-    """The torch dtype of a name. Unsupported if tensors of it are not something this version computes with."""
+    """The torch dtype of a name. Unsupported if tensors of it are not something this version
+    computes with."""
     if dtype not in DTYPES:
-        raise Unsupported(f"torch has no {dtype} arithmetic for this kind of device; use {', '.join(DTYPES)}")
+        raise Unsupported(
+            f"torch has no {dtype} arithmetic for this kind of device; use {', '.join(DTYPES)}"
+        )
     return DTYPES[dtype]
 
 
@@ -122,9 +134,11 @@ BEYOND_TF32 = 1 + 2**-12
 
 
 def use_precision(device: Any, dtype: str) -> None:
-    """Set what fp32 products keep of their bits, of matrices as in cuDNN's recurrent layers, which take TF32 otherwise.
+    """Set what fp32 products keep of their bits, of matrices as in cuDNN's recurrent layers, which
+    take TF32 otherwise.
 
-    A device that rounds fp32 all the same gets a note. Unsupported of tf32 where products keep all bits.
+    A device that rounds fp32 all the same gets a note. Unsupported of tf32 where products keep all
+    bits.
     """
     is_tf32 = dtype == "tf32"
     torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
@@ -132,7 +146,12 @@ def use_precision(device: Any, dtype: str) -> None:
     if is_tf32 and not _rounds_fp32(device):
         raise Unsupported(f"{device.name} has no tf32: torch multiplies all bits of fp32 here")
     note = f"fp32_rounded: {device.name} rounds what it multiplies in fp32 to fewer bits"
-    if dtype == "fp32" and device.kind != "cpu" and note not in device.notes and _rounds_fp32(device):
+    if (
+        dtype == "fp32"
+        and device.kind != "cpu"
+        and note not in device.notes
+        and _rounds_fp32(device)
+    ):
         device.notes.append(note)
 
 
@@ -154,35 +173,45 @@ def missing_operator(error: BaseException) -> str | None:
 def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> None:
     """Unsupported if what a case must hold at once is more than the device has in all."""
     if memory_bytes is not None and state_bytes > memory_bytes:
-        raise Unsupported(f"needs at least {state_bytes / 2**30:.1f} GiB, {where} has {memory_bytes / 2**30:.1f} GiB")
+        raise Unsupported(
+            f"needs at least {state_bytes / 2**30:.1f} GiB, {where} has {memory_bytes / 2**30:.1f} GiB"
+        )
 
 
 def keep_compiled_code_apart() -> None:
-    """Give inductor a cache for this version of torch and these instructions: its common one would hand out code that
-    was made by another version, or with instructions that are turned off now."""
+    """Give inductor a cache for this version of torch and these instructions: its common one would
+    hand out code that was made by another version, or with instructions that are turned off now."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in a container
         user = str(os.getuid())
-    kind = re.sub(r"[^\w.+-]", "_", f"{user}-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor-{kind}")))
+    kind = re.sub(
+        r"[^\w.+-]", "_", f"{user}-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
+    )
+    os.environ.setdefault(
+        "TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor-{kind}"))
+    )
 
 
 OUT_OF_MEMORY = (
     *("out of memory", "can't allocate memory", "alloc_failed"),
     *("out_of_device_memory", "out_of_host_memory", "resource_exhausted"),  # Level Zero and XLA
 )
-"""How torch, the drivers and the matmul libraries say it, where they raise no exception made for it."""
+"""How torch, the drivers and the matmul libraries say it, where they raise no exception made for
+it."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch, or of Python itself, means that memory ran out."""
     said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in OUT_OF_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in said for words in OUT_OF_MEMORY
+    )
 
 
 def require_compiler(variable: str, names: list[str]) -> None:
-    """Unsupported, with the cure, unless a compiler that torch.compile can call is here, and Python's headers."""
+    """Unsupported, with the cure, unless a compiler that torch.compile can call is here, and
+    Python's headers."""
     names = shlex.split(os.environ.get(variable, ""))[:1] or names  # as in CC="ccache gcc"
     if not any(shutil.which(name) for name in names):
         raise Unsupported(
@@ -190,4 +219,6 @@ def require_compiler(variable: str, names: list[str]) -> None:
             f"install one, name it in {variable}, or use compile=false"
         )
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
-        raise Unsupported("compile=true needs Python's headers; install them (python3-dev), or use compile=false")
+        raise Unsupported(
+            "compile=true needs Python's headers; install them (python3-dev), or use compile=false"
+        )

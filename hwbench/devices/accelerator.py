@@ -1,7 +1,9 @@
-"""Everything behind `torch.accelerator`: CUDA and ROCm, XPU, and TPU where `torch_tpu` is installed.
+"""Everything behind `torch.accelerator`: CUDA and ROCm, XPU, and TPU where `torch_tpu` is
+installed.
 
-Work is submitted and runs later, so times come from events in the device's queue. When the device is opened, the
-event clock is held against the host's on a known load; if they disagree, the host's clock is used and the notes say so.
+Work is submitted and runs later, so times come from events in the device's queue. When the device
+is opened, the event clock is held against the host's on a known load; if they disagree, the host's
+clock is used and the notes say so.
 """
 
 import importlib.util
@@ -27,13 +29,15 @@ CHECK_S = 0.02
 """How long a load the two clocks are compared on."""
 
 CHECKS = 5
-"""How often, until they agree: a host that was busy with something else says nothing about the events."""
+"""How often, until they agree: a host that was busy with something else says nothing about the
+events."""
 
 CHECK_SIZE = 1024
 """The side of the matrices whose products are the load."""
 
 POLL_S = 0.0005
-"""How often the host looks whether an event has ended: far less than it is ahead, and next to nothing of a core."""
+"""How often the host looks whether an event has ended: far less than it is ahead, and next to
+nothing of a core."""
 
 CLOCK_TOLERANCE = 0.05
 """How far they may be apart on it: launching and waiting cost the host tens of microseconds."""
@@ -42,7 +46,8 @@ FP8_ON_NVIDIA = (8, 9)
 """The first compute capability with FP8 tensor cores: Ada, then Hopper 9.0."""
 
 FP8_ON_AMD = ("gfx942", "gfx950", "gfx12")
-"""The architectures for which torch multiplies in FP8, the first one first: MI300, MI350, RDNA 4."""
+"""The architectures for which torch multiplies in FP8, the first one first: MI300, MI350, RDNA
+4."""
 
 CURES = {
     "cuda": "Install the GPU's driver and a torch build with CUDA or ROCm, or use --device cpu.",
@@ -66,9 +71,12 @@ class AcceleratorDevice:
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)
         load = torch.randn(CHECK_SIZE, CHECK_SIZE, device=self.torch)
-        self._counts_memory = bool(_memory_stats().get("allocated_bytes.all.current"))  # of what was just allocated
+        # of what was just allocated
+        self._counts_memory = bool(_memory_stats().get("allocated_bytes.all.current"))
         self._events_work = self._check_clocks(load)
-        self.findings = _torch.findings(self, {"kind": kind, "name": self.name, **self._size(), **self._libraries()})
+        self.findings = _torch.findings(
+            self, {"kind": kind, "name": self.name, **self._size(), **self._libraries()}
+        )
 
     def now_ns(self) -> int:
         return time.perf_counter_ns()
@@ -89,7 +97,11 @@ class AcceleratorDevice:
             self.require_fp8()
         else:
             _torch.torch_dtype(dtype)
-        if dtype == "bf16" and self.kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        if (
+            dtype == "bf16"
+            and self.kind == "cuda"
+            and not torch.cuda.is_bf16_supported(including_emulation=False)
+        ):
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
 
@@ -101,7 +113,10 @@ class AcceleratorDevice:
             raise Unsupported(f"{self.name}: torch has no fp8 arithmetic for {self.kind}; use bf16")
         properties = torch.cuda.get_device_properties(self.torch)
         if torch.version.hip:
-            name, has_it = properties.gcnArchName.partition(":")[0], properties.gcnArchName.startswith(FP8_ON_AMD)
+            name, has_it = (
+                properties.gcnArchName.partition(":")[0],
+                properties.gcnArchName.startswith(FP8_ON_AMD),
+            )
         else:
             name, has_it = (
                 f"{properties.major}.{properties.minor}",
@@ -109,17 +124,21 @@ class AcceleratorDevice:
             )
         if not has_it:
             least = FP8_ON_AMD[0] if torch.version.hip else ".".join(map(str, FP8_ON_NVIDIA))
-            raise Unsupported(f"{self.name} ({name}) has no fp8, which begins with {least}; use bf16")
+            raise Unsupported(
+                f"{self.name} ({name}) has no fp8, which begins with {least}; use bf16"
+            )
 
     def caches(self) -> Mapping[str, int]:
-        """CUDA's L2, which is all that torch tells of. AMD's L2 is not the last: behind it is a cache that nothing
-        tells of, far larger on MI300."""
+        """CUDA's L2, which is all that torch tells of. AMD's L2 is not the last: behind it is a
+        cache that nothing tells of, far larger on MI300."""
         if self.kind != "cuda" or torch.version.hip:
             return {}
         size = getattr(torch.cuda.get_device_properties(self.torch), "L2_cache_size", 0)
         return {"l2": int(size)} if size else {}
 
-    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+    def footprint_bytes(
+        self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None
+    ) -> int:
         return tensor_bytes
 
     def require_memory(self, predicted_bytes: int) -> None:
@@ -130,9 +149,13 @@ class AcceleratorDevice:
 
     def require_compiler(self) -> None:
         if self.kind in ("cuda", "xpu") and not has_triton():
-            raise Unsupported(f"compile=true needs Triton, which is not installed or does not know {self.name}")
+            raise Unsupported(
+                f"compile=true needs Triton, which is not installed or does not know {self.name}"
+            )
         if self.kind == "tpu" and not importlib.util.find_spec("jax"):
-            raise Unsupported("compile=true on a TPU needs jax, whose Pallas torch writes kernels in; install it")
+            raise Unsupported(
+                "compile=true on a TPU needs jax, whose Pallas torch writes kernels in; install it"
+            )
         _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
 
     def seed(self, seed: int) -> None:
@@ -180,7 +203,11 @@ class AcceleratorDevice:
 
     def _size(self) -> dict[str, Any]:
         """What a partition has less of than the whole device, whose name it may have."""
-        units = torch.cuda.get_device_properties(self.torch).multi_processor_count if self.kind == "cuda" else None
+        units = (
+            torch.cuda.get_device_properties(self.torch).multi_processor_count
+            if self.kind == "cuda"
+            else None
+        )
         return {"multiprocessors": units, "memory_bytes": self._memory_bytes()}
 
     def _libraries(self) -> dict[str, Any]:
@@ -191,12 +218,15 @@ class AcceleratorDevice:
         return {"cuda": torch.version.cuda, "hip": torch.version.hip, "cudnn": cudnn}
 
     def _gpus(self) -> list[str]:
-        """What its maker's driver knows it by: NVIDIA's its UUID, AMD's its PCI address; nothing of other makers'."""
+        """What its maker's driver knows it by: NVIDIA's its UUID, AMD's its PCI address; nothing of
+        other makers'."""
         if self.kind != "cuda":
             return []
         found = torch.cuda.get_device_properties(self.torch)
         if torch.version.hip:
-            domain, bus, number = (getattr(found, f"pci_{part}_id", None) for part in ("domain", "bus", "device"))
+            domain, bus, number = (
+                getattr(found, f"pci_{part}_id", None) for part in ("domain", "bus", "device")
+            )
             return [] if bus is None else [f"{domain or 0:04x}:{bus:02x}:{number:02x}.0"]
         return [str(found.uuid)]
 
@@ -217,7 +247,8 @@ class AcceleratorDevice:
         return torch.Event(device=self.torch, enable_timing=True)
 
     def _check_clocks(self, a: torch.Tensor) -> bool:
-        """Whether events tell the same time as the host over CHECK_S of matrix products, in one of CHECKS tries."""
+        """Whether events tell the same time as the host over CHECK_S of matrix products, in one of
+        CHECKS tries."""
         try:
             self._products(a, 3)  # the first ones load libraries and raise the clocks
             count = max(3, math.ceil(CHECK_S / (self._products(a, 3)[0] / 3)))
@@ -287,8 +318,9 @@ def _driver_fault() -> str:
 
 
 def _wait_for(event: torch.Event) -> None:
-    """Return when the event has ended. `event.synchronize` would keep a core busy meanwhile, whose energy counts: the
-    events that torch has for all kinds of devices know no other way (`blocking` is without effect)."""
+    """Return when the event has ended. `event.synchronize` would keep a core busy meanwhile, whose
+    energy counts: the events that torch has for all kinds of devices know no other way (`blocking`
+    is without effect)."""
     while not event.query():
         time.sleep(POLL_S)
 

@@ -29,7 +29,8 @@ CGROUP_USE = {
 
 
 FREE_SHARE = 0.9
-"""The rest is for what grows meanwhile: other programs, and the file cache that keeps them running."""
+"""The rest is for what grows meanwhile: other programs, and the file cache that keeps them
+running."""
 
 
 class CpuDevice:
@@ -73,27 +74,34 @@ class CpuDevice:
     def require_fp8(self) -> None:
         raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
 
-    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+    def footprint_bytes(
+        self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None
+    ) -> int:
         return resident_bytes(tensor_bytes, kept or {}, gradients or {})
 
     def require_memory(self, predicted_bytes: int) -> None:
         require_predicted(predicted_bytes, memory_limit_bytes(), "this machine")
 
     def guard_memory(self) -> None:
-        """Limit what this process may map of its own to FREE_SHARE of what is free, beyond what it has."""
+        """Limit what this process may map of its own to FREE_SHARE of what is free, beyond what it
+        has."""
         limit = psutil.Process().memory_info().data + round(FREE_SHARE * free_bytes())
         try:
             import resource
 
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         except (ImportError, ValueError, OSError):
-            return  # Windows; macOS has the call and does not keep to it: there the predicted bytes are the guard
+            # Windows; macOS has the call and does not keep to it: there the predicted bytes are the
+            # guard
+            return
 
     def require_compiler(self) -> None:
         _torch.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
         _torch.keep_compiled_code_apart()
         if " " in torch.__file__:  # inductor hands the linker torch's own folder without quotes
-            raise Unsupported("compile=true cannot link torch where its path has a space; install it elsewhere")
+            raise Unsupported(
+                "compile=true cannot link torch where its path has a space; install it elsewhere"
+            )
 
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
@@ -102,7 +110,8 @@ class CpuDevice:
         try:  # "5" resets the peak of resident memory; see proc(5)
             Path("/proc/self/clear_refs").write_text("5")
         except OSError:
-            return  # then the peak counts from the start of the process, which only adds the imports
+            # then the peak counts from the start of the process, which only adds the imports
+            return
 
     def memory_peak_bytes(self) -> int | None:
         """Peak resident memory of this process, the interpreter and torch included."""
@@ -177,8 +186,8 @@ def usable_cores() -> int:
 
 
 def cache_bytes() -> dict[str, int]:
-    """By level, "l1" to "l3", the bytes of all data caches of the usable cores; a cache that they share counts once.
-    Empty where Linux does not tell."""
+    """By level, "l1" to "l3", the bytes of all data caches of the usable cores; a cache that they
+    share counts once. Empty where Linux does not tell."""
     try:
         cores = os.sched_getaffinity(0)
     except AttributeError:
@@ -188,7 +197,8 @@ def cache_bytes() -> dict[str, int]:
         for cache in CPUS.glob(f"cpu{core}/cache/index*"):
             try:
                 level, kind, size, shared = (
-                    (cache / name).read_text().strip() for name in ("level", "type", "size", "shared_cpu_list")
+                    (cache / name).read_text().strip()
+                    for name in ("level", "type", "size", "shared_cpu_list")
                 )
             except OSError:
                 continue  # some virtual machines tell of the cache but not of its size
@@ -199,7 +209,8 @@ def cache_bytes() -> dict[str, int]:
 
 
 def memory_limit_bytes() -> int:
-    """The memory this process may use at most: the machine's, or the container's limit where that is lower."""
+    """The memory this process may use at most: the machine's, or the container's limit where that
+    is lower."""
     limits = [psutil.virtual_memory().total]
     for file in CGROUP_USE:
         try:
@@ -210,7 +221,8 @@ def memory_limit_bytes() -> int:
 
 
 def free_bytes() -> int:
-    """The memory to be had without taking it from anyone: the machine's, or the container's where that is less."""
+    """The memory to be had without taking it from anyone: the machine's, or the container's where
+    that is less."""
     free = [psutil.virtual_memory().available]
     for limit, used in CGROUP_USE.items():
         try:
@@ -221,9 +233,11 @@ def free_bytes() -> int:
 
 
 def peak_resident_bytes() -> int | None:
-    """VmHWM of this process where Linux tells it, else the peak that getrusage has; None where neither is there.
+    """VmHWM of this process where Linux tells it, else the peak that getrusage has; None where
+    neither is there.
 
-    VmHWM comes first because getrusage's peak survives exec and so would count the parent process too.
+    VmHWM comes first because getrusage's peak survives exec and so would count the parent process
+    too.
     """
     try:
         for line in Path("/proc/self/status").read_text().splitlines():

@@ -1,7 +1,9 @@
-"""A device without hardware, whose time is a number: what is measured on it can be checked to the last digit.
+"""A device without hardware, whose time is a number: what is measured on it can be checked to the
+last digit.
 
-It behaves as an accelerator does: `launch(seconds)` submits work to a queue and returns at once, events read the
-queue's clock, and only `synchronize` makes the host wait. `compute(seconds)` is host work.
+It behaves as an accelerator does: `launch(seconds)` submits work to a queue and returns at once,
+events read the queue's clock, and only `synchronize` makes the host wait. `compute(seconds)` is
+host work.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,8 +59,8 @@ class FakeStopwatch:
 
 
 class FakeDevice:
-    """`timer_kind` chooses events or the host's clock; `memory_bytes` is what `require` and `allocate` go by; `power_w`
-    what its meter shows all the time."""
+    """`timer_kind` chooses events or the host's clock; `memory_bytes` is what `require` and
+    `allocate` go by; `power_w` what its meter shows all the time."""
 
     kind = "fake"
     name = "Fake device"
@@ -69,7 +71,10 @@ class FakeDevice:
     has_transfers = True
 
     def __init__(
-        self, timer_kind: TimerKind = "device_event", memory_bytes: int = 1 << 30, power_w: float | None = None
+        self,
+        timer_kind: TimerKind = "device_event",
+        memory_bytes: int = 1 << 30,
+        power_w: float | None = None,
     ) -> None:
         self.timer_kind = timer_kind
         self.memory_bytes = memory_bytes
@@ -123,7 +128,9 @@ class FakeDevice:
     def caches(self) -> Mapping[str, int]:
         return {}
 
-    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+    def footprint_bytes(
+        self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None
+    ) -> int:
         return tensor_bytes
 
     def require_memory(self, predicted_bytes: int) -> None:

@@ -1,8 +1,10 @@
-"""What suits a device, found by short trials on it and remembered: no figure of one machine decides for another.
+"""What suits a device, found by short trials on it and remembered: no figure of one machine decides
+for another.
 
-Trials run beside whatever else the machine does, so ways are tried in turns and the best time of each counts. On a
-CPU they run on one thread and by the processor time that it took: threads that wait for one another, while other work
-has their cores, take a hundred times as long by any clock on the wall.
+Trials run beside whatever else the machine does, so ways are tried in turns and the best time of
+each counts. On a CPU they run on one thread and by the processor time that it took: threads that
+wait for one another, while other work has their cores, take a hundred times as long by any clock on
+the wall.
 """
 
 import time
@@ -29,26 +31,30 @@ FOREVER_S = 3.0
 """A trial that has lasted so long ends after the turn it is in."""
 
 MARGIN = 0.15
-"""How much faster another way must be to replace the first one: processes of one case must not differ by noise."""
+"""How much faster another way must be to replace the first one: processes of one case must not
+differ by noise."""
 
 Way = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The way that suits the device; and by way, in a line, why one that was tried does not work here."""
+    """The way that suits the device; and by way, in a line, why one that was tried does not work
+    here."""
 
     name: str
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def as_choices(self, of: str, name: str | None) -> dict[str, str]:
-        """For `Declared.choices`: `of` is `name`, where that is known, and `{of}_failed` says what does not work."""
+        """For `Declared.choices`: `of` is `name`, where that is known, and `{of}_failed` says what
+        does not work."""
         failed = "; ".join(f"{way}: {reason}" for way, reason in self.failed.items())
         return ({of: name} if name else {}) | ({f"{of}_failed": failed} if failed else {})
 
 
 class Stopwatch(Protocol):
-    """How a device times trials. A context: in it, and only in it, a trial is as little disturbed as can be."""
+    """How a device times trials. A context: in it, and only in it, a trial is as little disturbed
+    as can be."""
 
     def __enter__(self) -> object: ...
     def __exit__(self, *_: object) -> None: ...
@@ -56,14 +62,16 @@ class Stopwatch(Protocol):
         """How long a call of `way` takes, with all that it has submitted."""
 
     def require_device(self) -> None:
-        """Raise what the device itself has failed with: an error of a kernel may leave it unfit for any other."""
+        """Raise what the device itself has failed with: an error of a kernel may leave it unfit for
+        any other."""
 
 
 class Findings:
-    """The findings of one device. `where` holds all that they depend on: the device, versions, threads, settings.
+    """The findings of one device. `where` holds all that they depend on: the device, versions,
+    threads, settings.
 
-    `measure_formats` measures the rates of products (see `formats`), which are of one of the device's `parts`; it is
-    None of a device that multiplies nothing.
+    `measure_formats` measures the rates of products (see `formats`), which are of one of the
+    device's `parts`; it is None of a device that multiplies nothing.
     """
 
     def __init__(
@@ -94,12 +102,14 @@ class Findings:
         return self._rates
 
     def least_s(self, dtype: str, flops: int) -> float | None:
-        """What so many FLOPs of products in `dtype` take at least, on all parts of the device; None if not known."""
+        """What so many FLOPs of products in `dtype` take at least, on all parts of the device; None
+        if not known."""
         rate = self.formats.get(dtype)
         return flops / (self._parts * rate) if rate else None
 
     def take(self, rates: Rates) -> None:
-        """Take these rates for the device's own, as another process of the same run has found them."""
+        """Take these rates for the device's own, as another process of the same run has found
+        them."""
         self._rates = rates
 
     def choose(self, question: str, ways: Mapping[str, Way]) -> Choice:
@@ -137,8 +147,8 @@ class Findings:
 def fastest_times(
     watch: Stopwatch, ways: Mapping[str, Way], is_out_of_memory: Callable[[BaseException], bool]
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """The best time of each way, in seconds, and by way the error of one that fails. An error that says that memory ran
-    out passes through."""
+    """The best time of each way, in seconds, and by way the error of one that fails. An error that
+    says that memory ran out passes through."""
     best: dict[str, float] = {}
     failed: dict[str, str] = {}
     begin, rounds = time.monotonic(), 0
@@ -151,7 +161,8 @@ def fastest_times(
                     raise
                 watch.require_device()
                 best.pop(name, None)
-                failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]  # each says it its own way
+                # each says it its own way
+                failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
                 continue
             if rounds:  # the very first call loads libraries
                 best[name] = min(seconds, best.get(name, seconds))
@@ -169,9 +180,16 @@ def _are_rates(answer: Any) -> bool:
     return (
         isinstance(answer, dict)
         and answer.get("fp32") is not None
-        and all(rate is None or (type(rate) in (int, float) and 0 < rate < 1e30) for rate in answer.values())
+        and all(
+            rate is None or (type(rate) in (int, float) and 0 < rate < 1e30)
+            for rate in answer.values()
+        )
     )
 
 
 def _is_choice(answer: Any) -> bool:
-    return isinstance(answer, dict) and isinstance(answer.get("name"), str) and isinstance(answer.get("failed"), dict)
+    return (
+        isinstance(answer, dict)
+        and isinstance(answer.get("name"), str)
+        and isinstance(answer.get("failed"), dict)
+    )

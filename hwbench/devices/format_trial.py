@@ -1,4 +1,5 @@
-"""The rates of products in each number format that torch stores, measured on a device in at most two seconds."""
+"""The rates of products in each number format that torch stores, measured on a device in at most
+two seconds."""
 
 import math
 import time
@@ -21,7 +22,8 @@ LONG_ENOUGH_S = 1e-4
 """A product in fp32 must take this long on a CPU, so that the call itself is a small part of it."""
 
 LONG_ENOUGH_QUEUED_S = 1e-3
-"""The same on a device with a queue, of which formats that are ten times as fast must fill what a launch takes."""
+"""The same on a device with a queue, of which formats that are ten times as fast must fill what a
+launch takes."""
 
 TRIAL_S = 1.2
 """How long products are tried in turns, after the first ones of each format."""
@@ -29,11 +31,15 @@ TRIAL_S = 1.2
 MOST_TURNS = 100
 
 
-def measure_formats(watch: Stopwatch, place: torch.device, is_out_of_memory: Callable[[BaseException], bool]) -> Rates:
-    """FLOP/s of a product in each of FORMATS on `place`, the best of many tries; None where it fails.
+def measure_formats(
+    watch: Stopwatch, place: torch.device, is_out_of_memory: Callable[[BaseException], bool]
+) -> Rates:
+    """FLOP/s of a product in each of FORMATS on `place`, the best of many tries; None where it
+    fails.
 
-    On a CPU it is the rate of one thread. Formats take turns. A slow format gets fewer turns: a try is left out once it
-    would pass the time. An error that says that memory ran out passes through: it says nothing of a format.
+    On a CPU it is the rate of one thread. Formats take turns. A slow format gets fewer turns: a try
+    is left out once it would pass the time. An error that says that memory ran out passes through:
+    it says nothing of a format.
     """
     with watch:
         side = _side(watch, place)
@@ -46,7 +52,10 @@ def measure_formats(watch: Stopwatch, place: torch.device, is_out_of_memory: Cal
                     product.seconds = min(product.seconds, watch.seconds(product.multiply))
     for product in products:
         best[product.name] = min(best[product.name], product.seconds)
-    return {name: 2 * side**3 / seconds if math.isfinite(seconds) else None for name, seconds in best.items()}
+    return {
+        name: 2 * side**3 / seconds if math.isfinite(seconds) else None
+        for name, seconds in best.items()
+    }
 
 
 @dataclass
@@ -70,7 +79,10 @@ def _side(watch: Stopwatch, place: torch.device) -> int:
 
 
 def _first_tries(
-    watch: Stopwatch, side: int, place: torch.device, is_out_of_memory: Callable[[BaseException], bool]
+    watch: Stopwatch,
+    side: int,
+    place: torch.device,
+    is_out_of_memory: Callable[[BaseException], bool],
 ) -> list[_Product]:
     """The products that work, each tried once."""
     found = []
@@ -78,7 +90,8 @@ def _first_tries(
         try:
             for multiply in _products(name, side, place):
                 found.append(_Product(name, multiply, watch.seconds(multiply)))
-        except (RuntimeError, NotImplementedError, TypeError) as error:  # each is some backend's word for "not here"
+        # each is some backend's word for "not here"
+        except (RuntimeError, NotImplementedError, TypeError) as error:
             if is_out_of_memory(error):
                 raise
             watch.require_device()
@@ -86,8 +99,9 @@ def _first_tries(
 
 
 def _products(name: str, side: int, place: torch.device) -> list[Callable[[], Tensor]]:
-    """Products of square matrices: the second one as it lies in memory, and transposed as weights are, since a format
-    may have a fast kernel for one of the two only. int8 has the latter alone."""
+    """Products of square matrices: the second one as it lies in memory, and transposed as weights
+    are, since a format may have a fast kernel for one of the two only. int8 has the latter
+    alone."""
     if name == "int8":
         a, b = (torch.ones(side, side, dtype=torch.int8, device=place) for _ in "ab")
         return [lambda: torch._int_mm(a, b.t())]

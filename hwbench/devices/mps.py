@@ -1,5 +1,6 @@
-"""Apple's GPU through Metal. Its events hung or ran backwards until late 2026, so it is timed from the host:
-the device is waited for at each stamp (flag `synced`), which costs a little and is never wrong."""
+"""Apple's GPU through Metal. Its events hung or ran backwards until late 2026, so it is timed from
+the host: the device is waited for at each stamp (flag `synced`), which costs a little and is never
+wrong."""
 
 import platform
 import time
@@ -31,7 +32,8 @@ class MpsDevice:
         self.name = "Apple GPU (Metal)"
         self.torch = torch.device("mps")
         self.findings = _torch.findings(self, {"name": self.name, "os": platform.mac_ver()[0]})
-        self.notes: list[str] = []  # waiting at each mark is how this device is timed, no accident to warn of
+        # waiting at each mark is how this device is timed, no accident to warn of
+        self.notes: list[str] = []
 
     def now_ns(self) -> int:
         return time.perf_counter_ns()
@@ -59,7 +61,9 @@ class MpsDevice:
     def require_fp8(self) -> None:
         raise Unsupported(f"{self.name} has no fp8 arithmetic; use bf16")
 
-    def footprint_bytes(self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None) -> int:
+    def footprint_bytes(
+        self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None
+    ) -> int:
         return tensor_bytes
 
     def require_memory(self, predicted_bytes: int) -> None:
@@ -93,9 +97,11 @@ class MpsDevice:
         return _torch.missing_operator(error)
 
     def describe(self) -> Mapping[str, Any]:
-        return {"kind": self.kind, "name": self.name, "memory_bytes": psutil.virtual_memory().total} | {
-            "formats": dict(self.findings.formats)
-        }
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "memory_bytes": psutil.virtual_memory().total,
+        } | {"formats": dict(self.findings.formats)}
 
 
 def available(kind: str) -> dict[str, str]:

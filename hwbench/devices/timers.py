@@ -1,7 +1,8 @@
 """Timestamps at step and span boundaries, and how they become samples and spans.
 
-A timer belongs to one window. While the window runs it only appends: two list operations and a clock a stamp, one
-more at the end of a step. Samples and spans are worked out afterwards, when the device is idle.
+A timer belongs to one window. While the window runs it only appends: two list operations and a
+clock a stamp, one more at the end of a step. Samples and spans are worked out afterwards, when the
+device is idle.
 """
 
 from array import array
@@ -24,36 +25,43 @@ class Timer(Protocol):
         """Drop the stamp that the first step of the window starts at."""
 
     def mark(self, name: str) -> None:
-        """Drop a stamp that ends the span `name`. Never waits for the device, except on a device with neither events
-        nor a synchronous queue (flag `synced`)."""
+        """Drop a stamp that ends the span `name`. Never waits for the device, except on a device
+        with neither events nor a synchronous queue (flag `synced`)."""
 
     def end_step(self) -> None:
         """Drop the stamp that ends a step."""
 
     def wait_for(self, step: int, over: int) -> float:
-        """Hold the host back until the window's step number `step` (from 0) has ended on the device. Returns how many
-        seconds a step took, the mean over the last `over` steps up to that one."""
+        """Hold the host back until the window's step number `step` (from 0) has ended on the
+        device. Returns how many seconds a step took, the mean over the last `over` steps up to that
+        one."""
 
     def ended(self, most: int) -> list[float]:
-        """The durations in seconds of the last steps, `most` at most, that have ended on the device. Never waits."""
+        """The durations in seconds of the last steps, `most` at most, that have ended on the
+        device. Never waits."""
 
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
-        """The window's samples and spans. The device must be idle; steps are numbered from `first_step`.
+        """The window's samples and spans. The device must be idle; steps are numbered from
+        `first_step`.
 
         ValueError if a mark's name was not a text.
         """
 
 
 class HostTimer:
-    """Stamps from the host's monotonic clock. `synchronize` is given where only waiting makes that clock true."""
+    """Stamps from the host's monotonic clock. `synchronize` is given where only waiting makes that
+    clock true."""
 
     kind: TimerKind = "host"
 
-    def __init__(self, now_ns: Callable[[], int], synchronize: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, now_ns: Callable[[], int], synchronize: Callable[[], None] | None = None
+    ) -> None:
         self._now_ns = now_ns
         self._flag = "synced" if synchronize else ""
         self._names: list[object] = []
-        self._times = array("q")  # eight bytes a stamp: a CPU's memory peak is the process's, and this is in it
+        # eight bytes a stamp: a CPU's memory peak is the process's, and this is in it
+        self._times = array("q")
         self._bounds = array("q")  # where the window began, and the end of each step
         add_name, add_time, add_bound = self._names.append, self._times.append, self._bounds.append
 
@@ -96,22 +104,27 @@ class HostTimer:
 class EventTimer:
     """Stamps from the device's own clock: an event recorded into its queue, read once it has ended.
 
-    `new_event()` makes an event with `record()`, `query()` and `elapsed_time(later) -> milliseconds`, as torch.Event
-    has; `wait_for(event)` returns when it has ended. An event that was read is recorded again, so that there are no
-    more of them than stamps in the queue.
-    Each stamp's time is the sum of the gaps before it: one gap over a long window would lose digits (a float32).
+    `new_event()` makes an event with `record()`, `query()` and `elapsed_time(later) ->
+    milliseconds`, as torch.Event has; `wait_for(event)` returns when it has ended. An event that
+    was read is recorded again, so that there are no more of them than stamps in the queue. Each
+    stamp's time is the sum of the gaps before it: one gap over a long window would lose digits (a
+    float32).
     """
 
     kind: TimerKind = "device_event"
 
     def __init__(
-        self, now_ns: Callable[[], int], new_event: Callable[[], Any], wait_for: Callable[[Any], None]
+        self,
+        now_ns: Callable[[], int],
+        new_event: Callable[[], Any],
+        wait_for: Callable[[Any], None],
     ) -> None:
         self._now_ns = now_ns
         self._new_event = new_event
         self._wait_for = wait_for
         self._names: list[object] = []  # of all stamps
-        self._offsets = array("d")  # of those that were read, the first ones: seconds since the window began
+        # of those that were read, the first ones: seconds since the window began
+        self._offsets = array("d")
         self._unread: deque[Any] = deque()  # the events of the others
         self._last: Any = None  # the event of the stamp that was read last
         self._spare: list[Any] = []
@@ -150,7 +163,10 @@ class EventTimer:
             self._read_one()
         past = bisect_left(self._ends, len(self._offsets))
         first = max(0, past - most)
-        return [end - begin for begin, end in pairwise(self._start_of(step) for step in range(first, past + 1))]
+        return [
+            end - begin
+            for begin, end in pairwise(self._start_of(step) for step in range(first, past + 1))
+        ]
 
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
         while self._unread:
@@ -170,14 +186,22 @@ class EventTimer:
 
 
 def unfold(
-    begin_ns: int, names: list[object], offsets: Sequence[float], first_step: int, warmup: bool, flag: str
+    begin_ns: int,
+    names: list[object],
+    offsets: Sequence[float],
+    first_step: int,
+    warmup: bool,
+    flag: str,
 ) -> tuple[Samples, Spans]:
-    """Stamps → samples and spans. `offsets` are seconds since `begin_ns`, one a name; a step ends at END.
+    """Stamps → samples and spans. `offsets` are seconds since `begin_ns`, one a name; a step ends
+    at END.
 
-    ValueError if a name is not a text that can be stored, or if the stamps go back in time: then no duration means
-    anything.
+    ValueError if a name is not a text that can be stored, or if the stamps go back in time: then no
+    duration means anything.
     """
-    if back := next((after - before for before, after in pairwise([0.0, *offsets]) if after < before), 0.0):
+    if back := next(
+        (after - before for before, after in pairwise([0.0, *offsets]) if after < before), 0.0
+    ):
         raise ValueError(f"the device's event clock went back by {-back:.3g} s within the window")
     for name in set(names) - {END}:
         if not (isinstance(name, str) and name and name.isprintable()):

@@ -1,4 +1,5 @@
-"""What about a machine makes its figures worse or less steady than need be: checks on what `environment` collected.
+"""What about a machine makes its figures worse or less steady than need be: checks on what
+`environment` collected.
 
 Pure functions of that dictionary. A fact that is not known raises no check.
 """
@@ -12,15 +13,16 @@ from hwbench.datasheets import peaks
 Severity = Literal["warning", "info"]
 
 BUSY = 0.5
-"""A load average above this many for each processor says that something else runs. It also counts what ran in the
-minute before, such as an earlier run, so it is not low."""
+"""A load average above this many for each processor says that something else runs. It also counts
+what ran in the minute before, such as an earlier run, so it is not low."""
 
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Check:
-    """Something found: in one line what it is, in another the cure. An `info` explains figures and needs no cure."""
+    """Something found: in one line what it is, in another the cure. An `info` explains figures and
+    needs no cure."""
 
     code: str
     severity: Severity
@@ -31,7 +33,11 @@ class Check:
 def check(environment: Facts) -> list[Check]:
     """What there is to say of this environment (see environment.collect), processors first."""
     device = environment.get("device") or {}
-    found = [*_processors(environment.get("cpu") or {}, device), *_limits(environment, device), *_load(environment)]
+    found = [
+        *_processors(environment.get("cpu") or {}, device),
+        *_limits(environment, device),
+        *_load(environment),
+    ]
     return [*found, *_gpu(_used_gpu(environment, device)), *_partition(environment, device)]
 
 
@@ -66,7 +72,10 @@ def _processors(cpu: Facts, device: Facts) -> Iterator[Check]:
 
 def _limits(environment: Facts, device: Facts) -> Iterator[Check]:
     container, cpu = environment.get("container") or {}, environment.get("cpu") or {}
-    usable, quota = device.get("usable_cores") or cpu.get("logical_cores"), _quota(container.get("cpu_quota"))
+    usable, quota = (
+        device.get("usable_cores") or cpu.get("logical_cores"),
+        _quota(container.get("cpu_quota")),
+    )
     if quota and usable and quota < usable:
         yield Check(
             "cpu_quota",
@@ -76,12 +85,17 @@ def _limits(environment: Facts, device: Facts) -> Iterator[Check]:
         )
     limit, memory = str(container.get("memory_limit")), environment.get("memory_bytes")
     if limit.isdigit() and memory and int(limit) < memory:
-        text = f"the container may use {int(limit) / 2**30:.1f} of {memory / 2**30:.1f} GiB of memory"
+        text = (
+            f"the container may use {int(limit) / 2**30:.1f} of {memory / 2**30:.1f} GiB of memory"
+        )
         yield Check("memory_limit", "info", text)
 
 
 def _load(environment: Facts) -> Iterator[Check]:
-    load, cores = environment.get("load_average_1min"), (environment.get("cpu") or {}).get("logical_cores")
+    load, cores = (
+        environment.get("load_average_1min"),
+        (environment.get("cpu") or {}).get("logical_cores"),
+    )
     if load is not None and cores and load > BUSY * cores:
         yield Check(
             "load",
@@ -124,7 +138,8 @@ def _partition(environment: Facts, device: Facts) -> Iterator[Check]:
 
 
 def _used_gpu(environment: Facts, device: Facts) -> Facts:
-    """What the driver said of the GPU that is measured; empty if it is none of NVIDIA's, or not known which."""
+    """What the driver said of the GPU that is measured; empty if it is none of NVIDIA's, or not
+    known which."""
     gpus, index = environment.get("nvidia") or [], device.get("nvml_index")
     if device.get("kind") != "cuda" or not gpus:
         return {}
@@ -134,6 +149,9 @@ def _used_gpu(environment: Facts, device: Facts) -> Facts:
 
 
 def _quota(text: str | None) -> float | None:
-    """Processors, from a line `quota period` of cgroup v2's cpu.max; None where there is no limit."""
+    """Processors, from a line `quota period` of cgroup v2's cpu.max; None where there is no
+    limit."""
     quota, _, period = (text or "").partition(" ")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
+    return (
+        int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
+    )

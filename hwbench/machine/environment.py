@@ -1,6 +1,8 @@
-"""What this machine is and what it runs: recorded with every run, so that two runs can be told apart.
+"""What this machine is and what it runs: recorded with every run, so that two runs can be told
+apart.
 
-Nothing here names a person or a place: no host name, no user, no path. A fact that cannot be had is None.
+Nothing here names a person or a place: no host name, no user, no path. A fact that cannot be had is
+None.
 """
 
 import os
@@ -53,7 +55,8 @@ CPU_IDENTITY = {"vendor": "vendor_id", "family": "cpu family", "model": "model"}
 
 
 def collect(device: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment of a run on the device that `device` describes, and what `checks` finds in it, ready for JSON."""
+    """The environment of a run on the device that `device` describes, and what `checks` finds in
+    it, ready for JSON."""
     facts = {
         "device": dict(device),
         "cpu": _cpu(),
@@ -62,10 +65,16 @@ def collect(device: Mapping[str, Any]) -> dict[str, Any]:
         "container": _container(),
         "load_average_1min": _or_none(lambda: round(os.getloadavg()[0], 2)),
         "python": platform.python_version(),
-        "packages": {name: _or_none(partial(version, name), PackageNotFoundError) for name in PACKAGES},
+        "packages": {
+            name: _or_none(partial(version, name), PackageNotFoundError) for name in PACKAGES
+        },
         "nvidia": _nvidia(),
         "git": _git(),
-        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES) and not _private(k)},
+        "variables": {
+            k: v
+            for k, v in sorted(os.environ.items())
+            if k.startswith(VARIABLES) and not _private(k)
+        },
     }
     return facts | {"checks": [vars(found) for found in check(facts)]}
 
@@ -76,7 +85,10 @@ def _cpu() -> dict[str, Any]:
     flags = facts.get("flags", "").split()
     return {
         "name": facts.get("model name", platform.processor()).lstrip("\t: "),
-        **{name: facts[key].lstrip("\t: ") if key in facts else None for name, key in CPU_IDENTITY.items()},
+        **{
+            name: facts[key].lstrip("\t: ") if key in facts else None
+            for name, key in CPU_IDENTITY.items()
+        },
         "cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -89,7 +101,8 @@ def _cpu() -> dict[str, Any]:
 
 
 def _boost() -> str | None:
-    """A "1" where clocks may rise above the base clock, else a "0". Intel's driver says it the other way round."""
+    """A "1" where clocks may rise above the base clock, else a "0". Intel's driver says it the
+    other way round."""
     no_turbo = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
     if no_turbo is not None:
         return "0" if no_turbo == "1" else "1"
@@ -97,21 +110,26 @@ def _boost() -> str | None:
 
 
 def _container() -> dict[str, Any]:
-    """The limits that a container puts on this process, cgroup v2's and v1's alike; null where none can be read.
+    """The limits that a container puts on this process, cgroup v2's and v1's alike; null where none
+    can be read.
 
-    `cpu_quota` is the microseconds of processor time in each period of so many microseconds, as in cgroup v2's cpu.max.
+    `cpu_quota` is the microseconds of processor time in each period of so many microseconds, as in
+    cgroup v2's cpu.max.
     """
     v1 = [_read(f"/sys/fs/cgroup/cpu/cpu.cfs_{word}_us") for word in ("quota", "period")]
     return {
         "cpu_quota": _read("/sys/fs/cgroup/cpu.max") or (" ".join(filter(None, v1)) or None),
-        "memory_limit": _read("/sys/fs/cgroup/memory.max") or _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        "memory_limit": _read("/sys/fs/cgroup/memory.max")
+        or _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
     }
 
 
 def _nvidia() -> list[dict[str, Any]] | None:
-    """What the driver says of each NVIDIA GPU, by its place in the driver's list; None where there is no driver.
+    """What the driver says of each NVIDIA GPU, by its place in the driver's list; None where there
+    is no driver.
 
-    Of a GPU that has fallen off the bus nothing but the driver is known. It keeps its place: checks.py goes by it.
+    Of a GPU that has fallen off the bus nothing but the driver is known. It keeps its place:
+    checks.py goes by it.
     """
     try:
         import pynvml
@@ -141,8 +159,12 @@ def _gpu(nvml: Any, index: int) -> dict[str, Any]:
         "driver": _or_none(nvml.nvmlSystemGetDriverVersion, nvml.NVMLError),
         "memory_bytes": ask(lambda gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total),
         "power_limit_w": ask(lambda gpu: nvml.nvmlDeviceGetPowerManagementLimit(gpu) / 1000),
-        "sm_clock_max_mhz": ask(lambda gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM)),
-        "sm_clock_application_mhz": ask(lambda gpu: nvml.nvmlDeviceGetApplicationsClock(gpu, nvml.NVML_CLOCK_SM)),
+        "sm_clock_max_mhz": ask(
+            lambda gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM)
+        ),
+        "sm_clock_application_mhz": ask(
+            lambda gpu: nvml.nvmlDeviceGetApplicationsClock(gpu, nvml.NVML_CLOCK_SM)
+        ),
         "compute_processes": ask(lambda gpu: _foreign_processes(nvml, gpu)),
         "persistence_mode": ask(lambda gpu: bool(nvml.nvmlDeviceGetPersistenceMode(gpu))),
         "ecc": ask(lambda gpu: bool(nvml.nvmlDeviceGetEccMode(gpu)[0])),
@@ -150,7 +172,8 @@ def _gpu(nvml: Any, index: int) -> dict[str, Any]:
 
 
 def _foreign_processes(nvml: Any, gpu: Any) -> int:
-    """How many processes compute on it besides this one, those that started it and those that it started.
+    """How many processes compute on it besides this one, those that started it and those that it
+    started.
 
     By the versioned name: the other one raises no NVMLError where a driver lacks it.
     """

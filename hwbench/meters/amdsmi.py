@@ -1,10 +1,11 @@
 """AMD GPUs by AMD SMI: energy accumulator, power, clock and temperature.
 
-Unproven on hardware: written by the documentation and the source of the package amdsmi 5.6 to 7.0, tried on a recorded
-trace only. Sources: rocm.docs.amd.com/projects/amdsmi (Python API); the energy counter is in steps of
-`counter_resolution` µJ (15.3) and 64 bits wide, and guests in virtual machines have none. It is known to stand still
-on some MI100 (ROCm/amdsmi issue 38) and to step back at times (issue 115). Its error is not published.
-GPUs come in the driver's order, which HIP_VISIBLE_DEVICES does not change.
+Unproven on hardware: written by the documentation and the source of the package amdsmi 5.6 to 7.0,
+tried on a recorded trace only. Sources: rocm.docs.amd.com/projects/amdsmi (Python API); the energy
+counter is in steps of `counter_resolution` µJ (15.3) and 64 bits wide, and guests in virtual
+machines have none. It is known to stand still on some MI100 (ROCm/amdsmi issue 38) and to step back
+at times (issue 115). Its error is not published. GPUs come in the driver's order, which
+HIP_VISIBLE_DEVICES does not change.
 """
 
 import contextlib
@@ -17,10 +18,12 @@ from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source, r
 
 LIMIT_W = 3000.0
 POWER = ("socket_power", "current_socket_power", "average_socket_power")
-"""From ROCm 7 on the first is there; before, MI300 has the second, and older GPUs have the third."""
+"""From ROCm 7 on the first is there; before, MI300 has the second, and older GPUs have the
+third."""
 
 POWER_S = 0.1
-"""How often the power is brought up to date and over what it is a mean are not published; this is assumed."""
+"""How often the power is brought up to date and over what it is a mean are not published; this is
+assumed."""
 
 PARTITIONED = ("DPX", "TPX", "QPX", "CPX")
 """The modes in which a program has but a part of the GPU; SPX is the whole."""
@@ -38,7 +41,9 @@ INSTALL = (
     "install ROCm's amd-smi-lib with the package manager, "
     "then `pip install amdsmi==VERSION` with the same version as /opt/rocm/.info/version"
 )
-PERMISSION = "`sudo usermod -aG render,video $USER`; in a container `--device /dev/kfd --device /dev/dri`"
+PERMISSION = (
+    "`sudo usermod -aG render,video $USER`; in a container `--device /dev/kfd --device /dev/dri`"
+)
 UNUSABLE = (ImportError, OSError, KeyError, AttributeError)
 """How the import fails without the library: a KeyError, in most versions."""
 
@@ -46,13 +51,14 @@ Ask = Callable[[], float | None]
 
 
 class AmdSmiMeter:
-    """Shows of each GPU: energy in J since the driver was loaded, power in W, clock in Hz, temperature in °C."""
+    """Shows of each GPU: energy in J since the driver was loaded, power in W, clock in Hz,
+    temperature in °C."""
 
     name = "amdsmi"
 
     def __init__(self, smi: Any, gpus: Sequence[str] | None = None) -> None:
-        """`smi` is the module amdsmi, `gpus` the PCI addresses of those that are used (None: all). Raises its
-        AmdSmiException where there is no driver."""
+        """`smi` is the module amdsmi, `gpus` the PCI addresses of those that are used (None: all).
+        Raises its AmdSmiException where there is no driver."""
         smi.amdsmi_init()
         self._sources: list[EnergySource] = []
         self.energy: Sequence[EnergySource] = self._sources
@@ -65,7 +71,9 @@ class AmdSmiMeter:
             address = None if wanted is None else self._address(gpu)
             if wanted is None or address in wanted:
                 found.add(address)
-                self._add(f"gpu:{index}", gpu, in_parts=wanted is not None and self._is_partitioned(gpu))
+                self._add(
+                    f"gpu:{index}", gpu, in_parts=wanted is not None and self._is_partitioned(gpu)
+                )
         for address in sorted((wanted or set()) - found):
             self.failures[Signal(self.name, f"gpu:{address}", "energy", "J")] = NO_SUCH_GPU
 
@@ -107,8 +115,14 @@ class AmdSmiMeter:
             return [PowerSensor(signal, POWER_S, POWER_S, quantum=1.0)]
         if signal.quantity != "energy":
             return []
-        step_j = self._try(signal, lambda: self._smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6)
-        return [] if step_j is None else [Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W)]
+        step_j = self._try(
+            signal, lambda: self._smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6
+        )
+        return (
+            []
+            if step_j is None
+            else [Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W)]
+        )
 
     def _questions(self, gpu: Any) -> Iterator[tuple[str, str, Ask]]:
         smi = self._smi
@@ -122,7 +136,9 @@ class AmdSmiMeter:
         try:
             value = ask()
         except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
-            self.failures[signal] = f"AMD SMI: {' '.join(str(error).split()) or type(error).__name__}"
+            self.failures[signal] = (
+                f"AMD SMI: {' '.join(str(error).split()) or type(error).__name__}"
+            )
             return None
         if value is None:
             self.failures[signal] = "AMD SMI: this GPU does not show it"
@@ -130,14 +146,17 @@ class AmdSmiMeter:
 
 
 def library() -> Any:
-    """The module amdsmi; imported when asked for, without what it prints when its library is missing."""
+    """The module amdsmi; imported when asked for, without what it prints when its library is
+    missing."""
     with contextlib.redirect_stdout(io.StringIO()):
         return importlib.import_module("amdsmi")
 
 
-def open_meter(gpus: Sequence[str] | None = None, load: Callable[[], Any] = library) -> AmdSmiMeter | None:
-    """The meter of the GPUs at these PCI addresses (None: of all); None without the library, the driver or a GPU that
-    shows anything. `sources` says why."""
+def open_meter(
+    gpus: Sequence[str] | None = None, load: Callable[[], Any] = library
+) -> AmdSmiMeter | None:
+    """The meter of the GPUs at these PCI addresses (None: of all); None without the library, the
+    driver or a GPU that shows anything. `sources` says why."""
     if gpus is not None and not gpus:
         return None
     meter = _opened(load, gpus)
@@ -161,7 +180,11 @@ def _opened(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSm
     try:
         smi = load()
     except UNUSABLE as error:
-        reason = "not installed" if isinstance(error, ImportError) else "its library libamd_smi.so is missing"
+        reason = (
+            "not installed"
+            if isinstance(error, ImportError)
+            else "its library libamd_smi.so is missing"
+        )
         return Source("amdsmi", False, (), f"the package amdsmi: {reason}", INSTALL)
     try:
         meter = AmdSmiMeter(smi, gpus)
@@ -186,5 +209,9 @@ def _hertz(clock: Mapping[str, Any]) -> float | None:
 
 def _first(fields: Mapping[str, Any], *names: str) -> float | None:
     """The first of these fields that holds a number."""
-    numbers = [value for name in names if isinstance(value := fields.get(name), int | float) and value not in NOTHING]
+    numbers = [
+        value
+        for name in names
+        if isinstance(value := fields.get(name), int | float) and value not in NOTHING
+    ]
     return float(numbers[0]) if numbers else None

@@ -24,8 +24,8 @@ SIGNALLED = 128
 
 @dataclass(frozen=True)
 class Metered:
-    """How a command ended, how long it took on the monotonic clock, and what the meters said of that time. `problem`:
-    why it could not be started at all."""
+    """How a command ended, how long it took on the monotonic clock, and what the meters said of
+    that time. `problem`: why it could not be started at all."""
 
     exit_status: int
     begin_ns: int
@@ -33,14 +33,16 @@ class Metered:
     readings: Sequence[Reading]
     telemetry: Telemetry
     notes: Sequence[str]
-    memory_peak_bytes: int | None = None  # of the command and its descendants; None if it was too short to be seen
+    # of the command and its descendants; None if it was too short to be seen
+    memory_peak_bytes: int | None = None
     problem: str = ""
 
 
 def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
     """Run the command with this process's own input and output, and meter it until it has ended.
 
-    Ctrl-C reaches it by way of the terminal, and what else would end this process is handed on to it.
+    Ctrl-C reaches it by way of the terminal, and what else would end this process is handed on to
+    it.
     """
     meters = open_meters(None, tdp_w)
     recorder = Recorder(meters, time.monotonic_ns)
@@ -75,7 +77,9 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
 
 
 def _memory_peak(trace: Trace) -> int | None:
-    peaks = [trace.series(signal)[1].max() for signal in trace.signals if signal.quantity == "rss_peak"]
+    peaks = [
+        trace.series(signal)[1].max() for signal in trace.signals if signal.quantity == "rss_peak"
+    ]
     return round(float(max(peaks))) if peaks else None
 
 
@@ -99,8 +103,9 @@ def as_measurement(metered: Metered) -> Measurement:
 
 @contextmanager
 def _signals_are_for_the_child() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Meanwhile an interrupt, which a terminal sends to both, does not end this process, and a SIGTERM is handed on to
-    what is put into the list. A handler, unlike an ignored signal, is not inherited by a child."""
+    """Meanwhile an interrupt, which a terminal sends to both, does not end this process, and a
+    SIGTERM is handed on to what is put into the list. A handler, unlike an ignored signal, is not
+    inherited by a child."""
     children: list[subprocess.Popen[bytes]] = []
 
     def hand_on(number: int, frame: FrameType | None) -> None:

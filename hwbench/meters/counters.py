@@ -1,9 +1,10 @@
-"""Joules of a window from a counter: unwrapped, checked, and read at the ticks of the counter instead of the window's
-ends.
+"""Joules of a window from a counter: unwrapped, checked, and read at the ticks of the counter
+instead of the window's ends.
 
-The ends of a window lie between two ticks, and what the counter shows at the next one belongs partly to what came
-before or after, often an idle device. So the energy is that between the first and the last tick in the window, and the
-rest of the window, less than a tick at either end, is taken at the mean power.
+The ends of a window lie between two ticks, and what the counter shows at the next one belongs
+partly to what came before or after, often an idle device. So the energy is that between the first
+and the last tick in the window, and the rest of the window, less than a tick at either end, is
+taken at the mean power.
 """
 
 import math
@@ -11,14 +12,24 @@ import math
 import numpy as np
 
 from hwbench.meters import Counter
-from hwbench.meters.uncertainty import HEADROOM, LONG, Answer, Array, NoAnswer, Readings, check_seen, unseen_j
+from hwbench.meters.uncertainty import (
+    HEADROOM,
+    LONG,
+    Answer,
+    Array,
+    NoAnswer,
+    Readings,
+    check_seen,
+    unseen_j,
+)
 
 OFTEN = 0.1
 """A tick is far shorter than the distance of readings if it is less than this part of it."""
 
 
 def counter_answer(counter: Counter, readings: Readings, step_s: float | None = None) -> Answer:
-    """Joules over the window; NoAnswer where the counter is at fault, may have wrapped unseen, or hardly moved."""
+    """Joules over the window; NoAnswer where the counter is at fault, may have wrapped unseen, or
+    hardly moved."""
     joules = unwrapped(counter, readings.times_s, readings.values)
     ticks_s, at_tick, half_s = _ticks(counter, readings, joules)
     seen_s, seen_j = float(ticks_s[-1] - ticks_s[0]), float(at_tick[-1] - at_tick[0])
@@ -28,10 +39,12 @@ def counter_answer(counter: Counter, readings: Readings, step_s: float | None = 
     powers_w = np.diff(at_tick) / lengths_s
     spacing_s = max(counter.tick_s, readings.gap_s)
     ends_s = np.maximum(0, [ticks_s[0], readings.window_s - ticks_s[-1]])
-    timing_j = 2 * mean_w * math.hypot(half_s[0], half_s[-1]) / math.sqrt(3)  # each uniform within ± half_s
+    # each uniform within ± half_s
+    timing_j = 2 * mean_w * math.hypot(half_s[0], half_s[-1]) / math.sqrt(3)
     rounding_j = 2 * counter.quantum / math.sqrt(6)  # two readings, each uniform within ± quantum/2
     peak_w = float(powers_w[lengths_s >= spacing_s / 2].max(initial=mean_w))
-    late_w = peak_w * counter.tick_s / spacing_s if counter.tick_s <= readings.gap_s else 0.0  # a tick at either end
+    # a tick at either end
+    late_w = peak_w * counter.tick_s / spacing_s if counter.tick_s <= readings.gap_s else 0.0
     share = counter.gain or 0.0
     return Answer(
         source=counter,
@@ -39,7 +52,9 @@ def counter_answer(counter: Counter, readings: Readings, step_s: float | None = 
         joules=mean_w * readings.window_s,
         peak_w=peak_w,
         random_j=scale * math.hypot(timing_j, rounding_j),
-        systematic_j=unseen_j(ends_s, spacing_s, mean_w, _spread(powers_w, lengths_s), step_s or math.inf),
+        systematic_j=unseen_j(
+            ends_s, spacing_s, mean_w, _spread(powers_w, lengths_s), step_s or math.inf
+        ),
         peak_error_w=share * peak_w + rounding_j / spacing_s + late_w,
         share=share,
     )
@@ -48,14 +63,16 @@ def counter_answer(counter: Counter, readings: Readings, step_s: float | None = 
 def unwrapped(counter: Counter, times_s: Array, values: Array) -> Array:
     """Joules since the first reading, shape (n,): each decrease is one wrap, if that makes sense.
 
-    NoAnswer if the counter went back, jumped further than `limit_w` allows, or is not read for so long that it could
-    have wrapped unseen at HEADROOM times the highest power seen otherwise (or at `limit_w`).
+    NoAnswer if the counter went back, jumped further than `limit_w` allows, or is not read for so
+    long that it could have wrapped unseen at HEADROOM times the highest power seen otherwise (or at
+    `limit_w`).
     """
     gaps_s, steps_j = np.diff(times_s), np.diff(values)
     if counter.wraps_at is None and (steps_j < 0).any():
         raise NoAnswer("the counter went back")
     steps_j = np.where(steps_j < 0, steps_j + (counter.wraps_at or 0.0), steps_j)
-    possible_j = counter.limit_w * (gaps_s + 2 * counter.tick_s) + counter.quantum  # a late tick brings two at once
+    # a late tick brings two at once
+    possible_j = counter.limit_w * (gaps_s + 2 * counter.tick_s) + counter.quantum
     wrong = (steps_j < 0) | (steps_j > possible_j)
     if wrong.any():
         back = np.diff(values)[wrong][0] < 0
@@ -70,16 +87,24 @@ def _check_gaps(counter: Counter, gaps_s: Array, steps_j: Array) -> None:
     assert counter.wraps_at is not None
     usual = gaps_s <= LONG * np.median(gaps_s)
     seen_w = float(steps_j[usual].sum() / gaps_s[usual].sum())
-    reach_w = min(counter.limit_w, HEADROOM * seen_w) if usual.sum() > 1 and seen_w > 0 else counter.limit_w
+    reach_w = (
+        min(counter.limit_w, HEADROOM * seen_w)
+        if usual.sum() > 1 and seen_w > 0
+        else counter.limit_w
+    )
     if gaps_s.max() * reach_w >= counter.wraps_at:
-        raise NoAnswer(f"readings are missing for {gaps_s.max():.3g} s: a wrap could have been missed")
+        raise NoAnswer(
+            f"readings are missing for {gaps_s.max():.3g} s: a wrap could have been missed"
+        )
 
 
 def _ticks(counter: Counter, readings: Readings, joules: Array) -> tuple[Array, Array, Array]:
-    """The ticks seen in the window: their times, the joules after each, and how far off the times may be (±).
+    """The ticks seen in the window: their times, the joules after each, and how far off the times
+    may be (±).
 
-    A change that a reading shows came after the reading before, and no longer ago than one tick. A counter that ticks
-    far more often than it is read changes before every reading, the very first one too.
+    A change that a reading shows came after the reading before, and no longer ago than one tick. A
+    counter that ticks far more often than it is read changes before every reading, the very first
+    one too.
     """
     times_s = readings.times_s
     changed = np.flatnonzero(np.diff(joules) > 0) + 1
@@ -89,12 +114,15 @@ def _ticks(counter: Counter, readings: Readings, joules: Array) -> tuple[Array, 
     inside = (after_s >= 0) | (changed == 0)
     changed, after_s = changed[inside], after_s[inside]
     if len(changed) < 2:
-        raise NoAnswer(f"the counter {'moved once' if len(changed) else 'did not move'} in this window: measure longer")
+        raise NoAnswer(
+            f"the counter {'moved once' if len(changed) else 'did not move'} in this window: measure longer"
+        )
     return (times_s[changed] + after_s) / 2, joules[changed], (times_s[changed] - after_s) / 2
 
 
 def _lengths(counter: Counter, readings: Readings, ticks_s: Array) -> Array:
-    """Seconds between ticks. Where ticks are further apart than readings, whole ticks: their times are too vague."""
+    """Seconds between ticks. Where ticks are further apart than readings, whole ticks: their times
+    are too vague."""
     lengths_s = np.diff(ticks_s)
     if counter.tick_s <= readings.gap_s:
         return lengths_s

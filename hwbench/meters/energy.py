@@ -1,8 +1,9 @@
-"""What the meters say of a window: joules and watts by scope, with how sure they are, or the reason why not.
+"""What the meters say of a window: joules and watts by scope, with how sure they are, or the reason
+why not.
 
-What is read is worked out in two ways, `counters` and `integral`; here the answers become records.Reading. A scope is
-answered by the first of its sources that has an answer. None is never 0: where no source has one, the reading has no
-value and says why.
+What is read is worked out in two ways, `counters` and `integral`; here the answers become
+records.Reading. A scope is answered by the first of its sources that has an answer. None is never
+0: where no source has one, the reading has no value and says why.
 """
 
 import math
@@ -22,7 +23,8 @@ from hwbench.records import Grade, Method, Reading
 GRADE_A_S, GRADE_B_S = 10.0, 5.0
 
 RESOLVED = 5
-"""A part of a step that lasts so many times what a source resolves can be told from what comes before and after."""
+"""A part of a step that lasts so many times what a source resolves can be told from what comes
+before and after."""
 
 MARGIN_S = 0.5
 MARGIN_TICKS = 3
@@ -37,12 +39,14 @@ def readings_of(
     failures: Mapping[Signal, str],
     step_s: float | None = None,
 ) -> list[Reading]:
-    """For each scope `energy` (J), `power` and `power_peak` (W) over the window, of the first source with an answer.
+    """For each scope `energy` (J), `power` and `power_peak` (W) over the window, of the first
+    source with an answer.
 
-    `energy_residual` (J), counter minus integral, follows where both answer. `sources` are the best first; `failures`
-    says why a signal shows nothing; `step_s` is the period of the load, where it has one. A scope without an answer
-    has one reading, `energy`, with the reason of its first source; so has one that lacks even a source, as a GPU that
-    shows neither energy nor power, with the reason of its failure.
+    `energy_residual` (J), counter minus integral, follows where both answer. `sources` are the best
+    first; `failures` says why a signal shows nothing; `step_s` is the period of the load, where it
+    has one. A scope without an answer has one reading, `energy`, with the reason of its first
+    source; so has one that lacks even a source, as a GPU that shows neither energy nor power, with
+    the reason of its failure.
     """
     found = []
     for scope in _scopes(sources):
@@ -58,25 +62,33 @@ def readings_of(
     return found
 
 
-def idle_power(trace: Trace, sources: Sequence[EnergySource], begin_ns: int, end_ns: int) -> list[Reading]:
+def idle_power(
+    trace: Trace, sources: Sequence[EnergySource], begin_ns: int, end_ns: int
+) -> list[Reading]:
     """`idle_power` (W) of each scope over a window in which nothing was run."""
     readings = readings_of(trace, sources, begin_ns, end_ns, {})
-    powers = [reading for reading in readings if reading.quantity == "power" or reading.value is None]
+    powers = [
+        reading for reading in readings if reading.quantity == "power" or reading.value is None
+    ]
     return [replace(reading, quantity="idle_power", unit="W") for reading in powers]
 
 
 def span_readings(
     trace: Trace, sources: Sequence[EnergySource], spans: Mapping[str, NDArray[np.int64]]
 ) -> list[Reading]:
-    """`energy` (J) of each named part of the steps: the sum over its intervals, begin and end in ns, shape (n, 2).
+    """`energy` (J) of each named part of the steps: the sum over its intervals, begin and end in
+    ns, shape (n, 2).
 
-    Only from sources that resolve it: the median interval lasts RESOLVED times the longest of the source's tick or
-    update, its averaging and the distance of its readings. Parts that no source resolves are left out.
+    Only from sources that resolve it: the median interval lasts RESOLVED times the longest of the
+    source's tick or update, its averaging and the distance of its readings. Parts that no source
+    resolves are left out.
     """
     found = []
     for name, intervals in spans.items():
         for scope in _scopes(sources):
-            resolving = [one for one in _of_scope(sources, scope) if _resolves(trace, one, intervals)]
+            resolving = [
+                one for one in _of_scope(sources, scope) if _resolves(trace, one, intervals)
+            ]
             outcomes = [_sum(trace, source, intervals) for source in resolving]
             if outcomes:
                 best = next((outcome for outcome in outcomes if isinstance(outcome, Answer)), None)
@@ -122,25 +134,34 @@ def _outcomes(
     return found
 
 
-def _answer(trace: Trace, source: EnergySource, begin_ns: int, end_ns: int, step_s: float | None) -> Answer:
+def _answer(
+    trace: Trace, source: EnergySource, begin_ns: int, end_ns: int, step_s: float | None
+) -> Answer:
     if isinstance(source, Counter):
         margin_s = max(MARGIN_S, MARGIN_TICKS * source.tick_s)
-        return counter_answer(source, readings_around(trace, source, begin_ns, end_ns, margin_s), step_s)
+        return counter_answer(
+            source, readings_around(trace, source, begin_ns, end_ns, margin_s), step_s
+        )
     highest_w = float(np.nanmax(trace.series(source.signal)[1], initial=0.0))
-    return sensor_answer(source, readings_around(trace, source, begin_ns, end_ns, 0.0), step_s, highest_w)
+    return sensor_answer(
+        source, readings_around(trace, source, begin_ns, end_ns, 0.0), step_s, highest_w
+    )
 
 
 def _resolves(trace: Trace, source: EnergySource, intervals: NDArray[np.int64]) -> bool:
     times_ns, _ = trace.series(source.signal)
     if len(times_ns) < 2 or not len(intervals):
         return False
-    own_s = (source.tick_s,) if isinstance(source, Counter) else (source.update_s, source.averaging_s)
+    own_s = (
+        (source.tick_s,) if isinstance(source, Counter) else (source.update_s, source.averaging_s)
+    )
     resolution_s = max(*own_s, float(np.median(np.diff(times_ns))) / 1e9)
     return bool(np.median(np.diff(intervals)) / 1e9 >= RESOLVED * resolution_s)
 
 
 def _sum(trace: Trace, source: EnergySource, intervals: NDArray[np.int64]) -> _Outcome:
-    """The answers of all intervals in one: what is random adds as squares, what is systematic as it is."""
+    """The answers of all intervals in one: what is random adds as squares, what is systematic as it
+    is."""
     try:
         parts = [_answer(trace, source, int(begin), int(end), None) for begin, end in intervals]
     except NoAnswer as why:
@@ -162,7 +183,13 @@ def _energy(answer: Answer) -> Reading:
 
 
 def _power(answer: Answer) -> Reading:
-    return _reading(answer, "power", "W", answer.joules / answer.window_s, answer.uncertainty_j / answer.window_s)
+    return _reading(
+        answer,
+        "power",
+        "W",
+        answer.joules / answer.window_s,
+        answer.uncertainty_j / answer.window_s,
+    )
 
 
 def _peak(answer: Answer) -> Reading:

@@ -1,10 +1,12 @@
-"""A guess at the power of processors without a counter: their thermal design power by how busy they are.
+"""A guess at the power of processors without a counter: their thermal design power by how busy they
+are.
 
-Power = watts per thread × threads that are busy. It is a model, and a crude one: it does not know idle power (it shows
-nothing at all while nothing runs), nor clocks, nor what kind of work is done, and memory is not in it. Linear models
-of the use of processors go back to Fan, Weber and Barroso, "Power provisioning for a warehouse-sized computer", ISCA
-2007, who fit idle power and peak for each machine; with the vendor's figure in place of a fit, as in CodeCarbon, such
-models were found 32 to 56 % off on four processors. So it is stated as ±50 %, and a counter always goes before it.
+Power = watts per thread × threads that are busy. It is a model, and a crude one: it does not know
+idle power (it shows nothing at all while nothing runs), nor clocks, nor what kind of work is done,
+and memory is not in it. Linear models of the use of processors go back to Fan, Weber and Barroso,
+"Power provisioning for a warehouse-sized computer", ISCA 2007, who fit idle power and peak for each
+machine; with the vendor's figure in place of a fit, as in CodeCarbon, such models were found 32 to
+56 % off on four processors. So it is stated as ±50 %, and a counter always goes before it.
 """
 
 import time
@@ -25,7 +27,8 @@ CURE = "say what all processors that show take together with `--tdp W`"
 
 
 class EstimateMeter:
-    """Shows the mean watts since the reading before, every UPDATE_S, while anything runs on the machine."""
+    """Shows the mean watts since the reading before, every UPDATE_S, while anything runs on the
+    machine."""
 
     name = "estimate"
 
@@ -59,7 +62,8 @@ class EstimateMeter:
 
 
 def open_meter(tdp_w: float | None = None, place: Place | None = None) -> EstimateMeter | None:
-    """The meter; None for a processor of which nobody states the power, unless `tdp_w` does, in W for all that show."""
+    """The meter; None for a processor of which nobody states the power, unless `tdp_w` does, in W
+    for all that show."""
     watts = watts_per_cpu(tdp_w, place or Place.here())
     if watts is None:
         return None
@@ -75,16 +79,25 @@ def sources(tdp_w: float | None = None, place: Place | None = None) -> list[Sour
     if open_meter(tdp_w, place):
         return [Source("estimate", True, [f"{SIGNAL.scope} power (a guess, ±{ERROR:.0%})"])]
     if watts_per_cpu(tdp_w, place):
-        return [Source("estimate", False, (), "the processors' use cannot be read", "let the container see /proc/stat")]
+        return [
+            Source(
+                "estimate",
+                False,
+                (),
+                "the processors' use cannot be read",
+                "let the container see /proc/stat",
+            )
+        ]
     who = f"the thermal design power of {place.cpu!r}" if place.cpu else "what processor this is"
     return [Source("estimate", False, (), f"{who} is not known here", CURE)]
 
 
 def watts_per_cpu(tdp_w: float | None, place: Place) -> float | None:
-    """The share of one processor that shows, as a machine of several threads, a part of one or a virtual one has them.
+    """The share of one processor that shows, as a machine of several threads, a part of one or a
+    virtual one has them.
 
-    By the threads of the model, not by those that show: a virtual machine has but some of them, and several sockets
-    have more. With SMT switched off each thread that shows has a core to itself.
+    By the threads of the model, not by those that show: a virtual machine has but some of them, and
+    several sockets have more. With SMT switched off each thread that shows has a core to itself.
     """
     if tdp_w is not None:
         return tdp_w / place.cpus

@@ -1,4 +1,5 @@
-"""How the host fares: a process with its descendants, and the machine as a whole. No source of energy.
+"""How the host fares: a process with its descendants, and the machine as a whole. No source of
+energy.
 
 | scope | quantity | unit | |
 |---|---|---|---|
@@ -10,9 +11,9 @@
 | system | temperature | °C | of the hottest processor package (Linux: coretemp, k10temp, zenpower) |
 | system | memory_used, swap_used | B | |
 
-What the platform lacks is left out. Memory that processes share counts in each; one that came and went between two
-readings is not seen. Times come in the
-kernel's ticks of 10 ms, so that a use is good to about 10 ms / QUICK_S for each process. Source: psutil, proc(5).
+What the platform lacks is left out. Memory that processes share counts in each; one that came and
+went between two readings is not seen. Times come in the kernel's ticks of 10 ms, so that a use is
+good to about 10 ms / QUICK_S for each process. Source: psutil, proc(5).
 """
 
 import os
@@ -31,7 +32,8 @@ from hwbench.meters.machine import Processors, package_sensors, processors
 QUICK_S = 0.25
 SLOW_S = 1.0
 SHARE = 0.001
-"""Of one processor's time each kind of reading may take; what is dear on a machine comes less often there."""
+"""Of one processor's time each kind of reading may take; what is dear on a machine comes less often
+there."""
 
 LACKING = (OSError, psutil.Error, AttributeError, NotImplementedError, ValueError, RuntimeWarning)
 """What psutil and /proc answer where a platform or a container does not tell something."""
@@ -41,7 +43,8 @@ Values = dict[str, float]
 
 @dataclass
 class Turn:
-    """A kind of reading that comes every `every_s`, or less often so as to stay within its share of time."""
+    """A kind of reading that comes every `every_s`, or less often so as to stay within its share of
+    time."""
 
     scope: str
     read: Callable[[], Values]
@@ -108,7 +111,8 @@ class Family:
 
     def find(self) -> Values:
         """Look for new descendants; shows nothing itself."""
-        self._members = []  # also where the process has ended: then nothing is shown of it any longer
+        # also where the process has ended: then nothing is shown of it any longer
+        self._members = []
         root = psutil.Process(self._pid)
         self._members = [root, *root.children(recursive=True)]
         return {}
@@ -121,9 +125,13 @@ class Family:
                 rss += process.memory_info().rss
         (before_s, before), self._before = self._before, (now_s, spent)
         # Only who was there before too: a newcomer's time until now was not spent in this interval.
-        used = [seconds - before[process] for process, seconds in spent.items() if process in before]
+        used = [
+            seconds - before[process] for process, seconds in spent.items() if process in before
+        ]
         shown: Values = {"rss": rss} if spent else {}
-        return shown | ({"cpu_use": sum(used) / (now_s - before_s)} if used and now_s > before_s else {})
+        return shown | (
+            {"cpu_use": sum(used) / (now_s - before_s)} if used and now_s > before_s else {}
+        )
 
     def history(self) -> Values:
         switches, peaks = [], []
@@ -131,7 +139,10 @@ class Family:
             with suppress(psutil.Error, OSError):
                 switches.append(sum(process.num_ctx_switches()))
                 status = (self._proc / str(process.pid) / "status").read_text()
-                peaks += [int(peak) * 1024 for peak in re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)]
+                peaks += [
+                    int(peak) * 1024
+                    for peak in re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+                ]
         shown: Values = {"context_switches": sum(switches)} if switches else {}
         return shown | ({"rss_peak": sum(peaks)} if peaks else {})
 
@@ -169,7 +180,8 @@ class Machine:
 
 
 def open_meter(pid: int | None = None) -> HostMeter:
-    """The meter of a process with its descendants, by default this one. It works everywhere, showing what there is."""
+    """The meter of a process with its descendants, by default this one. It works everywhere,
+    showing what there is."""
     return HostMeter(os.getpid() if pid is None else pid)
 
 
@@ -185,5 +197,12 @@ def sources(meter: HostMeter | None = None) -> list[Source]:
 
 
 def _signal(scope: str, quantity: str) -> Signal:
-    units = {"rss": "B", "rss_peak": "B", "memory_used": "B", "swap_used": "B", "cpu_clock": "Hz", "temperature": "°C"}
+    units = {
+        "rss": "B",
+        "rss_peak": "B",
+        "memory_used": "B",
+        "swap_used": "B",
+        "cpu_clock": "Hz",
+        "temperature": "°C",
+    }
     return Signal("host", scope, quantity, units.get(quantity, "1"))

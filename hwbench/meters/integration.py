@@ -1,9 +1,10 @@
 """Joules of a window from a power sensor, whose every reading is the mean over a time before it.
 
-A reading at t was made up to `update_s` before t, of the `averaging_s` before that. So only readings taken at least
-`averaging_s + update_s` after the window's begin are of the window alone, and their mean, by time, is taken for all of
-the window. That leaves out what the device did before and after, and is centred on the middle of the window whatever
-the lag. What it costs is half the weight of the window's two ends, of `averaging_s + update_s` each.
+A reading at t was made up to `update_s` before t, of the `averaging_s` before that. So only
+readings taken at least `averaging_s + update_s` after the window's begin are of the window alone,
+and their mean, by time, is taken for all of the window. That leaves out what the device did before
+and after, and is centred on the middle of the window whatever the lag. What it costs is half the
+weight of the window's two ends, of `averaging_s + update_s` each.
 """
 
 import math
@@ -11,30 +12,45 @@ import math
 import numpy as np
 
 from hwbench.meters import PowerSensor
-from hwbench.meters.uncertainty import HEADROOM, LONG, Answer, Array, NoAnswer, Readings, check_seen, unseen_j
+from hwbench.meters.uncertainty import (
+    HEADROOM,
+    LONG,
+    Answer,
+    Array,
+    NoAnswer,
+    Readings,
+    check_seen,
+    unseen_j,
+)
 from hwbench.stats import effective_n
 
 CLOCK_ERROR = 0.005
-"""By which share a sensor's period may differ from what is published, or a step from its median: the two may keep the
-same phase although their figures say otherwise."""
+"""By which share a sensor's period may differ from what is published, or a step from its median:
+the two may keep the same phase although their figures say otherwise."""
 
 FEW = 3
-"""A deviation of n independent averages is taken √(1 + 3 / n) times: few of them, and smooth, show too little of it."""
+"""A deviation of n independent averages is taken √(1 + 3 / n) times: few of them, and smooth, show
+too little of it."""
 
 PHASES = 100
 """Into so many parts a step's cycle is divided."""
 
 SCATTER = 2
-"""Averages that meet the step at random leave gaps of about 1/n between them, and seldom more than so many times that.
-What they miss there is the luck of a sample, not a bias."""
+"""Averages that meet the step at random leave gaps of about 1/n between them, and seldom more than
+so many times that. What they miss there is the luck of a sample, not a bias."""
 
 
 def sensor_answer(
-    sensor: PowerSensor, readings: Readings, step_s: float | None = None, highest_w: float | None = None
+    sensor: PowerSensor,
+    readings: Readings,
+    step_s: float | None = None,
+    highest_w: float | None = None,
 ) -> Answer:
-    """Joules over the window. `highest_w`: what the sensor ever showed, where that was outside this window.
+    """Joules over the window. `highest_w`: what the sensor ever showed, where that was outside this
+    window.
 
-    NoAnswer if the window is too short for readings of nothing but the window, or too few were taken.
+    NoAnswer if the window is too short for readings of nothing but the window, or too few were
+    taken.
     """
     window_s, lag_s = readings.window_s, sensor.averaging_s + sensor.update_s
     times_s, powers_w, missing_s = _clean(sensor, readings)
@@ -43,9 +59,12 @@ def sensor_answer(
     highest_w = max(peak_w, highest_w or 0.0)
     hidden_s = sensor.update_s if step_s is None else step_s
     share = (sensor.gain or 0.0) + (sensor.error or 0.0)
-    rounding_w = sensor.quantum / math.sqrt(3)  # twice the deviation of what is uniform within ± quantum/2
+    # twice the deviation of what is uniform within ± quantum/2
+    rounding_w = sensor.quantum / math.sqrt(3)
     spread_w = float(powers_w.std()) * math.sqrt(1 + FEW * lag_s / (window_s - lag_s))
-    random_w = math.hypot(_instants_w(times_s, powers_w), _unsampled_w(sensor, times_s, powers_w, step_s))
+    random_w = math.hypot(
+        _instants_w(times_s, powers_w), _unsampled_w(sensor, times_s, powers_w, step_s)
+    )
     ends_j = unseen_j(np.full(2, lag_s / 2), lag_s, mean_w, spread_w, hidden_s)
     systematic_w = math.hypot(_unvisited_w(sensor, times_s, step_s, highest_w), rounding_w)
     return Answer(
@@ -61,7 +80,8 @@ def sensor_answer(
 
 
 def _clean(sensor: PowerSensor, readings: Readings) -> tuple[Array, Array, float]:
-    """Times and powers of the readings that are of the window alone, and for how long there should be more of them."""
+    """Times and powers of the readings that are of the window alone, and for how long there should
+    be more of them."""
     first_s, last_s = sensor.averaging_s + sensor.update_s, readings.window_s
     spacing_s = max(sensor.update_s, readings.gap_s)
     clean = readings.times_s >= first_s
@@ -69,7 +89,8 @@ def _clean(sensor: PowerSensor, readings: Readings) -> tuple[Array, Array, float
     if len(times_s) < 2 or last_s - first_s < spacing_s:
         raise NoAnswer(f"each reading is the mean of {sensor.averaging_s:g} s: measure longer")
     if readings.values[clean].max() <= 0:
-        raise NoAnswer("the sensor shows 0 W")  # nothing that is switched on takes that: it is broken, or asleep
+        # nothing that is switched on takes that: it is broken, or asleep
+        raise NoAnswer("the sensor shows 0 W")
     gaps_s = np.diff(times_s, prepend=first_s, append=last_s)
     missing_s = float(gaps_s[gaps_s > LONG * spacing_s].sum())
     check_seen(last_s - missing_s, last_s)
@@ -77,23 +98,30 @@ def _clean(sensor: PowerSensor, readings: Readings) -> tuple[Array, Array, float
 
 
 def _mean(times_s: Array, powers_w: Array) -> float:
-    """By time. A change came halfway between two readings as far as anyone knows, which is the trapezoidal rule."""
+    """By time. A change came halfway between two readings as far as anyone knows, which is the
+    trapezoidal rule."""
     lengths_s = np.diff(times_s)
     return float((powers_w[1:] + powers_w[:-1]) / 2 @ lengths_s / lengths_s.sum())
 
 
 def _instants_w(times_s: Array, powers_w: Array) -> float:
-    """What it matters that a change came at any instant between two readings: uniform, of variance length² / 12."""
+    """What it matters that a change came at any instant between two readings: uniform, of variance
+    length² / 12."""
     lengths_s = np.diff(times_s)
-    return 2 * float(np.linalg.norm(np.diff(powers_w) * lengths_s) / math.sqrt(12) / lengths_s.sum())
+    return 2 * float(
+        np.linalg.norm(np.diff(powers_w) * lengths_s) / math.sqrt(12) / lengths_s.sum()
+    )
 
 
-def _unsampled_w(sensor: PowerSensor, times_s: Array, powers_w: Array, step_s: float | None) -> float:
+def _unsampled_w(
+    sensor: PowerSensor, times_s: Array, powers_w: Array, step_s: float | None
+) -> float:
     """What the time between the sensor's averages matters, which it does not see.
 
-    n averages of deviation s that see the share f of the window: 2 s √((1 − f) / n), as of a sample from a finite
-    population (Cochran 1977, ch. 2). Where no step is known, a slow change may be the beat of an unknown one with the
-    sensor, of which too little was seen: then only so many averages count as are independent of each other.
+    n averages of deviation s that see the share f of the window: 2 s √((1 − f) / n), as of a sample
+    from a finite population (Cochran 1977, ch. 2). Where no step is known, a slow change may be the
+    beat of an unknown one with the sensor, of which too little was seen: then only so many averages
+    count as are independent of each other.
     """
     _, last = np.unique(np.floor(times_s / sensor.update_s)[::-1], return_index=True)
     averages_w = powers_w[::-1][last]
@@ -105,13 +133,19 @@ def _unsampled_w(sensor: PowerSensor, times_s: Array, powers_w: Array, step_s: f
     return 2 * math.sqrt(float(averages_w.var(ddof=1)) * unseen / independent)
 
 
-def _unvisited_w(sensor: PowerSensor, times_s: Array, step_s: float | None, highest_w: float) -> float:
-    """By how much the mean may be off because the sensor sees some phases of the step more often than others, or never.
+def _unvisited_w(
+    sensor: PowerSensor, times_s: Array, step_s: float | None, highest_w: float
+) -> float:
+    """By how much the mean may be off because the sensor sees some phases of the step more often
+    than others, or never.
 
-    That is where its period is nearly a multiple of the step, or of a simple fraction of it. An average that is longer
-    than the step sees every phase, but the phases of its remainder, a part of its time, once more than others.
+    That is where its period is nearly a multiple of the step, or of a simple fraction of it. An
+    average that is longer than the step sees every phase, but the phases of its remainder, a part
+    of its time, once more than others.
     """
-    if step_s is None or sensor.averaging_s >= max(sensor.update_s, float(np.median(np.diff(times_s)))):
+    if step_s is None or sensor.averaging_s >= max(
+        sensor.update_s, float(np.median(np.diff(times_s)))
+    ):
         return 0.0
     updates = np.unique(np.floor(times_s / sensor.update_s))
     turns = sensor.averaging_s / step_s
@@ -120,16 +154,20 @@ def _unvisited_w(sensor: PowerSensor, times_s: Array, step_s: float | None, high
     by_luck = 1 / math.sqrt(2 * math.pi * len(updates) * length)
     beyond = HEADROOM if turns < 1 else 1
     clocks_s = np.linspace(1 - CLOCK_ERROR, 1 + CLOCK_ERROR, 5) * sensor.update_s
-    worst = max(_bias(visits(updates * clock_s / step_s, length), by_luck, beyond) for clock_s in clocks_s)
+    worst = max(
+        _bias(visits(updates * clock_s / step_s, length), by_luck, beyond) for clock_s in clocks_s
+    )
     return worst * remainder / turns * highest_w
 
 
 def _bias(seen: Array, by_luck: float, beyond: float) -> float:
-    """The largest bias of a mean whose phases are `seen` so often, in units of the highest power seen.
+    """The largest bias of a mean whose phases are `seen` so often, in units of the highest power
+    seen.
 
-    The bias is ∫ (seen − 1) p dφ, at most ½ ∫ |seen − 1| dφ times the range of the power p: for phases that are seen,
-    from 0 to the highest, for the others to `beyond` times that. As much of it as there is `by_luck` where phases are
-    met at random, √(2 / π) of the standard deviation of the visits, belongs to the sample: `_unsampled_w`.
+    The bias is ∫ (seen − 1) p dφ, at most ½ ∫ |seen − 1| dφ times the range of the power p: for
+    phases that are seen, from 0 to the highest, for the others to `beyond` times that. As much of
+    it as there is `by_luck` where phases are met at random, √(2 / π) of the standard deviation of
+    the visits, belongs to the sample: `_unsampled_w`.
     """
     unvisited = float((seen == 0).mean())
     uneven = float(np.abs(seen - 1).mean()) / 2 - by_luck
@@ -137,7 +175,8 @@ def _bias(seen: Array, by_luck: float, beyond: float) -> float:
 
 
 def visits(ends: Array, length: float) -> Array:
-    """How often each of PHASES phases of a cycle is seen, on average 1, by intervals of `length` cycles with `ends`."""
+    """How often each of PHASES phases of a cycle is seen, on average 1, by intervals of `length`
+    cycles with `ends`."""
     phases = np.arange(PHASES) / PHASES
     counts = np.floor(ends[:, None] - phases) - np.floor(ends[:, None] - length - phases)
     return np.asarray(counts.sum(axis=0) / (len(ends) * length))

@@ -1,8 +1,10 @@
-"""Energy of processors and their memory from RAPL, by perf_event_open: the way for who may not read powercap.
+"""Energy of processors and their memory from RAPL, by perf_event_open: the way for who may not read
+powercap.
 
-The kernel's `power` PMU counts the same hardware as `rapl`, unwrapped, in steps of 2^-32 J; opening both would only
-show it twice. It counts for a whole package, so that one event a package is opened, on the processors of its `cpumask`.
-Sources: perf_event_open(2); arch/x86/events/rapl.c in the kernel. Neither states an error, so `gain` is None.
+The kernel's `power` PMU counts the same hardware as `rapl`, unwrapped, in steps of 2^-32 J; opening
+both would only show it twice. It counts for a whole package, so that one event a package is opened,
+on the processors of its `cpumask`. Sources: perf_event_open(2); arch/x86/events/rapl.c in the
+kernel. Neither states an error, so `gain` is None.
 """
 
 import ctypes
@@ -91,14 +93,19 @@ def perf_event_open(kind: int, config: int, cpu: int) -> int:
     attributes = ctypes.create_string_buffer(struct.pack("=IIQ48x", kind, 64, config), 64)
     everyone, no_group, close_on_exec = ctypes.c_int(-1), ctypes.c_int(-1), ctypes.c_ulong(8)
     libc = ctypes.CDLL(None, use_errno=True)
-    file: int = libc.syscall(number, attributes, everyone, ctypes.c_int(cpu), no_group, close_on_exec)
+    file: int = libc.syscall(
+        number, attributes, everyone, ctypes.c_int(cpu), no_group, close_on_exec
+    )
     if file < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return file
 
 
-def open_meter(pmu: Path = POWER, cpus: Path = CPUS, opener: Open = perf_event_open) -> PerfMeter | None:
-    """The meter; None where there is no such PMU or not one event can be opened. `sources` says why."""
+def open_meter(
+    pmu: Path = POWER, cpus: Path = CPUS, opener: Open = perf_event_open
+) -> PerfMeter | None:
+    """The meter; None where there is no such PMU or not one event can be opened. `sources` says
+    why."""
     meter = _meter(pmu, cpus, opener)
     return meter if meter and meter.works else None
 
@@ -113,14 +120,24 @@ def sources(
     names = [f"{signal.scope} energy" for signal in meter.works]
     meter.close()
     if not names:
-        return [Source("perf", False, [f"{s.scope} energy" for s in meter.failures], *_why(meter.refused[0]))]
+        return [
+            Source(
+                "perf",
+                False,
+                [f"{s.scope} energy" for s in meter.failures],
+                *_why(meter.refused[0]),
+            )
+        ]
     return [Source("perf", True, names)]
 
 
 def _meter(pmu: Path, cpus: Path, opener: Open) -> PerfMeter | None:
     """All events of the PMU, opened as far as possible; None where it has none."""
     try:
-        kind, numbers = int((pmu / "type").read_text()), _numbered(_list((pmu / "cpumask").read_text()), cpus)
+        kind, numbers = (
+            int((pmu / "type").read_text()),
+            _numbered(_list((pmu / "cpumask").read_text()), cpus),
+        )
         events = list(_events(pmu / "events", numbers))
     except (OSError, ValueError):
         return None
@@ -136,24 +153,36 @@ def _events(folder: Path, numbers: Mapping[int, int]) -> Iterator[Event]:
         for cpu, number in numbers.items():
             # The board has one counter, which every package shows.
             if code and (kind != "psys" or cpu == next(iter(numbers))):
-                signal = Signal("perf", kind if kind == "psys" else f"{kind}:{number}", "energy", "J")
+                signal = Signal(
+                    "perf", kind if kind == "psys" else f"{kind}:{number}", "energy", "J"
+                )
                 counter = Counter(signal, None, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind])
                 yield Event(counter, int(code[1], 0), cpu, joules)
 
 
 def _numbered(cpus: Sequence[int], folder: Path) -> dict[int, int]:
-    """Each processor's package; where one has several dies with a counter each, the dies are counted through."""
+    """Each processor's package; where one has several dies with a counter each, the dies are
+    counted through."""
     try:
-        numbers = {cpu: int((folder / f"cpu{cpu}/topology/physical_package_id").read_text()) for cpu in cpus}
+        numbers = {
+            cpu: int((folder / f"cpu{cpu}/topology/physical_package_id").read_text())
+            for cpu in cpus
+        }
     except (OSError, ValueError):
         numbers = {}
-    return numbers if len(set(numbers.values())) == len(cpus) else {cpu: place for place, cpu in enumerate(cpus)}
+    return (
+        numbers
+        if len(set(numbers.values())) == len(cpus)
+        else {cpu: place for place, cpu in enumerate(cpus)}
+    )
 
 
 def _list(text: str) -> list[int]:
     """The numbers of a kernel's list like 0,18 or 0-3."""
     ranges = [part.partition("-") for part in text.strip().split(",")]
-    return [number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)]
+    return [
+        number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)
+    ]
 
 
 def _why(error: OSError) -> tuple[str, str]:

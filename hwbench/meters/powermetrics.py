@@ -1,11 +1,14 @@
-"""Power of a Mac's processor and GPU by the system's own tool `powermetrics`, which runs beside and must be root.
+"""Power of a Mac's processor and GPU by the system's own tool `powermetrics`, which runs beside and
+must be root.
 
-Unproven on hardware: written by its manual page (powermetrics(1), which says that its figures are estimates and not for
-comparison between devices) and by others' recordings; tried on a written trace only. By how much they may be wrong
-Apple does not say, so they are stated as ±50 % as any model without a better figure.
+Unproven on hardware: written by its manual page (powermetrics(1), which says that its figures are
+estimates and not for comparison between devices) and by others' recordings; tried on a written
+trace only. By how much they may be wrong Apple does not say, so they are stated as ±50 % as any
+model without a better figure.
 
-On Apple silicon package:0 is the CPU alone and gpu:0 the GPU; the two do not overlap, and the neural engine is in
-neither. On Intel package:0 is the package with its graphics. Each sample is the mean since the one before.
+On Apple silicon package:0 is the CPU alone and gpu:0 the GPU; the two do not overlap, and the
+neural engine is in neither. On Intel package:0 is the package with its graphics. Each sample is the
+mean since the one before.
 """
 
 import os
@@ -57,7 +60,8 @@ class PowermetricsMeter:
         self._thread.start()
 
     def wait(self, seconds: float = START_S) -> bool:
-        """Wait for the first sample; its signals are the sources from then on. False if none came."""
+        """Wait for the first sample; its signals are the sources from then on. False if none
+        came."""
         with self._news:
             self._news.wait_for(lambda: self._seen or self.failures, seconds)
             found = [signal for signal in (CPU, GPU) if signal in self._seen]
@@ -87,11 +91,14 @@ class PowermetricsMeter:
                 self._seen |= self._latest.keys()
                 self._news.notify_all()
         with self._news:
-            self.failures |= dict.fromkeys(self._seen or {CPU, GPU}, f"powermetrics ended: {self._said or 'no word'}")
+            self.failures |= dict.fromkeys(
+                self._seen or {CPU, GPU}, f"powermetrics ended: {self._said or 'no word'}"
+            )
             self._news.notify_all()
 
     def _lines(self) -> Iterator[bytes]:
-        """What the tool writes; the last line that is no part of a sample may say why no more came."""
+        """What the tool writes; the last line that is no part of a sample may say why no more
+        came."""
         for line in self._tool.stdout or ():
             text = line.decode(errors="replace").strip()
             self._said = self._said if text.startswith("<") else text
@@ -125,7 +132,9 @@ def watts(sample: Mapping[str, Any]) -> dict[Signal, float]:
     return {FIELDS[key][0]: value * FIELDS[key][1] for key, value in found.items()}
 
 
-def open_meter(command: Sequence[str] = COMMAND, platform: str = sys.platform) -> PowermetricsMeter | None:
+def open_meter(
+    command: Sequence[str] = COMMAND, platform: str = sys.platform
+) -> PowermetricsMeter | None:
     """The meter, after its first sample; None where there is none. `sources` says why."""
     meter = _opened(command, platform)
     return None if isinstance(meter, Source) else meter
@@ -137,7 +146,13 @@ def sources(command: Sequence[str] = COMMAND, platform: str = sys.platform) -> l
     if isinstance(meter, Source):
         return [meter]
     meter.close()
-    return [Source("powermetrics", True, [f"{source.signal.scope} power (an estimate)" for source in meter.energy])]
+    return [
+        Source(
+            "powermetrics",
+            True,
+            [f"{source.signal.scope} power (an estimate)" for source in meter.energy],
+        )
+    ]
 
 
 def _opened(command: Sequence[str], platform: str) -> PowermetricsMeter | Source:
@@ -145,14 +160,25 @@ def _opened(command: Sequence[str], platform: str) -> PowermetricsMeter | Source
     if platform != "darwin":
         return Source("powermetrics", False, (), "it is a part of macOS")
     if not shutil.which(command[0]):
-        return Source("powermetrics", False, (), "powermetrics is not found", "add /usr/bin to PATH")
+        return Source(
+            "powermetrics", False, (), "powermetrics is not found", "add /usr/bin to PATH"
+        )
     if os.geteuid() != 0:
-        return Source("powermetrics", False, (), "powermetrics must be root", "run hwbench with `sudo -E`")
+        return Source(
+            "powermetrics", False, (), "powermetrics must be root", "run hwbench with `sudo -E`"
+        )
     try:
         meter = PowermetricsMeter(command)
     except OSError as error:
-        return Source("powermetrics", False, (), f"powermetrics cannot be started: {error.strerror or error}")
+        return Source(
+            "powermetrics", False, (), f"powermetrics cannot be started: {error.strerror or error}"
+        )
     if meter.wait():
         return meter
     meter.close()
-    return Source("powermetrics", False, (), next(iter(meter.failures.values()), "powermetrics shows no power"))
+    return Source(
+        "powermetrics",
+        False,
+        (),
+        next(iter(meter.failures.values()), "powermetrics shows no power"),
+    )

@@ -1,10 +1,11 @@
 """Energy of processors and their memory from RAPL, as Linux shows it in the powercap folder.
 
-Intel and AMD share the driver. A zone `intel-rapl:N` is a package, `intel-rapl:N:M` a part of one: `dram` lies outside
-its package and is a source of its own; `core` and `uncore` are inside it and would count twice. `psys` is the whole
-board, packages included: it is never added to anything. `intel-rapl-mmio:N` is the same counter by another way.
-Source: docs.kernel.org/power/powercap/powercap.html; Intel SDM vol. 3B, "Platform Specific Power Management Support".
-Neither vendor states how far it may be off, so `gain` is None.
+Intel and AMD share the driver. A zone `intel-rapl:N` is a package, `intel-rapl:N:M` a part of one:
+`dram` lies outside its package and is a source of its own; `core` and `uncore` are inside it and
+would count twice. `psys` is the whole board, packages included: it is never added to anything.
+`intel-rapl-mmio:N` is the same counter by another way. Source:
+docs.kernel.org/power/powercap/powercap.html; Intel SDM vol. 3B, "Platform Specific Power Management
+Support". Neither vendor states how far it may be off, so `gain` is None.
 """
 
 import os
@@ -17,7 +18,8 @@ from hwbench.meters import Counter, EnergySource, Signal, Source, read_all
 from hwbench.meters.machine import Place
 
 TICK_S = 0.001
-"""The counters are brought up to date about once a millisecond (Intel SDM, as above; the kernel's amd_energy)."""
+"""The counters are brought up to date about once a millisecond (Intel SDM, as above; the kernel's
+amd_energy)."""
 
 QUANTUM_J = {"package": 1e-4, "dram": 1e-4, "psys": 1.0}
 """Smallest steps. Units are 61 µJ or 15.3 µJ; Sapphire Rapids counts psys in whole joules (see
@@ -31,7 +33,8 @@ PERMISSION = (
     """`ACTION=="add", SUBSYSTEM=="powercap", KERNEL=="intel-rapl:*", RUN+="/bin/chmod a+r /sys%p/energy_uj"` """
     "in /etc/udev/rules.d/70-rapl.rules",
 )
-# Docker puts an empty folder over /sys/devices/virtual/powercap, the target of the links, wherever it is mounted from.
+# Docker puts an empty folder over /sys/devices/virtual/powercap, the target of the links, wherever
+# it is mounted from.
 HIDDEN = (
     "start it with `-v /sys/devices/virtual/powercap/intel-rapl:/powercap:ro -e HWBENCH_POWERCAP=/powercap` "
     "(a mount of /sys/class/powercap has links that lead nowhere), as root or with the files readable on the host"
@@ -48,7 +51,8 @@ class Zone:
 
 
 def text_of(file: Path) -> str:
-    """What a small file holds, by three calls of the system: Path.read_text takes five times as long."""
+    """What a small file holds, by three calls of the system: Path.read_text takes five times as
+    long."""
     handle = os.open(file, os.O_RDONLY)
     try:
         return os.read(handle, 256).decode(errors="replace")
@@ -86,18 +90,23 @@ def open_meter(folder: Path | None = None, read: Read = text_of) -> RaplMeter | 
     return meter if read_all(meter) else None
 
 
-def sources(folder: Path | None = None, place: Place | None = None, read: Read = text_of) -> list[Source]:
+def sources(
+    folder: Path | None = None, place: Place | None = None, read: Read = text_of
+) -> list[Source]:
     """The counters that can be read, and those that cannot, by reason."""
     found: dict[tuple[str, str], list[str]] = {}
     for zone in zones(folder or powercap(), read):
         found.setdefault(_trouble(zone, read), []).append(f"{zone.counter.signal.scope} energy")
     if not found:
         return [Source("rapl", False, (), *(place or Place.here()).why_no_counter(HIDDEN, KERNEL))]
-    return [Source("rapl", not reason, names, reason, cure) for (reason, cure), names in found.items()]
+    return [
+        Source("rapl", not reason, names, reason, cure) for (reason, cure), names in found.items()
+    ]
 
 
 def powercap() -> Path:
-    """The folder of the zones; the environment's HWBENCH_POWERCAP names another than the system's."""
+    """The folder of the zones; the environment's HWBENCH_POWERCAP names another than the
+    system's."""
     return Path(os.environ.get("HWBENCH_POWERCAP") or "/sys/class/powercap")
 
 
@@ -114,12 +123,17 @@ def zones(folder: Path, read: Read = text_of) -> list[Zone]:
 
 
 def _zones_in(folder: Path, prefix: str) -> list[Path]:
-    found = [zone for zone in folder.glob(f"{prefix}:*") if re.fullmatch(r"\d+", zone.name[len(prefix) + 1 :])]
+    found = [
+        zone
+        for zone in folder.glob(f"{prefix}:*")
+        if re.fullmatch(r"\d+", zone.name[len(prefix) + 1 :])
+    ]
     return sorted(found, key=lambda zone: int(zone.name.rpartition(":")[2]))
 
 
 def _numbered(tops: Mapping[Path, str]) -> dict[Path, int]:
-    """The packages with the numbers in their names. Where each die has a counter, the dies are counted through."""
+    """The packages with the numbers in their names. Where each die has a counter, the dies are
+    counted through."""
     names = {top: re.fullmatch(r"package-(\d+)(-die-\d+)?", name) for top, name in tops.items()}
     numbers = {top: int(match[1]) for top, match in names.items() if match}
     if len(set(numbers.values())) == len(numbers):
@@ -134,7 +148,10 @@ def _zone(folder: Path, kind: str, number: int | None, read: Read) -> Zone:
         wraps_at = _joules(read(folder / "max_energy_range_uj")) or None
     except (OSError, ValueError):
         wraps_at = None
-    return Zone(Counter(signal, wraps_at, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind]), folder / "energy_uj")
+    return Zone(
+        Counter(signal, wraps_at, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind]),
+        folder / "energy_uj",
+    )
 
 
 def _name(zone: Path, read: Read) -> str:

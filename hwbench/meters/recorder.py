@@ -25,7 +25,8 @@ class Trace:
     """
 
     def __init__(self) -> None:
-        self._times: dict[Signal, array[int]] = {}  # eight bytes a number: hours of readings must fit beside the work
+        # eight bytes a number: hours of readings must fit beside the work
+        self._times: dict[Signal, array[int]] = {}
         self._values: dict[Signal, array[float]] = {}
 
     def add(self, time_ns: int, signal: Signal, value: float) -> None:
@@ -40,7 +41,9 @@ class Trace:
 
     def series(self, signal: Signal) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Times in nanoseconds and values; both empty if there are none."""
-        return np.array(self._times.get(signal, ()), np.int64), np.array(self._values.get(signal, ()), np.float64)
+        return np.array(self._times.get(signal, ()), np.int64), np.array(
+            self._values.get(signal, ()), np.float64
+        )
 
     def as_telemetry(self) -> Telemetry:
         """All of it as columns, signal by signal."""
@@ -58,12 +61,13 @@ class Trace:
 
 
 class Recorder:
-    """Reads `meters`, and those added to the list meanwhile, every INTERVAL_S from a thread of its own, from `with` on
-    to its end; `trace` holds the result.
+    """Reads `meters`, and those added to the list meanwhile, every INTERVAL_S from a thread of its
+    own, from `with` on to its end; `trace` holds the result.
 
-    A machine that is busy or asleep makes longer gaps; they are seen in the times, nothing is made up to fill them.
-    A meter that fails or hangs costs its own figures, not the work beside it: what it measures then has a failure.
-    `hangs` says after the end whether one still does; nothing is read then any longer.
+    A machine that is busy or asleep makes longer gaps; they are seen in the times, nothing is made
+    up to fill them. A meter that fails or hangs costs its own figures, not the work beside it: what
+    it measures then has a failure. `hangs` says after the end whether one still does; nothing is
+    read then any longer.
     """
 
     def __init__(
@@ -74,8 +78,17 @@ class Recorder:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.trace = Trace()
-        self._meters, self._now_ns, self._interval_s, self._patience_s = meters, now_ns, interval_s, patience_s
-        self._began, self._over, self._reading = threading.Event(), threading.Event(), threading.Lock()
+        self._meters, self._now_ns, self._interval_s, self._patience_s = (
+            meters,
+            now_ns,
+            interval_s,
+            patience_s,
+        )
+        self._began, self._over, self._reading = (
+            threading.Event(),
+            threading.Event(),
+            threading.Lock(),
+        )
         self._asked: Meter | None = None
         self._failed: list[Meter] = []
         self.hangs = False
@@ -94,7 +107,8 @@ class Recorder:
                     self._read(meter)
 
     def _read(self, meter: Meter) -> None:
-        """Stamp each question by itself: a busy interpreter may hold this thread up for milliseconds at each."""
+        """Stamp each question by itself: a busy interpreter may hold this thread up for
+        milliseconds at each."""
         self._asked = meter
         try:
             before = self._now_ns()
@@ -115,7 +129,10 @@ class Recorder:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._over.set()
         self._thread.join(self._patience_s)

@@ -1,4 +1,5 @@
-"""Which meters are opened, and what each could measure here: the best way to know of each part of the machine."""
+"""Which meters are opened, and what each could measure here: the best way to know of each part of
+the machine."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -36,19 +37,26 @@ class Silent:
 
 
 def open_meters(gpus: Sequence[str] | None, tdp_w: float | None = None) -> list[Meter]:
-    """The meters of energy here: of these GPUs, and of the processors by the first way that works. What should be
-    measured and cannot be has a meter that says why.
+    """The meters of energy here: of these GPUs, and of the processors by the first way that works.
+    What should be measured and cannot be has a meter that says why.
 
-    A GPU is named as its maker's driver does: NVIDIA's by its UUID, AMD's by its PCI address. None: all that there are.
+    A GPU is named as its maker's driver does: NVIDIA's by its UUID, AMD's by its PCI address. None:
+    all that there are.
     """
     nvidia = None if gpus is None else [gpu for gpu in gpus if ":" not in gpu]
     amd = None if gpus is None else [gpu for gpu in gpus if ":" in gpu]
     of_gpus: list[Meter | None] = [nvml.open_meter(nvidia), amdsmi.open_meter(amd)]
     if gpus and not any(of_gpus):
         of_gpus = [Silent((nvml.sources() if nvidia else amdsmi.sources(gpus=amd))[0], "gpu")]
-    ways: list[Callable[[], Meter | None]] = [rapl.open_meter, perf.open_meter, powermetrics.open_meter]
+    ways: list[Callable[[], Meter | None]] = [
+        rapl.open_meter,
+        perf.open_meter,
+        powermetrics.open_meter,
+    ]
     ways.append(partial(estimate.open_meter, tdp_w))
-    of_processors = next(filter(None, (way() for way in ways)), None) or Silent(rapl.sources()[0], "package:0")
+    of_processors = next(filter(None, (way() for way in ways)), None) or Silent(
+        rapl.sources()[0], "package:0"
+    )
     return [meter for meter in (*of_gpus, of_processors) if meter]
 
 

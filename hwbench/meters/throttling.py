@@ -1,4 +1,5 @@
-"""What speaks against figures of a window, by what the meters showed in it: slowed clocks, others on the same GPU."""
+"""What speaks against figures of a window, by what the meters showed in it: slowed clocks, others
+on the same GPU."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ SHARE = 0.05
 """Of the window's readings; a clock that is slowed for less than that changes little."""
 
 DRIFT = 0.03
-"""By how much the clocks of the last quarter of a window may lie below or above those of the first."""
+"""By how much the clocks of the last quarter of a window may lie below or above those of the
+first."""
 
 SLOWED = {
     "throttled": "slowed for heat or by an alarm",
@@ -20,13 +22,15 @@ SLOWED = {
 
 
 def conditions(trace: Trace, begin_ns: int, end_ns: int) -> list[str]:
-    """Notes, `code: what happened`, for what was seen between the two times; empty where nothing tells."""
+    """Notes, `code: what happened`, for what was seen between the two times; empty where nothing
+    tells."""
     notes = []
     for signal in trace.signals:
         times, values = trace.series(signal)
         within = values[(times >= begin_ns) & (times <= end_ns)]
         if signal.quantity == "other_processes" and not len(within):
-            within = values[times < begin_ns][-1:]  # asked once a second: a window may lie between two readings
+            # asked once a second: a window may lie between two readings
+            within = values[times < begin_ns][-1:]
         if len(within) and (note := _note(signal, within)):
             notes.append(note)
     return notes

@@ -1,9 +1,11 @@
-"""A profiled pass: after the clean window, in the same process, where the time and the memory of a step go.
+"""A profiled pass: after the clean window, in the same process, where the time and the memory of a
+step go.
 
     clean window → busy share → a few steps under torch.profiler → events → operators, modules, gaps
                               → one step counted → FLOPs, bytes, memory
 
-Never timed for a result: what the profiler costs a step is measured against the clean window and said.
+Never timed for a result: what the profiler costs a step is measured against the clean window and
+said.
 """
 
 import gc
@@ -34,10 +36,11 @@ NO_KERNELS = "the profiler saw no kernel of this device, only the host"
 
 
 def profile(built: Built, device: Device, window: Window, trace: Path | None = None) -> Profile:
-    """Profile a warm step whose clean window is known; with `trace` the profiler's own trace goes there too.
+    """Profile a warm step whose clean window is known; with `trace` the profiler's own trace goes
+    there too.
 
-    A trace that lost events or whose events overlap gives a profile that says so in `invalid` and has no tables; it is
-    not kept. A trace is written beside its place first, and takes it whole.
+    A trace that lost events or whose events overlap gives a profile that says so in `invalid` and
+    has no tables; it is not kept. A trace is written beside its place first, and takes it whole.
     """
     unfinished = trace.with_name(f"part-{trace.name}") if trace else None
     try:
@@ -48,15 +51,18 @@ def profile(built: Built, device: Device, window: Window, trace: Path | None = N
 
 
 def steps_taken(step_s: float) -> int:
-    """How many steps a profile takes of a step of so many seconds: for the threads' shares, for the profiler to start
-    up in, to be recorded, and one that is counted."""
+    """How many steps a profile takes of a step of so many seconds: for the threads' shares, for the
+    profiler to start up in, to be recorded, and one that is counted."""
     return 2 * steps_for(step_s) + 2
 
 
-def _profile(built: Built, device: Device, window: Window, trace: Path | None, unfinished: Path | None) -> Profile:
+def _profile(
+    built: Built, device: Device, window: Window, trace: Path | None, unfinished: Path | None
+) -> Profile:
     clean_s = median(window.timed_s)
     count = steps_for(clean_s)
-    waits = window.timer_kind == "device_event" or "synced" in window.samples.flags  # the work is another device's
+    # the work is another device's
+    waits = window.timer_kind == "device_event" or "synced" in window.samples.flags
     model = built.model if isinstance(built.model, nn.Module) and not built.compiled else None
     busy_share = None if waits else _busy_share(built, count)
     gc.collect()
@@ -83,8 +89,8 @@ def _profile(built: Built, device: Device, window: Window, trace: Path | None, u
 
 
 def _counted(built: Built, model: nn.Module | None, device: Device) -> Counted:
-    """What the operators of a step do. A compiled step is counted as it would run without the compiler: what it calls
-    that is not compiled is the same, while its memory is not."""
+    """What the operators of a step do. A compiled step is counted as it would run without the
+    compiler: what it calls that is not compiled is the same, while its memory is not."""
     counted = Counted(model)
     if not built.compiled:
         counted.count(built.step)
@@ -98,7 +104,9 @@ def _counted(built: Built, model: nn.Module | None, device: Device) -> Counted:
     return counted
 
 
-def _told_apart(events: Sequence[Event], count: int, counted: Counted, model: nn.Module | None) -> dict[str, Any]:
+def _told_apart(
+    events: Sequence[Event], count: int, counted: Counted, model: nn.Module | None
+) -> dict[str, Any]:
     """The tables of a trace of `count` steps, and what an accelerator did."""
     host, steps = _host(events), Steps(events)
     called = calls(host, steps)
@@ -121,8 +129,8 @@ def _unknown(built: Built, model: nn.Module | None) -> dict[str, str]:
 
 
 def _busy_share(built: Built, count: int) -> float:
-    """Processor time of this process over that of all of torch's threads, in `count` clean steps. A thread that spins
-    while it waits for another counts as busy."""
+    """Processor time of this process over that of all of torch's threads, in `count` clean steps. A
+    thread that spins while it waits for another counts as busy."""
     begin, begin_cpu = time.perf_counter(), time.process_time()
     for _ in range(count):
         built.step(lambda name: None)

@@ -1,8 +1,9 @@
 """Events → where the time of a step goes: by span, module and operator.
 
-An operator is what torch's dispatcher calls on a device, with all that it calls itself: `aten::addmm` with the copy
-within it, but not `aten::linear`, which only calls others. What lies outside of all operators is the framework's.
-Backward knows no modules: each of its nodes has the number of the forward operator that made it, and so its module.
+An operator is what torch's dispatcher calls on a device, with all that it calls itself:
+`aten::addmm` with the copy within it, but not `aten::linear`, which only calls others. What lies
+outside of all operators is the framework's. Backward knows no modules: each of its nodes has the
+number of the forward operator that made it, and so its module.
 """
 
 import json
@@ -25,8 +26,8 @@ Costs = Callable[[Event], Cost]
 
 @dataclass(frozen=True)
 class Call:
-    """An operator that was called in a step, with all that lies within it; of a compiled graph what lies within it and
-    in none of the operators that it calls: the code that was made for it."""
+    """An operator that was called in a step, with all that lies within it; of a compiled graph what
+    lies within it and in none of the operators that it calls: the code that was made for it."""
 
     node: Node
     span: str
@@ -39,8 +40,8 @@ class Call:
 
     @property
     def computed(self) -> Event:
-        """The event with the dtype that was computed in: under autocast the operator calls itself once more, with what
-        was cast."""
+        """The event with the dtype that was computed in: under autocast the operator calls itself
+        once more, with what was cast."""
         found = self.node
         for child in self.node.children:
             if (child.event.name, child.event.shapes) == (found.event.name, found.event.shapes):
@@ -50,13 +51,21 @@ class Call:
     @property
     def events(self) -> list[Event]:
         """What was recorded for it: itself first."""
-        return list(self.node.walk()) if self.node.event.is_operator else list(_outside_of_operators(self.node))
+        return (
+            list(self.node.walk())
+            if self.node.event.is_operator
+            else list(_outside_of_operators(self.node))
+        )
 
     @property
     def seconds(self) -> float:
         """How long the host took for it."""
         event = self.node.event
-        return event.seconds if event.is_operator else event.seconds - sum(o.seconds for o in _operators_in(self.node))
+        return (
+            event.seconds
+            if event.is_operator
+            else event.seconds - sum(o.seconds for o in _operators_in(self.node))
+        )
 
 
 def _outside_of_operators(node: Node) -> Iterator[Event]:
@@ -76,7 +85,8 @@ def _operators_in(node: Node) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of a trace: `bounds` are their marks, as (when, the span that it ends), the last one the step's end."""
+    """The steps of a trace: `bounds` are their marks, as (when, the span that it ends), the last
+    one the step's end."""
 
     events: Sequence[Event]
     bounds: Sequence[tuple[int, str]] = field(init=False)
@@ -84,7 +94,9 @@ class Steps:
     def __post_init__(self) -> None:
         steps = [event for event in self.events if event.name == STEP]
         ends = [(event.end_ns, "") for event in steps]
-        marks = [(e.start_ns, e.name.removeprefix(MARK)) for e in self.events if e.name.startswith(MARK)]
+        marks = [
+            (e.start_ns, e.name.removeprefix(MARK)) for e in self.events if e.name.startswith(MARK)
+        ]
         object.__setattr__(self, "bounds", sorted([*marks, *ends]))
 
     def span_at(self, when_ns: int) -> str:
@@ -117,8 +129,8 @@ def _calls(
 
 
 def _modules_of_nodes(roots: Sequence[Node]) -> dict[tuple[int, int], str]:
-    """The module of each of autograd's nodes, by the thread and number that forward gave it. Several operators may see
-    a number before the last of them makes the node."""
+    """The module of each of autograd's nodes, by the thread and number that forward gave it.
+    Several operators may see a number before the last of them makes the node."""
     found: dict[tuple[int, int], str] = {}
 
     def visit(node: Node, module: str) -> None:
@@ -137,13 +149,17 @@ def _modules_of_nodes(roots: Sequence[Node]) -> dict[tuple[int, int], str]:
     return found
 
 
-def operators(called: Sequence[Call], steps: int, cost_of: Costs, device_s: Callable[[Call], float] | None) -> Ops:
-    """The rows of level `operator`, those alike as one. `device_s` says how long an accelerator worked for a call; with
-    None the host did the work itself."""
+def operators(
+    called: Sequence[Call], steps: int, cost_of: Costs, device_s: Callable[[Call], float] | None
+) -> Ops:
+    """The rows of level `operator`, those alike as one. `device_s` says how long an accelerator
+    worked for a call; with None the host did the work itself."""
     rows: dict[tuple[object, ...], list[Call]] = defaultdict(list)
     for call in called:
         event = call.computed
-        rows[call.span, call.module, call.backward, call.name, event.shapes, event.dtype].append(call)
+        rows[call.span, call.module, call.backward, call.name, event.shapes, event.dtype].append(
+            call
+        )
     found = Ops()
     for alike in rows.values():
         call, event = alike[0], alike[0].computed
@@ -171,7 +187,8 @@ def operators(called: Sequence[Call], steps: int, cost_of: Costs, device_s: Call
 
 
 def spans(host: Sequence[Event], steps: Steps, found: Ops) -> None:
-    """Add the rows of level `span` to `found`: the host's time between marks, and how many events it has."""
+    """Add the rows of level `span` to `found`: the host's time between marks, and how many events
+    it has."""
     begins = sorted(event.start_ns for event in host if event.name == STEP)
     seconds: dict[str, float] = defaultdict(float)
     times: dict[str, int] = defaultdict(int)
@@ -206,8 +223,8 @@ def spans(host: Sequence[Event], steps: Steps, found: Ops) -> None:
 
 
 def modules(host: Sequence[Event], found: Ops, kinds: Mapping[str, str], steps: int) -> Modules:
-    """The table of the modules that were called, from the rows of operators; `kinds` are their classes, the model's own
-    first."""
+    """The table of the modules that were called, from the rows of operators; `kinds` are their
+    classes, the model's own first."""
     times: dict[str, int] = defaultdict(int)
     for event in host:
         if event.name.startswith(MODULE):

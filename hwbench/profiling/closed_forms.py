@@ -1,10 +1,10 @@
 """FLOPs of one call of an operator, from its arguments and what it returned.
 
-FLOPs of matrix products are 2·m·k·n, of convolutions those of torch's own counter. Attention counts the pairs of tokens
-that a causal mask leaves, half of them and the diagonal, forward two products a pair, backward five (Dao 2022: the
-scores are computed again); torch's counter counts all pairs, and on a CPU none at all (pytorch issue 195460).
-Everything else is counted as one FLOP for each element of its largest tensor, which is the least it can be; moving
-data is none.
+FLOPs of matrix products are 2·m·k·n, of convolutions those of torch's own counter. Attention counts
+the pairs of tokens that a causal mask leaves, half of them and the diagonal, forward two products a
+pair, backward five (Dao 2022: the scores are computed again); torch's counter counts all pairs, and
+on a CPU none at all (pytorch issue 195460). Everything else is counted as one FLOP for each element
+of its largest tensor, which is the least it can be; moving data is none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +19,38 @@ Arguments = Mapping[str, Any]
 
 MOVES = frozenset(
     {
-        *("copy_", "_to_copy", "clone", "cat", "stack", "repeat", "roll", "flip", "constant_pad_nd"),
-        *("embedding", "index_select", "index", "gather", "scatter", "index_copy_", "index_put_", "masked_fill"),
-        *("masked_fill_", "select_backward", "slice_backward", "fill_", "zero_", "zeros", "ones", "full", "arange"),
+        *(
+            "copy_",
+            "_to_copy",
+            "clone",
+            "cat",
+            "stack",
+            "repeat",
+            "roll",
+            "flip",
+            "constant_pad_nd",
+        ),
+        *(
+            "embedding",
+            "index_select",
+            "index",
+            "gather",
+            "scatter",
+            "index_copy_",
+            "index_put_",
+            "masked_fill",
+        ),
+        *(
+            "masked_fill_",
+            "select_backward",
+            "slice_backward",
+            "fill_",
+            "zero_",
+            "zeros",
+            "ones",
+            "full",
+            "arange",
+        ),
         *("zeros_like", "ones_like", "full_like", "new_zeros", "scalar_tensor", "randint"),
     }
 )
@@ -30,7 +59,16 @@ MOVES = frozenset(
 MOVES_NOTHING = frozenset(
     {
         *("empty", "empty_like", "empty_strided", "new_empty", "resize_"),
-        *("transpose_", "t_", "squeeze_", "unsqueeze_", "detach_", "set_", "unsafe_split", "unsafe_chunk"),
+        *(
+            "transpose_",
+            "t_",
+            "squeeze_",
+            "unsqueeze_",
+            "detach_",
+            "set_",
+            "unsafe_split",
+            "unsafe_chunk",
+        ),
         *("_reshape_alias", "_unsafe_view", "as_strided", "_local_scalar_dense"),
     }
 )
@@ -38,15 +76,33 @@ MOVES_NOTHING = frozenset(
 
 
 UNCOUNTED = (
-    *("addbmm", "_grouped_mm", "_scaled_grouped_mm", "_weight_int4pack_mm", "_weight_int8pack_mm", "addr", "ger"),
-    *("miopen_rnn", "_thnn_fused", "lstm", "gru", "einsum", "cdist", "linalg_", "fft", "_flex_attention"),
+    *(
+        "addbmm",
+        "_grouped_mm",
+        "_scaled_grouped_mm",
+        "_weight_int4pack_mm",
+        "_weight_int8pack_mm",
+        "addr",
+        "ger",
+    ),
+    *(
+        "miopen_rnn",
+        "_thnn_fused",
+        "lstm",
+        "gru",
+        "einsum",
+        "cdist",
+        "linalg_",
+        "fft",
+        "_flex_attention",
+    ),
 )
 """How operators begin that are products, or worse, for which no form is here."""
 
 
 def flops_of(func: Any, arguments: Arguments, returned: Any) -> int | None:
-    """FLOPs of a call of `func`, an operator of torch's dispatcher, with arguments by name. None where they are more
-    than is known here."""
+    """FLOPs of a call of `func`, an operator of torch's dispatcher, with arguments by name. None
+    where they are more than is known here."""
     name = func._schema.name.partition("::")[2]
     if counted := _KNOWN.get(name):
         return counted(arguments)
@@ -60,13 +116,16 @@ def flops_of(func: Any, arguments: Arguments, returned: Any) -> int | None:
         return None
     if name.startswith(("_fused_", "_foreach_")):
         return sum(tensor.numel() for tensor in tensors_in([arguments.get("self")]))
-    return max((tensor.numel() for tensor in tensors_in([*arguments.values(), returned])), default=0)
+    return max(
+        (tensor.numel() for tensor in tensors_in([*arguments.values(), returned])), default=0
+    )
 
 
 def product_of_sizes(
     name: str, shapes: Sequence[tuple[int, ...]], item_bytes: int | None
 ) -> tuple[int, int | None] | None:
-    """FLOPs and bytes of a matrix product that nobody saw the tensors of, from their sizes; None of anything else."""
+    """FLOPs and bytes of a matrix product that nobody saw the tensors of, from their sizes; None of
+    anything else."""
     place = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1, "aten::baddbmm": 1}.get(name)
     if place is None or len(shapes) < place + 2:
         return None
@@ -100,22 +159,24 @@ def _linear(arguments: Arguments) -> int:
 
 
 def _rnn(arguments: Arguments) -> int:
-    """A layer of oneDNN's LSTM over [T, B, input]: at each step and sequence the input and the state meet their
-    matrices, [4·hidden, input] and [4·hidden, hidden]."""
+    """A layer of oneDNN's LSTM over [T, B, input]: at each step and sequence the input and the
+    state meet their matrices, [4·hidden, input] and [4·hidden, hidden]."""
     given, weights, recurrent = tensors_in(list(arguments.values()))[:3]
     return 2 * given.shape[0] * given.shape[1] * (weights.numel() + recurrent.numel())
 
 
 def _cudnn_rnn(arguments: Arguments) -> int:
-    """All layers and directions at once, over [T, B, input]: each step and sequence meets every matrix."""
+    """All layers and directions at once, over [T, B, input]: each step and sequence meets every
+    matrix."""
     steps = arguments["input"].shape[0] * arguments["input"].shape[1]
     matrices = [tensor for tensor in tensors_in([arguments["weight"]]) if tensor.dim() == 2]
     return 2 * int(steps) * sum(tensor.numel() for tensor in matrices)
 
 
 def _convolution_backward(arguments: Arguments) -> int:
-    """As many products as forward for each gradient that is asked for, of the input and of the weight: every element
-    of the output (transposed: of the input) meets a filter [channels of a group, kernel]."""
+    """As many products as forward for each gradient that is asked for, of the input and of the
+    weight: every element of the output (transposed: of the input) meets a filter [channels of a
+    group, kernel]."""
     weight, is_transposed = arguments["weight"], arguments["transposed"]
     met = arguments["input"] if is_transposed else arguments["grad_output"]
     once = 2 * met.numel() * weight.numel() // weight.shape[0]
@@ -146,12 +207,14 @@ _KNOWN: dict[str, Callable[[Arguments], int]] = {
 
 
 def _attention_products(name: str) -> int:
-    """Products of [T, T] with head dimensions: scores and output, and their gradients with the scores once more."""
+    """Products of [T, T] with head dimensions: scores and output, and their gradients with the
+    scores once more."""
     return 5 if name.endswith("_backward") else 2
 
 
 def _attention(arguments: Arguments, products: int) -> int:
-    """Over queries [B, H, T, d] and keys [B, H', S, d]: products · 2·d for each pair that is seen."""
+    """Over queries [B, H, T, d] and keys [B, H', S, d]: products · 2·d for each pair that is
+    seen."""
     query, key = arguments["query"], arguments["key"]
     batch, heads, length, width = query.shape
     seen = key.shape[-2]

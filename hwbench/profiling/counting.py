@@ -1,7 +1,8 @@
-"""One step with each operator caught on its way to the device: its FLOPs and bytes, and which memory lives meanwhile.
+"""One step with each operator caught on its way to the device: its FLOPs and bytes, and which
+memory lives meanwhile.
 
-The step runs as ever, only slower; nothing of it is timed. An operator that only calls others is taken apart, as the
-profiler's are, so that what is counted here and timed there are the same.
+The step runs as ever, only slower; nothing of it is timed. An operator that only calls others is
+taken apart, as the profiler's are, so that what is counted here and timed there are the same.
 """
 
 from collections import defaultdict
@@ -11,7 +12,10 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hwbench.profiling.attribution import Cost
@@ -35,7 +39,8 @@ ALIASES = {"aten::native_batch_norm": "aten::_native_batch_norm_legit"}
 """Operators that call another one where somebody looks on."""
 
 Key = tuple[str, tuple[tuple[int, ...], ...], str]
-"""An operator's name, the sizes of the tensors that go in, and the dtype of the first of them, or "" for any."""
+"""An operator's name, the sizes of the tensors that go in, and the dtype of the first of them, or
+"" for any."""
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
@@ -66,8 +71,8 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         self._mark("")
 
     def cost_of(self, event: Event) -> Cost:
-        """FLOPs and bytes of a call that the profiler saw, the mean of those alike; None of what was not counted, but
-        for matrix products, of which the sizes tell enough.
+        """FLOPs and bytes of a call that the profiler saw, the mean of those alike; None of what
+        was not counted, but for matrix products, of which the sizes tell enough.
 
         Autograd adds gradients up in place only where nobody looks on, as we do here.
         """
@@ -75,10 +80,14 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         if event.name.partition("::")[2] in MOVES_NOTHING:
             return 0, 0
         for name in (event.name, event.name.removesuffix("_"), ALIASES.get(event.name, "")):
-            alike = self._costs.get((name, shapes, event.dtype)) or self._costs.get((name, shapes, ""))
+            alike = self._costs.get((name, shapes, event.dtype)) or self._costs.get(
+                (name, shapes, "")
+            )
             if alike:
                 flops = [flops for flops, _ in alike if flops is not None]
-                return fmean(flops) if len(flops) == len(alike) else None, fmean(moved for _, moved in alike)
+                return fmean(flops) if len(flops) == len(alike) else None, fmean(
+                    moved for _, moved in alike
+                )
         return product_of_sizes(event.name, shapes, ITEM_BYTES.get(event.dtype)) or (None, None)
 
     def memory(self) -> MemoryUse:
@@ -103,7 +112,9 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         if name.startswith("profiler::"):
             return
         shapes = tuple(tuple(tensor.shape) for tensor in given if tensor.dim())
-        first = next((str(value.dtype) for value in arguments.values() if isinstance(value, Tensor)), "")
+        first = next(
+            (str(value.dtype) for value in arguments.values() if isinstance(value, Tensor)), ""
+        )
         cost = flops_of(func, arguments, returned), bytes_of(func, arguments, returned)
         for dtype in {"", DTYPES.get(first, first.removeprefix("torch."))}:
             self._costs[name, shapes, dtype].append(cost)
@@ -125,8 +136,11 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         return tensor.detach()
 
     def _mark(self, name: str) -> None:
-        """End the span `name`: now it is known what its operators were part of, and which gradients it left."""
-        self._operators[self._in_span :] = [(name, operator) for _, operator in self._operators[self._in_span :]]
+        """End the span `name`: now it is known what its operators were part of, and which gradients
+        it left."""
+        self._operators[self._in_span :] = [
+            (name, operator) for _, operator in self._operators[self._in_span :]
+        ]
         self._in_span = len(self._operators)
         self._storages.mark(_gradients(self._weights), "gradients")
 

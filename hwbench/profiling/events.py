@@ -14,20 +14,23 @@ AUTOGRAD = "autograd::engine::evaluate_function: "
 COMPILED_GRAPH = "## Call CompiledFxGraph "
 """Begins the name of a call of what torch.compile made."""
 
-LAUNCHES = frozenset(f"{maker}_{how}" for maker in ("cuda", "xpu", "privateuse1") for how in ("runtime", "driver"))
+LAUNCHES = frozenset(
+    f"{maker}_{how}" for maker in ("cuda", "xpu", "privateuse1") for how in ("runtime", "driver")
+)
 """What the host does for a kernel to run, as Kineto calls it (ROCm's has CUDA's names)."""
 
 TICK_NS = 1_000
-"""Stamps of nested events may cross by so much: some of the clocks behind them count microseconds."""
+"""Stamps of nested events may cross by so much: some of the clocks behind them count
+microseconds."""
 
 
 @dataclass(frozen=True)
 class Event:
     """Something that began and ended, in nanoseconds on the profiler's clock.
 
-    `activity` is Kineto's: cpu_op, user_annotation, cuda_runtime, kernel, gpu_memcpy … `sequence` numbers autograd's
-    nodes on `thread`, in backward those of `forward_thread`. A kernel's `linked` is the `correlation` of the operator
-    that launched it, and its `correlation` that of the launch.
+    `activity` is Kineto's: cpu_op, user_annotation, cuda_runtime, kernel, gpu_memcpy … `sequence`
+    numbers autograd's nodes on `thread`, in backward those of `forward_thread`. A kernel's `linked`
+    is the `correlation` of the operator that launched it, and its `correlation` that of the launch.
     """
 
     name: str
@@ -51,7 +54,11 @@ class Event:
     @property
     def is_operator(self) -> bool:
         """Whether it is one of torch's own operators, and no wrapper that only calls others."""
-        is_one = self.activity == "cpu_op" and "::" in self.name and not self.name.startswith("autograd::")
+        is_one = (
+            self.activity == "cpu_op"
+            and "::" in self.name
+            and not self.name.startswith("autograd::")
+        )
         return is_one and not self.composite and not self.name.startswith("torch::autograd::")
 
     @property
@@ -82,7 +89,8 @@ class Overlap(ValueError):
 
 
 def trees(events: Sequence[Event]) -> list[Node]:
-    """The host's events of each thread as trees, in the order in which their roots began. Overlap if two cross."""
+    """The host's events of each thread as trees, in the order in which their roots began. Overlap
+    if two cross."""
     roots: list[Node] = []
     open_nodes: dict[int, list[Node]] = {}
     for event in sorted(events, key=lambda event: (event.start_ns, -event.end_ns)):
@@ -101,18 +109,22 @@ def trees(events: Sequence[Event]) -> list[Node]:
 
 
 def fault(events: Sequence[Event], steps: int) -> str:
-    """Why the trace of so many steps cannot be believed: events that are lost or that overlap; "" if it can."""
+    """Why the trace of so many steps cannot be believed: events that are lost or that overlap; ""
+    if it can."""
     host = [event for event in events if not event.on_device]
     if backwards := next((event for event in events if event.end_ns < event.start_ns), None):
         return f"{backwards.name} ended before it began"
-    found = sorted((event for event in host if event.name == STEP), key=lambda event: event.start_ns)
+    found = sorted(
+        (event for event in host if event.name == STEP), key=lambda event: event.start_ns
+    )
     if len(found) != steps:
         return f"{len(found)} of {steps} steps are in the trace; events were lost"
     try:
         trees(host)
     except Overlap as error:
         return f"events overlap: {error}"
-    steady = [event for event in host if event.activity in ("cpu_op", "user_annotation")]  # not what a driver is asked
+    # not what a driver is asked
+    steady = [event for event in host if event.activity in ("cpu_op", "user_annotation")]
     counts = [Counter(event.name for event in steady if _within(event, step)) for step in found]
     for count in counts[1:]:
         if count != counts[0]:
@@ -123,10 +135,13 @@ def fault(events: Sequence[Event], steps: int) -> str:
 
 
 def _fault_of_device(events: Sequence[Event]) -> str:
-    """Kernels that nobody launched. Kernels of one stream may overlap: the next one may be launched before the last has
-    ended (CUDA's programmatic dependent launch). Copies may be launched by calls that the tracer does not follow."""
+    """Kernels that nobody launched. Kernels of one stream may overlap: the next one may be launched
+    before the last has ended (CUDA's programmatic dependent launch). Copies may be launched by
+    calls that the tracer does not follow."""
     launched = {event.correlation for event in events if event.activity in LAUNCHES}
-    lost = next((e for e in events if e.activity == "kernel" and e.correlation not in launched), None)
+    lost = next(
+        (e for e in events if e.activity == "kernel" and e.correlation not in launched), None
+    )
     return f"the launch of {lost.name} is not in the trace; events were lost" if lost else ""
 
 
@@ -135,7 +150,8 @@ def _within(event: Event, step: Event) -> bool:
 
 
 def shapes_of(structured: Any) -> tuple[tuple[int, ...], ...]:
-    """The sizes of all tensors among an operator's arguments; of numbers, which have none, nothing stays."""
+    """The sizes of all tensors among an operator's arguments; of numbers, which have none, nothing
+    stays."""
     found: list[tuple[int, ...]] = []
     for shape in structured:
         if shape and isinstance(shape[0], int):

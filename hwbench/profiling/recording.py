@@ -1,4 +1,5 @@
-"""A few steps under `torch.profiler`, with the marks of the step and the calls of the model's modules in the trace."""
+"""A few steps under `torch.profiler`, with the marks of the step and the calls of the model's
+modules in the trace."""
 
 import math
 import warnings
@@ -35,8 +36,8 @@ DTYPES = {
 
 
 NOT_OF_THE_STEP = ("gpu_user_annotation", "overhead")
-"""Kineto's kinds of events that are left out: annotations once more, as the device saw them, and what the tracer itself
-did (it fetches buffers), which crosses whatever the host was doing."""
+"""Kineto's kinds of events that are left out: annotations once more, as the device saw them, and
+what the tracer itself did (it fetches buffers), which crosses whatever the host was doing."""
 
 
 def steps_for(step_s: float) -> int:
@@ -46,19 +47,26 @@ def steps_for(step_s: float) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what torch 2.11 warns of: a second cycle of the profiler clears the events of the first. Ours has one."""
+    """Hides what torch 2.11 warns of: a second cycle of the profiler clears the events of the
+    first. Ours has one."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Warning: Profiler clears events", UserWarning)
         yield
 
 
 def record(
-    step: Step, model: nn.Module | None, device: Device, steps: int, trace: Path | None, on_host: bool
+    step: Step,
+    model: nn.Module | None,
+    device: Device,
+    steps: int,
+    trace: Path | None,
+    on_host: bool,
 ) -> list[Event]:
-    """The events of `steps` steps, after one that the profiler starts up in, which is left out; the whole trace is
-    also written to `trace` as JSON, in gzip where its name ends in .gz. Where the host itself computes (`on_host`), no
-    other device is traced."""
-    config = _ExperimentalConfig(capture_overload_names=True)  # by which an operator that only calls others is known
+    """The events of `steps` steps, after one that the profiler starts up in, which is left out; the
+    whole trace is also written to `trace` as JSON, in gzip where its name ends in .gz. Where the
+    host itself computes (`on_host`), no other device is traced."""
+    # by which an operator that only calls others is known
+    config = _ExperimentalConfig(capture_overload_names=True)
     activities = [ProfilerActivity.CPU]
     if not on_host:
         activities = supported_activities()  # type: ignore[no-untyped-call] # in torch
@@ -77,7 +85,11 @@ def record(
         profiler.export_chrome_trace(str(trace))
     found = [_event(event) for event in profiler.profiler.kineto_results.events()]
     begin = min((event.start_ns for event in found if event.name == STEP), default=0)
-    return [event for event in found if event.start_ns >= begin and event.activity not in NOT_OF_THE_STEP]
+    return [
+        event
+        for event in found
+        if event.start_ns >= begin and event.activity not in NOT_OF_THE_STEP
+    ]
 
 
 def _mark(name: str) -> None:
@@ -87,8 +99,9 @@ def _mark(name: str) -> None:
 
 @contextmanager
 def annotated(model: nn.Module | None) -> Iterator[None]:
-    """Within, each call of a module of `model` is an annotation with its qualified name. Backward needs no hooks, which
-    would change autograd's graph: its nodes carry the numbers of the forward operators that made them."""
+    """Within, each call of a module of `model` is an annotation with its qualified name. Backward
+    needs no hooks, which would change autograd's graph: its nodes carry the numbers of the forward
+    operators that made them."""
     calls: list[Any] = []
 
     def enter(name: str) -> Any:
@@ -110,12 +123,20 @@ def annotated(model: nn.Module | None) -> Iterator[None]:
 
 def named_modules(model: nn.Module | None) -> list[tuple[str, nn.Module]]:
     """The modules of a model by their qualified names, itself by its class."""
-    return [(name or type(module).__name__, module) for name, module in model.named_modules()] if model else []
+    return (
+        [(name or type(module).__name__, module) for name, module in model.named_modules()]
+        if model
+        else []
+    )
 
 
 def _event(event: Any) -> Event:
     dtypes = [DTYPES.get(dtype, dtype.removeprefix("c10::")) for dtype in event.dtypes()]
-    tensors = [dtype for dtype in dtypes if dtype not in ("", "Scalar", "ScalarList", "TensorList", "GenericList")]
+    tensors = [
+        dtype
+        for dtype in dtypes
+        if dtype not in ("", "Scalar", "ScalarList", "TensorList", "GenericList")
+    ]
     return Event(
         name=event.name(),
         start_ns=event.start_ns(),
@@ -125,7 +146,8 @@ def _event(event: Any) -> Event:
         composite=is_composite(event.name(), event.overload_name()),
         sequence=event.sequence_nr(),
         forward_thread=event.fwd_thread_id(),
-        shapes=shapes_of(getattr(event, "structured_input_shapes", event.shapes)()),  # torch 2.11 has no lists
+        # torch 2.11 has no lists
+        shapes=shapes_of(getattr(event, "structured_input_shapes", event.shapes)()),
         dtype=tensors[0] if tensors else "",
         correlation=event.correlation_id(),
         linked=event.linked_correlation_id(),
@@ -135,11 +157,14 @@ def _event(event: Any) -> Event:
 
 @cache
 def is_composite(name: str, overload: str) -> bool:
-    """Whether torch has no kernel of the operator and only calls others for it (CompositeImplicitAutograd)."""
+    """Whether torch has no kernel of the operator and only calls others for it
+    (CompositeImplicitAutograd)."""
     if "::" not in name:
         return False
     full = f"{name}.{overload}" if overload else name
     try:
-        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(full, "CompositeImplicitAutograd"))
+        return bool(
+            torch._C._dispatch_has_kernel_for_dispatch_key(full, "CompositeImplicitAutograd")
+        )
     except RuntimeError:  # no operator, as annotations of ours or autograd's are none
         return False

@@ -1,9 +1,9 @@
 """Which bytes live when: the storages of tensors over one step, told apart by what they are for.
 
-A storage is counted from the operator that made it until torch frees it. What it was for is known only afterwards: the
-weights and the gradients are the model's, activations what autograd saved for backward, the optimizer's what lay there
-before the step and was first touched by an optimizer's step; the rest of what the step made is temporary. The
-workspace within an operator is not seen.
+A storage is counted from the operator that made it until torch frees it. What it was for is known
+only afterwards: the weights and the gradients are the model's, activations what autograd saved for
+backward, the optimizer's what lay there before the step and was first touched by an optimizer's
+step; the rest of what the step made is temporary. The workspace within an operator is not seen.
 """
 
 import weakref
@@ -18,13 +18,14 @@ from hwbench.records.profile import MemoryUse
 
 KINDS = ("weights", "gradients", "optimizer", "activations", "temporary", "other")
 MOST_ROWS = 2_000
-"""Rows of the timeline: with more operators than that, each row is the fullest moment of several."""
+"""Rows of the timeline: with more operators than that, each row is the fullest moment of
+several."""
 
 
 @dataclass
 class Storage:
-    """The memory of one or more tensors. `born` and `freed` are operators of the step; what was there
-    before it has `born` None, what outlives it `freed` None."""
+    """The memory of one or more tensors. `born` and `freed` are operators of the step; what was
+    there before it has `born` None, what outlives it `freed` None."""
 
     size: int
     born: int | None
@@ -42,7 +43,8 @@ class Storages:
     _living: dict[int, Storage] = field(default_factory=dict)
 
     def see(self, tensor: Tensor, born: bool) -> Storage | None:
-        """The storage of a tensor, which was `born` now if it is new; None of a tensor that has none (a packed one)."""
+        """The storage of a tensor, which was `born` now if it is new; None of a tensor that has
+        none (a packed one)."""
         try:
             storage: Any = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):
@@ -56,7 +58,8 @@ class Storages:
         return known
 
     def use(self, tensors: Iterable[Tensor], is_update: bool) -> None:
-        """Tensors go into the operator that is now called, which may be part of an optimizer's step."""
+        """Tensors go into the operator that is now called, which may be part of an optimizer's
+        step."""
         for tensor in tensors:
             storage = self.see(tensor, born=False)
             if storage and not storage.used:

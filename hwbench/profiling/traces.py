@@ -1,4 +1,5 @@
-"""The profiler's own trace, for Perfetto or chrome://tracing, with the spans and modules as rows of their own."""
+"""The profiler's own trace, for Perfetto or chrome://tracing, with the spans and modules as rows of
+their own."""
 
 import gzip
 import json
@@ -22,18 +23,23 @@ Slice = tuple[str, str, int, int]
 
 
 def add_rows(file: Path, events: Sequence[Event], steps: Steps, calls: Sequence[Call]) -> None:
-    """Put the rows at the top of the trace in `file`, JSON or JSON in gzip. ValueError if it has no step of ours."""
+    """Put the rows at the top of the trace in `file`, JSON or JSON in gzip. ValueError if it has no
+    step of ours."""
     packed = file.suffix == ".gz"
     trace = json.loads(gzip.decompress(file.read_bytes()) if packed else file.read_bytes())
     first = min((e.start_ns for e in events if e.name == STEP), default=None)
     seen = min((e["ts"] for e in trace["traceEvents"] if e.get("name") == STEP), default=None)
     if first is None or seen is None:
         raise ValueError("the trace holds no step")
-    named = [_named("process", None, PROCESS, -1)] + [_named("thread", n, row, n) for n, row in enumerate(ROWS)]
+    named = [_named("process", None, PROCESS, -1)] + [
+        _named("thread", n, row, n) for n, row in enumerate(ROWS)
+    ]
     added = [entry for pair in named for entry in pair]
     for row, name, begin, end in slices(events, steps, calls):
         at, lasts = seen + (begin - first) / 1e3, (end - begin) / 1e3
-        added.append({"ph": "X", "name": name, "pid": PID, "tid": ROWS.index(row), "ts": at, "dur": lasts})
+        added.append(
+            {"ph": "X", "name": name, "pid": PID, "tid": ROWS.index(row), "ts": at, "dur": lasts}
+        )
     trace["traceEvents"] = added + trace["traceEvents"]
     trace.pop("host_name", None)  # a trace is to be shown to others
     content = json.dumps(trace).encode()
@@ -49,7 +55,9 @@ def _named(what: str, row: int | None, name: str, order: int) -> list[dict[str, 
 
 def slices(events: Sequence[Event], steps: Steps, calls: Sequence[Call]) -> Iterator[Slice]:
     """What goes into the rows, in nanoseconds on the clock of the events."""
-    starts = sorted((event.start_ns, number) for number, event in enumerate(events) if event.name == STEP)
+    starts = sorted(
+        (event.start_ns, number) for number, event in enumerate(events) if event.name == STEP
+    )
     for place, (_, number) in enumerate(starts):
         step = events[number]
         yield "steps", f"step {place}", step.start_ns, step.end_ns

@@ -1,5 +1,6 @@
-"""Bytes of one call of an operator: of the tensors read and written, each once. What it must move if no cache holds
-anything; an operator that touches some rows of a tensor moves these and not the whole."""
+"""Bytes of one call of an operator: of the tensors read and written, each once. What it must move
+if no cache holds anything; an operator that touches some rows of a tensor moves these and not the
+whole."""
 
 from typing import Any
 
@@ -20,7 +21,9 @@ ADDS_ROWS = frozenset({"index_add_", "scatter_add_", "scatter_reduce_"})
 HARDLY_READS = {"nll_loss_forward": "self", "nll_loss_backward": "self"}
 """Operators that read of an argument one element for each target, or only its sizes."""
 
-ONLY_WRITES = frozenset({"copy_", "fill_", "zero_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_"})
+ONLY_WRITES = frozenset(
+    {"copy_", "fill_", "zero_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_"}
+)
 """Operators that change their first tensor without reading it."""
 
 
@@ -36,10 +39,15 @@ def bytes_of(func: Any, arguments: Arguments, returned: Any) -> int:
     for position, argument in enumerate(schema.arguments):
         size = sum(map(stored_bytes, tensors_in([arguments.get(argument.name)])))
         changed = argument.alias_info is not None and argument.alias_info.is_write
-        changed = changed and not (name.startswith("_fused_") and argument.name == "grads")  # scaled ones alone are
+        # scaled ones alone are
+        changed = changed and not (name.startswith("_fused_") and argument.name == "grads")
         written += size if changed else 0
-        only_written = changed and (argument.name == "out" or (name in ONLY_WRITES and position == 0))
-        hardly_read = (name in READS_ROWS and position == 0) or HARDLY_READS.get(name) == argument.name
+        only_written = changed and (
+            argument.name == "out" or (name in ONLY_WRITES and position == 0)
+        )
+        hardly_read = (name in READS_ROWS and position == 0) or HARDLY_READS.get(
+            name
+        ) == argument.name
         read += 0 if only_written or hardly_read else size
     fresh = [r for r in schema.returns if r.alias_info is None]
     if fresh:
@@ -50,7 +58,8 @@ def bytes_of(func: Any, arguments: Arguments, returned: Any) -> int:
 
 
 def _rows(name: str, arguments: Arguments) -> int:
-    """Into `self` go the rows of the largest of the other tensors, or as many as there are indices."""
+    """Into `self` go the rows of the largest of the other tensors, or as many as there are
+    indices."""
     into = tensors_in([arguments.get("self")])
     others = [t for t in tensors_in(list(arguments.values())) if all(t is not own for own in into)]
     rows = max((stored_bytes(tensor) for tensor in others), default=0)

@@ -1,4 +1,5 @@
-"""Who else used the processors while a window ran. Linux tells (proc(5), /proc/stat); elsewhere nothing is said."""
+"""Who else used the processors while a window ran. Linux tells (proc(5), /proc/stat); elsewhere
+nothing is said."""
 
 import os
 import re
@@ -11,8 +12,8 @@ from typing import Any
 import psutil
 
 FOREIGN_SHARE = 0.05
-"""Use by other processes above this share of the processors is told: about what a quiet machine's own services need
-at most."""
+"""Use by other processes above this share of the processors is told: about what a quiet machine's
+own services need at most."""
 
 STOLEN_SHARE = 0.01
 """The same of time that the host gave to other virtual machines while this one wanted to run."""
@@ -25,8 +26,9 @@ SHORTEST_S = 0.5
 
 @dataclass(frozen=True)
 class CpuUse:
-    """Seconds since some beginning, summed over the processors that this process may use: all, those in which anything
-    ran, those stolen by the host, and those of this process with its descendants."""
+    """Seconds since some beginning, summed over the processors that this process may use: all,
+    those in which anything ran, those stolen by the host, and those of this process with its
+    descendants."""
 
     total_s: float
     busy_s: float
@@ -34,7 +36,8 @@ class CpuUse:
     own_s: float
 
     def shares_since(self, before: "CpuUse") -> tuple[float, float]:
-        """The shares of processor time since `before` that other processes used and that were stolen, 0 to 1."""
+        """The shares of processor time since `before` that other processes used and that were
+        stolen, 0 to 1."""
         total = self.total_s - before.total_s
         if total <= 0:
             return 0.0, 0.0
@@ -53,7 +56,8 @@ class CpuWatch:
         self._before, self._began = cpu_use(), time.monotonic()
 
     def notes(self) -> list[str]:
-        """`foreign_load: …` where others used more than the share that is let pass since the start."""
+        """`foreign_load: …` where others used more than the share that is let pass since the
+        start."""
         after = cpu_use()
         if not self._before or not after or time.monotonic() - self._began < SHORTEST_S:
             return []
@@ -81,7 +85,8 @@ def cpu_use() -> CpuUse | None:
         return None
     idle = sum(p.idle + p.iowait for p in usable)
     stolen = sum(p.steal for p in usable)
-    total = idle + stolen + sum(p.user + p.nice + p.system + p.irq + p.softirq for p in usable)  # user holds guest time
+    # user holds guest time
+    total = idle + stolen + sum(p.user + p.nice + p.system + p.irq + p.softirq for p in usable)
     return CpuUse(total, total - idle - stolen, stolen, own)
 
 
@@ -89,7 +94,9 @@ def _times_by_number() -> dict[int, Any]:
     """The times of each processor by its number, in which those that are offline leave gaps."""
     times = psutil.cpu_times(percpu=True)
     numbers = [int(number) for number in re.findall(r"^cpu(\d+) ", STAT.read_text(), re.MULTILINE)]
-    return dict(zip(numbers if len(numbers) == len(times) else range(len(times)), times, strict=True))
+    return dict(
+        zip(numbers if len(numbers) == len(times) else range(len(times)), times, strict=True)
+    )
 
 
 def _process_s() -> float:
@@ -98,5 +105,6 @@ def _process_s() -> float:
     this = psutil.Process()
     for process in [this, *this.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            seconds += sum(process.cpu_times()[:4])  # user, system, and both of children that have ended
+            # user, system, and both of children that have ended
+            seconds += sum(process.cpu_times()[:4])
     return seconds

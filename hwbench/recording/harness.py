@@ -1,8 +1,9 @@
 """The measuring loop: warm up, then time steps over one window. No printing, no torch, no files.
 
-What is timed is what a user's own loop does: steps back to back, nothing in between but a timestamp. The device is
-drained before the first step and after the last one, never inside; throughput is work over that window. A host that
-submits faster than the device works is held back only when it is far ahead (see `RunAhead`).
+What is timed is what a user's own loop does: steps back to back, nothing in between but a
+timestamp. The device is drained before the first step and after the last one, never inside;
+throughput is work over that window. A host that submits faster than the device works is held back
+only when it is far ahead (see `RunAhead`).
 """
 
 import gc
@@ -21,16 +22,19 @@ from hwbench.workload import Step
 Columns = TypeVar("Columns", Samples, Spans)
 
 COLD = 1
-"""The first step allocates, compiles and fills caches, however long that takes; warming up starts after it."""
+"""The first step allocates, compiles and fills caches, however long that takes; warming up starts
+after it."""
 
 RUN_AHEAD_S = 0.05
-"""How much work the host may have submitted ahead: far more than it takes to wake up, far less than a window."""
+"""How much work the host may have submitted ahead: far more than it takes to wake up, far less than
+a window."""
 
 RUN_AHEAD_STEPS = 2
 """The fewest steps it may be ahead, however long they take."""
 
 MOST_GROWTH = 2
-"""How many times as many steps it may be ahead after the next one, so that a clock that jumps cannot fill the queue."""
+"""How many times as many steps it may be ahead after the next one, so that a clock that jumps
+cannot fill the queue."""
 
 SHORTEST_STEP_S = 1e-6
 """Steps are taken for no shorter, so that there is an end to how many may be ahead."""
@@ -38,8 +42,9 @@ SHORTEST_STEP_S = 1e-6
 
 @dataclass
 class Phase:
-    """One uninterrupted row of steps: its samples and spans, when it began and how long it took on the host's clock,
-    the memory peak so far, how far the host was ahead at the end, and what the last step returned."""
+    """One uninterrupted row of steps: its samples and spans, when it began and how long it took on
+    the host's clock, the memory peak so far, how far the host was ahead at the end, and what the
+    last step returned."""
 
     samples: Samples
     spans: Spans
@@ -51,10 +56,12 @@ class Phase:
 
 
 class RunAhead:
-    """Holds the host back so that RUN_AHEAD_S of work lie in the device's queue, and RUN_AHEAD_STEPS steps at least.
+    """Holds the host back so that RUN_AHEAD_S of work lie in the device's queue, and
+    RUN_AHEAD_STEPS steps at least.
 
-    It waits for a step that lies well behind the end of the queue, so the device never idles for it. How long steps
-    take is learned from those that have ended: of steps that get slower there are fewer in the queue.
+    It waits for a step that lies well behind the end of the queue, so the device never idles for
+    it. How long steps take is learned from those that have ended: of steps that get slower there
+    are fewer in the queue.
     """
 
     def __init__(self, timer: Timer, steps: int) -> None:
@@ -73,7 +80,8 @@ class RunAhead:
                 return
 
     def wait_for_long_steps(self, submitted: int) -> None:
-        """Wait for the last one where steps are so long that it matters how: Device.synchronize keeps a core busy."""
+        """Wait for the last one where steps are so long that it matters how: Device.synchronize
+        keeps a core busy."""
         if submitted and self.steps == RUN_AHEAD_STEPS:
             self._wait_for(submitted - 1, 1)
 
@@ -87,12 +95,14 @@ def measure(
     left_s: Callable[[], float] = lambda: math.inf,
     is_longer: bool = False,
 ) -> tuple[Window, object]:
-    """One cold step, a warm-up and the window, on `device`; every step is kept, the first two kinds as warm-up.
+    """One cold step, a warm-up and the window, on `device`; every step is kept, the first two kinds
+    as warm-up.
 
-    `left_s` says how many seconds there are left for all of it. The cold step tells how long a step takes, unless it
-    does more than a step (`is_longer`: it compiles, say): the warm-up gets half of what is left, none if that is less
-    than a step, and the window is cut short before a step that would not end in time (`Window.cut_short`). Unsupported
-    if no step would. Returns the window and what its last step returned.
+    `left_s` says how many seconds there are left for all of it. The cold step tells how long a step
+    takes, unless it does more than a step (`is_longer`: it compiles, say): the warm-up gets half of
+    what is left, none if that is less than a step, and the window is cut short before a step that
+    would not end in time (`Window.cut_short`). Unsupported if no step would. Returns the window and
+    what its last step returned.
     """
     on_phase("warmup")
     cold = run_phase(step, device, FixedWindow(0.0, 0.0, COLD), 0, is_warmup=True)
@@ -109,23 +119,30 @@ def measure(
     first = sum(len(phase.samples.step) for phase in phases)
     window = Within(stopping, left_s())
     build_peak_bytes = _peak_before_the_window(device)
-    timed = run_phase(step, device, window, first, is_warmup=False, steps_ahead=phases[-1].steps_ahead)
-    return _window(device, [*phases, timed], window, build_peak_bytes, window.was_cut or not is_warm), timed.result
+    timed = run_phase(
+        step, device, window, first, is_warmup=False, steps_ahead=phases[-1].steps_ahead
+    )
+    return _window(
+        device, [*phases, timed], window, build_peak_bytes, window.was_cut or not is_warm
+    ), timed.result
 
 
 def _require_step(step_s: float, left_s: float, took_s: float) -> None:
-    """Unsupported if a step of `step_s` seconds would not end within `left_s`; the last one took `took_s`."""
+    """Unsupported if a step of `step_s` seconds would not end within `left_s`; the last one took
+    `took_s`."""
     if step_s > left_s or left_s <= 0:
         left = f"{max(0.0, left_s):.3g} s of the time limit are left"
         cure = "allow more (--timeout), or make the case smaller"
-        raise Unsupported(f"the step before took {took_s:.3g} s, and {left} for another one: {cure}")
+        raise Unsupported(
+            f"the step before took {took_s:.3g} s, and {left} for another one: {cure}"
+        )
 
 
 def measure_once(
     step: Step, device: Device, on_phase: Callable[[str], None] = lambda phase: None
 ) -> tuple[Window, object]:
-    """The one step of a workload whose step is a whole test, which was made warm as it was built: a window with nothing
-    before it."""
+    """The one step of a workload whose step is a whole test, which was made warm as it was built: a
+    window with nothing before it."""
     gc.collect()
     on_phase("measure")
     rule = FixedWindow(0.0, 0.0, 1)
@@ -135,7 +152,8 @@ def measure_once(
 
 
 def _peak_before_the_window(device: Device) -> int | None:
-    """The peak of memory so far, which starts anew: what a compiler tries out while it tunes is not the steps'."""
+    """The peak of memory so far, which starts anew: what a compiler tries out while it tunes is not
+    the steps'."""
     peak_bytes = device.memory_peak_bytes()
     device.reset_memory_peak()
     return peak_bytes
@@ -149,10 +167,12 @@ def run_phase(
     is_warmup: bool,
     steps_ahead: int = RUN_AHEAD_STEPS,
 ) -> Phase:
-    """Steps back to back until the rule says stop. Per step the loop adds one stamp, one clock and one question.
+    """Steps back to back until the rule says stop. Per step the loop adds one stamp, one clock and
+    one question.
 
-    `steps_ahead` is how far the host may be ahead of the device to begin with. A rule that thinks for a moment does so
-    while the device works on what is in its queue, and after the last step it is on nobody's time.
+    `steps_ahead` is how far the host may be ahead of the device to begin with. A rule that thinks
+    for a moment does so while the device works on what is in its queue, and after the last step it
+    is on nobody's time.
     """
     timer = device.timer()
     ahead = RunAhead(timer, steps_ahead)
@@ -175,7 +195,8 @@ def run_phase(
     device.synchronize()
     if can_be_ahead:
         now = now_ns()  # the queue has run dry
-    memory_peak_bytes = device.memory_peak_bytes()  # before the stamps are unfolded into what takes more memory
+    # before the stamps are unfolded into what takes more memory
+    memory_peak_bytes = device.memory_peak_bytes()
     samples, spans = timer.read(first_step, is_warmup)
     return Phase(samples, spans, begin, (now - begin) / 1e9, memory_peak_bytes, ahead.steps, result)
 
@@ -203,5 +224,7 @@ def _window(
 
 
 def _joined(*parts: Columns) -> Columns:
-    columns = {name: [value for part in parts for value in getattr(part, name)] for name in vars(parts[0])}
+    columns = {
+        name: [value for part in parts for value in getattr(part, name)] for name in vars(parts[0])
+    }
     return type(parts[0])(**columns)

@@ -1,7 +1,7 @@
 """What will be run: workloads × axes → cases. Pure: it reads no files.
 
-A plan is made before the device is known and settled when it is: `auto` becomes a format, and formats that the device
-only emulates are left out unless they were asked for by name.
+A plan is made before the device is known and settled when it is: `auto` becomes a format, and
+formats that the device only emulates are left out unless they were asked for by name.
 """
 
 import itertools
@@ -25,11 +25,13 @@ Choice = tuple[Workload, Mapping[str, Sequence[Param]]]
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases of a run, each to be measured in `policy.processes` fresh processes or more (see rounds).
+    """The cases of a run, each to be measured in `policy.processes` fresh processes or more (see
+    rounds).
 
-    By case_id: `searched` are those with an axis at `max`, with the axis, its least and its most value (see sizing);
-    `formats` the choices of those whose dtype nobody asked for by name; `left_out` those that are not measured, with
-    the reason. `remarks` say, a line each, what was not taken as its default.
+    By case_id: `searched` are those with an axis at `max`, with the axis, its least and its most
+    value (see sizing); `formats` the choices of those whose dtype nobody asked for by name;
+    `left_out` those that are not measured, with the reason. `remarks` say, a line each, what was
+    not taken as its default.
     """
 
     cases: tuple[Case, ...]
@@ -40,12 +42,16 @@ class Plan:
     remarks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        cases = [{**vars(case), "params": dict(case.params), "case_id": case.case_id} for case in self.cases]
+        cases = [
+            {**vars(case), "params": dict(case.params), "case_id": case.case_id}
+            for case in self.cases
+        ]
         return {"policy": vars(self.policy), "cases": cases}
 
 
 def named(workloads: Mapping[str, Workload], names: Iterable[str]) -> list[Workload]:
-    """The workloads of these names, in this order. UserError suggests near names for one that is not there."""
+    """The workloads of these names, in this order. UserError suggests near names for one that is
+    not there."""
     for name in names:
         if name not in workloads:
             raise UserError(unknown("workload", name, workloads))
@@ -53,7 +59,8 @@ def named(workloads: Mapping[str, Workload], names: Iterable[str]) -> list[Workl
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, list[str]]:
-    """`AXIS=V[,V…]` words → {axis: texts}. UserError for a word of another form or an axis given twice."""
+    """`AXIS=V[,V…]` words → {axis: texts}. UserError for a word of another form or an axis given
+    twice."""
     parsed: dict[str, list[str]] = {}
     for word in settings:
         axis, equals, values = word.partition("=")
@@ -61,16 +68,21 @@ def parse_settings(settings: Sequence[str]) -> dict[str, list[str]]:
         if not equals or not axis or "" in texts:
             raise UserError(f"--set {word}: expected AXIS=VALUE[,VALUE…], e.g. --set batch=1,4")
         if axis in parsed:
-            raise UserError(f"--set {axis} is given twice; write its values in one list, {axis}=V,V")
+            raise UserError(
+                f"--set {axis} is given twice; write its values in one list, {axis}=V,V"
+            )
         parsed[axis] = texts
     return parsed
 
 
-def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], policy: Policy) -> Plan:
-    """The cases of every chosen workload: the product of its axes, each from `settings`, the choice or the default.
+def make_plan(
+    choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], policy: Policy
+) -> Plan:
+    """The cases of every chosen workload: the product of its axes, each from `settings`, the choice
+    or the default.
 
-    A setting goes to every workload that has the axis. UserError for an axis that none has, a value not of it, or two
-    axes of a case at `max`.
+    A setting goes to every workload that has the axis. UserError for an axis that none has, a value
+    not of it, or two axes of a case at `max`.
     """
     for axis in settings:
         if not any(axis in workload.axes for workload, _ in choices):
@@ -82,13 +94,17 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
     remarks: dict[str, None] = {}
     for workload, chosen in choices:
         values = {
-            name: parse_values(workload, name, settings[name]) if name in settings else chosen.get(name, axis.defaults)
+            name: parse_values(workload, name, settings[name])
+            if name in settings
+            else chosen.get(name, axis.defaults)
             for name, axis in workload.axes.items()
         }
         if empty := [name for name, chosen_values in values.items() if not chosen_values]:
             raise UserError(f"{workload.name}: axis {empty[0]} has no value")
         if (count := math.prod(len(v) for v in values.values())) + len(cases) > MOST_CASES:
-            raise UserError(f"with {workload.name} there would be {count + len(cases)} cases; a run takes {MOST_CASES}")
+            raise UserError(
+                f"with {workload.name} there would be {count + len(cases)} cases; a run takes {MOST_CASES}"
+            )
         for combination in itertools.product(*values.values()):
             params = dict(zip(values, combination, strict=True))
             fitted = _fit_defaults(workload, params, {*settings, *chosen})
@@ -96,15 +112,17 @@ def make_plan(choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], 
             case = Case(workload.name, fitted, str(fitted.pop("dtype")))
             cases.setdefault(case.case_id, case)
             if case.dtype == AUTO or "dtype" not in settings:
-                unnamed[case.case_id] = tuple(name for name in workload.axes["dtype"].choices if name != AUTO)
+                unnamed[case.case_id] = tuple(
+                    name for name in workload.axes["dtype"].choices if name != AUTO
+                )
             if open_axis := _searched(workload, params):
                 searched[case.case_id] = open_axis
     return Plan(tuple(cases.values()), policy, searched, unnamed, remarks=tuple(remarks))
 
 
 def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
-    """The plan for a device that says this of itself: each `auto` is the fastest format that it has, and a case in an
-    emulated format is left out where nobody asked for that format by name.
+    """The plan for a device that says this of itself: each `auto` is the fastest format that it
+    has, and a case in an emulated format is left out where nobody asked for that format by name.
     """
     rates, of = device.get("formats") or {}, device.get("formats_of", "")
     cases: dict[str, Case] = {}
@@ -112,7 +130,9 @@ def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
     left_out: dict[str, str] = {}
     for case in plan.cases:
         choices, search = plan.formats.get(case.case_id, ()), plan.searched.get(case.case_id)
-        settled = replace(case, dtype=formats.fastest(choices, rates)) if case.dtype == AUTO else case
+        settled = (
+            replace(case, dtype=formats.fastest(choices, rates)) if case.dtype == AUTO else case
+        )
         if case.dtype != AUTO and choices and formats.is_emulated(case.dtype, rates):
             if search:  # for nothing: it keeps the least value
                 axis, least, _ = search
@@ -126,23 +146,31 @@ def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
     return replace(plan, cases=tuple(cases.values()), searched=searched, left_out=left_out)
 
 
-def _fit_defaults(workload: Workload, params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
-    """The parameters, with other values of those that are left at defaults which the rest of them cannot have.
-    UserError if the workload's `fit` fails, or changes what it may not."""
+def _fit_defaults(
+    workload: Workload, params: Mapping[str, Param], named: Collection[str]
+) -> dict[str, Param]:
+    """The parameters, with other values of those that are left at defaults which the rest of them
+    cannot have. UserError if the workload's `fit` fails, or changes what it may not."""
     if workload.fit is None:
         return dict(params)
     try:
         changed = dict(workload.fit(dict(params), frozenset(named)))
     except Exception as error:
-        raise UserError(f"{workload.name}: its fit failed: {type(error).__name__}: {shortened(error)}") from error
+        raise UserError(
+            f"{workload.name}: its fit failed: {type(error).__name__}: {shortened(error)}"
+        ) from error
     for axis, value in changed.items():
         if axis not in workload.axes or axis in named or axis == "dtype":
-            raise UserError(f"{workload.name}: its fit changes {axis}, which is no axis left at its default")
+            raise UserError(
+                f"{workload.name}: its fit changes {axis}, which is no axis left at its default"
+            )
         parse_values(workload, axis, [as_words(value)])
     return {**params, **changed}
 
 
-def _describe_changes(workload: Workload, params: Mapping[str, Param], fitted: Mapping[str, Param]) -> list[str]:
+def _describe_changes(
+    workload: Workload, params: Mapping[str, Param], fitted: Mapping[str, Param]
+) -> list[str]:
     """What of a case is not its default, a line each."""
     given = " ".join(f"{name}={params[name]}" for name in ("size", "model") if name in params)
     return [
@@ -153,11 +181,20 @@ def _describe_changes(workload: Workload, params: Mapping[str, Param], fitted: M
 
 
 def _searched(workload: Workload, params: Mapping[str, Param]) -> tuple[str, int, int] | None:
-    """The axis of a case that is at `max`, with its bounds; None if none is. UserError for two of them."""
-    names = [name for name, value in params.items() if workload.axes[name].largest and value == LARGEST]
+    """The axis of a case that is at `max`, with its bounds; None if none is. UserError for two of
+    them."""
+    names = [
+        name for name, value in params.items() if workload.axes[name].largest and value == LARGEST
+    ]
     if len(names) > 1:
-        raise UserError(f"{workload.name}: {' and '.join(names)} cannot be {LARGEST} at once; give one a number")
-    return (names[0], workload.axes[names[0]].minimum, workload.axes[names[0]].maximum) if names else None
+        raise UserError(
+            f"{workload.name}: {' and '.join(names)} cannot be {LARGEST} at once; give one a number"
+        )
+    return (
+        (names[0], workload.axes[names[0]].minimum, workload.axes[names[0]].maximum)
+        if names
+        else None
+    )
 
 
 def parse_values(workload: Workload, axis: str, texts: Iterable[str]) -> list[Param]:

@@ -1,4 +1,5 @@
-"""The meters beside one measured process: open from before its first step on, and what they come to over its window."""
+"""The meters beside one measured process: open from before its first step on, and what they come to
+over its window."""
 
 from types import TracebackType
 
@@ -20,8 +21,8 @@ SETTLE_S, REST_S = 1.0, 5.0
 
 
 class Metering:
-    """Reads the meters of `device` from `with` on to its end; asked for its readings afterwards. A meter that does not
-    answer is waited for `patience_s` seconds."""
+    """Reads the meters of `device` from `with` on to its end; asked for its readings afterwards. A
+    meter that does not answer is waited for `patience_s` seconds."""
 
     def __init__(self, device: Device, tdp_w: float | None, patience_s: float = PATIENCE_S) -> None:
         self._device = device
@@ -35,13 +36,18 @@ class Metering:
 
     @property
     def window_s(self) -> float:
-        """How long a window must be for energy of the grade B; 0 where nothing but an estimate is to be had."""
+        """How long a window must be for energy of the grade B; 0 where nothing but an estimate is
+        to be had."""
         failed = self._failures
-        return GRADE_B_S if any(s.signal not in failed and not _is_estimate(s) for s in self._sources) else 0.0
+        return (
+            GRADE_B_S
+            if any(s.signal not in failed and not _is_estimate(s) for s in self._sources)
+            else 0.0
+        )
 
     def rest(self) -> None:
-        """Leave the device alone for a few seconds, to know what it takes at rest with all that is resident. Nothing is
-        done where nothing counts energy."""
+        """Leave the device alone for a few seconds, to know what it takes at rest with all that is
+        resident. Nothing is done where nothing counts energy."""
         if self.window_s:
             self._device.synchronize()
             self._device.rest(SETTLE_S)
@@ -50,16 +56,21 @@ class Metering:
             self._rested = begin, self._device.now_ns()
 
     def readings(self, window: Window) -> list[Reading]:
-        """Energy and power over the window, of each span that lasts long enough, and at rest if that was measured."""
+        """Energy and power over the window, of each span that lasts long enough, and at rest if
+        that was measured."""
         begin, end = window.begin_ns, window.begin_ns + round(window.window_s * 1e9)
         step_s = float(np.median(window.timed_s))
         found = readings_of(self.trace, self._sources, begin, end, self._failures, step_s)
         found += span_readings(self.trace, self._sources, _intervals(window))
-        return found + (idle_power(self.trace, self._sources, *self._rested) if self._rested else [])
+        return found + (
+            idle_power(self.trace, self._sources, *self._rested) if self._rested else []
+        )
 
     def notes(self, window: Window) -> list[str]:
         """What the meters showed against the figures of the window, `code: what happened`."""
-        return conditions(self.trace, window.begin_ns, window.begin_ns + round(window.window_s * 1e9))
+        return conditions(
+            self.trace, window.begin_ns, window.begin_ns + round(window.window_s * 1e9)
+        )
 
     @property
     def _sources(self) -> list[EnergySource]:
@@ -74,7 +85,10 @@ class Metering:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._recorder.__exit__(kind, error, trace)
         for meter in self._recorder.answering:
@@ -86,8 +100,8 @@ def _is_estimate(source: EnergySource) -> bool:
 
 
 def _intervals(window: Window) -> dict[str, NDArray[np.int64]]:
-    """By name, begin and end in nanoseconds of each span of the timed steps, shape (n, 2); none where a step's start is
-    not known. The spans of a step follow each other from its start."""
+    """By name, begin and end in nanoseconds of each span of the timed steps, shape (n, 2); none
+    where a step's start is not known. The spans of a step follow each other from its start."""
     samples, spans = window.samples, window.spans
     starts = {
         step: start
@@ -96,7 +110,9 @@ def _intervals(window: Window) -> dict[str, NDArray[np.int64]]:
     }
     found: dict[str, list[tuple[int, int]]] = {}
     now = 0
-    for step, name, position, span_s in zip(spans.step, spans.name, spans.position, spans.span_s, strict=True):
+    for step, name, position, span_s in zip(
+        spans.step, spans.name, spans.position, spans.span_s, strict=True
+    ):
         if step not in starts:
             continue
         begin = starts[step] if position == 0 else now

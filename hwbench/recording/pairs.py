@@ -1,8 +1,10 @@
-"""Two environments measured in turns and compared as pairs: the fair way to judge a change on a noisy machine.
+"""Two environments measured in turns and compared as pairs: the fair way to judge a change on a
+noisy machine.
 
-A side is an interpreter with the hwbench it imports: another torch, another checkout, another working folder. Its
-processes run in the order A B B A A B B A …, so that a drift of the machine falls on both sides alike, and what both
-processes of a pair share cancels in their ratio. Sequential runs of the same thing would differ by that drift.
+A side is an interpreter with the hwbench it imports: another torch, another checkout, another
+working folder. Its processes run in the order A B B A A B B A …, so that a drift of the machine
+falls on both sides alike, and what both processes of a pair share cancels in their ratio.
+Sequential runs of the same thing would differ by that drift.
 """
 
 import json
@@ -26,12 +28,14 @@ from hwbench.records import UserError
 from hwbench.tables.writer import Writer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-"""Where this hwbench lies; an interpreter without one of its own borrows it, unless it is an installed package."""
+"""Where this hwbench lies; an interpreter without one of its own borrows it, unless it is an
+installed package."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: how its workers start, its workload files, and what it said of itself (see `probe`)."""
+    """One of the two: how its workers start, its workload files, and what it said of itself (see
+    `probe`)."""
 
     name: str
     launch: Launch
@@ -44,7 +48,11 @@ class Side:
 
     def policy(self, plan: Plan) -> dict[str, Any]:
         """The policy as this side's worker takes it: an older one knows fewer settings."""
-        return {name: value for name, value in vars(plan.policy).items() if name in self.facts["nouns"]["Policy"]}
+        return {
+            name: value
+            for name, value in vars(plan.policy).items()
+            if name in self.facts["nouns"]["Policy"]
+        }
 
     def describe_device(self, warn: Callable[[str], None]) -> dict[str, Any]:
         try:
@@ -60,26 +68,40 @@ class Side:
 
     def __str__(self) -> str:
         git = self.facts["git"] or {}
-        commit = f", commit {git['commit'][:12]}" + (" with changes" if git["dirty"] else "") if git else ""
+        commit = (
+            f", commit {git['commit'][:12]}" + (" with changes" if git["dirty"] else "")
+            if git
+            else ""
+        )
         versions = f"Python {self.facts['python']}, torch {self.facts['packages']['torch']}"
         return f"{self.name}: hwbench {self.facts['hwbench']}, {versions}{commit}"
 
 
-def open_side(name: str, python: str, folder: Path | None, device: str, files: Sequence[str]) -> Side:
-    """The side `name` of this interpreter and folder. UserError, one line, if it cannot measure or be understood.
+def open_side(
+    name: str, python: str, folder: Path | None, device: str, files: Sequence[str]
+) -> Side:
+    """The side `name` of this interpreter and folder. UserError, one line, if it cannot measure or
+    be understood.
 
-    A folder that holds a hwbench is a checkout, and that one is measured; any folder comes first on the import path
-    and is the workers' working folder. A relative name in `files` is the side's own file where its folder has it.
+    A folder that holds a hwbench is a checkout, and that one is measured; any folder comes first on
+    the import path and is the workers' working folder. A relative name in `files` is the side's own
+    file where its folder has it.
     """
     program = shutil.which(python)
     if program is None:
-        raise UserError(f"--{name} {python}: no such Python; name an interpreter, e.g. /path/to/venv/bin/python")
+        raise UserError(
+            f"--{name} {python}: no such Python; name an interpreter, e.g. /path/to/venv/bin/python"
+        )
     if folder is not None and not folder.is_dir():
         raise UserError(f"--{name}-dir {folder}: no such folder")
     launch = _launch(os.path.abspath(program), folder)
     facts = _facts(name, launch, device)
     root = Path(facts["root"])
-    if folder is not None and (folder / "hwbench" / "__init__.py").is_file() and root != folder.resolve():
+    if (
+        folder is not None
+        and (folder / "hwbench" / "__init__.py").is_file()
+        and root != folder.resolve()
+    ):
         raise UserError(f"side {name}: {python} imports hwbench from {root}, not from {folder}")
     _check_understood(name, facts)
     return Side(name, launch, [_own_file(file, folder) for file in files], facts)
@@ -92,10 +114,11 @@ def measure_pairs(
     on_progress: Callable[[Progress], None],
     formats: Sequence[Rates | None] = (None, None),
 ) -> None:
-    """Measure every case `plan.policy.processes` times on both sides, in turns, and store each outcome as it comes.
+    """Measure every case `plan.policy.processes` times on both sides, in turns, and store each
+    outcome as it comes.
 
-    A case that does not come out ok on a side is a row there and is not tried again on either. `formats` are the rates
-    that each side has found its device to have.
+    A case that does not come out ok on a side is a row there and is not tried again on either.
+    `formats` are the rates that each side has found its device to have.
     """
     given_up: set[str] = set()
     rates = {side.name: found for side, found in zip(sides, formats, strict=True)}
@@ -109,7 +132,15 @@ def measure_pairs(
                 show = partial(_shown, on_progress, 2 * pair + turn)
                 policy = side.policy(plan)
                 done = run_case(
-                    case, pair, policy, side.device, side.files, writer, show, side.launch, formats=rates[side.name]
+                    case,
+                    pair,
+                    policy,
+                    side.device,
+                    side.files,
+                    writer,
+                    show,
+                    side.launch,
+                    formats=rates[side.name],
                 )
                 if done.outcome != "ok":
                     given_up.add(case.case_id)
@@ -126,13 +157,23 @@ def _shown(on_progress: Callable[[Progress], None], number: int, progress: Progr
 
 
 def _launch(program: str, folder: Path | None) -> Launch:
-    """Workers of `program` that import what lies in `folder`, then what that interpreter has by itself."""
-    own = here().environment["PYTHONPATH"] if program == sys.executable else os.environ.get("PYTHONPATH", "")
+    """Workers of `program` that import what lies in `folder`, then what that interpreter has by
+    itself."""
+    own = (
+        here().environment["PYTHONPATH"]
+        if program == sys.executable
+        else os.environ.get("PYTHONPATH", "")
+    )
     path = [str(folder.resolve())] if folder else []
-    settings = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join([*path, *filter(None, [own])])}
+    settings = os.environ | {
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join([*path, *filter(None, [own])]),
+    }
     launch = Launch([program, "-m", "hwbench.worker"], settings, folder)
     if not _has_hwbench(launch) and (CHECKOUT / "pyproject.toml").is_file():
-        settings["PYTHONPATH"] = os.pathsep.join(filter(None, [settings["PYTHONPATH"], str(CHECKOUT)]))
+        settings["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [settings["PYTHONPATH"], str(CHECKOUT)])
+        )
     return launch
 
 
@@ -151,7 +192,9 @@ def _facts(name: str, launch: Launch, device: str) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return facts
     except (IndexError, ValueError) as error:
-        raise UserError(f"side {name} ({launch.command[0]}): not a Python, by its answer") from error
+        raise UserError(
+            f"side {name} ({launch.command[0]}): not a Python, by its answer"
+        ) from error
 
 
 def _ask(launch: Launch, *words: str) -> subprocess.CompletedProcess[str]:
@@ -179,8 +222,12 @@ def _check_understood(name: str, facts: Mapping[str, Any]) -> None:
         theirs = facts["nouns"][noun]
         if noun == "Policy":  # it goes the other way, cut down to what they know
             continue
-        if lacking := sorted(field for field, needed in known.items() if needed and field not in theirs):
-            raise UserError(f"side {name} has a hwbench too old to compare with this one: no {noun}.{lacking[0]}")
+        if lacking := sorted(
+            field for field, needed in known.items() if needed and field not in theirs
+        ):
+            raise UserError(
+                f"side {name} has a hwbench too old to compare with this one: no {noun}.{lacking[0]}"
+            )
 
 
 def _own_file(file: str, folder: Path | None) -> str:

@@ -22,29 +22,36 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 
 def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
-    """`policy` with `changes`. UserError for a name that is not in it or a number that makes no sense."""
+    """`policy` with `changes`. UserError for a name that is not in it or a number that makes no
+    sense."""
     for name, value in changes.items():
         if name not in LIMITS:
             raise UserError(unknown("policy", name, LIMITS))
         low, high = LIMITS[name]
         whole = next(field.type for field in fields(Policy) if field.name == name) is int
         fits = isinstance(value, int) or (isinstance(value, float) and not whole)
-        if isinstance(value, bool) or not fits or not low <= value <= high:  # no comparison holds for NaN
+        # no comparison holds for NaN
+        if isinstance(value, bool) or not fits or not low <= value <= high:
             kind = "a whole number" if whole else "a number"
-            raise UserError(f"{name} = {shortened(value)}: expected {kind} from {low:g} to {high:g}")
+            raise UserError(
+                f"{name} = {shortened(value)}: expected {kind} from {low:g} to {high:g}"
+            )
     changed = _checked_processes(replace(policy, **changes), changes)
     if changed.min_time_s > changed.max_time_s:
-        if "max_time_s" in changes and "min_time_s" not in changes:  # the user's bound beats the suite's wish
+        # the user's bound beats the suite's wish
+        if "max_time_s" in changes and "min_time_s" not in changes:
             return replace(changed, min_time_s=changed.max_time_s)
         if "min_time_s" in changes and "max_time_s" not in changes:
             return replace(changed, max_time_s=changed.min_time_s)
-        raise UserError(f"min_time_s = {changed.min_time_s:g} is above max_time_s = {changed.max_time_s:g}")
+        raise UserError(
+            f"min_time_s = {changed.min_time_s:g} is above max_time_s = {changed.max_time_s:g}"
+        )
     return changed
 
 
 def _checked_processes(changed: Policy, changes: Mapping[str, Any]) -> Policy:
-    """A number of processes given alone is the number: no fewer, no more, and no suite's budget cuts it. Only two that
-    cross are refused."""
+    """A number of processes given alone is the number: no fewer, no more, and no suite's budget
+    cuts it. Only two that cross are refused."""
     if "budget_s" not in changes and changes.keys() & {"processes", "max_processes"}:
         changed = replace(changed, budget_s=None)
     if "max_processes" not in changes and "processes" in changes:
@@ -53,4 +60,6 @@ def _checked_processes(changed: Policy, changes: Mapping[str, Any]) -> Policy:
         return changed
     if "processes" not in changes:
         return replace(changed, processes=changed.max_processes)
-    raise UserError(f"processes = {changed.processes} is above max_processes = {changed.max_processes}")
+    raise UserError(
+        f"processes = {changed.processes} is above max_processes = {changed.max_processes}"
+    )

@@ -1,7 +1,9 @@
-"""What a side of `hwbench ab` says of itself: `python probe.py DEVICE PACKAGE…` answers with one line of JSON.
+"""What a side of `hwbench ab` says of itself: `python probe.py DEVICE PACKAGE…` answers with one
+line of JSON.
 
-Run by its path in the side's own interpreter, so that what it imports as hwbench is the side's, not what lies beside
-this file. Exit status 1, with the reason as the last line on standard error, if that side cannot measure.
+Run by its path in the side's own interpreter, so that what it imports as hwbench is the side's, not
+what lies beside this file. Exit status 1, with the reason as the last line on standard error, if
+that side cannot measure.
 """
 
 import json
@@ -41,7 +43,10 @@ def main() -> None:
 def nouns() -> dict[str, dict[str, bool]]:
     """The fields of what goes into a worker and comes out of it, and whether each must be given."""
     return {
-        name: {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(getattr(records, name))}
+        name: {
+            f.name: f.default is MISSING and f.default_factory is MISSING
+            for f in fields(getattr(records, name))
+        }
         for name in ("Policy", "Measurement", "Work", "Window", "Samples", "Spans")
     }
 
@@ -57,7 +62,10 @@ def _git() -> dict[str, Any] | None:
     """The commit of the working folder and whether it has changes; None outside a repository."""
     words = [["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"]]
     try:
-        commit, changes = (subprocess.check_output(["git", *w], stderr=subprocess.DEVNULL, text=True) for w in words)
+        commit, changes = (
+            subprocess.check_output(["git", *w], stderr=subprocess.DEVNULL, text=True)
+            for w in words
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": commit.strip(), "dirty": bool(changes.strip())}

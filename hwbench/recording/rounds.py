@@ -1,7 +1,8 @@
-"""Which cases are measured again: all of them in the planned rounds, then those that are not precise yet.
+"""Which cases are measured again: all of them in the planned rounds, then those that are not
+precise yet.
 
-Pure bookkeeping on outcomes and times, so that whoever shows how a run goes can keep the same books as who carries it
-out.
+Pure bookkeeping on outcomes and times, so that whoever shows how a run goes can keep the same books
+as who carries it out.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,8 +13,9 @@ from hwbench.recording.matrix import Plan
 from hwbench.records import Case, Measurement
 
 FEWEST_TO_STOP = 5
-"""Processes at the first look at their interval, where there may be more: a rule that looks sooner often stops where a
-few processes agree by chance, and its intervals then cover 91 % instead of 95 % (tests/bench/intervals.py)."""
+"""Processes at the first look at their interval, where there may be more: a rule that looks sooner
+often stops where a few processes agree by chance, and its intervals then cover 91 % instead of 95 %
+(tests/bench/intervals.py)."""
 
 CLOSING_S = 6.0
 """What is kept of a budget for the tables and the page at the end of a run."""
@@ -22,13 +24,15 @@ CLOSING_S = 6.0
 class Rounds:
     """The rounds of a run. Iterate over them, and `add` each outcome before asking for the next.
 
-    After `policy.processes` rounds over all cases (FEWEST_TO_STOP if there may be more), further ones take only cases
-    whose interval over processes, of the median step or of the throughput, is wider than `policy.precision`, until none
-    is left or `policy.max_processes` are reached. A case that does not come out ok is not tried again.
+    After `policy.processes` rounds over all cases (FEWEST_TO_STOP if there may be more), further
+    ones take only cases whose interval over processes, of the median step or of the throughput, is
+    wider than `policy.precision`, until none is left or `policy.max_processes` are reached. A case
+    that does not come out ok is not tried again.
 
-    With `policy.budget_s` each case has one process, whatever that takes. Then, as long as a case's next process will
-    end within the budget if it takes as long as its last one: the rounds up to `policy.processes`, and after these the
-    widest case, time after time. `elapsed_s` says how much of the budget is spent.
+    With `policy.budget_s` each case has one process, whatever that takes. Then, as long as a case's
+    next process will end within the budget if it takes as long as its last one: the rounds up to
+    `policy.processes`, and after these the widest case, time after time. `elapsed_s` says how much
+    of the budget is spent.
     """
 
     def __init__(self, plan: Plan, elapsed_s: Callable[[], float] = lambda: 0.0) -> None:
@@ -52,13 +56,19 @@ class Rounds:
             yield from self._within_budget()
             return
         for process in range(self.most):
-            for case in [case for case in self._plan.cases if self.fewest_left(case) and self.taken(case) == process]:
+            for case in [
+                case
+                for case in self._plan.cases
+                if self.fewest_left(case) and self.taken(case) == process
+            ]:
                 yield process, case
 
     def _within_budget(self) -> Iterator[tuple[int, Case]]:
         for case in self._plan.cases:
             yield from self._take(case)
-        while wanted := [case for case in self._plan.cases if self.most_left(case) and self._is_affordable(case)]:
+        while wanted := [
+            case for case in self._plan.cases if self.most_left(case) and self._is_affordable(case)
+        ]:
             fewest = min(self.taken(case) for case in wanted)
             if fewest < self.planned:
                 case = next(case for case in wanted if self.taken(case) == fewest)
@@ -79,7 +89,9 @@ class Rounds:
         """Count the outcome of one process."""
         if measurement.outcome == "ok" and measurement.window:
             self._medians[case.case_id].append(median(measurement.window.timed_s))
-            self._means[case.case_id].append(measurement.window.window_s / measurement.window.timed_steps)
+            self._means[case.case_id].append(
+                measurement.window.window_s / measurement.window.timed_steps
+            )
         else:
             self._given_up.add(case.case_id)
 
@@ -96,25 +108,32 @@ class Rounds:
 
     def most_left(self, case: Case) -> int:
         """How many more processes the case will have at most."""
-        if case.case_id in self._given_up or (self.taken(case) >= self._looked_at_from and self.is_precise(case)):
+        if case.case_id in self._given_up or (
+            self.taken(case) >= self._looked_at_from and self.is_precise(case)
+        ):
             return 0
         return self.most - self.taken(case)
 
     def is_precise(self, case: Case) -> bool:
-        """Whether half the intervals over the case's processes are within the policy's precision."""
+        """Whether half the intervals over the case's processes are within the policy's
+        precision."""
         return self.half_width(case) <= self._plan.policy.precision
 
     def half_width(self, case: Case) -> float:
-        """Half the interval over the case's processes, of the median step or of the throughput, the larger one, over
-        its value; infinite of a single process."""
-        intervals = [stats.median_interval(steps[case.case_id]) for steps in (self._medians, self._means)]
+        """Half the interval over the case's processes, of the median step or of the throughput, the
+        larger one, over its value; infinite of a single process."""
+        intervals = [
+            stats.median_interval(steps[case.case_id]) for steps in (self._medians, self._means)
+        ]
         return max(interval.relative_half_width for interval in intervals)
 
     def cut(self) -> list[tuple[Case, int]]:
-        """The cases that have fewer processes than planned for want of budget, with how many they have."""
+        """The cases that have fewer processes than planned for want of budget, with how many they
+        have."""
         return [(case, self.taken(case)) for case in self._plan.cases if self.fewest_left(case)]
 
     def needed_s(self) -> float:
-        """The budget that would do for all planned processes, if each takes as long as the last one of its case."""
+        """The budget that would do for all planned processes, if each takes as long as the last one
+        of its case."""
         missing = sum(self.fewest_left(case) * self._took_s[case.case_id] for case, _ in self.cut())
         return self._elapsed_s() + missing + CLOSING_S

@@ -1,4 +1,5 @@
-"""Carry out a plan: one fresh process for each case and round, every outcome stored at once, failures as rows."""
+"""Carry out a plan: one fresh process for each case and round, every outcome stored at once,
+failures as rows."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,8 @@ from hwbench.tables.writer import Writer
 
 @dataclass(frozen=True)
 class Progress:
-    """Something that happened in a run: a case's process `started`, reached a `phase`, `told` a text, or is `done`."""
+    """Something that happened in a run: a case's process `started`, reached a `phase`, `told` a
+    text, or is `done`."""
 
     kind: str
     case: Case
@@ -35,11 +37,13 @@ def run_plan(
     formats: Rates | None = None,
     spent_s: float = 0.0,
 ) -> Rounds:
-    """Measure every case in as many rounds as it needs (see `Rounds`) and store each outcome as it comes.
+    """Measure every case in as many rounds as it needs (see `Rounds`) and store each outcome as it
+    comes.
 
-    A case that fails, or that the machine does not support, is a row and is not tried again; the others go on.
-    `formats` are the rates that the device was found to have, `spent_s` what the run has taken of its budget so far.
-    OSError from the store and KeyboardInterrupt pass through, with the child ended and all earlier rows kept.
+    A case that fails, or that the machine does not support, is a row and is not tried again; the
+    others go on. `formats` are the rates that the device was found to have, `spent_s` what the run
+    has taken of its budget so far. OSError from the store and KeyboardInterrupt pass through, with
+    the child ended and all earlier rows kept.
     """
     begin, idle = time.monotonic() - spent_s, True
     rounds = Rounds(plan, lambda: time.monotonic() - begin)
@@ -48,14 +52,24 @@ def run_plan(
             done = leave_out(case, reason, writer, on_progress)
         else:
             done = run_case(
-                case, process, vars(plan.policy), device, files, writer, on_progress, idle=idle, formats=formats
+                case,
+                process,
+                vars(plan.policy),
+                device,
+                files,
+                writer,
+                on_progress,
+                idle=idle,
+                formats=formats,
             )
         idle = idle and done.outcome != "ok"  # at rest it is measured once
         rounds.add(case, done)
     return rounds
 
 
-def leave_out(case: Case, reason: str, writer: Writer, on_progress: Callable[[Progress], None]) -> Measurement:
+def leave_out(
+    case: Case, reason: str, writer: Writer, on_progress: Callable[[Progress], None]
+) -> Measurement:
     """Store that a case is not measured on this device, and why."""
     on_progress(Progress("started", case, 0))
     measurement = Measurement("unsupported", reason)
@@ -77,12 +91,16 @@ def run_case(
     profile: Mapping[str, Any] | None = None,
     formats: Rates | None = None,
 ) -> Measurement:
-    """Measure a case in one process, with `idle` the device at rest too, with `profile` also where its time goes, and
-    store the outcome. The process's log stays where it failed."""
+    """Measure a case in one process, with `idle` the device at rest too, with `profile` also where
+    its time goes, and store the outcome. The process's log stays where it failed."""
     on_progress(Progress("started", case, process))
     log = writer.log(case, process)
     measurement = run_process(
-        {"case": {**vars(case), "params": dict(case.params)}, "policy": dict(policy), "device": device}
+        {
+            "case": {**vars(case), "params": dict(case.params)},
+            "policy": dict(policy),
+            "device": device,
+        }
         | {"files": list(files), "idle": idle, "profiled": profile, "formats": formats},
         policy["timeout_s"],
         log,

@@ -1,9 +1,11 @@
-"""`batch=max`: the largest value of an axis that fits, found before a run by trying, each try in a fresh process.
+"""`batch=max`: the largest value of an axis that fits, found before a run by trying, each try in a
+fresh process.
 
-A try is a few steps under a guard: on an accelerator the allocator refuses what does not fit, on a CPU the process is
-limited to what the machine has free, so that no try drives it into swapping or costs another program its life. What
-surely does not fit is refused by its predicted bytes before anything is allocated, so such tries cost a second.
-What was found is remembered beside the results, for the device and the versions it was found with.
+A try is a few steps under a guard: on an accelerator the allocator refuses what does not fit, on a
+CPU the process is limited to what the machine has free, so that no try drives it into swapping or
+costs another program its life. What surely does not fit is refused by its predicted bytes before
+anything is allocated, so such tries cost a second. What was found is remembered beside the results,
+for the device and the versions it was found with.
 """
 
 import math
@@ -23,18 +25,20 @@ FILE = ".largest.json"
 """Where in the results folder the values that were found are remembered."""
 
 RESOLUTION = 32
-"""Below it the largest value is found exactly, above to one part in so many: a try may take minutes."""
+"""Below it the largest value is found exactly, above to one part in so many: a try may take
+minutes."""
 
 TRY_S = 0.5
-"""How long a try warms up and measures: with the cold one at least three steps, after which memory has been in use and
-free again often enough for its peak."""
+"""How long a try warms up and measures: with the cold one at least three steps, after which memory
+has been in use and free again often enough for its peak."""
 
 Try = Callable[[int], "Tried"]
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of one value: its outcome, the reason where it is not ok, and its memory peak where that is known."""
+    """What became of one value: its outcome, the reason where it is not ok, and its memory peak
+    where that is known."""
 
     outcome: Outcome
     reason: str = ""
@@ -47,15 +51,19 @@ class Tried:
     def __str__(self) -> str:
         if not self.fits:
             return f"does not: {self.outcome}: {shortened(self.reason)}"
-        return f"fits ({self.peak_bytes / 2**30:.2f} GiB at its peak)" if self.peak_bytes else "fits"
+        return (
+            f"fits ({self.peak_bytes / 2**30:.2f} GiB at its peak)" if self.peak_bytes else "fits"
+        )
 
 
 def largest(attempt: Try, least: int, most: int, limit_bytes: int | None = None) -> int | None:
-    """The largest value from `least` to `most` that fits, to RESOLUTION; None if not even the least does.
+    """The largest value from `least` to `most` that fits, to RESOLUTION; None if not even the least
+    does.
 
-    Values are doubled until one does not fit, then what lies between is halved. Two peaks make a line, and where that
-    meets `limit_bytes` is tried first: a guess that is off costs a try and changes nothing in the answer. A try that
-    ends in an error says nothing of memory: what fitted before it stands.
+    Values are doubled until one does not fit, then what lies between is halved. Two peaks make a
+    line, and where that meets `limit_bytes` is tried first: a guess that is off costs a try and
+    changes nothing in the answer. A try that ends in an error says nothing of memory: what fitted
+    before it stands.
     """
     good, bad = 0, most + 1
     peaks: list[tuple[int, int]] = []
@@ -74,7 +82,9 @@ def largest(attempt: Try, least: int, most: int, limit_bytes: int | None = None)
     return good or None
 
 
-def _next(good: int, bad: int, least: int, most: int, peaks: list[tuple[int, int]], limit: int | None) -> int:
+def _next(
+    good: int, bad: int, least: int, most: int, peaks: list[tuple[int, int]], limit: int | None
+) -> int:
     """The value to try next, between what fits and what does not."""
     if not good:
         return least
@@ -85,7 +95,8 @@ def _next(good: int, bad: int, least: int, most: int, peaks: list[tuple[int, int
 
 
 def _guess(peaks: list[tuple[int, int]], limit: int | None) -> int | None:
-    """Where the line through the last two peaks meets the limit. None where there is no such line."""
+    """Where the line through the last two peaks meets the limit. None where there is no such
+    line."""
     if limit is None or len(peaks) < 2:
         return None
     (x, low), (z, high) = peaks[-2:]
@@ -102,13 +113,16 @@ def resolve(
     tell: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> Plan:
-    """The plan with each `max` replaced by the largest value that fits on `device`, which says `found` of itself.
+    """The plan with each `max` replaced by the largest value that fits on `device`, which says
+    `found` of itself.
 
-    A case of which not even the least value fits keeps that, and its row will say why. `tell` is told of each try.
+    A case of which not even the least value fits keeps that, and its row will say why. `tell` is
+    told of each try.
     """
     if not plan.searched:
         return plan
-    device_facts = {name: fact for name, fact in found.items() if name != "formats"}  # no trial's figures
+    # no trial's figures
+    device_facts = {name: fact for name, fact in found.items() if name != "formats"}
     limit = {"timeout_s": plan.policy.timeout_s}  # a value that takes too long does not fit either
     where = {"device": device_facts, "versions": versions, **limit}
     memory: Remembered[int] = Remembered(results / FILE, where, is_size, warn)
@@ -139,19 +153,35 @@ def _resolved(
         tell(f"{case}: {axis}={value} {tried}")
         return tried
 
-    value = largest(attempt, least, most, found.get("memory_limit_bytes") or found.get("memory_bytes"))
+    value = largest(
+        attempt, least, most, found.get("memory_limit_bytes") or found.get("memory_bytes")
+    )
     if value is not None:
         memory.put(str(case), value)
-    tell(f"{case}: " + (f"{axis}={value} is the largest" if value is not None else f"not even {axis}={least} fits"))
+    tell(
+        f"{case}: "
+        + (
+            f"{axis}={value} is the largest"
+            if value is not None
+            else f"not even {axis}={least} fits"
+        )
+    )
     return _with(case, axis, least if value is None else value)
 
 
 def try_out(
-    case: Case, policy: Policy, device: str, files: Sequence[str], formats: Mapping[str, float | None] | None = None
+    case: Case,
+    policy: Policy,
+    device: str,
+    files: Sequence[str],
+    formats: Mapping[str, float | None] | None = None,
 ) -> Tried:
     """A few guarded steps of a case in a process of its own."""
     short = replace(policy, min_time_s=0.0, max_time_s=TRY_S, min_samples=1)
-    request: dict[str, Any] = {"case": {**vars(case), "params": dict(case.params)}, "policy": vars(short)}
+    request: dict[str, Any] = {
+        "case": {**vars(case), "params": dict(case.params)},
+        "policy": vars(short),
+    }
     request |= {"device": device, "files": list(files), "guard": True, "formats": formats}
     with tempfile.TemporaryDirectory() as folder:
         done = run_process(request, policy.timeout_s, Path(folder) / "log", lambda phase: None)
@@ -164,7 +194,8 @@ def is_size(answer: Any) -> bool:
 
 
 def _peak(done: Measurement) -> int | None:
-    """The most that it had in use at any time: what is too large to be built does not fit either."""
+    """The most that it had in use at any time: what is too large to be built does not fit
+    either."""
     window = done.window
     peaks = (window.memory_peak_bytes, window.memory_build_peak_bytes) if window else ()
     return max((peak for peak in peaks if peak is not None), default=None)

@@ -12,7 +12,8 @@ Param = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Case:
-    """A workload with its parameters and dtype, without the device: the same case on CPU and GPU is the same case."""
+    """A workload with its parameters and dtype, without the device: the same case on CPU and GPU is
+    the same case."""
 
     workload: str
     params: Mapping[str, Param]
@@ -20,13 +21,20 @@ class Case:
 
     @property
     def case_id(self) -> str:
-        """Twelve hexadecimal digits of SHA-256 over the canonical JSON of workload, parameters and dtype.
+        """Twelve hexadecimal digits of SHA-256 over the canonical JSON of workload, parameters and
+        dtype.
 
-        Parameters that are off (False) or left to the workload (None) are not part of it, so that a workload may get
-        a new axis and its cases remain what they were.
+        Parameters that are off (False) or left to the workload (None) are not part of it, so that a
+        workload may get a new axis and its cases remain what they were.
         """
-        said = {name: value for name, value in self.params.items() if value is not None and value is not False}
-        canonical = json.dumps([self.workload, said, self.dtype], sort_keys=True, separators=(",", ":"))
+        said = {
+            name: value
+            for name, value in self.params.items()
+            if value is not None and value is not False
+        }
+        canonical = json.dumps(
+            [self.workload, said, self.dtype], sort_keys=True, separators=(",", ":")
+        )
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
@@ -35,7 +43,11 @@ class Case:
 
 def case_label(workload: str, params: Mapping[str, Param], dtype: str) -> str:
     """A case in a few words: parameters that are off or left at "all" are not spelled out."""
-    words = [f"{k}={v}" if v is not True else k for k, v in params.items() if v is not None and v is not False]
+    words = [
+        f"{k}={v}" if v is not True else k
+        for k, v in params.items()
+        if v is not None and v is not False
+    ]
     return " ".join([workload, *words, dtype])
 
 
@@ -43,9 +55,10 @@ def case_label(workload: str, params: Mapping[str, Param], dtype: str) -> str:
 class Work:
     """What one step does; None is not declared.
 
-    `flops` are model FLOPs (causal attention, no recomputation); `bytes` are the fewest it must move.
-    `flops_full_attention` are the same with every pair of tokens counted, hidden or not, as published figures do;
-    `hardware_flops` are the model FLOPs and what the step computes again to save memory.
+    `flops` are model FLOPs (causal attention, no recomputation); `bytes` are the fewest it must
+    move. `flops_full_attention` are the same with every pair of tokens counted, hidden or not, as
+    published figures do; `hardware_flops` are the model FLOPs and what the step computes again to
+    save memory.
     """
 
     tokens: int | None = None
@@ -60,13 +73,16 @@ class Work:
             if value is None:
                 continue
             if not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
-                raise ValueError(f"Work({name}={value!r}): expected a whole number from 0 to 2**63 - 1, or None")
+                raise ValueError(
+                    f"Work({name}={value!r}): expected a whole number from 0 to 2**63 - 1, or None"
+                )
             object.__setattr__(self, name, int(value))  # numpy's integers are no JSON
 
 
 @dataclass(frozen=True)
 class Whole:
-    """What a case is a slice of: with `axis` at `value` it would be the whole, one step of which does `work`."""
+    """What a case is a slice of: with `axis` at `value` it would be the whole, one step of which
+    does `work`."""
 
     axis: str
     value: int
@@ -77,9 +93,10 @@ class Whole:
 class Declared:
     """What a workload says of itself beyond its work, for the tables.
 
-    `spans` is what all marks of one name do together in a step; `choices` what it settled for where it had a choice
-    (an attention backend, the shape of a matmul); `memory_bytes` the most that it should hold at once, model and data
-    and workspace, without the interpreter and its libraries; `slice_of` the whole that the case is a part of.
+    `spans` is what all marks of one name do together in a step; `choices` what it settled for where
+    it had a choice (an attention backend, the shape of a matmul); `memory_bytes` the most that it
+    should hold at once, model and data and workspace, without the interpreter and its libraries;
+    `slice_of` the whole that the case is a part of.
     """
 
     spans: Mapping[str, Work] = field(default_factory=dict)
@@ -90,11 +107,13 @@ class Declared:
 
 @dataclass(frozen=True)
 class Policy:
-    """How long and how often to measure: `processes` fresh processes a case, each with one window of timed steps.
+    """How long and how often to measure: `processes` fresh processes a case, each with one window
+    of timed steps.
 
-    `precision` is the half-width, relative to the median, that an interval must have: that of a window's median step
-    for the window to end, and that over a case's processes for it to get no more of them, up to `max_processes`. With
-    `budget_s` every case has one process, and then as many as there is time for (see rounds).
+    `precision` is the half-width, relative to the median, that an interval must have: that of a
+    window's median step for the window to end, and that over a case's processes for it to get no
+    more of them, up to `max_processes`. With `budget_s` every case has one process, and then as
+    many as there is time for (see rounds).
     """
 
     processes: int = 5

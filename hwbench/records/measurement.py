@@ -1,4 +1,5 @@
-"""What came out of a case: steps and spans, readings, telemetry, requests, and the measurement that holds them."""
+"""What came out of a case: steps and spans, readings, telemetry, requests, and the measurement that
+holds them."""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -20,18 +21,22 @@ FAILED: frozenset[Outcome] = frozenset({"oom", "timeout", "error"})
 
 @dataclass(frozen=True)
 class Samples:
-    """The timed steps of one process, as columns of equal length. `step` counts from 0, warm-up steps included."""
+    """The timed steps of one process, as columns of equal length. `step` counts from 0, warm-up
+    steps included."""
 
     step: list[int] = field(default_factory=list)
     warmup: list[bool] = field(default_factory=list)
-    start_ns: list[int | None] = field(default_factory=list)  # on the process's own monotonic clock; None: unknown
+    # on the process's own monotonic clock; None: unknown
+    start_ns: list[int | None] = field(default_factory=list)
     step_s: list[float] = field(default_factory=list)
-    flags: list[str] = field(default_factory=list)  # "" or "synced": the host waited for the device at each stamp
+    # "" or "synced": the host waited for the device at each stamp
+    flags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Spans:
-    """The named parts of the steps, as columns of equal length. `position` counts the marks of one step from 0."""
+    """The named parts of the steps, as columns of equal length. `position` counts the marks of one
+    step from 0."""
 
     step: list[int] = field(default_factory=list)
     name: list[str] = field(default_factory=list)
@@ -41,11 +46,13 @@ class Spans:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a meter says of a window, once a quantity and scope. `value` None is unknown; `reason` then says why.
+    """What a meter says of a window, once a quantity and scope. `value` None is unknown; `reason`
+    then says why.
 
-    `scope` is gpu:N, package:N, dram:N, psys, process or system; `span` names a part of the step, empty for all of it.
-    `uncertainty` is in the unit of the value: the truth lies within value ± uncertainty 19 times in 20. `grade`: A, a
-    counter over 10 s or more; B, a counter or an integral over 5 s or more; C, less, or an estimate.
+    `scope` is gpu:N, package:N, dram:N, psys, process or system; `span` names a part of the step,
+    empty for all of it. `uncertainty` is in the unit of the value: the truth lies within value ±
+    uncertainty 19 times in 20. `grade`: A, a counter over 10 s or more; B, a counter or an integral
+    over 5 s or more; C, less, or an estimate.
     """
 
     meter: str
@@ -63,7 +70,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What the meters showed over time, as columns of equal length; `time_ns` is on the clock of the samples."""
+    """What the meters showed over time, as columns of equal length; `time_ns` is on the clock of
+    the samples."""
 
     time_ns: list[int] = field(default_factory=list)
     meter: list[str] = field(default_factory=list)
@@ -76,11 +84,12 @@ class Telemetry:
 
 @dataclass(frozen=True)
 class Requests:
-    """What became of each request of a test under load, as columns of equal length; times in nanoseconds on the load
-    generator's own clock, `scheduled_ns` being when the request was to arrive, whether or not anybody was ready.
+    """What became of each request of a test under load, as columns of equal length; times in
+    nanoseconds on the load generator's own clock, `scheduled_ns` being when the request was to
+    arrive, whether or not anybody was ready.
 
-    A query is what arrives at once: one request, or several. The first of `new_tokens` was there at `first_token_ns`;
-    `batch` requests were computed together.
+    A query is what arrives at once: one request, or several. The first of `new_tokens` was there at
+    `first_token_ns`; `batch` requests were computed together.
     """
 
     request: list[int] = field(default_factory=list)
@@ -96,7 +105,8 @@ class Requests:
 
 @dataclass(frozen=True)
 class Served:
-    """What a test under load came to: its requests, and as notes what its figures may be doubted for."""
+    """What a test under load came to: its requests, and as notes what its figures may be doubted
+    for."""
 
     requests: Requests
     notes: list[str] = field(default_factory=list)
@@ -104,22 +114,29 @@ class Served:
 
 @dataclass(frozen=True)
 class Window:
-    """What the harness measured in one process: every step, and the host's time over the steps after warm-up."""
+    """What the harness measured in one process: every step, and the host's time over the steps
+    after warm-up."""
 
     timer_kind: TimerKind
     samples: Samples
     spans: Spans
     window_s: float
     converged: bool  # the stopping rule had what it asked for before its time was up
-    memory_peak_bytes: int | None = None  # in the steps after warm-up; None where the device keeps no such count
-    memory_build_peak_bytes: int | None = None  # before them: as the workload was built, compiled and warmed up
+    # in the steps after warm-up; None where the device keeps no such count
+    memory_peak_bytes: int | None = None
+    # before them: as the workload was built, compiled and warmed up
+    memory_build_peak_bytes: int | None = None
     begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
     cut_short: bool = False  # the time limit of the process ended it, and nothing else
 
     @property
     def timed_s(self) -> list[float]:
         """The durations of the steps after warm-up."""
-        return [s for s, warmup in zip(self.samples.step_s, self.samples.warmup, strict=True) if not warmup]
+        return [
+            s
+            for s, warmup in zip(self.samples.step_s, self.samples.warmup, strict=True)
+            if not warmup
+        ]
 
     @property
     def warmup_steps(self) -> int:
@@ -139,10 +156,12 @@ class Measurement:
     work: Work = field(default_factory=Work)
     declared: Declared = field(default_factory=Declared)
     window: Window | None = None
-    memory_base_bytes: int | None = None  # in use before anything was built: the interpreter and its libraries
+    # in use before anything was built: the interpreter and its libraries
+    memory_base_bytes: int | None = None
     compile_s: float | None = None
     loss: float | None = None  # what the last step returned, where that is a number
-    notes: list[str] = field(default_factory=list)  # `code: what happened`, for all that makes its figures doubtful
+    # `code: what happened`, for all that makes its figures doubtful
+    notes: list[str] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     telemetry: Telemetry = Telemetry()
     requests: Requests = Requests()
@@ -154,7 +173,8 @@ class Measurement:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Measurement":
-        """The measurement that `as_json` took apart. Another version's fields, which say nothing here, are left out."""
+        """The measurement that `as_json` took apart. Another version's fields, which say nothing
+        here, are left out."""
         window = content["window"]
         if window:
             columns = {name: noun(**_known(noun, window[name])) for name, noun in _COLUMNS.items()}
@@ -163,7 +183,9 @@ class Measurement:
             "work": Work(**_known(Work, content["work"])),
             "declared": _declared(content.get("declared", {})),
             "window": window,
-            "readings": [Reading(**_known(Reading, reading)) for reading in content.get("readings", [])],
+            "readings": [
+                Reading(**_known(Reading, reading)) for reading in content.get("readings", [])
+            ],
             "telemetry": Telemetry(**_known(Telemetry, content.get("telemetry", {}))),
             "requests": Requests(**_known(Requests, content.get("requests", {}))),
             "profile": Profile.from_json(content["profile"]) if content.get("profile") else None,

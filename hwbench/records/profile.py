@@ -1,7 +1,8 @@
-"""The nouns of a profiled pass: what `torch.profiler` saw of a few steps, beside the clean window of the same process.
+"""The nouns of a profiled pass: what `torch.profiler` saw of a few steps, beside the clean window
+of the same process.
 
-Columns of equal length, as in `records`. All times, calls, FLOPs and bytes are those of one step, the mean over the
-profiled steps. None means unknown, never zero.
+Columns of equal length, as in `records`. All times, calls, FLOPs and bytes are those of one step,
+the mean over the profiled steps. None means unknown, never zero.
 """
 
 from collections.abc import Mapping
@@ -19,31 +20,37 @@ COMPILED_CODE = "(compiled code)"
 class Ops:
     """Where the time of a step goes. `level` says what a row is:
 
-    `span`: a part of the step, as its marks cut it; `name` is the span's, "" what follows the last mark; `seconds` its
-    time on the host's clock.
-    `operator`: a call of torch's dispatcher, counted once, with all that it calls itself; `seconds` is its time on a
-    CPU, on an accelerator that of the kernels it launched, `host_s` what the host took for it.
-    `kernel`: what an accelerator ran; the kernels of an operator sum to its seconds, so the two are never added up.
+    `span`: a part of the step, as its marks cut it; `name` is the span's, "" what follows the last
+    mark; `seconds` its time on the host's clock. `operator`: a call of torch's dispatcher, counted
+    once, with all that it calls itself; `seconds` is its time on a CPU, on an accelerator that of
+    the kernels it launched, `host_s` what the host took for it. `kernel`: what an accelerator ran;
+    the kernels of an operator sum to its seconds, so the two are never added up.
     """
 
     level: list[Level] = field(default_factory=list)
     span: list[str] = field(default_factory=list)
-    module: list[str] = field(default_factory=list)  # the innermost one's qualified name; "" outside of any
-    backward: list[bool] = field(default_factory=list)  # of what autograd calls; `module` is that of the forward call
+    # the innermost one's qualified name; "" outside of any
+    module: list[str] = field(default_factory=list)
+    # of what autograd calls; `module` is that of the forward call
+    backward: list[bool] = field(default_factory=list)
     name: list[str] = field(default_factory=list)
     shapes: list[str] = field(default_factory=list)  # JSON: the sizes of the tensors that go in
-    dtype: list[str] = field(default_factory=list)  # of the first tensor, as our names go ("fp32"); torch's elsewhere
+    # of the first tensor, as our names go ("fp32"); torch's elsewhere
+    dtype: list[str] = field(default_factory=list)
     calls: list[float] = field(default_factory=list)
-    events: list[float] = field(default_factory=list)  # recorded for it and within it: what the profiler was paid for
+    # recorded for it and within it: what the profiler was paid for
+    events: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     host_s: list[float] = field(default_factory=list)
     flops: list[float | None] = field(default_factory=list)
-    bytes: list[float | None] = field(default_factory=list)  # tensors read and written, each once a call
+    # tensors read and written, each once a call
+    bytes: list[float | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Modules:
-    """The modules of the model: seconds of all operators called within each, `self_` without those of its children."""
+    """The modules of the model: seconds of all operators called within each, `self_` without those
+    of its children."""
 
     module: list[str] = field(default_factory=list)
     kind: list[str] = field(default_factory=list)  # its class
@@ -57,8 +64,9 @@ class Modules:
 
 @dataclass(frozen=True)
 class Gaps:
-    """When an accelerator had nothing to do between two kernels. `host_late`: the next one was not launched in time;
-    `kernel_wait`: it was in the queue and waited; `other`: neither can be told."""
+    """When an accelerator had nothing to do between two kernels. `host_late`: the next one was not
+    launched in time; `kernel_wait`: it was in the queue and waited; `other`: neither can be
+    told."""
 
     step: list[int] = field(default_factory=list)
     span: list[str] = field(default_factory=list)
@@ -71,8 +79,8 @@ class Gaps:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """The bytes of tensors that lived after each operator of one step, by what they are for; with many operators each
-    row is the fullest moment of several."""
+    """The bytes of tensors that lived after each operator of one step, by what they are for; with
+    many operators each row is the fullest moment of several."""
 
     position: list[int] = field(default_factory=list)  # the operator's place in the step
     span: list[str] = field(default_factory=list)
@@ -82,15 +90,18 @@ class MemoryUse:
     optimizer_bytes: list[int] = field(default_factory=list)
     activations_bytes: list[int] = field(default_factory=list)  # kept for backward
     temporary_bytes: list[int] = field(default_factory=list)
-    other_bytes: list[int] = field(default_factory=list)  # there before the step and none of these: data, a cache
+    # there before the step and none of these: data, a cache
+    other_bytes: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A profiled pass. `invalid` says why its figures cannot stand (events lost or overlapping), "" if they can."""
+    """A profiled pass. `invalid` says why its figures cannot stand (events lost or overlapping), ""
+    if they can."""
 
     steps: int
-    clean_step_s: float  # the median of the timed window before it, in the same process, without a profiler
+    # the median of the timed window before it, in the same process, without a profiler
+    clean_step_s: float
     profiled_step_s: float | None
     events: float
     invalid: str = ""
@@ -99,7 +110,8 @@ class Profile:
     copy_s: float | None = None  # an accelerator's, copying to or from the host
     threads: int | None = None  # a CPU's: how many torch computes with
     busy_share: float | None = None  # processor time over threads · time, of clean steps
-    unknown: Mapping[str, str] = field(default_factory=dict)  # {"modules" | "memory" | "bytes": why there are none}
+    # {"modules" | "memory" | "bytes": why there are none}
+    unknown: Mapping[str, str] = field(default_factory=dict)
     ops: Ops = Ops()
     modules: Modules = Modules()
     gaps: Gaps = Gaps()
@@ -107,8 +119,12 @@ class Profile:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Profile":
-        """The profile that `dataclasses.asdict` took apart; fields that this version does not know are left out."""
-        tables = {name: noun(**_known(noun, content.get(name, {}))) for name, noun in PROFILE_TABLES.items()}
+        """The profile that `dataclasses.asdict` took apart; fields that this version does not know
+        are left out."""
+        tables = {
+            name: noun(**_known(noun, content.get(name, {})))
+            for name, noun in PROFILE_TABLES.items()
+        }
         return cls(**_known(cls, {**content, **tables}))
 
 

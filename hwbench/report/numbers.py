@@ -8,7 +8,13 @@ UNKNOWN = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 SCALES: dict[str, list[tuple[float, str]]] = {
-    "FLOP/s": [(1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1e3, "kFLOP/s"), (1, "FLOP/s")],
+    "FLOP/s": [
+        (1e12, "TFLOP/s"),
+        (1e9, "GFLOP/s"),
+        (1e6, "MFLOP/s"),
+        (1e3, "kFLOP/s"),
+        (1, "FLOP/s"),
+    ],
     "B/s": [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")],
     "J": [(1e3, "kJ"), (1, "J"), (1e-3, "mJ"), (1e-6, "\N{MICRO SIGN}J")],
     "J/token": [(1, "J/token"), (1e-3, "mJ/token"), (1e-6, "\N{MICRO SIGN}J/token")],
@@ -22,7 +28,8 @@ SCALES: dict[str, list[tuple[float, str]]] = {
 TINY = 1e-5
 """A share below which nobody cares how much it is."""
 
-# Characters that XML or UTF-8 cannot hold; a lone surrogate comes from a file name that is not UTF-8.
+# Characters that XML or UTF-8 cannot hold; a lone surrogate comes from a file name that is not
+# UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -37,14 +44,16 @@ def plain(value: object) -> object:
 
 
 def scale_of(value: float, unit: str) -> tuple[float, str]:
-    """The divisor and unit to print `value` with: the largest scale that leaves at least 1 before the point."""
+    """The divisor and unit to print `value` with: the largest scale that leaves at least 1 before
+    the point."""
     scales = SCALES.get(unit, [(1, unit)])
     rounded = abs(value) * 1.00005  # what is printed as 1,000 of one scale is 1 of the next
     return next((s for s in scales if rounded >= s[0]), scales[-1]) if value else scales[-1]
 
 
 def quantity(value: float | None, unit: str, digits: int = 4) -> str:
-    """A metric's value with its unit, e.g. (1.234e12, "FLOP/s") as "1.234 TFLOP/s"; a dash where it is unknown."""
+    """A metric's value with its unit, e.g. (1.234e12, "FLOP/s") as "1.234 TFLOP/s"; a dash where it
+    is unknown."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     divisor, name = scale_of(value, unit)
@@ -53,18 +62,20 @@ def quantity(value: float | None, unit: str, digits: int = 4) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """`value` to so many significant digits, but always to the unit: 12,345 is not rounded to 12,350. What would take
-    a row of zeros is written with its power of ten."""
+    """`value` to so many significant digits, but always to the unit: 12,345 is not rounded to
+    12,350. What would take a row of zeros is written with its power of ten."""
     if value == 0 or digits == 0:
         return f"{value:,.0f}"
-    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # after rounding, so that 9.9999 counts as 10
+    # after rounding, so that 9.9999 counts as 10
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
     if not -6 <= exponent < 15:
         return f"{value:.{digits - 1}e}"
     return f"{value:,.{max(0, digits - 1 - exponent)}f}"
 
 
 def ratio(value: float | None) -> str:
-    """A ratio to the first run with a times sign; to the thousandth near 1, where small differences count."""
+    """A ratio to the first run with a times sign; to the thousandth near 1, where small differences
+    count."""
     if value is None or not math.isfinite(value):
         return "n.a."
     return f"{value:.3f}{TIMES}" if 0.9 < value < 1.1 else f"{number(value, 3)}{TIMES}"
@@ -77,7 +88,8 @@ def count(amount: int, noun: str) -> str:
 
 
 def moment(iso: str) -> str:
-    """An ISO time to the minute in UTC, e.g. "2026-11-24 08:00 UTC"; what is no ISO time stays as it is."""
+    """An ISO time to the minute in UTC, e.g. "2026-11-24 08:00 UTC"; what is no ISO time stays as
+    it is."""
     try:
         time = datetime.fromisoformat(iso)
     except ValueError:
@@ -91,7 +103,8 @@ def clean(text: str) -> str:
 
 
 MOST_SHARE = 10.0
-"""An uncertainty above it is as good as none: two processes that differ widely have one of many digits."""
+"""An uncertainty above it is as good as none: two processes that differ widely have one of many
+digits."""
 
 
 def uncertainty(share: float | None) -> str:

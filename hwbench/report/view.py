@@ -25,7 +25,8 @@ RATES = dict(THROUGHPUT.values())
 
 @dataclass(frozen=True)
 class CaseView:
-    """A case of a run. `short` is enough to tell it from the page's other cases; `details` are all its parameters."""
+    """A case of a run. `short` is enough to tell it from the page's other cases; `details` are all
+    its parameters."""
 
     case_id: str
     workload: str
@@ -41,7 +42,8 @@ class CaseView:
     validity: str  # valid, wide, suspect, invalid; "" where nothing was measured
     reasons: Sequence[str]
     values: Mapping[str, float] = field(repr=False)  # by metric, in base units
-    doubt: Mapping[str, float] = field(repr=False)  # by metric, half its 95 % interval over its value
+    # by metric, half its 95 % interval over its value
+    doubt: Mapping[str, float] = field(repr=False)
     precision: float = PRECISION  # the half-width that was asked for
 
     def get(self, metric: str) -> float | None:
@@ -51,14 +53,15 @@ class CaseView:
 
     @property
     def uncertainty(self) -> float | None:
-        """How sure the case's speed is: half the 95 % interval over the value. None where there is no interval."""
+        """How sure the case's speed is: half the 95 % interval over the value. None where there is
+        no interval."""
         value = self.doubt.get(self.rate or "step_s_p50")
         return value if is_known(value) else None
 
     @property
     def width(self) -> float | None:
-        """The half-width by which the case is wide or not: that of its rate, or of its median step where only that is
-        wider than asked for. None where there is no interval."""
+        """The half-width by which the case is wide or not: that of its rate, or of its median step
+        where only that is wider than asked for. None where there is no interval."""
         value = self.doubt.get(self._widest)
         return value if is_known(value) else None
 
@@ -78,11 +81,17 @@ class CaseView:
 
     @property
     def status(self) -> str:
-        """The outcome in a word or two, with doubts about the figures and processes that are not there."""
+        """The outcome in a word or two, with doubts about the figures and processes that are not
+        there."""
         words = [self.outcome]
-        trust = self.validity if self.width == self.uncertainty else self.trust  # a ± that stands beside it is enough
+        # a ± that stands beside it is enough
+        trust = self.validity if self.width == self.uncertainty else self.trust
         words += [trust] if self.validity in ("wide", "suspect", "invalid") else []
-        words += [f"{self.processes} of {self.planned} processes"] if 0 < self.processes < self.planned else []
+        words += (
+            [f"{self.processes} of {self.planned} processes"]
+            if 0 < self.processes < self.planned
+            else []
+        )
         return ", ".join(words)
 
     @property
@@ -92,14 +101,17 @@ class CaseView:
 
     @property
     def rate(self) -> str | None:
-        """The throughput metric that tells most of this case, None where it has none or none that means anything."""
-        return next((m for m in RATES if self.validity != "invalid" and self.get(m) is not None), None)
+        """The throughput metric that tells most of this case, None where it has none or none that
+        means anything."""
+        return next(
+            (m for m in RATES if self.validity != "invalid" and self.get(m) is not None), None
+        )
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """One reason against figures: what it makes of them (a validity, or the outcome that left none), its code, what
-    happened in words, and the cases."""
+    """One reason against figures: what it makes of them (a validity, or the outcome that left
+    none), its code, what happened in words, and the cases."""
 
     word: str
     code: str
@@ -158,7 +170,8 @@ class RunView:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the run ended early: processes are missing of a case that nothing speaks against."""
+        """Whether the run ended early: processes are missing of a case that nothing speaks
+        against."""
         return any(c.processes < c.planned and c.outcome in ("ok", "missing") for c in self.cases)
 
 
@@ -176,12 +189,15 @@ def view_runs(runs: Sequence[RunTables]) -> list[RunView]:
 
 
 def short_names(table: pd.DataFrame) -> dict[str, str]:
-    """For each case_id the workload, the parameters in which it has more than one value here, and the dtype."""
+    """For each case_id the workload, the parameters in which it has more than one value here, and
+    the dtype."""
     distinct = table.drop_duplicates("case_id")
     names = {}
     for workload, group in distinct.groupby("workload", sort=False):
         keys = dict.fromkeys(key for params in group.params for key in params)
-        varying = [key for key in keys if len({json.dumps(params.get(key)) for params in group.params}) > 1]
+        varying = [
+            key for key in keys if len({json.dumps(params.get(key)) for params in group.params}) > 1
+        ]
         for row in group.itertuples():
             params = {key: row.params[key] for key in varying if key in row.params}
             names[str(row.case_id)] = case_label(str(workload), params, row.dtype)
@@ -203,7 +219,9 @@ def _case_views(
                 validity=rows.validity.iloc[0] if len(rows) else "",
                 reasons=json.loads(rows.reasons.iloc[0]) if len(rows) else [],
                 values=dict(zip(rows.metric, rows.value.astype("float64"), strict=True)),
-                doubt=dict(zip(rows.metric, (rows.ci_high - rows.ci_low) / 2 / rows.value, strict=True)),
+                doubt=dict(
+                    zip(rows.metric, (rows.ci_high - rows.ci_low) / 2 / rows.value, strict=True)
+                ),
                 precision=precision,
             )
         )
@@ -228,8 +246,9 @@ def spans_of(runs: Sequence[RunView]) -> Spans:
 
 
 def ratio_intervals(runs: Sequence[RunView]) -> dict[tuple[int, str, str], tuple[float, float]]:
-    """The 95 % interval (stats.change) of each later run's ratio to the first, by the run's position, case_id and
-    metric of lineup.HEADLINE. What has no interval, or is invalid on a side, is not there."""
+    """The 95 % interval (stats.change) of each later run's ratio to the first, by the run's
+    position, case_id and metric of lineup.HEADLINE. What has no interval, or is invalid on a side,
+    is not there."""
     sides = [_values(run) for run in runs]
     found = {}
     for position, side in enumerate(sides[1:], start=1):
@@ -254,7 +273,10 @@ def _values(run: RunView) -> dict[tuple[str, str], list[float]]:
 def doubts(run: RunView) -> list[Doubt]:
     """What speaks against figures, each reason once."""
     found: dict[tuple[str, str], Doubt] = {}
-    noted = {case_id: texts.dropna() for case_id, texts in run.tables.measurements.groupby("case_id").notes}
+    noted = {
+        case_id: texts.dropna()
+        for case_id, texts in run.tables.measurements.groupby("case_id").notes
+    }
     for case in run.cases:
         notes = [note for text in noted.get(case.case_id, ()) for note in json.loads(text)]
         told = {note.partition(":")[0] for note in notes}
@@ -270,10 +292,15 @@ def doubts(run: RunView) -> list[Doubt]:
 
 
 def widths(cases: Sequence[CaseView]) -> str:
-    """The half-widths of cases, from the least to the most: "± 2.1–9.4 %"; empty where none has an interval."""
+    """The half-widths of cases, from the least to the most: "± 2.1–9.4 %"; empty where none has an
+    interval."""
     known = sorted(case.width for case in cases if case.width is not None)
     ends = list(dict.fromkeys(uncertainty(width) for width in known[:1] + known[-1:]))
-    return f"± {'–'.join([*(end.removesuffix(' %') for end in ends[:-1]), *ends[-1:]])}" if ends else ""
+    return (
+        f"± {'–'.join([*(end.removesuffix(' %') for end in ends[:-1]), *ends[-1:]])}"
+        if ends
+        else ""
+    )
 
 
 def _letter(position: int) -> str:
@@ -281,7 +308,11 @@ def _letter(position: int) -> str:
 
 
 def _names(runs: Sequence[RunTables]) -> list[str]:
-    """Each run's label or, without one, its device; with the run's id where that would not tell them apart."""
+    """Each run's label or, without one, its device; with the run's id where that would not tell
+    them apart."""
     rows = [run.runs.iloc[0] for run in runs]
     names = [str(row.label or row.device_name) for row in rows]
-    return [f"{name} ({row.run_id})" if names.count(name) > 1 else name for name, row in zip(names, rows, strict=True)]
+    return [
+        f"{name} ({row.run_id})" if names.count(name) > 1 else name
+        for name, row in zip(names, rows, strict=True)
+    ]

@@ -1,9 +1,10 @@
 """Where the level of a noisy series changed: an array in, positions out.
 
-Binary segmentation of the logarithms (Scott & Knott 1974; Vostrikova 1981), circular where no single step is to be seen
-(Olshen, Venkatraman, Lucito & Wigler 2004): a level may end as it began, as when a regression is mended. Permutation
-tests (Antoch & Hušková 2001) assume no distribution and allow for the search over all places. How often this cries
-wolf, and what it finds, is measured by tests/bench/change_points.py.
+Binary segmentation of the logarithms (Scott & Knott 1974; Vostrikova 1981), circular where no
+single step is to be seen (Olshen, Venkatraman, Lucito & Wigler 2004): a level may end as it began,
+as when a regression is mended. Permutation tests (Antoch & Hušková 2001) assume no distribution and
+allow for the search over all places. How often this cries wolf, and what it finds, is measured by
+tests/bench/change_points.py.
 """
 
 import math
@@ -28,21 +29,24 @@ LEAST = 0.02
 """The smallest change that counts, as a share, where nothing is said."""
 
 FAR = 3.0
-"""Standard deviations from its neighbours beyond which a value counts only as if it were that far."""
+"""Standard deviations from its neighbours beyond which a value counts only as if it were that
+far."""
 
 TO_SIGMA = 1.4826  # the standard deviation of normal values over their median absolute deviation
 SEED = 6
 
 
 def change_points(values: Array, least: float = LEAST) -> dict[int, float]:
-    """The first position of each new level of positive `values`, in order, with the p-value of the change.
+    """The first position of each new level of positive `values`, in order, with the p-value of the
+    change.
 
-    The step that divides the series best, by √(k(n − k)/n)·|difference of the mean logs|, is taken if fewer than LEVEL
-    of the permuted series have one as large anywhere; else the stretch inside that differs the most from the rest, by
-    the same test; then each part is searched in turn. Each change is placed and tested once more between its neighbours
-    (Bai 1997), since the first were found with others still inside their sides. Of what is left, changes of the median
-    by less than the ratio 1 + `least` are taken out, the smallest first. The seed is fixed: the same values have the
-    same changes. Ten values or fewer have too few orders for any to be as rare as LEVEL.
+    The step that divides the series best, by √(k(n − k)/n)·|difference of the mean logs|, is taken
+    if fewer than LEVEL of the permuted series have one as large anywhere; else the stretch inside
+    that differs the most from the rest, by the same test; then each part is searched in turn. Each
+    change is placed and tested once more between its neighbours (Bai 1997), since the first were
+    found with others still inside their sides. Of what is left, changes of the median by less than
+    the ratio 1 + `least` are taken out, the smallest first. The seed is fixed: the same values have
+    the same changes. Ten values or fewer have too few orders for any to be as rare as LEVEL.
     """
     logs = without_outliers(np.log(values))
     found = dict.fromkeys(_segmented(logs, 0, len(logs)), 1.0)
@@ -61,9 +65,10 @@ def levels(changes: Mapping[int, float], n: int) -> list[tuple[int, int]]:
 
 
 def without_outliers(x: Array) -> Array:
-    """`x` with every value that is further than FAR standard deviations from the median of itself and two neighbours on
-    either side replaced by that median (Hampel 1974), since one value can outweigh a level. The deviation is a robust
-    one, of the differences of neighbours, in which levels do not count. A step of SHORTEST values or more stays."""
+    """`x` with every value that is further than FAR standard deviations from the median of itself
+    and two neighbours on either side replaced by that median (Hampel 1974), since one value can
+    outweigh a level. The deviation is a robust one, of the differences of neighbours, in which
+    levels do not count. A step of SHORTEST values or more stays."""
     if len(x) < SHORTEST:
         return x
     sigma = TO_SIGMA * float(np.median(np.abs(np.diff(x)))) / math.sqrt(2)
@@ -73,7 +78,8 @@ def without_outliers(x: Array) -> Array:
 
 
 def _segmented(x: Array, start: int, end: int) -> list[int]:
-    """Where levels begin between two positions, in order: at a step, or else at the ends of a stretch."""
+    """Where levels begin between two positions, in order: at a step, or else at the ends of a
+    stretch."""
     part = x[start:end]
     n = len(part)
     if n < 2 * SHORTEST or np.ptp(part) < 1e-9:
@@ -86,7 +92,8 @@ def _segmented(x: Array, start: int, end: int) -> list[int]:
 
 
 def _settled(x: Array, found: Mapping[int, float]) -> dict[int, float]:
-    """Each change placed and tested anew between its neighbours; those that do not hold are gone."""
+    """Each change placed and tested anew between its neighbours; those that do not hold are
+    gone."""
     settled = dict(found)
     for cut in found:
         del settled[cut]
@@ -108,11 +115,14 @@ def _step(x: Array) -> tuple[int, float]:
         return _contrast(_sums(rows)[:, k], n, k)
 
     own = contrasts(x[np.newaxis])[0]
-    return SHORTEST + int(own.argmax()), _p(x, float(own.max()), lambda rows: contrasts(rows).max(axis=1))
+    return SHORTEST + int(own.argmax()), _p(
+        x, float(own.max()), lambda rows: contrasts(rows).max(axis=1)
+    )
 
 
 def _stretch(x: Array) -> list[int]:
-    """The two ends of the stretch, reaching to neither end of `x`, that differs most from the rest; none if by chance.
+    """The two ends of the stretch, reaching to neither end of `x`, that differs most from the rest;
+    none if by chance.
 
     Its length is one of some, a fifth apart: where exactly it ends is settled later.
     """
@@ -129,14 +139,18 @@ def _stretch(x: Array) -> list[int]:
     if not own:
         return []
     best = max(range(len(own)), key=lambda which: own[which].max())
-    p = _p(x, float(own[best].max()), lambda rows: np.max([found.max(axis=1) for found in contrasts(rows)], axis=0))
+    p = _p(
+        x,
+        float(own[best].max()),
+        lambda rows: np.max([found.max(axis=1) for found in contrasts(rows)], axis=0),
+    )
     start = SHORTEST + int(own[best].argmax())
     return [start, start + lengths[best]] if p <= LEVEL else []
 
 
 def _p(x: Array, contrast: float, largest: Callable[[Array], Array]) -> float:
-    """The share of permutations of `x` whose `largest` contrast is as large. Ends early where it will exceed LEVEL
-    (Besag & Clifford 1991)."""
+    """The share of permutations of `x` whose `largest` contrast is as large. Ends early where it
+    will exceed LEVEL (Besag & Clifford 1991)."""
     generator = np.random.default_rng(SEED)
     as_large = done = 0
     for size in (EARLY, PERMUTATIONS - EARLY):
@@ -154,6 +168,7 @@ def _sums(x: Array) -> Array:
 
 
 def _contrast(total: Array, n: int, k: NDArray[np.int64] | int) -> Array:
-    """|Mean of k values − mean of the other n − k|·√(k(n − k)/n), from their `total` where the mean of all is 0."""
+    """|Mean of k values − mean of the other n − k|·√(k(n − k)/n), from their `total` where the mean
+    of all is 0."""
     contrast: Array = np.abs(total) * np.sqrt(n / (k * (n - k)))
     return contrast

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special  # its functions alone: scipy.stats takes a second to import, in every process
+
+# its functions alone: scipy.stats takes a second to import, in every process
+from scipy import special
 
 Array = NDArray[np.float64]
 Numbers = Sequence[float] | Array
@@ -15,7 +17,8 @@ TERMS = 200
 
 
 def lag1(samples: Numbers) -> float:
-    """Lag-1 autocorrelation, its small-sample bias −(1 + 4ρ)/n taken out (Kendall 1954); NaN where nothing varies."""
+    """Lag-1 autocorrelation, its small-sample bias −(1 + 4ρ)/n taken out (Kendall 1954); NaN where
+    nothing varies."""
     x = finite(samples)
     n = len(x)
     if n < 3 or not varies(x):
@@ -29,7 +32,8 @@ def lag1(samples: Numbers) -> float:
 
 
 def effective_n(samples: Numbers) -> float:
-    """How many independent samples tell as much: n(1 − ρ)/(1 + ρ) for a first-order process; never more than n."""
+    """How many independent samples tell as much: n(1 − ρ)/(1 + ρ) for a first-order process; never
+    more than n."""
     n, rho = len(finite(samples)), lag1(samples)
     if not rho > 0:  # also where nothing varies
         return float(n)
@@ -37,13 +41,15 @@ def effective_n(samples: Numbers) -> float:
 
 
 def variation(samples: Numbers) -> float:
-    """The coefficient of variation, standard deviation over mean; NaN for fewer than two samples or a mean of 0."""
+    """The coefficient of variation, standard deviation over mean; NaN for fewer than two samples or
+    a mean of 0."""
     x = finite(samples)
     return float(x.std(ddof=1) / x.mean()) if len(x) > 1 and x.mean() else math.nan
 
 
 def outliers(samples: Numbers) -> int:
-    """How many samples lie outside Tukey's fences, 1.5 interquartile ranges beyond the quartiles."""
+    """How many samples lie outside Tukey's fences, 1.5 interquartile ranges beyond the
+    quartiles."""
     x = finite(samples)
     if not varies(x):
         return 0
@@ -53,10 +59,12 @@ def outliers(samples: Numbers) -> int:
 
 
 def steady_from(samples: Numbers) -> int | None:
-    """The first step of the steady state by MSER (White 1997): cutting there leaves the smallest standard error.
+    """The first step of the steady state by MSER (White 1997): cutting there leaves the smallest
+    standard error.
 
-    Only the first half is searched, since the error of a handful of last steps says nothing. None if cutting more
-    would still help at its end: then the series never settled, or is too short to tell.
+    Only the first half is searched, since the error of a handful of last steps says nothing. None
+    if cutting more would still help at its end: then the series never settled, or is too short to
+    tell.
     """
     x = finite(samples)
     n, half = len(x), len(x) // 2
@@ -71,8 +79,8 @@ def steady_from(samples: Numbers) -> int | None:
 
 
 def effective_n_below(x: Array, value: float) -> float:
-    """As `effective_n`, for the share of samples at or below `value`: n over the sum of the autocorrelations of being
-    there, ended by Geyer's initial positive sequence (1992)."""
+    """As `effective_n`, for the share of samples at or below `value`: n over the sum of the
+    autocorrelations of being there, ended by Geyer's initial positive sequence (1992)."""
     below = (x <= value).astype(np.float64)
     d = below - below.mean()
     n, total = len(d), float(d @ d)
@@ -88,11 +96,12 @@ def effective_n_below(x: Array, value: float) -> float:
 
 
 def inflation(rho: float, q: float) -> float:
-    """By how much autocorrelation widens the variance of the share of samples below the q-quantile: the sum of the
-    autocorrelations of being there, of normal samples of a first-order process with lag-1 autocorrelation `rho`.
+    """By how much autocorrelation widens the variance of the share of samples below the q-quantile:
+    the sum of the autocorrelations of being there, of normal samples of a first-order process with
+    lag-1 autocorrelation `rho`.
 
-    In closed form by Mehler's expansion in Hermite polynomials. It stands beside `effective_n_below` because a
-    short series shows too little of its own autocorrelation.
+    In closed form by Mehler's expansion in Hermite polynomials. It stands beside
+    `effective_n_below` because a short series shows too little of its own autocorrelation.
     """
     if not rho > 0:  # also where nothing varies
         return 1.0
@@ -102,7 +111,9 @@ def inflation(rho: float, q: float) -> float:
         h.append((z * h[-1] - math.sqrt(m - 1) * h[-2]) / math.sqrt(m))
     lags = np.arange(1, TERMS + 1)
     density = math.exp(-(z**2)) / (2 * math.pi)
-    return 1 + 2 * density / (q * (1 - q)) * float((np.square(h) / lags * rho**lags / (1 - rho**lags)).sum())
+    return 1 + 2 * density / (q * (1 - q)) * float(
+        (np.square(h) / lags * rho**lags / (1 - rho**lags)).sum()
+    )
 
 
 def varies(x: Array) -> bool:

@@ -1,4 +1,5 @@
-"""Runs that belong together share a label; `label:NAME[:N]` stands for them where a run is asked for."""
+"""Runs that belong together share a label; `label:NAME[:N]` stands for them where a run is asked
+for."""
 
 import re
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ class Label:
 
 
 def parse(text: str, where: str = "") -> Label | None:
-    """What `label:NAME` or `label:NAME:N` means; None for any other name of a run. UserError if it is misspelt, which
-    begins with `where` it was said."""
+    """What `label:NAME` or `label:NAME:N` means; None for any other name of a run. UserError if it
+    is misspelt, which begins with `where` it was said."""
     found = LABEL.fullmatch(text)
     if text.startswith("label:") and not found:
         raise UserError(f"{where}{text}: expected label:NAME or label:NAME:N, e.g. label:main:5")

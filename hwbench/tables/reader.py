@@ -12,14 +12,24 @@ import pyarrow.parquet as pq
 from hwbench.records import UserError
 from hwbench.records.profile import PROFILE_TABLES
 from hwbench.tables.integrity import check_profiles, check_run
-from hwbench.tables.schema import ADDED, KEY, RAW, REFERENCE, RUN_ID, SCHEMA_VERSION, SCHEMAS, VERSION_KEY
+from hwbench.tables.schema import (
+    ADDED,
+    KEY,
+    RAW,
+    REFERENCE,
+    RUN_ID,
+    SCHEMA_VERSION,
+    SCHEMAS,
+    VERSION_KEY,
+)
 
 Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class RunTables:
-    """One run read back: a data frame for each raw table. All but the first two hold only measured cases."""
+    """One run read back: a data frame for each raw table. All but the first two hold only measured
+    cases."""
 
     folder: Path
     runs: pd.DataFrame
@@ -46,17 +56,21 @@ def empty(table: str) -> pd.DataFrame:
 
 
 def read_noise(results: Path, warn: Warn) -> pd.DataFrame:
-    """The noise floors of all runs in `results` and its reference runs; `warn` hears of what cannot be read."""
+    """The noise floors of all runs in `results` and its reference runs; `warn` hears of what cannot
+    be read."""
     parts = []
     for folder in _run_folders(results):
         with _told(warn):
             parts.append(_read_table(folder, "noise"))
-    return pd.concat(parts, ignore_index=True) if parts else SCHEMAS["noise"].empty_table().to_pandas()
+    return (
+        pd.concat(parts, ignore_index=True) if parts else SCHEMAS["noise"].empty_table().to_pandas()
+    )
 
 
 def read_heads(results: Path, warn: Warn) -> pd.DataFrame:
-    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the order of names;
-    `warn` hears of what cannot be read: one damaged run must not stop the work on others."""
+    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the
+    order of names; `warn` hears of what cannot be read: one damaged run must not stop the work on
+    others."""
     tables = []
     for folder in _run_folders(results):
         with _told(warn):
@@ -66,7 +80,9 @@ def read_heads(results: Path, warn: Warn) -> pd.DataFrame:
 
 
 def _run_folders(results: Path) -> list[Path]:
-    return sorted(path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs"))
+    return sorted(
+        path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs")
+    )
 
 
 @contextmanager
@@ -78,7 +94,8 @@ def _told(warn: Warn) -> Iterator[None]:
 
 
 def find_run(name: str, results: Path) -> Path:
-    """The folder that RUN means: a folder's path, or the id of a run in `results` or `results/reference`."""
+    """The folder that RUN means: a folder's path, or the id of a run in `results` or
+    `results/reference`."""
     places = [Path(name)]
     if RUN_ID.fullmatch(name):
         places += [results / name, results / REFERENCE / name]
@@ -88,12 +105,17 @@ def find_run(name: str, results: Path) -> Path:
     if Path(name).is_dir():
         raise UserError(f"{name}: no run in this folder (no runs/*.parquet in it)")
     known = sorted((p.parent.name for p in results.glob("*/runs")), reverse=True)[:3]
-    hint = f"the latest there are {', '.join(known)}" if known else "there is none yet; `hwbench run` makes one"
+    hint = (
+        f"the latest there are {', '.join(known)}"
+        if known
+        else "there is none yet; `hwbench run` makes one"
+    )
     raise UserError(f"no run {name!r}, neither a folder nor an id in {results}; {hint}")
 
 
 def read_run(folder: Path) -> RunTables:
-    """Read one run, finished or not. UserError names what is truncated, foreign, damaged or of a newer schema."""
+    """Read one run, finished or not. UserError names what is truncated, foreign, damaged or of a
+    newer schema."""
     runs, measurements, *rest = (_read_table(folder, table) for table in RAW)
     if runs.empty:
         raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
@@ -115,11 +137,15 @@ def _read_part(file: Path, table: str) -> pa.Table:
     try:
         content = pq.ParquetFile(file).read()
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{file}: not a readable Parquet file; it is damaged or was cut short") from error
+        raise UserError(
+            f"{file}: not a readable Parquet file; it is damaged or was cut short"
+        ) from error
     written = (content.schema.metadata or {}).get(VERSION_KEY, b"")
     version = int(written) if written.isdigit() else 0
     if version > SCHEMA_VERSION:
-        raise UserError(f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})")
+        raise UserError(
+            f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})"
+        )
     missing = set(SCHEMAS[table].names) - set(content.schema.names)
     if version == 0 or missing - ADDED.get(table, frozenset()):
         raise UserError(f"{file}: not a part of hwbench's table {table!r}")
@@ -128,4 +154,6 @@ def _read_part(file: Path, table: str) -> pa.Table:
     try:
         return content.select(SCHEMAS[table].names).cast(SCHEMAS[table])
     except (pa.ArrowException, ValueError) as error:
-        raise UserError(f"{file}: a column of table {table!r} has another type than it should") from error
+        raise UserError(
+            f"{file}: a column of table {table!r} has another type than it should"
+        ) from error

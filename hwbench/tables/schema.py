@@ -7,12 +7,14 @@ import pyarrow as pa
 from hwbench.records.profile import PROFILE_TABLES
 
 SCHEMA_VERSION = 5
-"""History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026) readings, telemetry;
-metrics with source, uncertainty and grade; measurements with flops_full_attention. 3 (November 2026) measurements with
-hardware_flops, span_work, choices, slice_of and the memory before and predicted; metrics with convention, peak and
-peak_dtype; requests; span_metrics. 4 (November 2026) profiles, ops, modules, gaps, memory. 5 (November 2026)
-measurements with memory_build_peak_bytes. Runs of earlier versions are read as they are: they have no readings,
-requests or profiles, and null in columns that came later (ADDED); what is derived is made anew."""
+"""History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026)
+readings, telemetry; metrics with source, uncertainty and grade; measurements with
+flops_full_attention. 3 (November 2026) measurements with hardware_flops, span_work, choices,
+slice_of and the memory before and predicted; metrics with convention, peak and peak_dtype;
+requests; span_metrics. 4 (November 2026) profiles, ops, modules, gaps, memory. 5 (November 2026)
+measurements with memory_build_peak_bytes. Runs of earlier versions are read as they are: they have
+no readings, requests or profiles, and null in columns that came later (ADDED); what is derived is
+made anew."""
 
 ADDED = {
     "measurements": frozenset(
@@ -28,7 +30,8 @@ ADDED = {
         }
     )
 }
-"""Columns that a table has not had from its first day, all of which may be null: an older part lacks them."""
+"""Columns that a table has not had from its first day, all of which may be null: an older part
+lacks them."""
 
 KEY = ["case_id", "process"]
 """What names a process of a run."""
@@ -92,7 +95,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("memory_build_peak_bytes", pa.int64()),
             ("memory_base_bytes", pa.int64()),
             ("memory_predicted_bytes", pa.int64()),
-            ("slice_of", pa.string()),  # JSON: the axis of which the case is a slice, its full value, the whole's work
+            # JSON: the axis of which the case is a slice, its full value, the whole's work
+            ("slice_of", pa.string()),
             ("compile_s", pa.float64()),
             ("loss", pa.float64()),
             ("notes", pa.string()),  # JSON
@@ -109,7 +113,13 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     "spans": pa.schema(
-        [*_CASE, ("step", pa.int64()), ("name", pa.string()), ("position", pa.int32()), ("span_s", pa.float64())]
+        [
+            *_CASE,
+            ("step", pa.int64()),
+            ("name", pa.string()),
+            ("position", pa.int32()),
+            ("span_s", pa.float64()),
+        ]
     ),
     "readings": pa.schema(
         [
@@ -166,7 +176,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("copy_s", pa.float64()),
             ("threads", pa.int32()),
             ("busy_share", pa.float64()),
-            ("unknown", pa.string()),  # JSON: which of modules, memory, bytes there are none of, and why
+            # JSON: which of modules, memory, bytes there are none of, and why
+            ("unknown", pa.string()),
         ]
     ),
     "ops": pa.schema(
@@ -233,8 +244,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("device_kind", pa.string()),
             ("workload", pa.string()),
             *_VALUE,
-            ("source", pa.string()),  # of energy and power the meters and their method, of a share the peak
-            ("uncertainty", pa.float64()),  # of the source, in the unit of the value; ci_low and ci_high are without it
+            # of energy and power the meters and their method, of a share the peak
+            ("source", pa.string()),
+            # of the source, in the unit of the value; ci_low and ci_high are without it
+            ("uncertainty", pa.float64()),
             ("grade", pa.string()),
             *_SHARE,
         ]
@@ -269,6 +282,16 @@ SCHEMAS: dict[str, pa.Schema] = {
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
-RAW = ("runs", "measurements", "samples", "spans", "readings", "telemetry", "requests", "profiles", *PROFILE_TABLES)
+RAW = (
+    "runs",
+    "measurements",
+    "samples",
+    "spans",
+    "readings",
+    "telemetry",
+    "requests",
+    "profiles",
+    *PROFILE_TABLES,
+)
 """All tables but those that are derived from them."""
 TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it

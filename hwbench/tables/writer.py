@@ -1,8 +1,8 @@
 """Records → Parquet, a part for each case and process.
 
-`results/<run_id>/<table>/<part>.parquet`, immutable parts. A part is written under a
-name that no reader takes for a result, synced and renamed, its `measurements` row last: a run that dies at any moment
-keeps every part already written, and rows without a measurement are not yet part of it.
+`results/<run_id>/<table>/<part>.parquet`, immutable parts. A part is written under a name that no
+reader takes for a result, synced and renamed, its `measurements` row last: a run that dies at any
+moment keeps every part already written, and rows without a measurement are not yet part of it.
 """
 
 import json
@@ -21,11 +21,20 @@ import hwbench
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.records.profile import PROFILE_TABLES, Profile
 from hwbench.tables.reader import RunTables
-from hwbench.tables.schema import RAW, REFERENCE, RUN_ID, SCHEMA_VERSION, SCHEMAS, TEMPORARY, VERSION_KEY
+from hwbench.tables.schema import (
+    RAW,
+    REFERENCE,
+    RUN_ID,
+    SCHEMA_VERSION,
+    SCHEMAS,
+    TEMPORARY,
+    VERSION_KEY,
+)
 
 
 class Writer:
-    """Writes one run into `results/<run_id>/`. UserError if the id is taken, not a plain name, or cannot be written.
+    """Writes one run into `results/<run_id>/`. UserError if the id is taken, not a plain name, or
+    cannot be written.
 
     OSError from a later write (a full disk, say) leaves the parts already written as they are.
     """
@@ -34,7 +43,9 @@ class Writer:
         if run.run_id == REFERENCE:
             raise UserError(f"run id {REFERENCE} is where the reference runs lie; choose another")
         if not RUN_ID.fullmatch(run.run_id):
-            raise UserError(f"run id {run.run_id!r}: use up to 100 letters, digits, '.', '_' and '-', no folders")
+            raise UserError(
+                f"run id {run.run_id!r}: use up to 100 letters, digits, '.', '_' and '-', no folders"
+            )
         self.folder = results / run.run_id
         self._run_id = run.run_id
         try:
@@ -42,24 +53,32 @@ class Writer:
             self.folder.mkdir()
         except FileExistsError as error:
             if self.folder.is_dir():
-                raise UserError(f"run {run.run_id} exists in {results}; choose another id or remove it") from error
+                raise UserError(
+                    f"run {run.run_id} exists in {results}; choose another id or remove it"
+                ) from error
             raise UserError(f"cannot write to {results}: there is a file in its place") from error
         except OSError as error:
-            raise UserError(f"cannot write to {results}: {error.strerror}; name a folder with --output") from error
+            raise UserError(
+                f"cannot write to {results}: {error.strerror}; name a folder with --output"
+            ) from error
         try:
             self._write("runs", "run", _run_row(run))
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
-            raise UserError(f"cannot write to {results}: {error.strerror}; name a folder with --output") from error
+            raise UserError(
+                f"cannot write to {results}: {error.strerror}; name a folder with --output"
+            ) from error
 
     def log(self, case: Case, process: int) -> Path:
-        """The file for what a process prints; whoever runs it keeps the file only where the case failed."""
+        """The file for what a process prints; whoever runs it keeps the file only where the case
+        failed."""
         folder = self.folder / "logs"
         folder.mkdir(exist_ok=True)
         return folder / f"{case.case_id}-{process}.log"
 
     def add(self, case: Case, process: int, measurement: Measurement) -> None:
-        """Store the outcome of `case` in one process; after this returns it survives whatever happens."""
+        """Store the outcome of `case` in one process; after this returns it survives whatever
+        happens."""
         key = {"run_id": self._run_id, "case_id": case.case_id, "process": process}
         part = f"{case.case_id}-{process}"
         try:
@@ -75,7 +94,8 @@ class Writer:
             if measurement.profile:
                 self._write_profile(part, key, measurement.profile)
             self._write("measurements", part, _measurement_row(key, case, measurement))
-        except OSError:  # without its measurement a part would count for other tools, and not for us
+        # without its measurement a part would count for other tools, and not for us
+        except OSError:
             for table in RAW[2:]:
                 (self.folder / table / f"{part}.parquet").unlink(missing_ok=True)
             raise
@@ -93,7 +113,8 @@ class Writer:
 
 
 def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
-    """Write one part so that it is there whole or not at all, and stays after a crash of the machine."""
+    """Write one part so that it is there whole or not at all, and stays after a crash of the
+    machine."""
     target = folder / table / f"{part}.parquet"
     temporary = target.with_name(target.name + TEMPORARY)
     target.parent.mkdir(exist_ok=True)
@@ -154,7 +175,9 @@ def _run_row(run: Run) -> dict[str, list[Any]]:
     return {name: [value] for name, value in row.items()}
 
 
-def _measurement_row(key: Mapping[str, Any], case: Case, measured: Measurement) -> dict[str, list[Any]]:
+def _measurement_row(
+    key: Mapping[str, Any], case: Case, measured: Measurement
+) -> dict[str, list[Any]]:
     row = {
         **key,
         "workload": case.workload,
@@ -164,11 +187,15 @@ def _measurement_row(key: Mapping[str, Any], case: Case, measured: Measurement) 
         "reason": measured.reason,
         **_window_columns(measured.window),
         **vars(measured.work),
-        "span_work": json.dumps({name: vars(work) for name, work in measured.declared.spans.items()}),
+        "span_work": json.dumps(
+            {name: vars(work) for name, work in measured.declared.spans.items()}
+        ),
         "choices": json.dumps(dict(measured.declared.choices)),
         "memory_base_bytes": measured.memory_base_bytes,
         "memory_predicted_bytes": measured.declared.memory_bytes,
-        "slice_of": json.dumps(asdict(measured.declared.slice_of)) if measured.declared.slice_of else None,
+        "slice_of": json.dumps(asdict(measured.declared.slice_of))
+        if measured.declared.slice_of
+        else None,
         "compile_s": measured.compile_s,
         "loss": measured.loss,
         "notes": json.dumps(measured.notes),
@@ -189,7 +216,8 @@ def _window_columns(window: Window | None) -> dict[str, Any]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last: the folder's own entry has to reach the disk too. Not every platform lets a folder open."""
+    """Make a rename last: the folder's own entry has to reach the disk too. Not every platform lets
+    a folder open."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -1,7 +1,8 @@
-"""A torch accelerator that is no GPU: the stand-in `torch_tpu` beside this file, which hwbench opens as `--device tpu`.
+"""A torch accelerator that is no GPU: the stand-in `torch_tpu` beside this file, which hwbench
+opens as `--device tpu`.
 
-torch has one accelerator in a process, so these tests run in processes of their own, as `make test` starts them; beside
-other tests they are skipped.
+torch has one accelerator in a process, so these tests run in processes of their own, as `make test`
+starts them; beside other tests they are skipped.
 """
 
 import sys

@@ -35,13 +35,17 @@ def dies(p, device):
 @workload("toy/jumps", dtype=KIND)
 def jumps(p, device):
     """Have the events' clock jump by a second at every fifth step."""
-    return steps_of_sleep(device, lambda step: torch.ops.toy_tpu.jump(1.0) if step % 5 == 4 else None)
+    return steps_of_sleep(
+        device, lambda step: torch.ops.toy_tpu.jump(1.0) if step % 5 == 4 else None
+    )
 
 
 @workload("toy/back", dtype=KIND)
 def back(p, device):
     """Have the events' clock go back by half a second at every fifth step."""
-    return steps_of_sleep(device, lambda step: torch.ops.toy_tpu.jump(-0.5) if step % 5 == 4 else None)
+    return steps_of_sleep(
+        device, lambda step: torch.ops.toy_tpu.jump(-0.5) if step % 5 == 4 else None
+    )
 
 
 @workload("toy/lacks", dtype=KIND)

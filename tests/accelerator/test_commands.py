@@ -33,7 +33,9 @@ def table(folder, run, name):
 
 def run(folder, *words, processes=1, **variables):
     """A run named `r`: how it ended, and its measurements with their notes."""
-    done = hwbench(folder, "run", *words, *SHORT, "--processes", processes, "--run-id", "r", **variables)
+    done = hwbench(
+        folder, "run", *words, *SHORT, "--processes", processes, "--run-id", "r", **variables
+    )
     assert "Traceback" not in done.stderr, done.stderr
     rows = table(folder, "r", "measurements")
     return done, rows.assign(notes=rows.notes.map(json.loads))
@@ -43,16 +45,27 @@ def codes(row):
     return {note.partition(":")[0] for note in row.notes} - {"foreign_load", "no_steady_state"}
 
 
-SIZES = ("size=nano", "mb=1", "seq=16", "batch=1", "prompt=16", "new=4", "op=copy", "direction=to_device")
+SIZES = (
+    "size=nano",
+    "mb=1",
+    "seq=16",
+    "batch=1",
+    "prompt=16",
+    "new=4",
+    "op=copy",
+    "direction=to_device",
+)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Seven workloads in two processes each, in a folder of their own, and how the command ended."""
+    """Seven workloads in two processes each, in a folder of their own, and how the command
+    ended."""
     folder = tmp_path_factory.mktemp("whole")
     names = ["gpt/train", "gpt/prefill", "gpt/decode", "mlp/train", "gemm", "copy", "transfer"]
     asked = [*PRODUCT, *(word for size in SIZES for word in ("--set", size))]
-    asked += ["--dtype", "bf16"]  # by name: a suite's own would be left out where the host only emulates it
+    # by name: a suite's own would be left out where the host only emulates it
+    asked += ["--dtype", "bf16"]
     log = {"TOY_TPU_LOG": str(folder / "log")}
     done = hwbench(folder, "run", *names, *asked, *SHORT, "--processes", 2, "--run-id", "r", **log)
     return folder, done
@@ -63,7 +76,9 @@ class TestWholeRun:
         folder, done = whole
         rows = table(folder, "r", "measurements")
         assert done.returncode == 0, done.stderr
-        assert set(rows.outcome) == {"ok"}, rows[rows.outcome != "ok"][["workload", "params", "reason"]].to_dict()
+        assert set(rows.outcome) == {"ok"}, rows[rows.outcome != "ok"][
+            ["workload", "params", "reason"]
+        ].to_dict()
         assert set(rows.timer_kind) == {"device_event"}
         assert rows.groupby("case_id").process.nunique().eq(2).all()
         assert rows.workload.nunique() == 7
@@ -85,11 +100,14 @@ class TestWholeRun:
     def test_spans_add_up_to_the_steps(self, whole):
         samples, spans = table(whole[0], "r", "samples"), table(whole[0], "r", "spans")
         assert spans.span_s.sum() <= samples.step_s.sum() * 1.001
-        training = table(whole[0], "r", "measurements").query("workload == 'gpt/train'").case_id.iloc[0]
+        training = (
+            table(whole[0], "r", "measurements").query("workload == 'gpt/train'").case_id.iloc[0]
+        )
         assert set(spans[spans.case_id == training].name) == {"forward", "backward", "optimizer"}
 
     def test_the_command_itself_never_touches_the_device(self, whole):
-        """A GPU would count it as another process that computes there, and a TPU has room for one only."""
+        """A GPU would count it as another process that computes there, and a TPU has room for one
+        only."""
         folder, _ = whole
         processes = (folder / "log").read_text().split()
         assert len(processes) == len(set(processes)) == 1 + len(table(folder, "r", "measurements"))
@@ -106,7 +124,9 @@ def test_two_runs_of_the_same_pass_the_gate(tmp_path):
     for name in ("before", "after"):
         words = ("toy/sleeps", "--workloads", FAULTY, *SHORT, "--processes", 2, "--run-id", name)
         assert hwbench(tmp_path, "run", *words).returncode == 0
-    done = hwbench(tmp_path, "gate", "--baseline", "before", "--candidate", "after", "--threshold", "50%")
+    done = hwbench(
+        tmp_path, "gate", "--baseline", "before", "--candidate", "after", "--threshold", "50%"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -114,13 +134,18 @@ def test_the_devices_facts_are_shown(tmp_path):
     done = hwbench(tmp_path, "info", "--device", "tpu", "--json")
     assert done.returncode == 0, done.stderr
     device = json.loads(done.stdout)["device"]
-    assert (device["kind"], device["name"], device["event_clock"]) == ("tpu", "Toy TPU (a thread)", True)
+    assert (device["kind"], device["name"], device["event_clock"]) == (
+        "tpu",
+        "Toy TPU (a thread)",
+        True,
+    )
     assert device["formats"]["fp32"] > 0
 
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
-    """A run of all that goes wrong within steps, and one case after it that does not: rows by workload, exit status."""
+    """A run of all that goes wrong within steps, and one case after it that does not: rows by
+    workload, exit status."""
     names = ["dies", "greedy", "back", "lacks", "unwritten", "tunes", "jumps", "sleeps"]
     words = [f"toy/{name}" for name in names]
     done, rows = run(tmp_path_factory.mktemp("faulty"), *words, "--workloads", FAULTY)
@@ -146,13 +171,20 @@ class TestFaultySteps:
         assert faulty[0].reason["dies"] == "RuntimeError: TPU error: the device is lost"
 
     def test_a_clock_that_went_back_is_the_reason(self, faulty):
-        assert faulty[0].reason["back"].startswith("ValueError: the device's event clock went back by 0.")
+        assert (
+            faulty[0]
+            .reason["back"]
+            .startswith("ValueError: the device's event clock went back by 0.")
+        )
 
     def test_memory_that_ran_out_is_the_reason(self, faulty):
         assert faulty[0].reason["greedy"].startswith("torch.OutOfMemoryError: TPU out of memory")
 
     def test_an_operator_that_the_device_lacks_is_named(self, faulty):
-        assert faulty[0].reason["lacks"] == "Could not run 'aten::erfinv' with arguments from the 'tpu' backend"
+        assert (
+            faulty[0].reason["lacks"]
+            == "Could not run 'aten::erfinv' with arguments from the 'tpu' backend"
+        )
 
     def test_memory_of_building_is_kept_apart(self, faulty):
         rows, _ = faulty
@@ -168,7 +200,11 @@ def test_an_allocator_without_statistics_leaves_memory_unknown(tmp_path):
     done, rows = run(tmp_path, "toy/sleeps", "--workloads", FAULTY, TOY_TPU_FAULTS="no_statistics")
     assert done.returncode == 0, done.stderr
     assert rows.outcome[0] == "ok"
-    assert rows[["memory_base_bytes", "memory_peak_bytes", "memory_build_peak_bytes"]].isna().all(axis=None)
+    assert (
+        rows[["memory_base_bytes", "memory_peak_bytes", "memory_build_peak_bytes"]]
+        .isna()
+        .all(axis=None)
+    )
 
 
 def test_a_device_without_events_is_timed_by_the_host(tmp_path):
@@ -202,7 +238,16 @@ def test_tf32_is_unsupported_where_all_bits_are_kept(tmp_path):
 @pytest.mark.slow
 def test_a_profile_says_why_it_has_no_kernels(tmp_path):
     done = hwbench(
-        tmp_path, "profile", "mlp/train", "--set", "size=nano", *SHORT[:2], "--max-time", "0.3", "--run-id", "r"
+        tmp_path,
+        "profile",
+        "mlp/train",
+        "--set",
+        "size=nano",
+        *SHORT[:2],
+        "--max-time",
+        "0.3",
+        "--run-id",
+        "r",
     )
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,5 @@
-"""The device module for CUDA, ROCm, XPU and TPU, in this process, on a queue that is truly asynchronous."""
+"""The device module for CUDA, ROCm, XPU and TPU, in this process, on a queue that is truly
+asynchronous."""
 
 import time
 
@@ -53,7 +54,9 @@ class TestOpening:
 
     def test_a_host_that_is_always_late_times_by_its_own_clock(self, device, monkeypatch):
         synchronize = torch.accelerator.synchronize
-        monkeypatch.setattr(torch.accelerator, "synchronize", lambda: (synchronize(), time.sleep(0.2)))
+        monkeypatch.setattr(
+            torch.accelerator, "synchronize", lambda: (synchronize(), time.sleep(0.2))
+        )
         opened = AcceleratorDevice("tpu", 0)
         assert isinstance(opened.timer(), HostTimer)
         assert [note.partition(":")[0] for note in opened.notes] == ["clock_disagreement"]
@@ -78,7 +81,9 @@ class TestTiming:
     def test_the_host_is_ahead_by_a_bounded_time(self, device):
         """It could submit a second's worth of steps in a millisecond."""
         began = time.perf_counter()
-        phase = run_phase(lambda mark: sleep(0.01), device, FixedWindow(0.3, 9, 1), 0, is_warmup=False)
+        phase = run_phase(
+            lambda mark: sleep(0.01), device, FixedWindow(0.3, 9, 1), 0, is_warmup=False
+        )
         assert phase.elapsed_s == pytest.approx(time.perf_counter() - began, abs=0.1)
         submitted_s = phase.steps_ahead * 0.01
         assert phase.elapsed_s < 0.3 + submitted_s + 0.3  # what a busy machine adds to a sleep
@@ -92,7 +97,9 @@ class TestTiming:
             mark("negate")
 
         made = torch.ops.toy_tpu.events_made()
-        phase = run_phase(step, device, FixedWindow(0, 9, 20_000), 0, is_warmup=False, steps_ahead=100)
+        phase = run_phase(
+            step, device, FixedWindow(0, 9, 20_000), 0, is_warmup=False, steps_ahead=100
+        )
         assert len(phase.samples.step) == 20_000
         assert torch.ops.toy_tpu.events_made() - made <= 2 * phase.steps_ahead + 2_000
 
@@ -164,7 +171,8 @@ class TestWorkloads:
         "error",
         [
             NotImplementedError("write me"),
-            NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'"),  # which no device multiplies
+            # which no device multiplies
+            NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'"),
             RuntimeError("aten::mm failed"),
         ],
     )
@@ -176,7 +184,9 @@ class TestWorkloads:
         assert built.declared.choices.get("attention") in (None, "eager")
 
     def test_fp32_is_true_fp32_in_recurrent_layers_too(self, device):
-        with pytest.raises(Unsupported, match="has no tf32: torch multiplies all bits of fp32 here"):
+        with pytest.raises(
+            Unsupported, match="has no tf32: torch multiplies all bits of fp32 here"
+        ):
             device.use_precision("tf32")
         assert torch.backends.cudnn.rnn.fp32_precision == "tf32"
         device.use_precision("fp32")

@@ -1,4 +1,5 @@
-"""Three sentences on a step of 1 s whose losses are known, and cures that the case has not taken already."""
+"""Three sentences on a step of 1 s whose losses are known, and cures that the case has not taken
+already."""
 
 import math
 from dataclasses import replace
@@ -27,7 +28,9 @@ def training_as(dtype="fp32", **params):
 
 def told(rows, case=None, **more):
     more = {"environment": LINUX} | more
-    return {one.code: one for one in of(run_with(profile_of(rows), case=case or training_as(), **more))}
+    return {
+        one.code: one for one in of(run_with(profile_of(rows), case=case or training_as(), **more))
+    }
 
 
 def test_the_three_largest_losses_with_their_seconds_share_and_cures():
@@ -47,7 +50,9 @@ def test_the_three_largest_losses_with_their_seconds_share_and_cures():
 def test_a_step_at_its_ceiling_has_no_losses_and_a_hundredth_is_none():
     rows = [op("aten::mm", 0.99, 0.99e9, 0.0), op("aten::gelu", 0.01, 0.0, 0.005e9)]
     assert told(rows) == {}
-    assert list(told([op("aten::mm", 0.98, 0.98e9, 0.0), op("aten::gelu", 0.02, 0.0, 0.005e9)])) == ["elementwise"]
+    assert list(
+        told([op("aten::mm", 0.98, 0.98e9, 0.0), op("aten::gelu", 0.02, 0.0, 0.005e9)])
+    ) == ["elementwise"]
 
 
 def test_all_losses_together_are_what_is_not_the_products_least_time():
@@ -90,7 +95,11 @@ def test_what_the_case_does_already_is_not_proposed():
 
 def test_a_cure_names_only_axes_that_the_case_has():
     lstm = Case("lstm/train", {"size": "default", "batch": 4, "seq": 8, "optimizer": "sgd"}, "bf16")
-    rows = [op("aten::mm", 0.4, 0.1e9, 0.0), op("aten::gelu", 0.3, 0.0, 0.1e9), op("aten::_to_copy", 0.3, 0.0, 0.2e9)]
+    rows = [
+        op("aten::mm", 0.4, 0.1e9, 0.0),
+        op("aten::gelu", 0.3, 0.0, 0.1e9),
+        op("aten::_to_copy", 0.3, 0.0, 0.2e9),
+    ]
     found = told(rows, lstm, ceilings=(BF16, GEMM, COPY), environment={"os": "Darwin"})
     sentences = " ".join(one.sentence for one in found.values())
     assert "compile=" not in sentences
@@ -115,26 +124,37 @@ def test_bf16_is_proposed_with_what_this_machine_makes_of_it_and_not_where_it_is
 def test_a_fused_optimizer_is_a_cure_only_for_one_that_is_not():
     rows = [op("aten::_foreach_add_", 0.4, 0.0, 0.1e9)]
     assert ": a fused optimizer updates in one pass; or" in told(rows)["optimizer"].sentence
-    assert "a fused optimizer" not in told([*rows, op("aten::_fused_adamw_", 0.4, 0.0, 0.1e9)])["optimizer"].sentence
+    assert (
+        "a fused optimizer"
+        not in told([*rows, op("aten::_fused_adamw_", 0.4, 0.0, 0.1e9)])["optimizer"].sentence
+    )
 
 
 def test_parts_of_a_batch_are_said_to_be_many():
     case = training_as("bf16", accumulate=4, optimizer="sgd")
     rows = [op("aten::mm", 1.0, 0.5e9, 0.0, dtype="bf16")]
-    assert ": fewer parts of a batch than accumulate=4 make larger products; or a longer sequence" in (
-        told(rows, case, ceilings=(BF16, COPY))["products"].sentence
+    assert (
+        ": fewer parts of a batch than accumulate=4 make larger products; or a longer sequence"
+        in (told(rows, case, ceilings=(BF16, COPY))["products"].sentence)
     )
 
 
 def test_a_backend_is_named_where_it_is_known():
     rows = [op("aten::_scaled_dot_product_attention_math", 1.0, 0.5e9, 0.0)]
-    run = run_with(profile_of(rows), case=training_as(attention=None), choices='{"attention": "math"}', environment={})
+    run = run_with(
+        profile_of(rows),
+        case=training_as(attention=None),
+        choices='{"attention": "math"}',
+        environment={},
+    )
     assert "--set attention= tries another backend than math; or bf16" in of(run)[0].sentence
 
 
 def test_an_accelerators_losses():
     rows = [op("aten::mm", 0.3, 0.2e9, 0.0), op("aten::copy_", 0.2, 0.0, 0.1e9)]
-    profile = profile_of(rows, device_busy_s=0.5, copy_s=0.15, gaps=[gap(0.3, "host_late"), gap(0.2, "kernel_wait")])
+    profile = profile_of(
+        rows, device_busy_s=0.5, copy_s=0.15, gaps=[gap(0.3, "host_late"), gap(0.2, "kernel_wait")]
+    )
     run = run_with(profile, case=training_as("fp32"), environment=LINUX)
     found = of(run)
     assert [one.code for one in found] == ["host_late", "idle", "transfers"]
@@ -147,8 +167,13 @@ def test_an_accelerators_losses():
 
 def test_times_are_told_in_their_scale():
     rows = [op("aten::gelu", 0.0005, 1.0, 0.0)]
-    assert "takes 500 µs" in of(run_with(profile_of([op("aten::_fused_sgd_", 0.0005)], clean=0.0005)))[0].sentence
-    assert "take 2 s" in of(run_with(profile_of([rows[0] | {"seconds": 2.0}], clean=2.0)))[0].sentence
+    assert (
+        "takes 500 µs"
+        in of(run_with(profile_of([op("aten::_fused_sgd_", 0.0005)], clean=0.0005)))[0].sentence
+    )
+    assert (
+        "take 2 s" in of(run_with(profile_of([rows[0] | {"seconds": 2.0}], clean=2.0)))[0].sentence
+    )
 
 
 def test_every_loss_begins_a_sentence():
@@ -160,4 +185,6 @@ def test_every_loss_begins_a_sentence():
 
 def test_of_a_profile_of_something_else_no_loss_is_named():
     """Twice the clean step in one product, whose profiler recorded nothing."""
-    assert of(run_with(profile_of([op("aten::mm", 2.0, 0.5e9, 1.0)], clean=1.0, profiled_s=2.0))) == []
+    assert (
+        of(run_with(profile_of([op("aten::mm", 2.0, 0.5e9, 1.0)], clean=1.0, profiled_s=2.0))) == []
+    )

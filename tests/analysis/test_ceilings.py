@@ -23,7 +23,9 @@ def run_of(tmp_path, *found, processes=1):
     """A run of (case, seconds of a step, work); with several seconds one a process."""
     writer = make_run(tmp_path, "r", [case for case, *_ in found])
     for case, seconds, work in found:
-        for process, step_s in enumerate(seconds if isinstance(seconds, list) else [seconds] * processes):
+        for process, step_s in enumerate(
+            seconds if isinstance(seconds, list) else [seconds] * processes
+        ):
             writer.add(case, process, measured(step_s=step_s, work=work))
     return tables.read_run(writer.folder)
 
@@ -35,14 +37,23 @@ def shares(run, metric):
 
 def test_every_workload_under_gemm_is_a_matmul_ceiling_and_the_best_counts(tmp_path):
     run = run_of(
-        tmp_path, (GEMM, 0.002, Work(flops=600)), (COLD, 0.001, Work(flops=600)), (TRAIN, 0.004, Work(flops=600))
+        tmp_path,
+        (GEMM, 0.002, Work(flops=600)),
+        (COLD, 0.001, Work(flops=600)),
+        (TRAIN, 0.004, Work(flops=600)),
     )
     found = ceilings.matmul_ceilings(run)["bf16"]
-    assert (found.case_id, found.label, found.typical) == (COLD.case_id, "gemm/best load=cold bf16", 600_000)
+    assert (found.case_id, found.label, found.typical) == (
+        COLD.case_id,
+        "gemm/best load=cold bf16",
+        600_000,
+    )
     assert shares(run, "mfu_achievable")[TRAIN.case_id] == pytest.approx([0.25])
 
 
-@pytest.mark.parametrize(("workload", "is_one"), [("gemm", True), ("gemm/best", True), ("gemmini", False)])
+@pytest.mark.parametrize(
+    ("workload", "is_one"), [("gemm", True), ("gemm/best", True), ("gemmini", False)]
+)
 def test_no_other_name_is_a_matmul(workload, is_one):
     assert ceilings.is_matmul(workload) == ceilings.is_ceiling(workload) == is_one
 
@@ -84,8 +95,16 @@ def test_bytes_that_come_faster_than_memory_have_no_share_of_it(tmp_path):
 
 
 def test_beside_a_share_stands_what_it_counts_and_what_it_is_of(tmp_path):
-    found = (COPY, 0.001, Work(bytes=4000)), (GEMM, 0.001, Work(flops=900)), (TRAIN, 0.002, Work(flops=90, bytes=400))
-    table = metrics.summarize(run_of(tmp_path, *found)).query("case_id == @TRAIN.case_id").set_index("metric")
+    found = (
+        (COPY, 0.001, Work(bytes=4000)),
+        (GEMM, 0.001, Work(flops=900)),
+        (TRAIN, 0.002, Work(flops=90, bytes=400)),
+    )
+    table = (
+        metrics.summarize(run_of(tmp_path, *found))
+        .query("case_id == @TRAIN.case_id")
+        .set_index("metric")
+    )
     assert table.loc["mfu_achievable", ["peak", "peak_dtype", "source"]].tolist() == [
         pytest.approx(900_000), "bf16", "measured in this run: gemm n=64 bf16"
     ]  # fmt: skip

@@ -56,25 +56,33 @@ class TestVerdict:
             (0.95, 0.97, 0.99, "faster"),
             (0.99, 1.03, 1.07, "inconclusive"),  # no change is not left out
             (1.00, 1.03, 1.06, "inconclusive"),
-            (1.005, 1.015, 1.025, "inconclusive"),  # the estimate is within the threshold, the interval is not
+            # the estimate is within the threshold, the interval is not
+            (1.005, 1.015, 1.025, "inconclusive"),
             (0.90, 1.00, 1.10, "inconclusive"),
             (math.nan, 1.5, math.nan, "inconclusive"),
             (0.0, 1.0, math.inf, "inconclusive"),
         ],
     )
     def test_a_time(self, low, ratio, high, expected):
-        assert compare.verdict(Change(ratio, low, high, 0.5), 0.02, higher_is_better=False) == expected
+        assert (
+            compare.verdict(Change(ratio, low, high, 0.5), 0.02, higher_is_better=False) == expected
+        )
 
     def test_a_rate_is_the_other_way_round(self):
         change = Change(1.03, 1.01, 1.05, 0.01)
         assert compare.verdict(change, 0.02, higher_is_better=True) == "faster"
-        assert compare.verdict(Change(1 / 1.03, 1 / 1.05, 1 / 1.01, 0.01), 0.02, higher_is_better=True) == "slower"
+        assert (
+            compare.verdict(Change(1 / 1.03, 1 / 1.05, 1 / 1.01, 0.01), 0.02, higher_is_better=True)
+            == "slower"
+        )
 
     def test_both_directions_alike(self):
         """A rate that sinks by 1/(1 + t) is as much of a change as a time that grows by 1 + t."""
         exactly = math.nextafter(1.02, 2)
         assert compare.verdict(Change(exactly, 1.01, 1.03, 0.01), 0.02, False) == "slower"
-        assert compare.verdict(Change(1 / exactly, 1 / 1.03, 1 / 1.01, 0.01), 0.02, True) == "slower"
+        assert (
+            compare.verdict(Change(1 / exactly, 1 / 1.03, 1 / 1.01, 0.01), 0.02, True) == "slower"
+        )
 
     def test_overall_is_the_worst(self):
         assert compare.overall(["same", "faster", "slower", "missing"]) == "slower"
@@ -100,9 +108,13 @@ class TestJudge:
         assert row["reason"] == ""
         assert row["label"] == str(CASE)
 
-    @pytest.mark.parametrize(("factor", "word"), [(1.0, "same"), (1.05, "slower"), (0.95, "faster")])
+    @pytest.mark.parametrize(
+        ("factor", "word"), [(1.0, "same"), (1.05, "slower"), (0.95, "faster")]
+    )
     def test_words(self, factor, word):
-        assert only_row(run_of((CASE, around(1.0))), run_of((CASE, around(factor))))["verdict"] == word
+        assert (
+            only_row(run_of((CASE, around(1.0))), run_of((CASE, around(factor))))["verdict"] == word
+        )
 
     def test_what_varies_too_much_is_inconclusive(self):
         noisy = around(1.0, cv=0.2)
@@ -112,31 +124,51 @@ class TestJudge:
         pair = run_of((CASE, around(1.0))), run_of((CASE, around(1.05)))
         key = (CASE.case_id, "step_s_p50")
         row = only_row(*pair, floors={key: 0.001})
-        assert (row["threshold"], row["floor"], row["verdict"], row["reason"]) == (0.02, 0.001, "slower", "")
+        assert (row["threshold"], row["floor"], row["verdict"], row["reason"]) == (
+            0.02,
+            0.001,
+            "slower",
+            "",
+        )
         row = only_row(*pair, floors={key: 0.10})
         assert (row["threshold"], row["floor"], row["verdict"]) == (0.02, 0.10, "inconclusive")
         assert row["reason"] == "within this machine's noise of 10% (hwbench noise)"
         assert only_row(pair[0], pair[0], floors={key: 6.0})["verdict"] == "same"
 
     def test_a_change_comes_with_what_was_noted_in_the_runs(self):
-        slow = with_measurements(run_of((CASE, around(1.1))), CASE, notes='["throttled: hot", "foreign_load: 10 %"]')
+        slow = with_measurements(
+            run_of((CASE, around(1.1))), CASE, notes='["throttled: hot", "foreign_load: 10 %"]'
+        )
         row = only_row(run_of((CASE, around(1.0))), slow)
         assert (row["verdict"], row["reason"]) == ("slower", "candidate: throttled, foreign_load")
 
     @pytest.mark.parametrize("factor", [1.0, 1.03, 1.5])
     @pytest.mark.parametrize("side", [0, 1])
     def test_a_wide_side_is_judged_like_a_valid_one_of_equal_values(self, factor, side):
-        valid = [with_precision(run_of((CASE, around(value, cv=0.02))), 0.5) for value in (1.0, factor)]
+        valid = [
+            with_precision(run_of((CASE, around(value, cv=0.02))), 0.5) for value in (1.0, factor)
+        ]
         pair = list(valid)
         pair[side] = with_precision(valid[side], 0.001)
-        assert [set(metrics.summarize(run).validity) for run in (valid[side], pair[side])] == [{"valid"}, {"wide"}]
-        pd.testing.assert_frame_equal(compare.judge(pair[:1], pair[1], STEP), compare.judge(valid[:1], valid[1], STEP))
+        assert [set(metrics.summarize(run).validity) for run in (valid[side], pair[side])] == [
+            {"valid"},
+            {"wide"},
+        ]
+        pd.testing.assert_frame_equal(
+            compare.judge(pair[:1], pair[1], STEP), compare.judge(valid[:1], valid[1], STEP)
+        )
 
     def test_a_note_of_a_wide_interval_is_no_remark_on_a_verdict(self):
         notes = '["not_converged: 3 %", "throttled: hot"]'
         base, slow = run_of((CASE, around(1.0))), run_of((CASE, around(1.1)))
-        assert only_row(base, with_measurements(slow, CASE, notes=notes))["reason"] == "candidate: throttled"
-        assert only_row(with_measurements(base, CASE, notes='["not_converged: 3 %"]'), slow)["reason"] == ""
+        assert (
+            only_row(base, with_measurements(slow, CASE, notes=notes))["reason"]
+            == "candidate: throttled"
+        )
+        assert (
+            only_row(with_measurements(base, CASE, notes='["not_converged: 3 %"]'), slow)["reason"]
+            == ""
+        )
 
     def test_rates_of_another_work_are_incomparable(self):
         run = run_of((CASE, around(1.0)))
@@ -159,20 +191,32 @@ class TestJudge:
     def test_rules_choose_threshold_and_metrics(self):
         rules = Rules((), 0.05, (Rule(0.5, "gpt/*"), Rule(0.3, "gpt/*", "step_s_p90")))
         rows = judged(
-            run_of((CASE, around(1.0)), (OTHER, around(1.0))), run_of((CASE, around(1)), (OTHER, around(1))), rules
+            run_of((CASE, around(1.0)), (OTHER, around(1.0))),
+            run_of((CASE, around(1)), (OTHER, around(1))),
+            rules,
         )
         assert [(r["workload"], r["metric"], r["threshold"]) for r in rows] == [
             ("gpt/train", "step_s_p50", 0.5), ("gpt/train", "step_s_p90", 0.3), ("gemm", "step_s_p50", 0.05),
         ]  # fmt: skip
 
     def test_zero_on_both_sides_is_no_change(self):
-        runs = [with_measurements(run_of((CASE, around(1.0))), CASE, memory_peak_bytes=0) for _ in range(2)]
+        runs = [
+            with_measurements(run_of((CASE, around(1.0))), CASE, memory_peak_bytes=0)
+            for _ in range(2)
+        ]
         row = only_row(*runs, Rules(("memory_peak_bytes",)))
-        assert (row["verdict"], row["reason"], row["baseline"]) == ("same", "zero on both sides", 0.0)
+        assert (row["verdict"], row["reason"], row["baseline"]) == (
+            "same",
+            "zero on both sides",
+            0.0,
+        )
 
     @pytest.mark.parametrize("sides", [(0, 8), (8, 0)])
     def test_zero_on_one_side_has_no_ratio(self, sides):
-        runs = [with_measurements(run_of((CASE, around(1.0))), CASE, memory_peak_bytes=size) for size in sides]
+        runs = [
+            with_measurements(run_of((CASE, around(1.0))), CASE, memory_peak_bytes=size)
+            for size in sides
+        ]
         row = only_row(*runs, Rules(("memory_peak_bytes",)))
         assert row["verdict"] == "incomparable"
         assert "zero" in row["reason"]
@@ -197,18 +241,25 @@ class TestJudge:
         assert reason == f"{('baseline', 'candidate')[side]}: not measured"
 
     def test_a_failed_case_tells_why(self):
-        broken = with_measurements(run_of((CASE, around(1.0))), CASE, outcome="oom", reason="no memory")
+        broken = with_measurements(
+            run_of((CASE, around(1.0))), CASE, outcome="oom", reason="no memory"
+        )
         row = only_row(run_of((CASE, around(1.0))), broken)
         assert (row["verdict"], row["reason"]) == ("missing", "candidate: oom: no memory")
         assert row["baseline"] == pytest.approx(1.0)
         assert math.isnan(row["candidate"])
 
     def test_a_metric_that_neither_has(self):
-        row = only_row(run_of((CASE, around(1.0))), run_of((CASE, around(1.0))), Rules(("tokens_per_s",)))
+        row = only_row(
+            run_of((CASE, around(1.0))), run_of((CASE, around(1.0))), Rules(("tokens_per_s",))
+        )
         assert (row["verdict"], row["reason"]) == ("missing", "baseline: no such figure")
 
     def test_another_device_is_incomparable_unless_allowed(self):
-        here, there = run_of((CASE, around(1.0))), run_of((CASE, around(1.0)), device="Other device")
+        here, there = (
+            run_of((CASE, around(1.0))),
+            run_of((CASE, around(1.0)), device="Other device"),
+        )
         row = only_row(there, here)
         assert row["verdict"] == "incomparable"
         assert row["reason"] == "another device: Other device against Fake device"
@@ -232,7 +283,11 @@ class TestJudge:
         sides = [
             run_of((CASE, around(1.0)), environment=json.dumps(environment))
             for environment in (
-                {"packages": {"torch": "2.12"}, "cpu": {"smt": "on"}, "variables": {"OMP_NUM_THREADS": "1"}},
+                {
+                    "packages": {"torch": "2.12"},
+                    "cpu": {"smt": "on"},
+                    "variables": {"OMP_NUM_THREADS": "1"},
+                },
                 {"packages": {"torch": "2.13"}, "cpu": {}, "variables": {}},
             )
         ]
@@ -263,7 +318,8 @@ class TestJudge:
 
     @pytest.mark.slow
     def test_a_million_steps_a_run_take_seconds(self):
-        """Half of one, as a rule; on whatever machine, this fails where every step is held against every other."""
+        """Half of one, as a rule; on whatever machine, this fails where every step is held against
+        every other."""
         import time
 
         generator = np.random.default_rng(1)

@@ -18,10 +18,28 @@ def readings(*rows, case=CASE, processes=3, window_s=10.0):
     return frame(
         "readings",
         [
-            {"run_id": "r", "case_id": case.case_id, "process": process, "meter": meter, "scope": scope}
-            | {"quantity": quantity, "value": value, "unit": "J", "method": method if value is not None else None}
-            | {"window_s": window_s, "uncertainty": None if value is None else value / 100, "span": ""}
-            | {"grade": None if value is None else "A", "reason": "" if value is not None else "no permission"}
+            {
+                "run_id": "r",
+                "case_id": case.case_id,
+                "process": process,
+                "meter": meter,
+                "scope": scope,
+            }
+            | {
+                "quantity": quantity,
+                "value": value,
+                "unit": "J",
+                "method": method if value is not None else None,
+            }
+            | {
+                "window_s": window_s,
+                "uncertainty": None if value is None else value / 100,
+                "span": "",
+            }
+            | {
+                "grade": None if value is None else "A",
+                "reason": "" if value is not None else "no permission",
+            }
             for process in range(processes)
             for meter, scope, quantity, value, method in rows
         ],
@@ -32,7 +50,9 @@ def run_with(*rows, tokens=100, device_kind="cpu", **options):
     """A run of 3 processes with 10 steps of 1 s each."""
     run = run_of((CASE, around(1.0, processes=3)), device_kind=device_kind)
     run = with_measurements(run, CASE, tokens=tokens, window_s=10.0)
-    return RunTables(run.folder, run.runs, run.measurements, run.samples, run.spans, readings(*rows, **options))
+    return RunTables(
+        run.folder, run.runs, run.measurements, run.samples, run.spans, readings(*rows, **options)
+    )
 
 
 def values(run):
@@ -57,7 +77,11 @@ def test_a_step_and_a_token():
 
 def test_two_packages_are_one_machine_and_psys_is_never_added():
     found = values(
-        run_with(PACKAGE, ("rapl", "package:1", "energy", 300.0, "counter"), ("rapl", "psys", "energy", 9e3, "counter"))
+        run_with(
+            PACKAGE,
+            ("rapl", "package:1", "energy", 300.0, "counter"),
+            ("rapl", "psys", "energy", 9e3, "counter"),
+        )
     )
     assert found["energy_j"] == pytest.approx(80)
     assert "total_energy_j" not in found
@@ -90,8 +114,12 @@ def test_net_of_what_it_takes_at_rest():
     rest = ("rapl", "package:0", "idle_power", 20.0, "counter")
     assert values(run_with(PACKAGE, rest))["energy_net_j"] == pytest.approx(50 - 20)
     assert values(run_with(PACKAGE, rest))["energy_net_j_per_token"] == pytest.approx(0.3)
-    assert "energy_net_j" not in values(run_with(PACKAGE, ("rapl", "package:0", "idle_power", None, None)))
-    assert "energy_net_j" not in values(run_with(PACKAGE, ("rapl", "package:0", "idle_power", 90.0, "counter")))
+    assert "energy_net_j" not in values(
+        run_with(PACKAGE, ("rapl", "package:0", "idle_power", None, None))
+    )
+    assert "energy_net_j" not in values(
+        run_with(PACKAGE, ("rapl", "package:0", "idle_power", 90.0, "counter"))
+    )
 
 
 def test_without_tokens_there_is_no_energy_of_one():
@@ -110,7 +138,10 @@ def test_an_estimate_and_a_counter_have_no_ratio():
 
 def test_the_meters_of_other_parts_do_not_matter_but_to_sums():
     """On a host without permission the GPU's own energy is as comparable as ever."""
-    gpu, memory = ("nvml", "gpu:0", "energy", 4000.0, "counter"), ("rapl", "dram:0", "energy", 100.0, "counter")
+    gpu, memory = (
+        ("nvml", "gpu:0", "energy", 4000.0, "counter"),
+        ("rapl", "dram:0", "energy", 100.0, "counter"),
+    )
     whole = run_with(gpu, PACKAGE, memory, device_kind="cuda")
     rules = Rules(("energy_j", "host_energy_j", "total_energy_j"))
 
@@ -119,11 +150,22 @@ def test_the_meters_of_other_parts_do_not_matter_but_to_sums():
         return dict(zip(rows.metric, rows.verdict, strict=True)), rows.set_index("metric").reason
 
     none = ("rapl", "package:0", "energy", None, None)
-    assert verdicts(none)[0] == {"energy_j": "same", "host_energy_j": "missing", "total_energy_j": "missing"}
+    assert verdicts(none)[0] == {
+        "energy_j": "same",
+        "host_energy_j": "missing",
+        "total_energy_j": "missing",
+    }
     found, reasons = verdicts(PACKAGE)
-    assert found == {"energy_j": "same", "host_energy_j": "incomparable", "total_energy_j": "incomparable"}
+    assert found == {
+        "energy_j": "same",
+        "host_energy_j": "incomparable",
+        "total_energy_j": "incomparable",
+    }
     of_whole = "nvml counter of gpu, rapl counter of dram, rapl counter of package"
-    assert reasons.total_energy_j == f"another meter: {of_whole} against nvml counter of gpu, rapl counter of package"
+    assert (
+        reasons.total_energy_j
+        == f"another meter: {of_whole} against nvml counter of gpu, rapl counter of package"
+    )
     assert set(verdicts(PACKAGE, memory)[0].values()) == {"same"}
 
 

@@ -20,7 +20,9 @@ def run_of_slices(times: dict, whole=WHOLE, memory=None):
     run = run_of(*((slice_case(layers), processes) for layers, processes in times.items()))
     for layers in times:
         peak = memory(layers) if memory else None
-        run = with_measurements(run, slice_case(layers), slice_of=json.dumps(whole), memory_peak_bytes=peak)
+        run = with_measurements(
+            run, slice_case(layers), slice_of=json.dumps(whole), memory_peak_bytes=peak
+        )
     return run
 
 
@@ -29,7 +31,11 @@ def by_metric(run):
 
 
 def test_slices_on_a_line_give_the_whole_to_the_last_digit():
-    rows = by_metric(run_of_slices({n: around(1 + 0.5 * n, cv=0) for n in (1, 2, 3)}, memory=lambda n: 100 + 10 * n))
+    rows = by_metric(
+        run_of_slices(
+            {n: around(1 + 0.5 * n, cv=0) for n in (1, 2, 3)}, memory=lambda n: 100 + 10 * n
+        )
+    )
     assert rows["step_s_p50"]["value"] == pytest.approx(7.0)
     assert rows["tokens_per_s"]["value"] == pytest.approx(512 / 7)
     assert rows["flops_per_s"]["value"] == pytest.approx(1e9 / 7)
@@ -37,8 +43,16 @@ def test_slices_on_a_line_give_the_whole_to_the_last_digit():
     assert set(rows) == {"step_s_p50", "tokens_per_s", "flops_per_s", "memory_peak_bytes"}
     step = rows["step_s_p50"]
     assert (step["ci_low"], step["ci_high"]) == pytest.approx((7, 7))
-    assert (step["method"], step["validity"], step["n"], step["slices"]) == ("extrapolated", "valid", 15, [1, 2, 3])
-    assert step["label"] == "gpt/train size=124m batch=1 fp32 (all 12 layers, extrapolated from 1, 2, 3)"
+    assert (step["method"], step["validity"], step["n"], step["slices"]) == (
+        "extrapolated",
+        "valid",
+        15,
+        [1, 2, 3],
+    )
+    assert (
+        step["label"]
+        == "gpt/train size=124m batch=1 fp32 (all 12 layers, extrapolated from 1, 2, 3)"
+    )
 
 
 def test_two_slices_give_a_value_without_an_interval():
@@ -59,13 +73,14 @@ def test_the_interval_is_that_of_weighted_regression():
     v = np.array([1, 12])
     error = s * math.sqrt(144 / 2 + v @ np.linalg.inv(design.T @ np.diag(w) @ design) @ v)
     interval = line.at(12, processes=2)
-    assert interval.high - interval.value == pytest.approx(2.7764451 * error, rel=1e-6)  # t of 4 degrees of freedom
+    # t of 4 degrees of freedom
+    assert interval.high - interval.value == pytest.approx(2.7764451 * error, rel=1e-6)
 
 
 @pytest.mark.parametrize("processes", [1, 3, 5])
 def test_intervals_cover_what_they_say(processes):
-    """Noise of one part in a hundred that grows with the step, on a line: 95 % of intervals hold a later measurement of
-    as many processes."""
+    """Noise of one part in a hundred that grows with the step, on a line: 95 % of intervals hold a
+    later measurement of as many processes."""
     random, covered, trials, doubted = np.random.default_rng(7), 0, 800, 0
     for _ in range(trials):
         noise = random.normal(1, 0.01, (4, processes))
@@ -85,7 +100,9 @@ def test_slices_off_a_line_are_suspect():
 
 
 def test_an_interval_that_reaches_zero_is_none_and_suspect():
-    rows = by_metric(run_of_slices({1: around(1.8, processes=1), 2: around(3.4, processes=1), 3: [[22.1] * 10]}))
+    rows = by_metric(
+        run_of_slices({1: around(1.8, processes=1), 2: around(3.4, processes=1), 3: [[22.1] * 10]})
+    )
     assert math.isnan(rows["step_s_p50"]["ci_low"])
     assert math.isnan(rows["tokens_per_s"]["ci_high"])
     assert "not_linear" in rows["step_s_p50"]["reasons"]
@@ -100,7 +117,9 @@ def test_doubts_of_slices_are_those_of_the_whole():
 
 
 def test_a_whole_of_wide_slices_is_wide_by_the_interval_that_it_has():
-    step = by_metric(run_of_slices({n: around(1 + 0.5 * n, cv=0.1) for n in (1, 2, 3)}))["step_s_p50"]
+    step = by_metric(run_of_slices({n: around(1 + 0.5 * n, cv=0.1) for n in (1, 2, 3)}))[
+        "step_s_p50"
+    ]
     assert (step["validity"], step["reasons"]) == ("wide", ["not_converged"])
     assert step["ci_low"] < step["value"] < step["ci_high"]
 

@@ -1,4 +1,5 @@
-"""compare.judge and the gate on whatever tables may hold: verdicts with reasons, no traceback and no silent pass."""
+"""compare.judge and the gate on whatever tables may hold: verdicts with reasons, no traceback and
+no silent pass."""
 
 import json
 import math
@@ -48,7 +49,8 @@ def runs(draw) -> RunTables:
             "memory_peak_bytes": draw(st.sampled_from([None, 0, 7])),
         }
         run = with_measurements(run, case, **columns)
-    if draw(st.booleans()):  # samples without a measurement, which the store would leave out, and the other way round
+    # samples without a measurement, which the store would leave out, and the other way round
+    if draw(st.booleans()):
         run = RunTables(run.folder, run.runs, run.measurements, run.samples.iloc[::2], run.spans)
     kinds = {"tokens": "float64", "memory_peak_bytes": "float64", "window_s": "float64"}
     return RunTables(run.folder, run.runs, run.measurements.astype(kinds), run.samples, run.spans)
@@ -60,7 +62,9 @@ rules = st.builds(
     Rules,
     st.lists(st.sampled_from(METRICS), unique=True, max_size=3).map(tuple),
     thresholds,
-    st.lists(st.builds(Rule, thresholds, patterns, st.sampled_from(["*", *METRICS])), max_size=2).map(tuple),
+    st.lists(
+        st.builds(Rule, thresholds, patterns, st.sampled_from(["*", *METRICS])), max_size=2
+    ).map(tuple),
 )
 quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -69,11 +73,16 @@ quick = settings(max_examples=30, deadline=None, suppress_health_check=list(Heal
 @given(st.lists(runs(), min_size=1, max_size=2), runs(), rules, st.booleans())
 def test_a_verdict_for_everything(baseline, candidate, chosen, across):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of infinities that a store would have refused
+        # numpy's, of infinities that a store would have refused
+        warnings.simplefilter("ignore", RuntimeWarning)
         table = gate.hold(baseline, candidate, chosen, across_devices=across)
     known = table.verdict.isin(["same", "faster", "slower"])
     figures = table[known & (table.reason != "zero on both sides")]
-    assert not figures[["baseline", "candidate", "ratio", "ci_low", "ci_high", "p"]].isna().any(axis=None)
+    assert (
+        not figures[["baseline", "candidate", "ratio", "ci_low", "ci_high", "p"]]
+        .isna()
+        .any(axis=None)
+    )
     assert (table.ci_low.fillna(0) <= table.ci_high.fillna(0)).all()
     assert table[table.verdict.isin(["missing", "incomparable"])].reason.astype(bool).all()
     assert set(table.status) <= set(gate.STATUSES)
@@ -82,14 +91,18 @@ def test_a_verdict_for_everything(baseline, candidate, chosen, across):
     assert_rendered(table)
 
 
-def assert_nothing_slips_through(table: pd.DataFrame, baseline: list[RunTables], candidate: RunTables) -> None:
+def assert_nothing_slips_through(
+    table: pd.DataFrame, baseline: list[RunTables], candidate: RunTables
+) -> None:
     for case in CASES:
         rows = table[table.case_id == case.case_id]
         stored = candidate.measurements[candidate.measurements.case_id == case.case_id]
         expected = pd.concat([run.measurements for run in baseline])
         if set(stored.outcome) & {"oom", "timeout", "error"}:
             assert set(rows.status) == {"failed"}
-        elif stored.empty and ((expected.case_id == case.case_id) & (expected.outcome == "ok")).any():
+        elif (
+            stored.empty and ((expected.case_id == case.case_id) & (expected.outcome == "ok")).any()
+        ):
             assert "pass" not in set(rows.status)
             assert len(rows)
     if gate.outcome(table, strict=True) == "pass":
@@ -117,7 +130,11 @@ def test_verdict_of_any_change(ends, threshold, higher_is_better):
 
 @given(st.lists(st.sampled_from(["slower", "same", "missing"])), st.data())
 def test_holm_only_takes_back(verdicts, data):
-    p = data.draw(st.lists(st.floats(0, 1) | st.just(math.nan), min_size=len(verdicts), max_size=len(verdicts)))
+    p = data.draw(
+        st.lists(
+            st.floats(0, 1) | st.just(math.nan), min_size=len(verdicts), max_size=len(verdicts)
+        )
+    )
     for before, after, value in zip(verdicts, gate.beyond_doubt(verdicts, p), p, strict=True):
         assert after == before or (before == "slower" and after == "inconclusive")
         assert after != "slower" or value <= gate.LEVEL
@@ -142,13 +159,17 @@ class TestStored:
 
     @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
     def test_a_time_that_is_none(self, gated, value):
-        assert_one_line(gated("samples", lambda t: t.assign(step_s=value)), 2, "negative or not a number")
+        assert_one_line(
+            gated("samples", lambda t: t.assign(step_s=value)), 2, "negative or not a number"
+        )
 
     def test_a_process_twice(self, gated):
         assert_one_line(gated("measurements", lambda t: pd.concat([t, t])), 2, "two measurements")
 
     def test_an_outcome_that_there_is_not(self, gated):
-        assert_one_line(gated("measurements", lambda t: t.assign(outcome="fine")), 2, "outcome 'fine'")
+        assert_one_line(
+            gated("measurements", lambda t: t.assign(outcome="fine")), 2, "outcome 'fine'"
+        )
 
     @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
     def test_a_window_that_cannot_be(self, gated, value):

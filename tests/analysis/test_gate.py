@@ -35,7 +35,9 @@ def statuses(*sides, **options):
 
 
 class TestStatus:
-    @pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (0.9, "pass"), (1.05, "regression")])
+    @pytest.mark.parametrize(
+        ("factor", "status"), [(1.0, "pass"), (0.9, "pass"), (1.05, "regression")]
+    )
     def test_of_what_is_measured_well(self, factor, status):
         assert statuses(run_of((CASE, around(1.0))), run_of((CASE, around(factor)))) == [status]
 
@@ -44,12 +46,18 @@ class TestStatus:
         assert statuses(noisy, noisy) == ["inconclusive"]
 
     @pytest.mark.parametrize(
-        ("factor", "cv", "status"), [(1.0, 0.005, "pass"), (1.1, 0.005, "regression"), (1.0, 0.1, "inconclusive")]
+        ("factor", "cv", "status"),
+        [(1.0, 0.005, "pass"), (1.1, 0.005, "regression"), (1.0, 0.1, "inconclusive")],
     )
     def test_of_a_wide_case_is_that_of_a_valid_one_of_equal_values(self, factor, cv, status):
-        valid = [with_precision(run_of((CASE, around(value, cv=cv))), 0.5) for value in (1.0, factor)]
+        valid = [
+            with_precision(run_of((CASE, around(value, cv=cv))), 0.5) for value in (1.0, factor)
+        ]
         wide = [with_precision(run, 0.001) for run in valid]
-        assert [set(metrics.summarize(run).validity) for run in (valid[1], wide[1])] == [{"valid"}, {"wide"}]
+        assert [set(metrics.summarize(run).validity) for run in (valid[1], wide[1])] == [
+            {"valid"},
+            {"wide"},
+        ]
         assert statuses(*wide) == [status]
         pd.testing.assert_frame_equal(held(*wide), held(*valid))
 
@@ -73,7 +81,9 @@ class TestStatus:
     def test_of_a_case_that_failed_in_one_process(self, outcome):
         good = run_of((CASE, around(1.0)))
         first = good.measurements.process == 0
-        bad = with_measurements(good, CASE, outcome=[outcome if hit else "ok" for hit in first], reason="boom")
+        bad = with_measurements(
+            good, CASE, outcome=[outcome if hit else "ok" for hit in first], reason="boom"
+        )
         table = held(good, bad)
         assert table.status.tolist() == ["failed"]
         assert table.reason.tolist() == [f"candidate: {outcome}: boom"]
@@ -82,8 +92,12 @@ class TestStatus:
     def test_of_a_case_that_failed_in_the_baseline_alone(self):
         """It was planned there, so it is not new: nobody can say whether it holds."""
         good = run_of((CASE, around(1.0)))
-        assert statuses(with_measurements(good, CASE, outcome="oom", reason="no"), good) == ["incomparable"]
-        assert statuses(with_measurements(good, CASE, outcome="unsupported", reason="no"), good) == ["new"]
+        assert statuses(with_measurements(good, CASE, outcome="oom", reason="no"), good) == [
+            "incomparable"
+        ]
+        assert statuses(
+            with_measurements(good, CASE, outcome="unsupported", reason="no"), good
+        ) == ["new"]
 
     def test_of_a_case_that_the_baseline_died_before(self):
         died = run_of((CASE, around(1.0)), planned=[CASE, OTHER])
@@ -94,7 +108,9 @@ class TestStatus:
         assert table.status.tolist() == ["regression", "pass"]
 
     def test_of_a_case_that_neither_machine_supports(self):
-        none = with_measurements(run_of((CASE, around(1.0))), CASE, outcome="unsupported", reason="no")
+        none = with_measurements(
+            run_of((CASE, around(1.0))), CASE, outcome="unsupported", reason="no"
+        )
         assert statuses(none, none) == ["skipped"]
         assert statuses(run_of((CASE, around(1.0))), none) == ["missing"]
 
@@ -131,7 +147,10 @@ class TestStatus:
     def test_a_rule_is_the_threshold_of_its_cases(self):
         sides = [run_of((CASE, around(s)), (OTHER, around(s))) for s in (1.0, 1.05)]
         table = held(*sides, Rules(("step_s_p50",), 0.02, (Rule(0.1, "gemm"),)))
-        assert dict(zip(table.workload, table.status, strict=True)) == {"gpt/train": "regression", "gemm": "pass"}
+        assert dict(zip(table.workload, table.status, strict=True)) == {
+            "gpt/train": "regression",
+            "gemm": "pass",
+        }
 
     def test_rows_stand_from_the_worst_down(self):
         cases = [Case("gemm", {"n": n}, "fp32") for n in range(3)]
@@ -144,14 +163,23 @@ class TestHolm:
     def test_by_hand(self):
         words = ["slower", "slower", "faster", "same", "missing"]
         p = [0.01, 0.04, 0.02, 0.9, math.nan]
-        assert gate.beyond_doubt(words, p) == ["slower", "inconclusive", "inconclusive", "same", "missing"]
+        assert gate.beyond_doubt(words, p) == [
+            "slower",
+            "inconclusive",
+            "inconclusive",
+            "same",
+            "missing",
+        ]
         assert gate.beyond_doubt(["slower", "same"], [0.02, 0.02]) == ["slower", "same"]
         assert gate.beyond_doubt([], []) == []
 
     def test_one_doubtful_row_among_many_is_no_regression(self):
         cases = [Case("gemm", {"n": n}, "fp32") for n in range(20)]
         doubtful, plain = [1.0, 1.01, 1.02, 1.03, 1.04], [1.035, 1.045, 1.055, 1.065, 1.075]
-        first = run_of((cases[0], [[s] * 9 for s in doubtful])), run_of((cases[0], [[s] * 9 for s in plain]))
+        first = (
+            run_of((cases[0], [[s] * 9 for s in doubtful])),
+            run_of((cases[0], [[s] * 9 for s in plain])),
+        )
         assert statuses(*first) == ["regression"]
         rest = [(case, around(1.0)) for case in cases[1:]]
         many = [run_of((cases[0], [[s] * 9 for s in times]), *rest) for times in (doubtful, plain)]
@@ -223,7 +251,13 @@ class TestConfirm:
 
 
 def store_run(
-    results: Path, run_id: str, step_s: float, case: Case = CASE, label: str = "", day: int = 1, device="fake"
+    results: Path,
+    run_id: str,
+    step_s: float,
+    case: Case = CASE,
+    label: str = "",
+    day: int = 1,
+    device="fake",
 ):
     """A stored run of three processes that do not vary."""
     writer = make_run(results, run_id, [case], device)
@@ -259,7 +293,9 @@ class TestRolling:
         store_run(tmp_path, "here", 0.003, label="main", day=1)
         store_run(tmp_path, "there", 0.003, label="main", day=2, device="cuda")
         candidate = read_run(store_run(tmp_path, "c", 0.003))
-        assert [f.name for f in gate.rolling(read_heads(tmp_path, pytest.fail), "main", 5, candidate)] == ["here"]
+        assert [
+            f.name for f in gate.rolling(read_heads(tmp_path, pytest.fail), "main", 5, candidate)
+        ] == ["here"]
         elsewhere = read_run(store_run(tmp_path, "x", 0.003, device="xpu"))
         assert len(gate.rolling(read_heads(tmp_path, pytest.fail), "main", 5, elsewhere)) == 2
 
@@ -271,38 +307,86 @@ class TestCommand:
     @pytest.fixture
     def results(self, tmp_path):
         for run_id, step_s in {"base": 0.003, "same": 0.003, "slow": 0.0036}.items():
-            store_run(tmp_path / "results", run_id, step_s, label="main" if run_id == "base" else "")
+            store_run(
+                tmp_path / "results", run_id, step_s, label="main" if run_id == "base" else ""
+            )
         return tmp_path / "results"
 
     @pytest.mark.parametrize(("candidate", "status"), [("same", 0), ("slow", 1)])
     def test_exit_status_table_and_reports(self, call, results, candidate, status):
-        done = call("gate", "--baseline", "base", "--candidate", candidate, "--junit", "j.xml", "--markdown", "m.md")
+        done = call(
+            "gate",
+            "--baseline",
+            "base",
+            "--candidate",
+            candidate,
+            "--junit",
+            "j.xml",
+            "--markdown",
+            "m.md",
+        )
         assert done.returncode == status, done.stderr
         assert ("regression" in done.stdout) == bool(status)
         assert "10,000 tokens/s" in done.stdout
         suite = ElementTree.parse(results.parent / "j.xml").getroot().find("testsuite")
         assert (suite.get("tests"), suite.get("failures")) == ("1", str(status))
-        assert (results.parent / "m.md").read_text().startswith(f"### hwbench gate: {'fail' if status else 'pass'}")
+        assert (
+            (results.parent / "m.md")
+            .read_text()
+            .startswith(f"### hwbench gate: {'fail' if status else 'pass'}")
+        )
 
     def test_json(self, call, results):
         done = call("gate", "--baseline", "label:main", "--candidate", "slow", "--json")
         content = json.loads(done.stdout)
-        assert (content["outcome"], content["verdict"], content["message"]) == ("fail", "slower", None)
+        assert (content["outcome"], content["verdict"], content["message"]) == (
+            "fail",
+            "slower",
+            None,
+        )
         (row,) = content["rows"]
-        assert {"case_id", "workload", "metric", "baseline", "candidate", "ratio", "ci_low", "ci_high"} <= set(row)
-        assert (row["verdict"], row["status"], row["metric"]) == ("slower", "regression", "tokens_per_s")
+        assert {
+            "case_id",
+            "workload",
+            "metric",
+            "baseline",
+            "candidate",
+            "ratio",
+            "ci_low",
+            "ci_high",
+        } <= set(row)
+        assert (row["verdict"], row["status"], row["metric"]) == (
+            "slower",
+            "regression",
+            "tokens_per_s",
+        )
         assert row["ratio"] == pytest.approx(5 / 6)
 
     def test_several_baselines_and_a_folder_of_them(self, call, results):
-        assert call("gate", "--baseline", "base", "--baseline", "same", "--candidate", "slow").returncode == 1
+        assert (
+            call(
+                "gate", "--baseline", "base", "--baseline", "same", "--candidate", "slow"
+            ).returncode
+            == 1
+        )
         (results / "same").rename(results.parent / "same")
         done = call("gate", "--baseline", results, "--candidate", results / "slow", "--json")
-        assert json.loads(done.stdout)["rows"][0]["baseline"] == pytest.approx(10_000)  # without the candidate
+        # without the candidate
+        assert json.loads(done.stdout)["rows"][0]["baseline"] == pytest.approx(10_000)
 
     @pytest.mark.parametrize("baseline", ["none", "label:none", "elsewhere"])
     def test_no_baseline_is_no_verdict(self, call, results, baseline):
         done = call(
-            "gate", "--baseline", baseline, "--candidate", "same", "--junit", "j.xml", "--markdown", "m.md", "--json"
+            "gate",
+            "--baseline",
+            baseline,
+            "--candidate",
+            "same",
+            "--junit",
+            "j.xml",
+            "--markdown",
+            "m.md",
+            "--json",
         )
         assert done.returncode == 3
         assert "no baseline" in done.stderr
@@ -347,8 +431,14 @@ class TestCommand:
             (["--baseline", "label:main:0", "--candidate", "same"], "expected label:NAME"),
             (["--baseline", "label:main:x", "--candidate", "same"], "expected label:NAME"),
             (["--baseline", "base", "--candidate", "same", "--threshold", "5"], "expected a share"),
-            (["--baseline", "base", "--candidate", "same", "--metric", "foo"], "unknown metric 'foo'"),
-            (["--baseline", "base", "--candidate", "same", "--rules", "none.toml"], "none.toml: cannot be read"),
+            (
+                ["--baseline", "base", "--candidate", "same", "--metric", "foo"],
+                "unknown metric 'foo'",
+            ),
+            (
+                ["--baseline", "base", "--candidate", "same", "--rules", "none.toml"],
+                "none.toml: cannot be read",
+            ),
             (["--baseline", "base", "--candidate", "same", "--junit", "results"], "is a directory"),
         ],
     )
@@ -363,7 +453,11 @@ class TestCommand:
         monkeypatch.setattr("hwbench.tables.writer.SCHEMA_VERSION", 99)
         store_run(results, "newer", 0.003)
         monkeypatch.undo()
-        assert_one_line(call("gate", "--baseline", "newer", "--candidate", "same", "--output", results), 2, "newer")
+        assert_one_line(
+            call("gate", "--baseline", "newer", "--candidate", "same", "--output", results),
+            2,
+            "newer",
+        )
 
     def test_github_actions(self, call, results, monkeypatch):
         summary = results.parent / "summary.md"
@@ -371,7 +465,10 @@ class TestCommand:
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
         done = call("gate", "--baseline", "base", "--candidate", "slow")
-        assert "::error title=gpt/train size=nano batch=1 fp32 tokens_per_s::regression (" in done.stdout
+        assert (
+            "::error title=gpt/train size=nano batch=1 fp32 tokens_per_s::regression ("
+            in done.stdout
+        )
         assert summary.read_text().startswith("before\n### hwbench gate: fail")
         done = call("gate", "--baseline", "base", "--candidate", "slow", "--json")
         json.loads(done.stdout)
@@ -379,7 +476,9 @@ class TestCommand:
 
     def test_one_run_counts_once_however_it_is_named(self, call, results):
         names = ["base", str(results / "base"), "label:main", str(results)]
-        once = call("gate", "--baseline", "base", "--baseline", "slow", "--candidate", "same", "--json")
+        once = call(
+            "gate", "--baseline", "base", "--baseline", "slow", "--candidate", "same", "--json"
+        )
         words = [word for name in names for word in ("--baseline", name)]
         assert call("gate", *words, "--candidate", "same", "--json").stdout == once.stdout
 
@@ -407,10 +506,20 @@ class TestCommand:
         assert done.returncode == 0, done.stderr
         content = json.loads(done.stdout)
         assert (content["threshold"], content["pairs"]) == (0.02, 50)
-        assert [row["slowdown"] for row in content["tests"][0]["rows"]] == [0, 0.01, 0.02, 0.03, 0.05, 0.1]
+        assert [row["slowdown"] for row in content["tests"][0]["rows"]] == [
+            0,
+            0.01,
+            0.02,
+            0.03,
+            0.05,
+            0.1,
+        ]
         done = call("gate", "--self-test", "--pairs", "20", "--candidate", "same")
         assert done.returncode == 0, done.stderr
-        assert "gpt/train size=nano batch=1 fp32: simulated, step_s_p50 of 3 processes × 10 steps" in done.stdout
+        assert (
+            "gpt/train size=nano batch=1 fp32: simulated, step_s_p50 of 3 processes × 10 steps"
+            in done.stdout
+        )
 
 
 WORKLOAD = """
@@ -429,7 +538,8 @@ def known(p, device):
 
 
 def shell_steps(file: str) -> list[str]:
-    """The commands of a workflow: what stands after `run:` on GitHub, and in the list `script:` on GitLab."""
+    """The commands of a workflow: what stands after `run:` on GitHub, and in the list `script:` on
+    GitLab."""
     text = (ROOT / "docs" / "ci" / file).read_text()
     if file == "github.yml":
         return re.findall(r"^ +- run: (.+)$", text, re.MULTILINE)
@@ -439,7 +549,8 @@ def shell_steps(file: str) -> list[str]:
 
 @pytest.fixture
 def pipeline(tmp_path):
-    """Runs the steps of the workflows, which are the same, with the fake device: all but those that install."""
+    """Runs the steps of the workflows, which are the same, with the fake device: all but those that
+    install."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "ci").symlink_to(ROOT / "docs" / "ci")
     (tmp_path / "known.py").write_text(WORKLOAD)
@@ -452,7 +563,8 @@ def pipeline(tmp_path):
         environment = {
             **os.environ, **PYTHONPATH, "BRANCH": branch, "MAIN": "main",
             "HWBENCH": f"{Path(sys.executable).name} -m hwbench",
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),  # which may have a space
+            # which may have a space
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "RUN_OPTIONS": "fake/known --device fake --workloads known.py --processes 3 --min-time 0.03", **settings,
         }  # fmt: skip
         return subprocess.run(
@@ -494,10 +606,30 @@ def test_confirm_measures_suspects_again(tmp_path, call, monkeypatch):
         monkeypatch.setenv("SLOWDOWN", SLOWDOWN)
         return call(*words)
 
-    measure = ["fake/known", "--device", "fake", "--workloads", "known.py", "--processes", "3", "--min-time", "0.03"]
+    measure = [
+        "fake/known",
+        "--device",
+        "fake",
+        "--workloads",
+        "known.py",
+        "--processes",
+        "3",
+        "--min-time",
+        "0.03",
+    ]
     assert hwbench("run", *measure, "--run-id", "base").returncode == 0
     assert hwbench("run", *measure, "--run-id", "slow", SLOWDOWN="1.2").returncode == 0
-    words = ["gate", "--baseline", "base", "--candidate", "slow", "--confirm", "3", "--workloads", "known.py"]
+    words = [
+        "gate",
+        "--baseline",
+        "base",
+        "--candidate",
+        "slow",
+        "--confirm",
+        "3",
+        "--workloads",
+        "known.py",
+    ]
     by_chance = hwbench(*words)
     assert by_chance.returncode == 0, by_chance.stdout + by_chance.stderr
     assert "3 fresh processes do not confirm it: ratio 1.0000" in by_chance.stdout
@@ -519,7 +651,9 @@ def test_a_case_that_failed_counts_though_other_processes_did_not(tmp_path):
     assert set(table.status) == {"failed"}
 
 
-@pytest.mark.parametrize(("metric", "others"), [("flops_per_s", set()), ("mbu_achievable", {"gemm/best", "copy"})])
+@pytest.mark.parametrize(
+    ("metric", "others"), [("flops_per_s", set()), ("mbu_achievable", {"gemm/best", "copy"})]
+)
 def test_confirm_measures_the_ceilings_of_a_suspected_share_too(tmp_path, metric, others):
     cases = [Case("gpt/train", {}, "bf16"), Case("gemm/best", {}, "bf16"), Case("copy", {}, "fp32")]
     candidate = read_run(make_run(tmp_path, "r", [*cases, Case("mlp/train", {}, "bf16")]).folder)

@@ -1,4 +1,5 @@
-"""Runs become series: which runs, in which order, with which figure, and what of them makes a level."""
+"""Runs become series: which runs, in which order, with which figure, and what of them makes a
+level."""
 
 import json
 
@@ -14,11 +15,17 @@ from hwbench.tables.reader import RunTables
 
 
 def tables_of(runs: list[RunTables]) -> pd.DataFrame:
-    return points([run.runs for run in runs], [cases(run) for run in runs], [summarize(run) for run in runs])
+    return points(
+        [run.runs for run in runs], [cases(run) for run in runs], [summarize(run) for run in runs]
+    )
 
 
 def run_at(day: int, seconds: float = 1.0, label: str = "main", **more) -> RunTables:
-    head = {"run_id": f"r{day:02}", "started_at": f"2026-11-{day:02}T08:00:00+00:00", "label": label} | more
+    head = {
+        "run_id": f"r{day:02}",
+        "started_at": f"2026-11-{day:02}T08:00:00+00:00",
+        "label": label,
+    } | more
     return run_of((CASE, around(seconds, 0.01)), **head)
 
 
@@ -27,7 +34,11 @@ def git(commit: str, dirty: bool = False) -> str:
 
 
 def test_a_history_is_in_the_order_of_time_with_intervals_and_commits():
-    runs = [run_at(3, 1.2, environment=git("c")), run_at(1, 1.0, environment=git("a", True)), run_at(2, 1.1)]
+    runs = [
+        run_at(3, 1.2, environment=git("c")),
+        run_at(1, 1.0, environment=git("a", True)),
+        run_at(2, 1.1),
+    ]
     table = tables_of(runs)
     assert list(table.columns) == POINTS
     assert list(table.run_id) == ["r01", "r02", "r03"]
@@ -64,7 +75,9 @@ def test_runs_without_a_label_are_not_said_to_belong_together():
 
 
 def test_devices_have_histories_of_their_own():
-    runs = [run_at(day, device=device) for day, device in enumerate(["A", "B", "A", "B", "A", "C"], 1)]
+    runs = [
+        run_at(day, device=device) for day, device in enumerate(["A", "B", "A", "B", "A", "C"], 1)
+    ]
     table = tables_of(runs)
     assert set(table.device_name) == {"A"}
     assert list(table.position) == [0, 1, 2]
@@ -76,12 +89,18 @@ def test_a_run_given_twice_counts_once():
 
 
 def test_cases_keep_the_order_in_which_the_runs_name_them():
-    runs = [run_of((OTHER, around(2.0)), (CASE, around(1.0)), run_id=f"r{i}", label="x") for i in range(3)]
+    runs = [
+        run_of((OTHER, around(2.0)), (CASE, around(1.0)), run_id=f"r{i}", label="x")
+        for i in range(3)
+    ]
     assert list(tables_of(runs).case_id) == [OTHER.case_id] * 3 + [CASE.case_id] * 3
 
 
 def test_runs_with_nothing_in_common_have_points_and_no_changes():
-    runs = [run_of((case, around(1.0)), run_id=name, label="x") for name, case in (("a", CASE), ("b", OTHER))]
+    runs = [
+        run_of((case, around(1.0)), run_id=name, label="x")
+        for name, case in (("a", CASE), ("b", OTHER))
+    ]
     table = tables_of([*runs, run_of(planned=[CASE], run_id="c", label="x")])
     assert len(table) == 2
     assert changes(table).empty
@@ -94,8 +113,19 @@ def test_no_run_is_no_point_and_no_change():
 
 def history_of(seconds: np.ndarray, **columns) -> pd.DataFrame:
     n = len(seconds)
-    fixed = {"label": "main", "device_kind": "fake", "device_name": "D", "case_id": "c", "case": "a case"}
-    fixed |= {"metric": "step_s_p50", "unit": "s", "position": range(n), "run_id": [f"r{i}" for i in range(n)]}
+    fixed = {
+        "label": "main",
+        "device_kind": "fake",
+        "device_name": "D",
+        "case_id": "c",
+        "case": "a case",
+    }
+    fixed |= {
+        "metric": "step_s_p50",
+        "unit": "s",
+        "position": range(n),
+        "run_id": [f"r{i}" for i in range(n)],
+    }
     fixed |= {"started_at": "t", "commit": [f"k{i}" for i in range(n)], "validity": "valid"}
     values = {"value": seconds, "ci_low": np.nan, "ci_high": np.nan}
     return pd.DataFrame(fixed | values | columns, columns=POINTS)

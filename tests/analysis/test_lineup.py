@@ -36,7 +36,9 @@ def line(table: pd.DataFrame, case: Case, metric: str) -> pd.DataFrame:
 
 
 def test_the_same_case_has_both_values_and_the_exact_ratio(run):
-    table = table_of(run("cpu", (TRAIN, measured(step_s=0.003))), run("gpu", (TRAIN, measured(step_s=0.001))))
+    table = table_of(
+        run("cpu", (TRAIN, measured(step_s=0.003))), run("gpu", (TRAIN, measured(step_s=0.001)))
+    )
     tokens = line(table, TRAIN, "tokens_per_s")
     assert tokens.value.tolist() == [10_000.0, 30_000.0]
     assert tokens.ratio.tolist() == [1.0, 3.0]
@@ -53,7 +55,8 @@ def test_metrics_stand_in_the_headline_order(run):
 
 def test_a_case_that_only_one_run_has_is_kept(run):
     table = table_of(
-        run("a", (TRAIN, measured()), (GEMM, measured())), run("b", (COPY, measured()), (TRAIN, measured()))
+        run("a", (TRAIN, measured()), (GEMM, measured())),
+        run("b", (COPY, measured()), (TRAIN, measured())),
     )
     assert table.case_id.drop_duplicates().tolist() == [TRAIN.case_id, GEMM.case_id, COPY.case_id]
     only = line(table, GEMM, "flops_per_s")
@@ -66,7 +69,12 @@ def test_a_case_that_only_one_run_has_is_kept(run):
 
 def test_outcomes_other_than_ok_are_cells(run):
     first = run("a", (TRAIN, measured()), (GEMM, Measurement("oom", "no memory")), (COPY, None))
-    second = run("b", (TRAIN, Measurement("unsupported", "no")), (GEMM, Measurement("error", "boom")), (COPY, None))
+    second = run(
+        "b",
+        (TRAIN, Measurement("unsupported", "no")),
+        (GEMM, Measurement("error", "boom")),
+        (COPY, None),
+    )
     present = lineup.presence(table_of(first, second))
     assert present.loc[TRAIN.case_id].tolist() == ["ok", "unsupported"]
     assert present.loc[GEMM.case_id].tolist() == ["oom", "error"]
@@ -82,7 +90,9 @@ def test_a_case_without_any_figure_has_a_row_for_each_run(run):
 
 def test_an_invalid_figure_has_no_ratio(run):
     broken = measured(notes=["loss_not_finite: nan"])
-    table = table_of(run("a", (TRAIN, broken), (GEMM, measured())), run("b", (TRAIN, measured()), (GEMM, broken)))
+    table = table_of(
+        run("a", (TRAIN, broken), (GEMM, measured())), run("b", (TRAIN, measured()), (GEMM, broken))
+    )
     for case in (TRAIN, GEMM):
         figures = line(table, case, "flops_per_s")
         assert figures.value.notna().all()

@@ -19,13 +19,16 @@ def summary_of(writer):
 
 
 def window(steps, spans=(), warmup=1):
-    """A window of steps of these seconds, each with these (name, seconds) spans; the first `warmup` are warm-up."""
+    """A window of steps of these seconds, each with these (name, seconds) spans; the first `warmup`
+    are warm-up."""
     n = len(steps)
     flat = [(step, position, *span) for step in range(n) for position, span in enumerate(spans)]
     return Window(
         "host",
         Samples(list(range(n)), [i < warmup for i in range(n)], [0] * n, list(steps), [""] * n),
-        Spans([f[0] for f in flat], [f[2] for f in flat], [f[1] for f in flat], [f[3] for f in flat]),
+        Spans(
+            [f[0] for f in flat], [f[2] for f in flat], [f[1] for f in flat], [f[3] for f in flat]
+        ),
         window_s=sum(steps[warmup:]),
         converged=True,
     )
@@ -71,7 +74,8 @@ def test_warm_up_counts_for_nothing(tmp_path, training):
 
 
 def test_generation_has_ttft_itl_and_tpot(tmp_path, training):
-    """tpot_s = (latency − TTFT)/(output tokens − 1): a first token after 4 s, two more after 1 s and 2 s."""
+    """tpot_s = (latency − TTFT)/(output tokens − 1): a first token after 4 s, two more after 1 s
+    and 2 s."""
     writer = make_run(tmp_path, "r", [training])
     spans = [("prefill", 4.0), ("decode", 1.0), ("decode", 2.0)]
     writer.add(training, 0, Measurement("ok", window=window([7.0] * 11, spans)))
@@ -93,7 +97,8 @@ def test_the_share_of_the_ceiling_is_over_the_best_gemm_of_the_same_dtype(tmp_pa
     share = summary_of(writer).mfu_achievable
     assert share[training.case_id] == pytest.approx(1 / 3)
     assert share[GEMM.case_id] == 1
-    assert math.isnan(share[other.case_id])  # no bf16 gemm was measured: unknown, not the fp32 one's share
+    # no bf16 gemm was measured: unknown, not the fp32 one's share
+    assert math.isnan(share[other.case_id])
 
 
 @pytest.mark.parametrize("load", ["cold", "sustained"])
@@ -147,7 +152,11 @@ def test_a_loss_that_is_not_finite_makes_the_case_invalid(tmp_path, training):
 def test_doubts_make_a_case_suspect_whatever_its_interval(tmp_path, training, durations):
     writer = make_run(tmp_path, "r", [training])
     for process, step_s in enumerate(durations):
-        writer.add(training, process, measured(step_s=step_s, notes=["foreign_load: 20 % of the processors"]))
+        writer.add(
+            training,
+            process,
+            measured(step_s=step_s, notes=["foreign_load: 20 % of the processors"]),
+        )
     table = metrics.summarize(tables.read_run(writer.folder))
     assert set(table.validity) == {"suspect"}
     assert "foreign_load" in json.loads(table.reasons[0])
@@ -182,19 +191,31 @@ def test_memory_is_held_against_its_prediction_without_what_was_there_before(tmp
     writer.add(training, 0, measured(memory_peak_bytes=1500, **predicted))
     writer.add(GEMM, 0, measured(memory_peak_bytes=900, **predicted))
     found = summary_of(writer)
-    assert found.loc[training.case_id, ["memory_predicted_bytes", "memory_predicted_ratio"]].tolist() == [600, 1.2]
+    assert found.loc[
+        training.case_id, ["memory_predicted_bytes", "memory_predicted_ratio"]
+    ].tolist() == [600, 1.2]
     assert math.isnan(found.memory_predicted_ratio[GEMM.case_id])  # less than before: no ratio
-    assert not set(metrics.PREDICTIONS) & set(metrics.METRICS)  # neither more nor less of them is better
+    # neither more nor less of them is better
+    assert not set(metrics.PREDICTIONS) & set(metrics.METRICS)
 
 
 def test_cases_tell_what_their_processes_settled_for(tmp_path, training):
     writer = make_run(tmp_path, "r", [training, GEMM])
     for process, shape in enumerate(["n=64", "n=128", "n=64"]):
-        writer.add(training, process, measured(declared=Declared(choices={"attention": "flash", "shape": shape})))
+        writer.add(
+            training,
+            process,
+            measured(declared=Declared(choices={"attention": "flash", "shape": shape})),
+        )
     writer.add(GEMM, 0, Measurement("oom", "no memory"))
     run = tables.read_run(writer.folder)
-    assert metrics.cases(run).choices.tolist() == [{"attention": "flash", "shape": "n=64, n=128"}, {}]
-    older = tables.RunTables(run.folder, run.runs, run.measurements.assign(choices=None), run.samples, run.spans)
+    assert metrics.cases(run).choices.tolist() == [
+        {"attention": "flash", "shape": "n=64, n=128"},
+        {},
+    ]
+    older = tables.RunTables(
+        run.folder, run.runs, run.measurements.assign(choices=None), run.samples, run.spans
+    )
     assert metrics.cases(older).choices.tolist() == [{}, {}]
     assert summary_rows(run)[0]["choices"] == {"attention": "flash", "shape": "n=64, n=128"}
 
@@ -248,7 +269,9 @@ class TestIntervals:
         assert set(metrics.summarize(tables.read_run(run.folder)).validity) == {"wide"}
 
     def test_of_one_process_the_order_statistics_speak(self, tmp_path, training):
-        table = metrics.summarize(self.run(tmp_path, training, [0.003], steps=50)).set_index("metric")
+        table = metrics.summarize(self.run(tmp_path, training, [0.003], steps=50)).set_index(
+            "metric"
+        )
         assert table.method["step_s_p50"] == "order_statistics_of_one_process"
         assert table.ci_low["step_s_p50"] == pytest.approx(0.003)
         assert math.isnan(table.ci_low["tokens_per_s"])
@@ -257,7 +280,9 @@ class TestIntervals:
         writer = make_run(tmp_path, "r", [training])
         for process, (step_s, steps) in enumerate([(0.001, 150), (0.002, 50), (0.003, 50)]):
             writer.add(training, process, measured(step_s=step_s, steps=steps))
-        row = metrics.summarize(tables.read_run(writer.folder)).set_index("metric").loc["step_s_p99"]
+        row = (
+            metrics.summarize(tables.read_run(writer.folder)).set_index("metric").loc["step_s_p99"]
+        )
         assert (row.value, row.n) == (pytest.approx(0.001), 1)
 
     def test_a_share_of_the_ceiling_is_of_the_ceiling_of_its_round(self, tmp_path, training):
@@ -268,7 +293,11 @@ class TestIntervals:
             writer.add(training, process, measured(step_s=0.003, work=Work(flops=600)))
             writer.add(gemm, process, measured(step_s=step_s, work=Work(flops=1200)))
         run = tables.read_run(writer.folder)
-        shares = metrics.per_process(run).query("metric == 'mfu_achievable' and case_id == @training.case_id").value
+        shares = (
+            metrics.per_process(run)
+            .query("metric == 'mfu_achievable' and case_id == @training.case_id")
+            .value
+        )
         assert shares.tolist() == pytest.approx([1 / 3, 1 / 2, 2 / 3])
 
     def test_spread_tells_within_from_between(self, tmp_path, training):

@@ -27,7 +27,9 @@ def floors_of(run):
 
 
 def test_the_floor_is_the_half_width_of_the_interval(tmp_path, training):
-    run = a_run(tmp_path, "r", [0.0030, 0.0031, 0.0031, 0.0030, 0.0032, 0.0030, 0.0032, 0.0032], training)
+    run = a_run(
+        tmp_path, "r", [0.0030, 0.0031, 0.0031, 0.0030, 0.0032, 0.0030, 0.0032, 0.0032], training
+    )
     halves = [[math.log(x) for x in half] for half in ([30, 30, 32, 32], [31, 31, 30, 32])]
     variances = [sum((x - sum(h) / 4) ** 2 for x in h) / 3 / 4 for h in halves]
     df = sum(variances) ** 2 / sum(v**2 / 3 for v in variances)
@@ -45,11 +47,14 @@ def test_the_floor_is_never_below_what_the_halves_differ_by(tmp_path, training):
 
 
 def test_what_does_not_vary_has_a_floor_of_zero(tmp_path, training):
-    assert floors_of(a_run(tmp_path, "r", [0.003] * 4, training))["step_s_p50"] == pytest.approx(0, abs=1e-9)
+    assert floors_of(a_run(tmp_path, "r", [0.003] * 4, training))["step_s_p50"] == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_later_comparisons_rarely_pass_the_floor():
-    """Floors of 5 processes a half, each held against one later comparison of 5 processes with 5."""
+    """Floors of 5 processes a half, each held against one later comparison of 5 processes with
+    5."""
     random = np.random.default_rng(1)
     passed = 0
     for _ in range(2000):
@@ -75,7 +80,9 @@ class TestFinding:
         other = Case("gemm", {"n": 8}, "fp32")
         self.stored(tmp_path, "old", [0.0030, 0.0033, 0.0033, 0.0030], training)
         self.stored(tmp_path, "old-too", [0.0030, 0.0036, 0.0036, 0.0030], other)
-        run = self.stored(tmp_path, "a-newer-one", [0.0030, 0.0039, 0.0039, 0.0030], training, day=25)
+        run = self.stored(
+            tmp_path, "a-newer-one", [0.0030, 0.0039, 0.0039, 0.0030], training, day=25
+        )
         found = noise.floors(tmp_path, run, pytest.fail)
         assert found[training.case_id, "step_s_p50"] == pytest.approx(0.3, rel=1e-6)
         assert found[other.case_id, "step_s_p50"] == pytest.approx(0.2, rel=1e-6)
@@ -106,7 +113,10 @@ class TestFinding:
         assert noise.newest(tmp_path / "nowhere", pytest.fail) is None
 
     def test_no_results_no_floors(self, tmp_path, training):
-        assert noise.floors(tmp_path / "nowhere", a_run(tmp_path, "r", [0.003], training), pytest.fail) == {}
+        assert (
+            noise.floors(tmp_path / "nowhere", a_run(tmp_path, "r", [0.003], training), pytest.fail)
+            == {}
+        )
 
 
 class TestCommand:

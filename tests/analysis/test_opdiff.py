@@ -13,7 +13,9 @@ OTHER = Case("gpt/forward", {"size": "nano"}, "fp32")
 
 
 def rows(found):
-    return {(row.span, row.name, bool(row.backward)): row for row in found.rows.itertuples(index=False)}
+    return {
+        (row.span, row.name, bool(row.backward)): row for row in found.rows.itertuples(index=False)
+    }
 
 
 def test_the_rows_sum_to_the_difference_of_the_clean_steps():
@@ -31,7 +33,12 @@ def test_a_cpu_and_an_accelerator_line_up():
         [
             op("aten::addmm", 0.4, dtype="fp32"),
             op("mkldnn::_linear_pointwise", 0.1),
-            op("aten::_scaled_dot_product_flash_attention_for_cpu_backward", 0.2, span="backward", backward=True),
+            op(
+                "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
+                0.2,
+                span="backward",
+                backward=True,
+            ),
             op("aten::native_layer_norm", 0.1),
         ]
     )
@@ -59,7 +66,8 @@ def test_a_cpu_and_an_accelerator_line_up():
 
 
 def test_what_the_rows_do_not_account_for_is_the_residual():
-    """Operators of 0.4 s in a clean step of 0.1 s, and no ceilings by which they could be scaled to it: 0.3 s off."""
+    """Operators of 0.4 s in a clean step of 0.1 s, and no ceilings by which they could be scaled to
+    it: 0.3 s off."""
     slow = run_with(profile_of([op("aten::mm", 0.4)], clean=0.1), ceilings=())
     found = diff(run_with(profile_of([], clean=0.1)), slow)
     assert found.residual_s == pytest.approx(-0.3)
@@ -70,7 +78,9 @@ def test_what_the_rows_do_not_account_for_is_the_residual():
 def test_cases_of_one_workload_are_compared_and_what_differs_is_told():
     other = Case("gpt/train", {"size": "nano", "batch": 2, "seq": 64, "loss_chunks": None}, "bf16")
     found = diff(run_with(training()), run_with(training(), case=other))
-    assert found.notes == ("the cases differ in batch: 1 in a, 2 in b; dtype: fp32 in a, bf16 in b",)
+    assert found.notes == (
+        "the cases differ in batch: 1 in a, 2 in b; dtype: fp32 in a, bf16 in b",
+    )
 
 
 def test_which_case_is_not_to_be_guessed():
@@ -80,17 +90,24 @@ def test_which_case_is_not_to_be_guessed():
     assert diff(both, both, named=OTHER.case_id).b.case_id == OTHER.case_id
     with pytest.raises(UserError, match="both runs have profiles of 2 cases; name one of"):
         diff(both, both)
-    with pytest.raises(UserError, match="run x has no profile; `hwbench profile WORKLOAD` makes one"):
+    with pytest.raises(
+        UserError, match="run x has no profile; `hwbench profile WORKLOAD` makes one"
+    ):
         diff(one, run_with(run_id="x"))
     alone = run_with(training(), case=OTHER, run_id="x")
-    with pytest.raises(UserError, match=r"the runs have no profiled case in common: r has gpt/train .*; x gpt/forward"):
+    with pytest.raises(
+        UserError,
+        match=r"the runs have no profiled case in common: r has gpt/train .*; x gpt/forward",
+    ):
         diff(one, alone)
     with pytest.raises(UserError, match="run x has no profile of case"):
         diff(one, alone, named=TRAIN.case_id)
 
 
 def test_an_invalid_profile_accounts_for_nothing():
-    with pytest.raises(UserError, match=r"the profile of run x is invalid \(lost\); profile it again"):
+    with pytest.raises(
+        UserError, match=r"the profile of run x is invalid \(lost\); profile it again"
+    ):
         diff(run_with(training()), run_with(training(invalid="lost"), run_id="x"))
 
 
@@ -98,4 +115,6 @@ def test_an_invalid_profile_accounts_for_nothing():
 @settings(max_examples=10, deadline=None)
 def test_rows_and_residual_sum_to_the_difference_whatever_was_profiled(a, b):
     found = diff(run_with(a), run_with(b))
-    assert found.rows.difference_s.sum() + found.residual_s == pytest.approx(b.clean_step_s - a.clean_step_s, abs=1e-9)
+    assert found.rows.difference_s.sum() + found.residual_s == pytest.approx(
+        b.clean_step_s - a.clean_step_s, abs=1e-9
+    )

@@ -7,7 +7,14 @@ from profiles import COPY, GEMM, TRAIN, op, profile_of, run_with, training
 from synthetic import profiled
 
 from hwbench.analysis.profile.kinds import common_name, kind_of
-from hwbench.analysis.profile.operators import MOST_EVENT_S, by_name, operators, profiled_case, profiled_cases, rows_of
+from hwbench.analysis.profile.operators import (
+    MOST_EVENT_S,
+    by_name,
+    operators,
+    profiled_case,
+    profiled_cases,
+    rows_of,
+)
 from hwbench.records import Case, UserError
 
 
@@ -22,7 +29,11 @@ def rows(run):
         ("aten::mm", "matmul", "matmul"),
         ("mkldnn::_linear_pointwise", "matmul", "matmul"),
         ("aten::_scaled_mm", "matmul", "matmul"),
-        ("aten::_scaled_dot_product_flash_attention_for_cpu_backward", "attention", "scaled_dot_product_attention"),
+        (
+            "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
+            "attention",
+            "scaled_dot_product_attention",
+        ),
         ("aten::_scaled_dot_product_cudnn_attention", "attention", "scaled_dot_product_attention"),
         ("aten::native_layer_norm_backward", "memory", "layer_norm"),
         ("aten::gelu_backward", "memory", "gelu"),
@@ -103,7 +114,10 @@ def test_flops_of_what_is_no_product_count_for_nothing_and_unknown_work_is_no_ze
 def test_the_profilers_cost_is_taken_off_by_events_and_never_leaves_less_than_nothing():
     """10 ms longer for 1,000 events: 10 µs each."""
     profile = profile_of(
-        [op("aten::mm", 0.5, 0.1e9, 0.0, events=200.0), op("aten::add", 0.001, 0.0, 0.0, events=300.0)],
+        [
+            op("aten::mm", 0.5, 0.1e9, 0.0, events=200.0),
+            op("aten::add", 0.001, 0.0, 0.0, events=300.0),
+        ],
         clean=1.0,
         profiled_s=1.01,
         events=1000.0,
@@ -124,7 +138,9 @@ def test_what_no_profiler_costs_is_not_put_down_to_it():
 
 
 def test_kernels_timed_by_the_device_need_no_correction():
-    profile = profile_of([op("aten::mm", 0.5, events=50.0)], profiled_s=1.5, events=100.0, device_busy_s=0.5)
+    profile = profile_of(
+        [op("aten::mm", 0.5, events=50.0)], profiled_s=1.5, events=100.0, device_busy_s=0.5
+    )
     assert rows(run_with(profile)).seconds["aten::mm"] == 0.5
 
 
@@ -135,19 +151,27 @@ def test_a_profiled_step_that_was_no_longer_than_the_clean_one_had_no_cost():
 
 def test_the_ceiling_is_that_of_the_dtype_and_tf32_is_asked_for_by_the_case():
     tf32 = Case("gpt/train", {"size": "nano"}, "tf32")
-    profile = profile_of([op("aten::mm", 0.5, 0.1e9, 0.0), op("aten::bmm", 0.5, 0.1e9, 0.0, dtype="bf16")])
+    profile = profile_of(
+        [op("aten::mm", 0.5, 0.1e9, 0.0), op("aten::bmm", 0.5, 0.1e9, 0.0, dtype="bf16")]
+    )
     found = rows(run_with(profile, case=tf32, ceilings=(Case("gemm", {"n": 64}, "tf32"), COPY)))
     assert found.compute_ceiling["aten::mm"] == pytest.approx(1e9)
     assert found.least_s["aten::mm"] == pytest.approx(0.1)
     assert math.isnan(found.compute_ceiling["aten::bmm"])
     assert math.isnan(found.least_s["aten::bmm"])
-    assert math.isnan(rows(run_with(profile, ceilings=(Case("gemm", {"n": 64}, "tf32"),))).least_s["aten::mm"])
+    assert math.isnan(
+        rows(run_with(profile, ceilings=(Case("gemm", {"n": 64}, "tf32"),))).least_s["aten::mm"]
+    )
 
 
 def test_processes_have_their_median_and_what_one_did_not_do_took_it_no_time():
     always = [op("aten::mm", seconds, 0.1e9, 0.1e9) for seconds in (0.2, 0.3, 0.9)]
     once = op("aten::add", 0.5, 0.0, 0.1e9)
-    profiles = [profile_of([always[0], once]), profile_of([always[1]]), profile_of([always[2]], clean=1.2)]
+    profiles = [
+        profile_of([always[0], once]),
+        profile_of([always[1]]),
+        profile_of([always[2]], clean=1.2),
+    ]
     run = run_with(*profiles)
     found = rows(run)
     assert found.seconds.to_dict() == pytest.approx({"aten::mm": 0.3, "aten::add": 0.0})
@@ -156,7 +180,10 @@ def test_processes_have_their_median_and_what_one_did_not_do_took_it_no_time():
 
 
 def test_an_invalid_profile_is_left_out_and_said_where_none_stands():
-    good, bad = profile_of([op("aten::mm", 0.2)]), profile_of([op("aten::mm", 0.8)], invalid="lost 3 events")
+    good, bad = (
+        profile_of([op("aten::mm", 0.2)]),
+        profile_of([op("aten::mm", 0.8)], invalid="lost 3 events"),
+    )
     run = run_with(good, bad)
     assert (profiled_case(run).processes, profiled_case(run).invalid) == ((0,), "")
     assert rows(run).seconds["aten::mm"] == 0.2
@@ -174,7 +201,9 @@ def test_rows_are_added_up_by_name_and_a_sum_with_an_unknown_part_is_unknown():
         ]
     )
     run = run_with(profile)
-    found = by_name(operators(run, profiled_case(run)), ["name", "backward", "dtype"]).set_index("name")
+    found = by_name(operators(run, profiled_case(run)), ["name", "backward", "dtype"]).set_index(
+        "name"
+    )
     assert found.seconds.to_dict() == pytest.approx({"aten::mm": 0.5, "aten::add": 0.2})
     assert found.least_s["aten::mm"] == pytest.approx(0.35)
     assert found.bound["aten::mm"] == "compute"  # where most of its seconds went
@@ -186,7 +215,12 @@ def test_rows_are_added_up_by_name_and_a_sum_with_an_unknown_part_is_unknown():
 
 def test_levels_are_kept_apart():
     run = run_with(training())
-    assert rows_of(run, profiled_case(run), "span").span.tolist() == ["forward", "backward", "optimizer", ""]
+    assert rows_of(run, profiled_case(run), "span").span.tolist() == [
+        "forward",
+        "backward",
+        "optimizer",
+        "",
+    ]
     assert rows_of(run, profiled_case(run), "kernel").empty
 
 
@@ -194,9 +228,13 @@ def test_the_case_is_the_one_that_was_profiled_or_the_one_named():
     other = Case("gpt/forward", {"size": "nano"}, "fp32")
     run = run_with(training())
     assert profiled_case(run).case_id == TRAIN.case_id == profiled_case(run, TRAIN.case_id).case_id
-    with pytest.raises(UserError, match=r"run r has no profile of case x; it has \w{12} \(gpt/train"):
+    with pytest.raises(
+        UserError, match=r"run r has no profile of case x; it has \w{12} \(gpt/train"
+    ):
         profiled_case(run, "x")
-    with pytest.raises(UserError, match="run r has no profile; `hwbench profile WORKLOAD` makes one"):
+    with pytest.raises(
+        UserError, match="run r has no profile; `hwbench profile WORKLOAD` makes one"
+    ):
         profiled_case(run_with())
     both = profiled(run_with(training(), others=(other,)), other, training())
     assert list(profiled_cases(both)) == [TRAIN.case_id, other.case_id]

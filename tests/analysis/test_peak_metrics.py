@@ -25,7 +25,8 @@ CPU = {
 
 
 def run_on(device, seconds=(1.0, 1.0, 1.0), case=TRAIN, environment=None, **work):
-    """A run of a process for each of `seconds`, the time of each of its ten steps, which do so much work."""
+    """A run of a process for each of `seconds`, the time of each of its ten steps, which do so much
+    work."""
     head = {"device": device, "environment": json.dumps(whole(device) | (environment or {}))}
     return with_measurements(run_of((case, [[s] * 10 for s in seconds]), **head), case, **work)
 
@@ -35,10 +36,16 @@ def rows(run):
 
 
 def test_a_share_is_work_over_time_over_the_peak_and_says_which():
-    found = rows(run_on(A100, flops=156 * 10**12, flops_full_attention=234 * 10**12, bytes=2039 * 10**8))
+    found = rows(
+        run_on(A100, flops=156 * 10**12, flops_full_attention=234 * 10**12, bytes=2039 * 10**8)
+    )
     assert found.value[["mfu", "mfu_palm", "mbu"]].tolist() == pytest.approx([0.5, 0.75, 0.1])
     assert set(found.unit[["mfu", "mfu_palm", "mbu"]]) == {"1"}
-    assert found.source["mfu"] == found.source["mfu_palm"] == "peak 312 TFLOP/s bf16 dense, NVIDIA A100 datasheet 2021"
+    assert (
+        found.source["mfu"]
+        == found.source["mfu_palm"]
+        == "peak 312 TFLOP/s bf16 dense, NVIDIA A100 datasheet 2021"
+    )
     assert found.source["mbu"] == "peak 2039 GB/s, NVIDIA A100 datasheet 2021"
     assert found.loc["mfu", ["uncertainty", "grade"]].isna().all()
 
@@ -51,7 +58,9 @@ def test_a_share_is_of_each_process():
 
 @pytest.mark.parametrize("device", ["Fake device", "NVIDIA A100X", ""])
 def test_no_share_of_an_unknown_peak(device):
-    assert not {"mfu", "mfu_palm", "mbu"} & set(rows(run_on(device, flops=1, bytes=1, flops_full_attention=1)).index)
+    assert not {"mfu", "mfu_palm", "mbu"} & set(
+        rows(run_on(device, flops=1, bytes=1, flops_full_attention=1)).index
+    )
 
 
 def test_no_share_where_the_dtype_has_no_peak_or_the_work_is_not_declared():
@@ -66,13 +75,16 @@ def test_a_share_is_json_beside_the_other_figures():
 
 
 def test_more_of_the_peak_is_better_and_follows_from_the_work():
-    assert {"mfu", "mfu_palm", "mbu"} <= metrics.HIGHER_IS_BETTER & metrics.WORK_METRICS & set(metrics.METRICS)
+    assert {"mfu", "mfu_palm", "mbu"} <= metrics.HIGHER_IS_BETTER & metrics.WORK_METRICS & set(
+        metrics.METRICS
+    )
 
 
 def test_hfu_counts_what_is_computed_again():
     found = rows(run_on(A100, flops=156 * 10**12, hardware_flops=208 * 10**12))
     assert found.value[["mfu", "hfu"]].tolist() == pytest.approx([1 / 2, 2 / 3])
-    assert "hfu" not in rows(run_on(A100, flops=1)).index  # not declared: unknown, and not that of the model
+    # not declared: unknown, and not that of the model
+    assert "hfu" not in rows(run_on(A100, flops=1)).index
 
 
 def test_beside_a_share_stand_its_convention_its_peak_and_the_peaks_dtype():
@@ -87,7 +99,10 @@ def test_beside_a_share_stand_its_convention_its_peak_and_the_peaks_dtype():
 def test_a_copy_within_a_cache_has_no_share_of_memory():
     cached = Case("copy", {"op": "copy", "level": "l2"}, "fp32")
     assert "mbu" not in rows(run_on(A100, case=cached, bytes=10**12)).index
-    assert "mbu" in rows(run_on(A100, case=Case("copy", {"level": "memory"}, "fp32"), bytes=10**12)).index
+    assert (
+        "mbu"
+        in rows(run_on(A100, case=Case("copy", {"level": "memory"}, "fp32"), bytes=10**12)).index
+    )
 
 
 class TestClock:
@@ -98,20 +113,39 @@ class TestClock:
     def run(self, *shown, dtype="fp32"):
         """A run with a gemm from 0 to 10 s, whose host showed (process, seconds, MHz)."""
         case = Case("gemm", {"n": 64}, dtype)
-        run = run_of((case, [[1.0] * 10] * 2), (self.TRAIN, [[1.0] * 10]), environment=json.dumps(CPU))
+        run = run_of(
+            (case, [[1.0] * 10] * 2), (self.TRAIN, [[1.0] * 10]), environment=json.dumps(CPU)
+        )
         run = with_measurements(run, self.TRAIN, flops=10**12)
         starts = run.samples.assign(start_ns=run.samples.step * 10**9)
         telemetry = [
-            {"case_id": case.case_id, "process": process, "time_ns": int(seconds * 1e9), "meter": "host"}
+            {
+                "case_id": case.case_id,
+                "process": process,
+                "time_ns": int(seconds * 1e9),
+                "meter": "host",
+            }
             | {"scope": "system", "quantity": "cpu_clock", "unit": "Hz", "value": mhz * 1e6}
             for process, seconds, mhz in shown
         ]
         return RunTables(
-            run.folder, run.runs, run.measurements, starts, run.spans, telemetry=frame("telemetry", telemetry)
+            run.folder,
+            run.runs,
+            run.measurements,
+            starts,
+            run.spans,
+            telemetry=frame("telemetry", telemetry),
         )
 
     def test_is_the_median_in_the_windows_of_each_process_then_over_processes(self):
-        run = self.run((0, -1.0, 9000), (0, 1.0, 2000), (0, 2.0, 2100), (0, 3.0, 2200), (0, 11.0, 9000), (1, 5.0, 2500))
+        run = self.run(
+            (0, -1.0, 9000),
+            (0, 1.0, 2000),
+            (0, 2.0, 2100),
+            (0, 3.0, 2200),
+            (0, 11.0, 9000),
+            (1, 5.0, 2500),
+        )
         assert peak_shares.sustained_mhz(run, "fp32") == pytest.approx(2300)
         row = rows(run).loc["mfu"]
         assert row.peak == pytest.approx(32 * 2300e6 * 32)
@@ -132,15 +166,16 @@ class TestClock:
 
 
 def test_gpt2_trained_by_llmc_on_an_a100():
-    """llm.c (its discussion 481) on one A100, a user's log: 524,288 tokens of 1,024 in 4,187.58 ms, "32.2% bf16 MFU".
-    llm.c counts biases, norms, positions and padding too: 0.7 % more FLOPs than we do."""
+    """llm.c (its discussion 481) on one A100, a user's log: 524,288 tokens of 1,024 in 4,187.58 ms,
+    "32.2% bf16 MFU". llm.c counts biases, norms, positions and padding too: 0.7 % more FLOPs than
+    we do."""
     run = run_on(A100, seconds=(4.18758,) * 3, flops=SIZES["124m"].train_flops(512, 1024))
     assert rows(run).value["mfu"] == pytest.approx(0.322, rel=0.008)
 
 
 def test_palm_540b_as_its_paper_counts(monkeypatch):
-    """Chowdhery et al. 2022, appendix B: 238.3K tokens/s, 6,144 TPU v4 of 275 TFLOP/s, 540.35B parameters, 118 layers,
-    48 heads of 256, 2,048 tokens: 46.2 %."""
+    """Chowdhery et al. 2022, appendix B: 238.3K tokens/s, 6,144 TPU v4 of 275 TFLOP/s, 540.35B
+    parameters, 118 layers, 48 heads of 256, 2,048 tokens: 46.2 %."""
     monkeypatch.setattr(peaks, "flops", lambda *_: peaks.Peak(6144 * 275e12, "TPU v4"))
     a_token = 6 * 540.35e9 + 12 * 118 * 48 * 256 * 2048
     run = run_on("6144 TPU v4", flops_full_attention=int(238_300 * a_token))

@@ -41,7 +41,9 @@ def test_modules_that_differ_in_numbers_alone_are_one():
 
 
 def test_of_several_processes_modules_are_medians():
-    several = [profile_of(modules=[module_row("GPT", "GPT", seconds, 0.0)]) for seconds in (0.1, 0.2, 0.9)]
+    several = [
+        profile_of(modules=[module_row("GPT", "GPT", seconds, 0.0)]) for seconds in (0.1, 0.2, 0.9)
+    ]
     assert of(modules, *several).seconds.tolist() == [0.2]
 
 
@@ -56,7 +58,9 @@ def test_memory_is_that_of_one_process_and_has_a_total():
 
 @pytest.mark.parametrize("rows", [1, 7, 8, 1000])
 def test_a_long_step_is_thinned_and_keeps_its_peak(rows):
-    held = [memory_row(i, "x", weights=1, temporary=5 if i == rows * 2 // 3 else 0) for i in range(rows)]
+    held = [
+        memory_row(i, "x", weights=1, temporary=5 if i == rows * 2 // 3 else 0) for i in range(rows)
+    ]
     found = thinned(of(memory, profile_of(memory=held)), 7)
     assert len(found) == min(rows, 7)
     assert found.total_bytes.max() == 6

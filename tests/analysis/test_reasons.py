@@ -31,7 +31,11 @@ def test_notes_have_codes_of_the_list():
     codes = set()
     for name in RECORDING:
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := NOTE.match(node.value)):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and (match := NOTE.match(node.value))
+            ):
                 codes.add(match[1])
     known = {
         "no_steady_state",

@@ -27,7 +27,15 @@ def queue(arrivals_ms, service_ms, new=4, first_ms=2, queries=None):
     n, scheduled = len(arrivals_ms), [round(at * MS) for at in arrivals_ms]
     first = [at - round((service_ms - first_ms) * MS) for at in done]
     return Requests(
-        list(range(n)), queries or list(range(n)), scheduled, scheduled, first, done, [8] * n, [new] * n, [1] * n
+        list(range(n)),
+        queries or list(range(n)),
+        scheduled,
+        scheduled,
+        first,
+        done,
+        [8] * n,
+        [new] * n,
+        [1] * n,
     )
 
 
@@ -37,7 +45,11 @@ def frame(requests):
 
 def values_of(folder, requests, choices=None, case=SERVE):
     writer = make_run(folder, "r", [case])
-    writer.add(case, 0, measured(requests=requests, work=Work(flops=6), declared=Declared(choices=choices or {})))
+    writer.add(
+        case,
+        0,
+        measured(requests=requests, work=Work(flops=6), declared=Declared(choices=choices or {})),
+    )
     run = store.read_run(writer.folder)
     return metrics.per_process(run).set_index("metric").value, run
 
@@ -55,13 +67,15 @@ def test_a_server_that_keeps_up_takes_its_service_time(tmp_path):
 
 
 def test_one_that_falls_behind_shows_its_queue():
-    """Arrivals every 5 ms, 10 ms each: the k-th waits 5k ms before it is served, and that counts."""
+    """Arrivals every 5 ms, 10 ms each: the k-th waits 5k ms before it is served, and that
+    counts."""
     latencies = times_ns(frame(queue([5 * k for k in range(100)], service_ms=10)))["latency_s"]
     assert latencies.tolist() == [(10 + 5 * k) * MS for k in range(100)]
 
 
 def test_goodput_counts_those_in_time_alone(tmp_path):
-    """TTFT of the k-th is 2 + 5k ms: six of a hundred are within 30 ms. TPOT is 8/3 ms or 2 ms by the tokens."""
+    """TTFT of the k-th is 2 + 5k ms: six of a hundred are within 30 ms. TPOT is 8/3 ms or 2 ms by
+    the tokens."""
     arrivals = [5 * k for k in range(100)]
     found, _ = values_of(tmp_path / "a", queue(arrivals, service_ms=10, new=5))
     assert found.goodput_requests_per_s == pytest.approx(6 / 1.0, rel=1e-12)
@@ -70,12 +84,16 @@ def test_goodput_counts_those_in_time_alone(tmp_path):
 
 
 def test_a_case_without_an_objective_has_no_goodput(tmp_path):
-    found, _ = values_of(tmp_path, queue([0, 10], 8), case=Case("gpt/serve", {"ttft_ms": 30}, "bf16"))
+    found, _ = values_of(
+        tmp_path, queue([0, 10], 8), case=Case("gpt/serve", {"ttft_ms": 30}, "bf16")
+    )
     assert "requests_per_s" in found
     assert "goodput_requests_per_s" not in found
 
 
-@pytest.mark.parametrize(("n", "share", "index"), [(100, 0.99, 99), (100, 0.5, 50), (99, 0.99, 98), (1, 0.999, 0)])
+@pytest.mark.parametrize(
+    ("n", "share", "index"), [(100, 0.99, 99), (100, 0.5, 50), (99, 0.99, 98), (1, 0.999, 0)]
+)
 def test_a_percentile_is_the_load_generators(n, share, index):
     assert percentile_ns(pd.Series(range(n - 1, -1, -1)), share) == index
 
@@ -99,7 +117,9 @@ def test_percentiles_are_blank_where_requests_are_few(tmp_path):
 
 
 def test_the_rate_that_a_search_found_is_a_metric(tmp_path):
-    found, run = values_of(tmp_path, queue([0, 10], 8), {"max_rate_requests_per_s": "3.25", "search_tests": "7"})
+    found, run = values_of(
+        tmp_path, queue([0, 10], 8), {"max_rate_requests_per_s": "3.25", "search_tests": "7"}
+    )
     assert found.max_rate_requests_per_s == 3.25
     assert json.loads(run.measurements.choices.iloc[0])["search_tests"] == "7"
 
@@ -119,10 +139,16 @@ def test_runs_without_requests_have_none(tmp_path, training):
 
 
 def test_the_page_shows_them(tmp_path, training):
-    _, run = values_of(tmp_path, queue([10 * k for k in range(100)], 8), {"max_rate_requests_per_s": "3.25"})
+    _, run = values_of(
+        tmp_path, queue([10 * k for k in range(100)], 8), {"max_rate_requests_per_s": "3.25"}
+    )
     table = cells.under_load(view_runs([run])[0])
     texts = dict(zip(table.head, (cell.text for cell in table.rows[0]), strict=True))
-    assert (texts["Largest rate"], texts["TTFT p99"], texts["Latency p50"]) == ("3.250 1/s", "2.000 ms", "8.000 ms")
+    assert (texts["Largest rate"], texts["TTFT p99"], texts["Latency p50"]) == (
+        "3.250 1/s",
+        "2.000 ms",
+        "8.000 ms",
+    )
     writer = make_run(tmp_path, "other", [training])
     writer.add(training, 0, measured())
     assert not cells.under_load(view_runs([store.read_run(writer.folder)])[0]).rows

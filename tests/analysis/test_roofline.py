@@ -38,8 +38,13 @@ def of_training(run):
 
 def test_the_ceilings_are_what_the_run_measured(tmp_path):
     cached = (CACHED, Work(bytes=50_000))
-    table = roofline.ceilings_of(run_of(tmp_path, ceilings=((GEMM, STEP), (COPY, Work(bytes=1000)), cached)))
-    found = {(row.kind, row.dtype if row.kind == "compute" else row.level): row.value for row in table.itertuples()}
+    table = roofline.ceilings_of(
+        run_of(tmp_path, ceilings=((GEMM, STEP), (COPY, Work(bytes=1000)), cached))
+    )
+    found = {
+        (row.kind, row.dtype if row.kind == "compute" else row.level): row.value
+        for row in table.itertuples()
+    }
     assert found == {
         ("compute", "bf16"): pytest.approx(1.5e6),
         ("memory", "memory"): pytest.approx(1e6),
@@ -52,7 +57,9 @@ def test_the_ceilings_are_what_the_run_measured(tmp_path):
 def test_work_takes_as_long_as_the_slower_of_arithmetic_and_memory(tmp_path):
     found = of_training(run_of(tmp_path))
     assert found.bound.to_dict() == {"": "compute", "forward": "compute", "backward": "memory"}
-    assert found.least_s.to_dict() == pytest.approx({"": 0.0015, "forward": 0.0009, "backward": 0.0007})
+    assert found.least_s.to_dict() == pytest.approx(
+        {"": 0.0015, "forward": 0.0009, "backward": 0.0007}
+    )
     assert found.share.to_dict() == pytest.approx({"": 0.5, "forward": 0.9, "backward": 0.35})
     assert found.intensity.to_dict() == pytest.approx({"": 1.5, "forward": 3, "backward": 6 / 7})
     assert found.flops_per_s["forward"] == pytest.approx(900_000)
@@ -60,7 +67,8 @@ def test_work_takes_as_long_as_the_slower_of_arithmetic_and_memory(tmp_path):
 
 
 def test_the_sum_of_the_parts_is_more_than_the_step_as_a_whole(tmp_path):
-    """What memory bounds cannot be done while another part computes: 0.9 + 0.7 ms, where the step alone needs 1.5."""
+    """What memory bounds cannot be done while another part computes: 0.9 + 0.7 ms, where the step
+    alone needs 1.5."""
     (row,) = roofline.sums(roofline.points(run_of(tmp_path))).to_dict("records")
     assert row["least_s"] == pytest.approx(0.0016)
     assert row["step_s"] == pytest.approx(0.003)
@@ -70,8 +78,14 @@ def test_the_sum_of_the_parts_is_more_than_the_step_as_a_whole(tmp_path):
 
 
 def test_a_part_without_declared_work_is_not_in_the_sum(tmp_path):
-    (row,) = roofline.sums(roofline.points(run_of(tmp_path, spans={"forward": SPANS["forward"]}))).to_dict("records")
-    assert (row["spans"], row["least_s"], row["covered"]) == (1, pytest.approx(0.0009), pytest.approx(1 / 3))
+    (row,) = roofline.sums(
+        roofline.points(run_of(tmp_path, spans={"forward": SPANS["forward"]}))
+    ).to_dict("records")
+    assert (row["spans"], row["least_s"], row["covered"]) == (
+        1,
+        pytest.approx(0.0009),
+        pytest.approx(1 / 3),
+    )
 
 
 def test_what_is_computed_again_takes_time_too(tmp_path):
@@ -84,9 +98,15 @@ def test_an_update_is_bound_by_memory_alone(tmp_path):
     run = run_of(tmp_path, spans={"forward": Work(flops=900, bytes=300)})
     work = run.measurements.span_work.str.replace("forward", "optimizer")
     spans = run.spans.assign(name=run.spans.name.replace("forward", "optimizer"))
-    run = tables.RunTables(run.folder, run.runs, run.measurements.assign(span_work=work), run.samples, spans)
+    run = tables.RunTables(
+        run.folder, run.runs, run.measurements.assign(span_work=work), run.samples, spans
+    )
     found = of_training(run).loc["optimizer"]
-    assert (found.bound, found.least_s, found.intensity) == ("memory", pytest.approx(0.0003), pytest.approx(3))
+    assert (found.bound, found.least_s, found.intensity) == (
+        "memory",
+        pytest.approx(0.0003),
+        pytest.approx(3),
+    )
 
 
 @pytest.mark.parametrize("missing", [GEMM, COPY])
@@ -99,13 +119,17 @@ def test_without_one_of_its_ceilings_there_is_no_bound(tmp_path, missing):
 def test_work_that_needs_one_ceiling_alone_is_bound_by_it(tmp_path):
     run = run_of(tmp_path, step=Work(flops=1500), spans={}, ceilings=((GEMM, Work(flops=1000)),))
     assert of_training(run).bound[""] == "compute"
-    run = run_of(tmp_path / "b", step=Work(bytes=1500), spans={}, ceilings=((COPY, Work(bytes=1000)),))
+    run = run_of(
+        tmp_path / "b", step=Work(bytes=1500), spans={}, ceilings=((COPY, Work(bytes=1000)),)
+    )
     assert of_training(run).share[""] == pytest.approx(0.5)
 
 
 def test_what_is_faster_than_a_ceiling_was_not_bound_by_it(tmp_path):
     """As where the bytes come out of a cache."""
-    found = of_training(run_of(tmp_path, spans={"forward": Work(flops=1, bytes=1060), "backward": Work(bytes=2080)}))
+    found = of_training(
+        run_of(tmp_path, spans={"forward": Work(flops=1, bytes=1060), "backward": Work(bytes=2080)})
+    )
     assert found.least_s["forward"] != found.least_s["forward"]
     assert found.share["backward"] == pytest.approx(1.04)
 

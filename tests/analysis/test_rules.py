@@ -57,12 +57,16 @@ def test_narrowed_to_some_metrics(write):
     assert rules == Rules(("step_s_p50",), 0.04, (Rule(0.03, "gpt/*"),))
 
 
-@pytest.mark.parametrize(("word", "value"), [("5%", 0.05), (" 0.5 % ", 0.005), ("0.05", 0.05), (0.05, 0.05)])
+@pytest.mark.parametrize(
+    ("word", "value"), [("5%", 0.05), (" 0.5 % ", 0.005), ("0.05", 0.05), (0.05, 0.05)]
+)
 def test_shares(word, value):
     assert share(word) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("word", ["5", "-1%", "0", "nan", "inf", "five", "", None, True, [], 100, "100%"])
+@pytest.mark.parametrize(
+    "word", ["5", "-1%", "0", "nan", "inf", "five", "", None, True, [], 100, "100%"]
+)
 def test_what_is_no_share(word):
     with pytest.raises(UserError, match="expected a share"):
         share(word)
@@ -79,7 +83,10 @@ def test_what_is_no_share(word):
         ("[rules]\nthreshold = 0.1", "expected a table"),
         ("[default]\nmetric = []", "unknown key in .default. 'metric'; did you mean metrics"),
         ("[default]\nmetrics = 'tokens_per_s'", "expected a list"),
-        ("[default]\nmetrics = ['tokens_per_sec']", "unknown metric 'tokens_per_sec'; did you mean tokens_per_s"),
+        (
+            "[default]\nmetrics = ['tokens_per_sec']",
+            "unknown metric 'tokens_per_sec'; did you mean tokens_per_s",
+        ),
         ("[default]\nmetrics = [3]", "unknown metric '3'"),
         ("[default]\nmetrics = ['step_*']", "unknown metric"),
         ("[default]\nthreshold = 'much'", "threshold much: expected a share"),
@@ -87,7 +94,10 @@ def test_what_is_no_share(word):
         ("[[rules]]\nthreshold = '200%'", "rule 1: threshold 200%: expected a share"),
         ("[[rules]]\nthreshold = 0.1\nmetric = 'foo_*'", "rule 1: unknown metric"),
         ("[[rules]]\nthreshold = 0.1\nworkload = 3", "rule 1: workload 3: expected a name"),
-        ("[[rules]]\nthreshold = 0.1\nworkloads = 'x'", "unknown key in rule 1 'workloads'; did you mean workload"),
+        (
+            "[[rules]]\nthreshold = 0.1\nworkloads = 'x'",
+            "unknown key in rule 1 'workloads'; did you mean workload",
+        ),
     ],
 )
 def test_one_clear_line_that_names_the_file(write, text, says):

@@ -1,4 +1,5 @@
-"""Simulated processes: their truth, the targets of the gate, and the fast path held against the full one."""
+"""Simulated processes: their truth, the targets of the gate, and the fast path held against the
+full one."""
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -33,7 +34,8 @@ def test_the_same_seed_gives_the_same_table():
 
 
 class TestTargets:
-    """What the gate has to reach, over as many pairs as a test may take; `make bench` takes 1,000 and more."""
+    """What the gate has to reach, over as many pairs as a test may take; `make bench` takes 1,000
+    and more."""
 
     def test_false_alarms_and_power(self):
         table = simulate.power(NOISE, 400, THRESHOLD).set_index("slowdown")
@@ -61,7 +63,8 @@ class TestDealt:
         assert table.equals(simulate.dealt_power(medians, 400, THRESHOLD).set_index("slowdown"))
 
     def test_two_kinds_of_process_are_noise_too(self):
-        """Half of the processes 10 % slow, as where memory is placed by luck: no false alarm, and little is found."""
+        """Half of the processes 10 % slow, as where memory is placed by luck: no false alarm, and
+        little is found."""
         table = simulate.dealt_power(np.array([1.0, 1.1] * 4), 400, THRESHOLD).set_index("slowdown")
         assert table.slower[0.0] <= 0.05
         assert table.slower[0.03] <= 0.2
@@ -80,14 +83,22 @@ class TestDealt:
 
 @pytest.mark.parametrize("pairs", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_fast_path_says_what_the_full_one_says(pairs):
-    """Medians through stats and compare.verdict, against whole tables through gate.hold: the same words and p."""
+    """Medians through stats and compare.verdict, against whole tables through gate.hold: the same
+    words and p."""
     generator = np.random.default_rng(7)
     for noise in (NOISE, replace(NOISE, process_cv=0.03), Noise(0.002, 0.001, 0.0, 3, 10)):
-        a, b = simulate.steps(noise, pairs, generator), simulate.steps(noise, pairs, generator) * 1.02
+        a, b = (
+            simulate.steps(noise, pairs, generator),
+            simulate.steps(noise, pairs, generator) * 1.02,
+        )
         for baseline, candidate in zip(a, b, strict=True):
-            fast = simulate._judged(np.median(baseline, axis=1), np.median(candidate, axis=1), THRESHOLD)
+            fast = simulate._judged(
+                np.median(baseline, axis=1), np.median(candidate, axis=1), THRESHOLD
+            )
             sides = run_of((CASE, baseline)), run_of((CASE, candidate))
-            (row,) = compare.judge([sides[0]], sides[1], Rules(("step_s_p50",), THRESHOLD)).to_dict("records")
+            (row,) = compare.judge([sides[0]], sides[1], Rules(("step_s_p50",), THRESHOLD)).to_dict(
+                "records"
+            )
             assert (row["verdict"], row["p"]) == (fast[0], pytest.approx(fast[1]))
             held = gate.hold([sides[0]], sides[1], Rules(("step_s_p50",), THRESHOLD))
             assert held.verdict.tolist() == [fast[0]]

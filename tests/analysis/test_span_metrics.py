@@ -1,4 +1,5 @@
-"""What the parts of a step come to. A fake step spends a third in `forward` and the rest in `backward`."""
+"""What the parts of a step come to. A fake step spends a third in `forward` and the rest in
+`backward`."""
 
 import json
 import math
@@ -17,11 +18,15 @@ A100 = "NVIDIA A100-SXM4-80GB"
 TRAIN = Case("gpt/train", {"size": "nano"}, "bf16")
 GEMM = Case("gemm", {"n": 64}, "bf16")
 COPY = Case("copy", {"op": "copy", "mb": 256}, "fp32")
-SPANS = {"forward": Work(flops=600, bytes=200), "backward": Work(flops=1200, hardware_flops=1800, bytes=300)}
+SPANS = {
+    "forward": Work(flops=600, bytes=200),
+    "backward": Work(flops=1200, hardware_flops=1800, bytes=300),
+}
 
 
 def run_of(tmp_path, *processes, spans=SPANS, device="Fake device", case=TRAIN, ceilings=True):
-    """A run of `case`, whose processes take so many seconds a step, with ceilings of 1 MFLOP/s and 1 MB/s."""
+    """A run of `case`, whose processes take so many seconds a step, with ceilings of 1 MFLOP/s and
+    1 MB/s."""
     others = [(GEMM, Work(flops=1000)), (COPY, Work(bytes=1000))] if ceilings else []
     writer = make_run(tmp_path, "r", [case, *(other for other, _ in others)])
     for process, step_s in enumerate(processes):

@@ -20,7 +20,9 @@ def case(batch, seq=8, dtype="fp32"):
 
 
 def sweep_run(step_s=STEP_S, cv=0.001, **others):
-    run = run_of(*((case(batch, **others), around(seconds, cv)) for batch, seconds in step_s.items()))
+    run = run_of(
+        *((case(batch, **others), around(seconds, cv)) for batch, seconds in step_s.items())
+    )
     for batch in step_s:
         run = with_measurements(run, case(batch, **others), tokens=batch)
     return run
@@ -53,7 +55,12 @@ def test_a_rate_that_still_rises_has_no_knee_and_a_flat_one_has_it_at_the_first(
 
 
 def test_a_grid_has_a_sweep_for_each_combination_of_the_others():
-    cases = [case(batch, seq, dtype) for batch in (1, 2, 4) for seq in (8, 16) for dtype in ("fp32", "bf16")]
+    cases = [
+        case(batch, seq, dtype)
+        for batch in (1, 2, 4)
+        for seq in (8, 16)
+        for dtype in ("fp32", "bf16")
+    ]
     run = run_of(*((one, around(0.01)) for one in cases))
     for one in cases:
         run = with_measurements(run, one, tokens=1)
@@ -67,7 +74,8 @@ def test_fewer_than_three_values_that_mean_something_are_no_curve():
     run = sweep_run({1: 0.01, 2: 0.01, 4: 0.01})
     assert sweeps(with_measurements(run, case(2), outcome="oom")) == []
     assert sweeps(with_measurements(run, case(2), notes='["loss_not_finite: nan"]')) == []
-    assert sweeps(run_of(*((case(batch), around(0.01)) for batch in (1, 2, 4)))) == []  # no work, no rate
+    # no work, no rate
+    assert sweeps(run_of(*((case(batch), around(0.01)) for batch in (1, 2, 4)))) == []
 
 
 def test_slices_of_a_model_are_no_sweep():
@@ -85,7 +93,13 @@ class TestShown:
         for table in terminal.together_tables(sweep_run()):
             Console(file=out, width=100).print(table)
         assert "gpt/train size=nano seq=8 fp32 over batch: knee at batch=4" in out.getvalue()
-        assert [line.split()[0] for line in out.getvalue().splitlines()[-5:]] == ["1", "2", "4", "8", "16"]
+        assert [line.split()[0] for line in out.getvalue().splitlines()[-5:]] == [
+            "1",
+            "2",
+            "4",
+            "8",
+            "16",
+        ]
 
     def test_the_page_has_a_curve_and_its_table(self):
         page = html.render([sweep_run()])
@@ -95,7 +109,9 @@ class TestShown:
         assert '<section id="sweeps">' not in html.render([sweep_run({1: 0.01, 2: 0.01})])
 
     def test_data_are_plain(self):
-        (row,) = json.loads(json.dumps(terminal.together_rows(sweep_run()), allow_nan=False))["sweeps"]
+        (row,) = json.loads(json.dumps(terminal.together_rows(sweep_run()), allow_nan=False))[
+            "sweeps"
+        ]
         assert (row["knee"], row["certain"], row["axis"]) == (4, True, "batch")
         assert [point["at"] for point in row["points"]] == [1, 2, 4, 8, 16]
         assert row["points"][0]["rate"] == pytest.approx(100)
@@ -103,7 +119,9 @@ class TestShown:
 
 class TestExtrapolatedShown:
     def run(self, slices=(1, 2, 3)):
-        cases = [Case("gpt/prefill", {"size": "175b", "layers": layers}, "bf16") for layers in slices]
+        cases = [
+            Case("gpt/prefill", {"size": "175b", "layers": layers}, "bf16") for layers in slices
+        ]
         run = run_of(*((one, around(1 + one.params["layers"], cv=0)) for one in cases))
         whole = {"axis": "layers", "value": 96, "work": {"tokens": 970, "flops": None}}
         for one in cases:
@@ -115,7 +133,10 @@ class TestExtrapolatedShown:
         for table in terminal.together_tables(self.run()):
             Console(file=out, width=200).print(table)
         assert "extrapolated, not measured" in out.getvalue()
-        assert "gpt/prefill size=175b bf16 (all 96 layers, extrapolated from 1, 2, 3)" in out.getvalue()
+        assert (
+            "gpt/prefill size=175b bf16 (all 96 layers, extrapolated from 1, 2, 3)"
+            in out.getvalue()
+        )
         assert "97.0 s" in out.getvalue()
 
     def test_the_page_has_a_table(self):
@@ -125,9 +146,15 @@ class TestExtrapolatedShown:
         assert "Extrapolated from slices, not measured" not in html.render([sweep_run()])
 
     def test_data_are_plain_and_null_without_an_interval(self):
-        rows = json.loads(json.dumps(terminal.together_rows(self.run((1, 2))), allow_nan=False))["extrapolated"]
+        rows = json.loads(json.dumps(terminal.together_rows(self.run((1, 2))), allow_nan=False))[
+            "extrapolated"
+        ]
         step = next(row for row in rows if row["metric"] == "step_s_p50")
-        assert (step["value"], step["ci_low"], step["method"]) == (pytest.approx(97), None, "extrapolated")
+        assert (step["value"], step["ci_low"], step["method"]) == (
+            pytest.approx(97),
+            None,
+            "extrapolated",
+        )
 
     def test_it_never_is_among_the_metrics(self):
         assert "extrapolated" not in set(summarize(self.run()).method)

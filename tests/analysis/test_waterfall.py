@@ -1,4 +1,5 @@
-"""Waterfalls against ceilings of 1 GFLOP/s and 1 GB/s: exact parts, and sums that hold for any profile."""
+"""Waterfalls against ceilings of 1 GFLOP/s and 1 GB/s: exact parts, and sums that hold for any
+profile."""
 
 import math
 
@@ -8,7 +9,15 @@ from hypothesis import strategies as st
 from profiles import COPY, GEMM, gap, op, profile_of, run_with, training
 
 from hwbench.analysis.profile.operators import profiled_case
-from hwbench.analysis.profile.waterfall import PARTS, RESTS, NoWaterfall, Waterfall, fitted, gap_seconds, waterfall
+from hwbench.analysis.profile.waterfall import (
+    PARTS,
+    RESTS,
+    NoWaterfall,
+    Waterfall,
+    fitted,
+    gap_seconds,
+    waterfall,
+)
 from hwbench.records import Case
 
 
@@ -26,7 +35,9 @@ def test_the_parts_of_a_step_on_a_cpu():
     assert parts(found) == pytest.approx(
         {"compute": 0.39, "memory": 0.21, "launch_and_idle": 0.0, "framework": 0.1, "rest": 0.3}
     )
-    assert found.rest_of == pytest.approx({"matmul": 0.15, "attention": 0.06, "memory": 0.07, "no_ceiling": 0.02})
+    assert found.rest_of == pytest.approx(
+        {"matmul": 0.15, "attention": 0.06, "memory": 0.07, "no_ceiling": 0.02}
+    )
     assert found.missed_s == pytest.approx(0.0, abs=1e-12)
     assert (found.clean_step_s, found.profiled_step_s, found.overhead) == (1.0, 1.0, 0.0)
     assert found.notes == []
@@ -34,8 +45,11 @@ def test_the_parts_of_a_step_on_a_cpu():
 
 
 def test_the_profilers_cost_is_in_no_part():
-    """Half a second longer for 500,000 events, 300,000 of them in operators: 0.6 − 0.3 and 0.9 − 0.2 are left."""
-    profile = profile_of([op("aten::mm", 0.6, 0.2e9, 0.0, events=3e5)], clean=1.0, profiled_s=1.5, events=5e5)
+    """Half a second longer for 500,000 events, 300,000 of them in operators: 0.6 − 0.3 and 0.9 −
+    0.2 are left."""
+    profile = profile_of(
+        [op("aten::mm", 0.6, 0.2e9, 0.0, events=3e5)], clean=1.0, profiled_s=1.5, events=5e5
+    )
     found = of(run_with(profile))
     assert parts(found) == pytest.approx(
         {"compute": 0.2, "memory": 0.0, "launch_and_idle": 0.0, "framework": 0.7, "rest": 0.1}
@@ -61,8 +75,11 @@ def test_what_the_correction_could_not_take_off_is_scaled_away():
 
 
 def test_least_times_give_way_last():
-    """The clean step took less than the least times of what was profiled: nothing but these is left, scaled."""
-    profile = profile_of([op("aten::mm", 2.0, 1.0e9, 0.0), op("aten::add", 1.0, 0.0, 1.0e9)], clean=1.0)
+    """The clean step took less than the least times of what was profiled: nothing but these is
+    left, scaled."""
+    profile = profile_of(
+        [op("aten::mm", 2.0, 1.0e9, 0.0), op("aten::add", 1.0, 0.0, 1.0e9)], clean=1.0
+    )
     assert parts(of(run_with(profile))) == pytest.approx(
         {"compute": 0.5, "memory": 0.5, "launch_and_idle": 0.0, "framework": 0.0, "rest": 0.0}
     )
@@ -75,7 +92,9 @@ def test_an_accelerators_kernels_stay_as_they_were_and_its_gaps_are_divided_by_t
         gaps=[gap(0.9, "host_late"), gap(0.3, "host_late", 1), gap(0.2, "kernel_wait"), gap(0.2, "other", 1)],
     )  # fmt: skip
     run = run_with(profile)
-    assert gap_seconds(run, profiled_case(run)) == pytest.approx({"host_late": 0.6, "kernel_wait": 0.1, "other": 0.1})
+    assert gap_seconds(run, profiled_case(run)) == pytest.approx(
+        {"host_late": 0.6, "kernel_wait": 0.1, "other": 0.1}
+    )
     found = of(run)
     assert parts(found) == pytest.approx(
         {"compute": 0.3, "memory": 0.1, "launch_and_idle": 0.1, "framework": 0.3, "rest": 0.2}
@@ -84,7 +103,8 @@ def test_an_accelerators_kernels_stay_as_they_were_and_its_gaps_are_divided_by_t
 
 
 def test_a_busy_accelerator_gives_up_its_gaps_first():
-    """Kernels that overlap: 0.8 s of them in 0.7 s; the clean step leaves 0.3 s of gaps, of which 0.2 s are left."""
+    """Kernels that overlap: 0.8 s of them in 0.7 s; the clean step leaves 0.3 s of gaps, of which
+    0.2 s are left."""
     rows = [op("aten::mm", 0.4, 0.3e9, 0.0), op("aten::bmm", 0.4, 0.3e9, 0.0)]
     found = of(run_with(profile_of(rows, device_busy_s=0.7, gaps=[gap(0.1, "other")])))
     assert found.missed_s == pytest.approx(0.1)
@@ -100,7 +120,9 @@ def test_gaps_of_no_known_cause_are_idle():
 
 def test_a_profile_without_operators_has_none():
     assert of(run_with(profile_of())) == NoWaterfall("the profile has no operators")
-    assert of(run_with(profile_of([op("aten::mm", 1.0)], clean=0.0))) == NoWaterfall("the clean step took no time")
+    assert of(run_with(profile_of([op("aten::mm", 1.0)], clean=0.0))) == NoWaterfall(
+        "the clean step took no time"
+    )
 
 
 def test_an_invalid_profile_has_none():
@@ -110,12 +132,18 @@ def test_an_invalid_profile_has_none():
 
 @pytest.mark.parametrize(
     ("ceilings", "add"),
-    [((), "add `gemm` in fp32 and `copy`"), ((COPY,), "add `gemm` in fp32"), ((GEMM,), "add `copy`")],
+    [
+        ((), "add `gemm` in fp32 and `copy`"),
+        ((COPY,), "add `gemm` in fp32"),
+        ((GEMM,), "add `copy`"),
+    ],
 )
 def test_without_ceilings_the_ideal_is_unknown_and_what_to_add_is_said(ceilings, add):
     found = of(run_with(training(), ceilings=ceilings))
     assert isinstance(found, NoWaterfall)
-    assert found.reason == (f"the least time of a step is not known: no ceiling was measured in this run; {add}")
+    assert found.reason == (
+        f"the least time of a step is not known: no ceiling was measured in this run; {add}"
+    )
 
 
 def test_a_dtype_without_a_ceiling_is_noted_and_its_products_are_the_rest():
@@ -130,8 +158,12 @@ def test_a_matmul_slower_than_the_cases_own_products_is_no_ceiling():
     """1.3 of 1 GFLOP/s; of two dtypes the other's products still have theirs."""
     fast, slow = op("aten::mm", 0.5, 0.65e9, 0.0), op("aten::bmm", 0.4, 0.2e9, 0.0, dtype="bf16")
     told = "its products in fp32 were faster than `gemm`, which is no ceiling then; measure when nothing else runs"
-    assert of(run_with(profile_of([fast]))) == NoWaterfall(f"the least time of a step is not known: {told}")
-    found = of(run_with(profile_of([fast, slow]), ceilings=(GEMM, COPY, Case("gemm", {"n": 64}, "bf16"))))
+    assert of(run_with(profile_of([fast]))) == NoWaterfall(
+        f"the least time of a step is not known: {told}"
+    )
+    found = of(
+        run_with(profile_of([fast, slow]), ceilings=(GEMM, COPY, Case("gemm", {"n": 64}, "bf16")))
+    )
     assert found.notes == [told]
     assert parts(found)["compute"] == pytest.approx(0.2)
     assert found.rest_of["no_ceiling"] == pytest.approx(0.5)
@@ -151,12 +183,16 @@ def test_tf32_is_held_against_its_own_matmul():
 
 amounts = st.floats(0.0, 10.0, allow_subnormal=False)
 works = st.one_of(st.none(), st.floats(0.0, 1e9, allow_subnormal=False))
-names = st.sampled_from(["aten::mm", "aten::add", "aten::_fused_adamw_", "aten::_flash_attention_forward", "x", ""])
+names = st.sampled_from(
+    ["aten::mm", "aten::add", "aten::_fused_adamw_", "aten::_flash_attention_forward", "x", ""]
+)
 operator_rows = st.builds(
     lambda name, seconds, flops, bytes, events, module: op(name, seconds, flops, bytes, events=events, module=module),
     names, amounts, works, works, st.floats(0.0, 1e4), st.sampled_from(["", "a", "b"]),
 )  # fmt: skip
-gap_rows = st.builds(gap, amounts, st.sampled_from(["host_late", "kernel_wait", "other"]), st.integers(0, 3))
+gap_rows = st.builds(
+    gap, amounts, st.sampled_from(["host_late", "kernel_wait", "other"]), st.integers(0, 3)
+)
 profiles = st.builds(
     lambda rows, clean, profiled_s, events, gaps, busy: profile_of(
         rows, clean=clean, profiled_s=profiled_s, events=events, gaps=gaps, device_busy_s=busy, steps=4
@@ -172,7 +208,10 @@ def test_whatever_the_parts_they_are_fitted_to_the_clean_step(found, clean, on_a
     made = fitted(found, clean, on_accelerator)
     assert all(seconds >= 0 for seconds in made.values())
     assert math.fsum(made.values()) == pytest.approx(clean, rel=1e-9)
-    if math.fsum(found.values()) >= clean and sum(found[part] for part in ("compute", "memory")) <= clean:
+    if (
+        math.fsum(found.values()) >= clean
+        and sum(found[part] for part in ("compute", "memory")) <= clean
+    ):
         assert made["compute"] == pytest.approx(found["compute"])
 
 
@@ -184,7 +223,9 @@ def test_no_part_is_negative_and_they_sum_to_the_clean_step_whatever_was_profile
         assert "its products in fp32 were faster" in found.reason
         return
     assert all(part.seconds >= 0 for part in found.parts)
-    assert math.fsum(part.seconds for part in found.parts) == pytest.approx(found.clean_step_s, rel=1e-9)
+    assert math.fsum(part.seconds for part in found.parts) == pytest.approx(
+        found.clean_step_s, rel=1e-9
+    )
     assert list(found.rest_of) == list(RESTS)
     assert all(seconds >= 0 for seconds in found.rest_of.values())
     outside = parts(found)["launch_and_idle"] + parts(found)["framework"]

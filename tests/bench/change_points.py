@@ -1,6 +1,8 @@
-"""How often hwbench's histories show a change where there is none, and what they find of those that are there.
+"""How often hwbench's histories show a change where there is none, and what they find of those that
+are there.
 
-Run it as `python tests/bench/change_points.py [HISTORIES]`: simulated histories of one case, a value a run.
+Run it as `python tests/bench/change_points.py [HISTORIES]`: simulated histories of one case, a
+value a run.
 """
 
 import sys
@@ -16,7 +18,9 @@ CV = 0.02
 STEP = 1.05
 
 
-def noise(generator: np.random.Generator, runs: int, cv: float = CV, rho: float = 0.0) -> np.ndarray:
+def noise(
+    generator: np.random.Generator, runs: int, cv: float = CV, rho: float = 0.0
+) -> np.ndarray:
     """Log-normal values around 1 whose neighbours correlate by `rho`."""
     shocks = generator.normal(size=runs)
     shocks[1:] *= np.sqrt(1 - rho**2)
@@ -65,7 +69,10 @@ CHANGED = {
     "+5 % for the last 5 of 40": (stepped(40, 35), [35]),
     "+10 % for the last 3 of 40": (stepped(40, 37, size=1.1), [37]),
     "+10 % for the last 4 of 12": (stepped(12, 8, size=1.1), [8]),
-    "+5 % in the middle of 40, one run 30 % slow": (with_outlier(40, 8, 0.7, stepped(40, 20)), [20]),
+    "+5 % in the middle of 40, one run 30 % slow": (
+        with_outlier(40, 8, 0.7, stepped(40, 20)),
+        [20],
+    ),
     "+5 % from 15 to 25 of 40": (stepped(40, 15, 25), [15, 25]),
     "+5 % from 60 to 80 of 200": (stepped(200, 60, 80), [60, 80]),
 }

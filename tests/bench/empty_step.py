@@ -1,4 +1,5 @@
-"""A workload without work: what its steps take is the harness's own. `hwbench ab` watches it from commit to commit."""
+"""A workload without work: what its steps take is the harness's own. `hwbench ab` watches it from
+commit to commit."""
 
 from hwbench.workload import Built, Mark, workload
 

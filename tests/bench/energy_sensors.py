@@ -1,4 +1,5 @@
-"""How far the energy that hwbench works out of a meter's readings is from the truth, over simulated loads and sensors.
+"""How far the energy that hwbench works out of a meter's readings is from the truth, over simulated
+loads and sensors.
 
 Run it as `python tests/bench/energy_sensors.py [LOADS]`; `make bench` prints the table too.
 """
@@ -19,24 +20,33 @@ COVERAGE = 0.95
 LONG_S = 5.0
 
 SHAPES = models.SHAPES | {"square, step not given": models.square_of_unknown_step}
-"""The last to show what the step is good for: a sensor that keeps step with a load shows nothing of it."""
+"""The last to show what the step is good for: a sensor that keeps step with a load shows nothing of
+it."""
 
 Row = tuple[float, float, float]
 """A window's length (s), the error and the uncertainty of its energy as shares of the truth."""
 
 
-def one_load(shape: models.Shape, generator: np.random.Generator) -> Iterator[tuple[str, Row | None]]:
-    """A load in a window of 1 to 30 s, as each of the sensors tells of it; None if it tells nothing."""
+def one_load(
+    shape: models.Shape, generator: np.random.Generator
+) -> Iterator[tuple[str, Row | None]]:
+    """A load in a window of 1 to 30 s, as each of the sensors tells of it; None if it tells
+    nothing."""
     window_s = 30 ** generator.random()
     load, step_s = models.draw(shape, generator, window_s)
     truth = float(load.joules(window_s) - load.joules(0.0))
     times_s = models.reading_times(generator, window_s)
     end_ns = models.BEGIN_NS + round(window_s * 1e9)
     for name, model in models.MODELS.items():
-        trace = models.recorded({model.source: (times_s, model.read(load, times_s, generator.random()))})
+        trace = models.recorded(
+            {model.source: (times_s, model.read(load, times_s, generator.random()))}
+        )
         energy = readings_of(trace, [model.source], models.BEGIN_NS, end_ns, {}, step_s)[0]
         told = energy.value is not None
-        yield name, (window_s, energy.value / truth - 1, energy.uncertainty / truth) if told else None
+        yield (
+            name,
+            (window_s, energy.value / truth - 1, energy.uncertainty / truth) if told else None,
+        )
 
 
 def study(loads: int, seed: int = 1) -> dict[tuple[str, str], list[Row | None]]:
@@ -55,8 +65,11 @@ def median(values: np.ndarray) -> float:
 
 
 def summary(rows: list[Row | None]) -> dict[str, float]:
-    """Shares: covered, median error and uncertainty over all and over windows of LONG_S or more, without an answer."""
-    window_s, error, uncertainty = np.array([row for row in rows if row is not None]).reshape(-1, 3).T
+    """Shares: covered, median error and uncertainty over all and over windows of LONG_S or more,
+    without an answer."""
+    window_s, error, uncertainty = (
+        np.array([row for row in rows if row is not None]).reshape(-1, 3).T
+    )
     long = window_s >= LONG_S
     return {
         "coverage": float((np.abs(error) <= uncertainty).sum() / max(1, len(error))),

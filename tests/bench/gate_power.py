@@ -1,6 +1,7 @@
 """The gate beside what others do, on the same simulated data: false alarms and power.
 
-Run it as `python tests/bench/gate_power.py [PAIRS [FIGURE.svg]]`; `make bench` prints the tables too.
+Run it as `python tests/bench/gate_power.py [PAIRS [FIGURE.svg]]`; `make bench` prints the tables
+too.
 """
 
 import sys
@@ -23,13 +24,16 @@ LEVEL = 0.05
 NOISE = simulate.Noise()
 
 Alarms = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Baselines and candidates, shape (pairs, processes, samples), to whether each pair is called slower."""
+"""Baselines and candidates, shape (pairs, processes, samples), to whether each pair is called
+slower."""
 
 
 def gate_of(threshold: float) -> Alarms:
     def alarms(baseline, candidate):
         pairs = zip(np.median(baseline, axis=2), np.median(candidate, axis=2), strict=True)
-        return np.array([verdict(stats.change(a, b), threshold, False) == "slower" for a, b in pairs])
+        return np.array(
+            [verdict(stats.change(a, b), threshold, False) == "slower" for a, b in pairs]
+        )
 
     return alarms
 
@@ -73,7 +77,9 @@ def comparison(pairs: int, noise: simulate.Noise = NOISE, seed: int = 0) -> pd.D
     columns = {}
     for slowdown in simulate.SLOWDOWNS:
         baseline, candidate = (simulate.steps(noise, pairs, generator) for _ in range(2))
-        columns[slowdown] = [alarms(baseline, candidate * (1 + slowdown)).mean() for alarms in METHODS.values()]
+        columns[slowdown] = [
+            alarms(baseline, candidate * (1 + slowdown)).mean() for alarms in METHODS.values()
+        ]
     return pd.DataFrame(columns, index=list(METHODS))
 
 
@@ -97,10 +103,14 @@ def figure(pairs: int = PAIRS) -> str:
     """The picture in docs/images."""
     slowdowns = (0.0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05)
     curves = {
-        f"processes vary by {cv:.1%}": simulate.power(replace(NOISE, process_cv=cv), pairs, THRESHOLD, 0, slowdowns)
+        f"processes vary by {cv:.1%}": simulate.power(
+            replace(NOISE, process_cv=cv), pairs, THRESHOLD, 0, slowdowns
+        )
         for cv in (0.005, 0.01, 0.03)
     }
-    return self_test.figure(curves, THRESHOLD, f"5 processes × 50 steps a side, threshold 2 %, {pairs} pairs a point")
+    return self_test.figure(
+        curves, THRESHOLD, f"5 processes × 50 steps a side, threshold 2 %, {pairs} pairs a point"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""This suite's GPT against GPT2LMHeadModel of Hugging Face Transformers: the same shapes, step by step in turns.
+"""This suite's GPT against GPT2LMHeadModel of Hugging Face Transformers: the same shapes, step by
+step in turns.
 
-Run it as `python tests/bench/gpt_against_transformers.py [NAME…] [--pairs N] [--device DEVICE]`; `make bench` runs it
-under pytest-benchmark. Their side is what their documentation has a user write: dropout off, the attention that they
-choose, the loss that they compute, `generate` with a static cache. Both see each token on the host when decoding, and
-the prompt is in the cache before the clock starts.
+Run it as `python tests/bench/gpt_against_transformers.py [NAME…] [--pairs N] [--device DEVICE]`;
+`make bench` runs it under pytest-benchmark. Their side is what their documentation has a user
+write: dropout off, the attention that they choose, the loss that they compute, `generate` with a
+static cache. Both see each token on the host when decoding, and the prompt is in the cache before
+the clock starts.
 """
 
 import argparse
@@ -47,11 +49,15 @@ class Contest:
     @property
     def tokens(self) -> int:
         """What a step trains on, or writes."""
-        return self.shape["batch"] * (self.shape["seq"] if self.workload == "gpt/train" else self.shape["new"])
+        return self.shape["batch"] * (
+            self.shape["seq"] if self.workload == "gpt/train" else self.shape["new"]
+        )
 
     def __str__(self) -> str:
         shape = " ".join(f"{name}={size}" for name, size in self.shape.items())
-        return f"{self.workload} {self.size} {shape} {self.dtype}{' compiled' if self.compile else ''}"
+        return (
+            f"{self.workload} {self.size} {shape} {self.dtype}{' compiled' if self.compile else ''}"
+        )
 
 
 TRAIN = {"batch": 4, "seq": 512}
@@ -107,7 +113,9 @@ def their_training(contest: Contest, device: Device) -> Seconds:
     optimizer = make_optimizer("adamw", model.parameters(), device)
     forward = torch.compile(model, dynamic=False) if contest.compile else model
     shape = contest.shape["batch"], contest.shape["seq"]
-    batches = [random_tokens(SIZES[contest.size].vocab, shape, device) for _ in range(DATASET_BATCHES)]
+    batches = [
+        random_tokens(SIZES[contest.size].vocab, shape, device) for _ in range(DATASET_BATCHES)
+    ]
 
     def step() -> None:
         tokens = random.choice(batches)
@@ -122,7 +130,9 @@ def their_training(contest: Contest, device: Device) -> Seconds:
 
 def their_decoding(contest: Contest, device: Device) -> Seconds:
     model = their_model(contest, device, torch_dtype(contest.dtype)).eval()
-    prompt = random_tokens(SIZES[contest.size].vocab, (contest.shape["batch"], contest.shape["prompt"]), device)
+    prompt = random_tokens(
+        SIZES[contest.size].vocab, (contest.shape["batch"], contest.shape["prompt"]), device
+    )
     tokens = contest.shape["new"] + 1  # the first is prefill's
     stamps: list[float] = []
 

@@ -1,6 +1,8 @@
-"""What the harness costs a step: against a bare loop around the same work, interleaved in one process.
+"""What the harness costs a step: against a bare loop around the same work, interleaved in one
+process.
 
-Run it as `python tests/bench/harness_cost.py [DEVICE] [PAIRS]`; `make bench` runs it under pytest-benchmark.
+Run it as `python tests/bench/harness_cost.py [DEVICE] [PAIRS]`; `make bench` runs it under
+pytest-benchmark.
 """
 
 import random
@@ -20,7 +22,8 @@ TARGET = 1.005
 
 
 class Counting(PreciseWindow):
-    """The rule of a real window, ended after STEPS steps: with the few looks that a window has, it would be longer."""
+    """The rule of a real window, ended after STEPS steps: with the few looks that a window has, it
+    would be longer."""
 
     def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
         return steps == STEPS or super().is_finished(steps, elapsed_s, ended)
@@ -28,7 +31,10 @@ class Counting(PreciseWindow):
 
 def look_s(steps: int) -> float:
     """Seconds of a look at so many steps; one has at most LOOK_BACK."""
-    rule, recent = PreciseWindow(0, 60, 1, 0.01), random.Random(1).choices([0.001, 0.0011, 0.0012], k=steps)
+    rule, recent = (
+        PreciseWindow(0, 60, 1, 0.01),
+        random.Random(1).choices([0.001, 0.0011, 0.0012], k=steps),
+    )
     began = time.perf_counter()
     for looks in range(1, 11):
         rule.is_finished(3**looks, 10.0 * looks / 2, lambda most: recent)
@@ -36,7 +42,8 @@ def look_s(steps: int) -> float:
 
 
 def work_of_a_third(device: Device) -> Callable[[], None]:
-    """Work that takes a third of STEP_S: a fixed amount, so that the cost of a mark cannot hide in a wait."""
+    """Work that takes a third of STEP_S: a fixed amount, so that the cost of a mark cannot hide in
+    a wait."""
     if device.kind == "cpu":
         unit, size = arithmetic, 200
     else:
@@ -107,7 +114,9 @@ def ratios(device: Device) -> Iterator[float]:
         return time.perf_counter() - began
 
     def harnessed() -> float:
-        return run_phase(step, device, Counting(0, 60, STEPS, 0.01), 0, is_warmup=False, steps_ahead=STEPS).elapsed_s
+        return run_phase(
+            step, device, Counting(0, 60, STEPS, 0.01), 0, is_warmup=False, steps_ahead=STEPS
+        ).elapsed_s
 
     while True:
         before = bare()
@@ -128,7 +137,9 @@ def report(device: Device, found: list[float]) -> str:
 if __name__ == "__main__":
     opened = devices.open_device(devices.resolve(sys.argv[1] if len(sys.argv) > 1 else "auto"))
     pairs = ratios(opened)
-    print(f"a look at 1,000 steps takes {look_s(1000) * 1e3:.2f} ms, at {LOOK_BACK:,} {look_s(LOOK_BACK) * 1e3:.2f} ms")
+    print(
+        f"a look at 1,000 steps takes {look_s(1000) * 1e3:.2f} ms, at {LOOK_BACK:,} {look_s(LOOK_BACK) * 1e3:.2f} ms"
+    )
     found = [next(pairs) for _ in range(3 + (int(sys.argv[2]) if len(sys.argv) > 2 else 200))][3:]
     print(report(opened, found))
     print(f"harness_ratio: {median(found):.5f}")

@@ -1,6 +1,7 @@
 """How far predicted memory is from what a process takes: each case a few steps in a fresh process.
 
-Run it as `python tests/bench/memory.py [DEVICE]`. Half an hour on two cores, up to 4 GiB; one row a case.
+Run it as `python tests/bench/memory.py [DEVICE]`. Half an hour on two cores, up to 4 GiB; one row a
+case.
 """
 
 import sys
@@ -17,8 +18,19 @@ POLICY = Policy(processes=1, max_processes=1, min_time_s=0.0, max_time_s=0.5, mi
 
 CASES: list[tuple[str, dict[str, list[str]]]] = [
     ("gpt/train", {"batch": ["1", "2", "4"], "seq": ["128", "512"], "dtype": ["fp32", "bf16"]}),
-    ("gpt/train", {"batch": ["2"], "seq": ["128", "512"], "dtype": ["fp32", "bf16"], "compile": ["true"]}),
-    ("gpt/train", {"batch": ["4"], "seq": ["128"], "dtype": ["fp32"], "optimizer": ["gd", "sgd", "sgd-minibatch"]}),
+    (
+        "gpt/train",
+        {"batch": ["2"], "seq": ["128", "512"], "dtype": ["fp32", "bf16"], "compile": ["true"]},
+    ),
+    (
+        "gpt/train",
+        {
+            "batch": ["4"],
+            "seq": ["128"],
+            "dtype": ["fp32"],
+            "optimizer": ["gd", "sgd", "sgd-minibatch"],
+        },
+    ),
     ("gpt/train", {"size": ["355m"], "layers": ["6"], "batch": ["2"], "dtype": ["fp32"]}),
     ("lstm/train", {"batch": ["1", "4"], "seq": ["64"], "dtype": ["fp32", "bf16"]}),
     ("mlp/train", {"dtype": ["fp32", "bf16"]}),
@@ -34,8 +46,14 @@ def main() -> None:
             request = {"case": {**vars(case), "params": dict(case.params)}, "policy": vars(POLICY)}
             with tempfile.TemporaryDirectory() as folder:
                 log = Path(folder) / "log"
-                done = run_process(request | {"device": device, "files": []}, POLICY.timeout_s, log, lambda _: None)
-            if done.window is None or done.window.memory_peak_bytes is None or done.memory_base_bytes is None:
+                done = run_process(
+                    request | {"device": device, "files": []}, POLICY.timeout_s, log, lambda _: None
+                )
+            if (
+                done.window is None
+                or done.window.memory_peak_bytes is None
+                or done.memory_base_bytes is None
+            ):
                 print(f"{case}: {done.outcome} {done.reason}", flush=True)
                 continue
             measured = done.window.memory_peak_bytes - done.memory_base_bytes

@@ -1,7 +1,9 @@
-"""What the meters cost a step: the same steps with their thread and without it, in turns, in one process.
+"""What the meters cost a step: the same steps with their thread and without it, in turns, in one
+process.
 
-Run it as `python tests/bench/meter_cost.py [DEVICE] [PAIRS]`; `make bench` runs it under pytest-benchmark. Where no
-counter is, the host's meter and an estimate are read; HWBENCH_POWERCAP may name a folder that looks like one.
+Run it as `python tests/bench/meter_cost.py [DEVICE] [PAIRS]`; `make bench` runs it under
+pytest-benchmark. Where no counter is, the host's meter and an estimate are read; HWBENCH_POWERCAP
+may name a folder that looks like one.
 """
 
 import sys

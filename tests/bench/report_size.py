@@ -1,6 +1,8 @@
-"""How large a page is and how long it takes to render once the data is loaded: many samples, many cases, many runs.
+"""How large a page is and how long it takes to render once the data is loaded: many samples, many
+cases, many runs.
 
-Run it as `python tests/bench/report_size.py [NAME…]`; without names every page of `pages()` is made.
+Run it as `python tests/bench/report_size.py [NAME…]`; without names every page of `pages()` is
+made.
 """
 
 import sys
@@ -32,11 +34,16 @@ def run(cases: int, processes: int, steps: int, run_id: str = "r", spans: bool =
     for position in range(cases):
         case = Case("gpt/train", {"size": "nano", "batch": position + 1}, "fp32")
         drift = np.linspace(1, 1.05, steps)
-        times = [0.01 * (position + 1) * drift * generator.lognormal(0, 0.02, steps) for _ in range(processes)]
+        times = [
+            0.01 * (position + 1) * drift * generator.lognormal(0, 0.02, steps)
+            for _ in range(processes)
+        ]
         measured.append((case, times))
     made = run_of(*measured, run_id=run_id)
     for case, _ in measured:
-        made = with_measurements(made, case, tokens=1000 * case.params["batch"], flops=10**9, bytes=10**7)
+        made = with_measurements(
+            made, case, tokens=1000 * case.params["batch"], flops=10**9, bytes=10**7
+        )
     if not spans:
         return made
     rows = made.samples[["run_id", "case_id", "process", "step"]]
@@ -45,7 +52,9 @@ def run(cases: int, processes: int, steps: int, run_id: str = "r", spans: bool =
         for position, (name, share) in enumerate((("forward", 0.3), ("backward", 0.6)))
     ]
     columns = frame("spans", []).columns
-    return RunTables(made.folder, made.runs, made.measurements, made.samples, pd.concat(halves)[columns])
+    return RunTables(
+        made.folder, made.runs, made.measurements, made.samples, pd.concat(halves)[columns]
+    )
 
 
 def pages() -> dict[str, Callable[[], list[RunTables]]]:
@@ -60,7 +69,8 @@ def pages() -> dict[str, Callable[[], list[RunTables]]]:
 
 
 def report(names: list[str]) -> Iterator[str]:
-    """A line a page: its size, and the least that rendering took of TIMES, on the clock and of the processor."""
+    """A line a page: its size, and the least that rendering took of TIMES, on the clock and of the
+    processor."""
     for name, make in pages().items():
         if not names or name in names:
             runs, took = make(), []

@@ -1,7 +1,7 @@
 """How far the energy of a window is from the truth, by load and by sensor.
 
-`make bench` prints the full table; `make test` takes a few loads, and tests/meters/test_meter_energy.py holds them to
-account.
+`make bench` prints the full table; `make test` takes a few loads, and
+tests/meters/test_meter_energy.py holds them to account.
 """
 
 import energy_sensors

@@ -1,4 +1,5 @@
-"""How often the gate and its peers cry wolf, what they find, and whether intervals hold the truth as often as they say.
+"""How often the gate and its peers cry wolf, what they find, and whether intervals hold the truth
+as often as they say.
 
 `make bench` prints the full tables; `make test` takes a few data sets to see that the studies run.
 """

@@ -1,4 +1,5 @@
-"""`make bench`: our tokens/s over those of Transformers, printed and recorded. A shared machine fails no test by it.
+"""`make bench`: our tokens/s over those of Transformers, printed and recorded. A shared machine
+fails no test by it.
 
 `make test` takes a pair of a model of two layers, to see that the contests run.
 """
@@ -14,7 +15,9 @@ from hwbench import devices
 SMALL = {"gpt/train": {"batch": 1, "seq": 8}, "gpt/decode": {"batch": 1, "prompt": 4, "new": 2}}
 
 pytestmark = [
-    pytest.mark.skipif(find_spec("transformers") is None, reason="needs Transformers: pip install 'hwbench[hf]'"),
+    pytest.mark.skipif(
+        find_spec("transformers") is None, reason="needs Transformers: pip install 'hwbench[hf]'"
+    ),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # as inductor is imported
 ]
 

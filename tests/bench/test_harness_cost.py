@@ -1,4 +1,5 @@
-"""`make bench`: the cost of the harness as a ratio, printed and recorded. A shared machine fails no test by it."""
+"""`make bench`: the cost of the harness as a ratio, printed and recorded. A shared machine fails no
+test by it."""
 
 from statistics import median
 

@@ -1,6 +1,7 @@
 """A real browser that opens pages of ours: Debian's chromium, headless, driven over WebDriver.
 
-Run by `make test-browser`, which installs what is needed; skipped, with the reason, where any of it is not there.
+Run by `make test-browser`, which installs what is needed; skipped, with the reason, where any of it
+is not there.
 """
 
 import os
@@ -62,7 +63,11 @@ def driver(tmp_path_factory) -> Iterator:
 
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    for flag in (*FLAGS, f"--window-size={SIZE[0]},{SIZE[1]}", f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for flag in (
+        *FLAGS,
+        f"--window-size={SIZE[0]},{SIZE[1]}",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(shutil.which("chromedriver"))
@@ -85,7 +90,8 @@ def files() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory) -> Iterator[str]:
-    """The address of a server that hands out the pages as Jenkins does: no script, no style but that of other files."""
+    """The address of a server that hands out the pages as Jenkins does: no script, no style but
+    that of other files."""
     folder = str(tmp_path_factory.getbasetemp())
 
     class Handler(SimpleHTTPRequestHandler):
@@ -109,7 +115,8 @@ def strict(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture
 def page(driver, files, tmp_path_factory):
-    """Opens a page of one of pages.KINDS afresh: page("two", scheme="dark", width=360, scripts=False)."""
+    """Opens a page of one of pages.KINDS afresh: page("two", scheme="dark", width=360,
+    scripts=False)."""
     from browser.opened import Page
 
     def opened(kind: str, server: str = "", **how) -> Page:

@@ -15,15 +15,18 @@ return {tag: e.localName, text: e.textContent.trim().slice(0, 60), href: e.getAt
   seen: r.width > 0 && r.height > 0 && r.right > 0 && r.left < innerWidth && r.bottom > 0 && r.top < innerHeight};
 """
 
-SERIOUS = "return axe.run({resultTypes: ['violations']}).then(r => r.violations.filter(v => ['serious', 'critical']" + (
-    ".includes(v.impact)).map(v => [v.id, v.impact, v.nodes.length, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)"
-    " + ' | ' + n.failureSummary.slice(0, 300))]))"
+SERIOUS = (
+    "return axe.run({resultTypes: ['violations']}).then(r => r.violations.filter(v => ['serious', 'critical']"
+    + (
+        ".includes(v.impact)).map(v => [v.id, v.impact, v.nodes.length, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)"
+        " + ' | ' + n.failureSummary.slice(0, 300))]))"
+    )
 )
 
 
 class Page:
-    """A page as it is shown: `scheme` "light" or "dark", `media` "screen" or "print", `size` in CSS pixels, with or
-    without scripts. Opening it forgets what the logs held before."""
+    """A page as it is shown: `scheme` "light" or "dark", `media` "screen" or "print", `size` in CSS
+    pixels, with or without scripts. Opening it forgets what the logs held before."""
 
     def __init__(
         self,
@@ -39,7 +42,12 @@ class Page:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.tell("Emulation.setEmulatedMedia", media=media, features=features)
         self.tell("Emulation.setScriptExecutionDisabled", value=not scripts)
-        metrics = {"width": width or size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+        metrics = {
+            "width": width or size[0],
+            "height": size[1],
+            "deviceScaleFactor": 1,
+            "mobile": False,
+        }
         self.tell("Emulation.setDeviceMetricsOverride", **metrics)
         driver.get("about:blank")
         for log in ("performance", "browser"):
@@ -62,18 +70,30 @@ class Page:
         return self.driver.execute_script(script, *arguments)
 
     def requests(self) -> list[str]:
-        """The addresses asked for since the page was opened, but for its own and for what lies within it."""
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if url.partition("#")[0] != self.address and not url.startswith("data:")]
+        """The addresses asked for since the page was opened, but for its own and for what lies
+        within it."""
+        events = [
+            json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
+        ]
+        sent = [
+            e["params"]["request"]["url"]
+            for e in events
+            if e["method"] == "Network.requestWillBeSent"
+        ]
+        return [
+            url
+            for url in sent
+            if url.partition("#")[0] != self.address and not url.startswith("data:")
+        ]
 
     def complaints(self) -> list[str]:
         """What the console was told: errors and broken policies."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def violations(self, axe: str) -> list[Any]:
-        """What axe-core finds that is serious or worse. axe runs from outside: no policy of the page stops it. A page
-        that was read with scripts off stays as it is when they are let run for axe's own sake."""
+        """What axe-core finds that is serious or worse. axe runs from outside: no policy of the
+        page stops it. A page that was read with scripts off stays as it is when they are let run
+        for axe's own sake."""
         self.tell("Emulation.setScriptExecutionDisabled", value=False)
         self.driver.execute_script(axe)
         found: list[Any] = self.driver.execute_script(SERIOUS)
@@ -93,6 +113,11 @@ class Page:
         if whole:
             height = self.ask("return document.documentElement.scrollHeight")
             width = self.ask("return innerWidth")
-            metrics = {"width": width, "height": min(height, 12000), "deviceScaleFactor": 1, "mobile": False}
+            metrics = {
+                "width": width,
+                "height": min(height, 12000),
+                "deviceScaleFactor": 1,
+                "mobile": False,
+            }
             self.tell("Emulation.setDeviceMetricsOverride", **metrics)
         self.driver.save_screenshot(str(file))

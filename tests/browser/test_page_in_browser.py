@@ -105,7 +105,9 @@ def test_without_scripts_every_word_and_every_figure_is_there(page, kind):
 
 
 @pytest.mark.parametrize("kind", ["one", "two", "drifting"])
-def test_under_another_servers_strict_policy_the_text_is_there_and_figures_can_be_made_out(page, strict, kind):
+def test_under_another_servers_strict_policy_the_text_is_there_and_figures_can_be_made_out(
+    page, strict, kind
+):
     opened = page(kind, server=strict)
     assert "hwbench" in opened.ask(TEXT)
     assert opened.ask("return [...document.querySelectorAll('h2')].every(e => e.checkVisibility())")
@@ -153,7 +155,9 @@ def test_the_skip_link_leads_past_the_head(page):
     opened.press(Keys.ENTER)
     assert opened.ask("return document.querySelector(':target')?.matches('main, main *')")
     after = opened.tab()
-    assert opened.ask("return document.querySelector('main').contains(document.activeElement)"), after
+    assert opened.ask("return document.querySelector('main').contains(document.activeElement)"), (
+        after
+    )
 
 
 HIDDEN_IN_PRINT = """
@@ -168,7 +172,9 @@ return [...document.querySelectorAll(blocks)].filter(e => !e.closest('nav, scrip
 def test_paper_hides_nothing_but_what_a_figure_shows_already(page, kind):
     opened = page(kind, media="print", scheme="dark")
     assert opened.ask(HIDDEN_IN_PRINT) == []
-    ink = opened.ask("return getComputedStyle(document.body).color.match(/\\d+/g).slice(0, 3).map(Number)")
+    ink = opened.ask(
+        "return getComputedStyle(document.body).color.match(/\\d+/g).slice(0, 3).map(Number)"
+    )
     assert max(ink) < 100, "dark ink also where the screen is dark"
 
 

@@ -1,4 +1,5 @@
-"""What the page's own small script adds: tables that can be sorted and filtered, by pointer and by keyboard."""
+"""What the page's own small script adds: tables that can be sorted and filtered, by pointer and by
+keyboard."""
 
 import pytest
 
@@ -29,22 +30,29 @@ def test_a_header_sorts_its_column_and_says_so(sortable):
     seen = []
     for _ in range(2):
         opened.ask("arguments[0].querySelector('button').click()", header(opened, table))
-        seen.append((header(opened, table).get_attribute("aria-sort"), opened.ask(COLUMN, table, 0)))
+        seen.append(
+            (header(opened, table).get_attribute("aria-sort"), opened.ask(COLUMN, table, 0))
+        )
     assert {direction for direction, _ in seen} == {"ascending", "descending"}
     for _, column in seen:
         assert sorted(column) == sorted(before)
     assert seen[0][1] == seen[1][1][::-1] or len(set(before)) < len(before)
     others = opened.ask(
-        "return arguments[0].querySelectorAll('th[aria-sort=ascending], th[aria-sort=descending]')", table
+        "return arguments[0].querySelectorAll('th[aria-sort=ascending], th[aria-sort=descending]')",
+        table,
     )
     assert len(others) == 1
 
 
 def test_numbers_sort_by_what_they_are_and_not_by_how_they_are_spelled(page):
-    """Steps of the reference run span microseconds to seconds; a dash is no number and comes last."""
+    """Steps of the reference run span microseconds to seconds; a dash is no number and comes
+    last."""
     opened = page("one")
     table = opened.ask(TIMES)
-    heads = [cell.text.lower() for cell in opened.ask("return [...arguments[0].tHead.rows[0].cells]", table)]
+    heads = [
+        cell.text.lower()
+        for cell in opened.ask("return [...arguments[0].tHead.rows[0].cells]", table)
+    ]
     position = next(n for n, text in enumerate(heads) if "p50" in text)
     button = "arguments[0].querySelector('button').click()"
     opened.ask(button, header(opened, table, position))

@@ -1,4 +1,5 @@
-"""Two sides in turns: fakes for the order and the arithmetic, real interpreters and checkouts for the rest."""
+"""Two sides in turns: fakes for the order and the arithmetic, real interpreters and checkouts for
+the rest."""
 
 import json
 import math
@@ -27,14 +28,23 @@ QUICK = ["--device", "fake", "--workloads", FILE, "--min-time", "0.03", "--min-s
 
 
 def side(name, **facts):
-    defaults = {"device": "fake", "nouns": probe.nouns(), "git": None, "python": "3", "hwbench": "0", "packages": {}}
+    defaults = {
+        "device": "fake",
+        "nouns": probe.nouns(),
+        "git": None,
+        "python": "3",
+        "hwbench": "0",
+        "packages": {},
+    }
     return ab.Side(name, here(), [FILE], {**defaults, **facts})
 
 
 def checkout(folder, edits=()):
     """A copy of this hwbench with some texts replaced in some files."""
     for package in ("hwbench", "workloads"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for file, old, new in edits:
         text = (folder / file).read_text()
         assert text.count(old) >= 1, (file, old)
@@ -57,10 +67,13 @@ def case(ms=3):
 
 class TestOrder:
     def turns(self, tmp_path, monkeypatch, pairs, cases, outcome=lambda side, case: "ok"):
-        """What `measure_pairs` runs, as (side, case, process), and how it numbers that for those who watch."""
+        """What `measure_pairs` runs, as (side, case, process), and how it numbers that for those
+        who watch."""
         ran, told = [], []
 
-        def fake_run_case(case, process, policy, device, files, writer, on_progress, launch, formats):
+        def fake_run_case(
+            case, process, policy, device, files, writer, on_progress, launch, formats
+        ):
             name = writer.folder.name
             ran.append((name, case.params["ms"], process))
             result = outcome(name, case)
@@ -71,7 +84,12 @@ class TestOrder:
 
         monkeypatch.setattr(ab, "run_case", fake_run_case)
         writers = [make_run(tmp_path, name, cases, policy=Policy(processes=pairs)) for name in "ab"]
-        ab.measure_pairs(Plan(tuple(cases), Policy(processes=pairs)), [side("a"), side("b")], writers, told.append)
+        ab.measure_pairs(
+            Plan(tuple(cases), Policy(processes=pairs)),
+            [side("a"), side("b")],
+            writers,
+            told.append,
+        )
         return ran, told
 
     def test_pairs_alternate(self, tmp_path, monkeypatch):
@@ -80,7 +98,9 @@ class TestOrder:
         assert [process for _, _, process in ran] == [0, 0, 1, 1, 2, 2, 3, 3]
         assert [progress.process for progress in told] == list(range(8))
 
-    def test_the_two_of_a_pair_are_next_to_each_other_whatever_else_is_measured(self, tmp_path, monkeypatch):
+    def test_the_two_of_a_pair_are_next_to_each_other_whatever_else_is_measured(
+        self, tmp_path, monkeypatch
+    ):
         ran, _ = self.turns(tmp_path, monkeypatch, 2, [case(3), case(4)])
         assert [(name, ms) for name, ms, _ in ran] == [
             ("a", 3), ("b", 3), ("a", 4), ("b", 4), ("b", 3), ("a", 3), ("b", 4), ("a", 4),
@@ -99,7 +119,9 @@ class TestJudgement:
     def judge(self, tmp_path, a, b, threshold=0.02, metrics=("step_s_p50",)):
         runs = []
         for name, times in (("a", a), ("b", b)):
-            writer = make_run(tmp_path, name, [case()], policy=Policy(processes=max(len(a), len(b))))
+            writer = make_run(
+                tmp_path, name, [case()], policy=Policy(processes=max(len(a), len(b)))
+            )
             for process, step_s in times.items() if isinstance(times, dict) else enumerate(times):
                 done = measured(step_s) if step_s else Measurement("oom", "no memory")
                 writer.add(case(), process, done)
@@ -111,7 +133,9 @@ class TestJudgement:
         drift = [0.003 * 1.1**i for i in range(6)]
         row = self.judge(tmp_path, drift, [x * 1.05 for x in drift])
         assert row["verdict"] == "slower"
-        assert [row[key] for key in ("ratio", "ci_low", "ci_high")] == pytest.approx([1.05] * 3, rel=1e-5)
+        assert [row[key] for key in ("ratio", "ci_low", "ci_high")] == pytest.approx(
+            [1.05] * 3, rel=1e-5
+        )
         assert row["baseline"] < row["candidate"]
 
     def test_the_same_is_the_same(self, tmp_path):
@@ -123,11 +147,17 @@ class TestJudgement:
         assert (row["verdict"], row["ratio"]) == ("same", 1.0)
 
     def test_noise_is_inconclusive(self, tmp_path):
-        assert self.judge(tmp_path, [0.003, 0.004, 0.003], [0.004, 0.003, 0.004])["verdict"] == "inconclusive"
+        assert (
+            self.judge(tmp_path, [0.003, 0.004, 0.003], [0.004, 0.003, 0.004])["verdict"]
+            == "inconclusive"
+        )
 
     def test_one_pair_says_nothing_and_why(self, tmp_path):
         row = self.judge(tmp_path, [0.003], [0.006])
-        assert (row["verdict"], row["reason"]) == ("incomparable", "one pair only: measure with --pairs 6 or more")
+        assert (row["verdict"], row["reason"]) == (
+            "incomparable",
+            "one pair only: measure with --pairs 6 or more",
+        )
         assert math.isnan(row["ci_low"])
 
     def test_a_side_without_a_figure_is_missing_with_the_reason(self, tmp_path):
@@ -152,20 +182,34 @@ def test_exit_statuses(verdicts, outcomes, strict, status):
 
 class TestSides:
     def test_a_policy_is_cut_down_to_what_a_side_knows(self):
-        older = side("a", nouns={**probe.nouns(), "Policy": {"processes": False, "timeout_s": False}})
-        assert older.policy(Plan((), Policy(processes=2, timeout_s=9.0))) == {"processes": 2, "timeout_s": 9.0}
+        older = side(
+            "a", nouns={**probe.nouns(), "Policy": {"processes": False, "timeout_s": False}}
+        )
+        assert older.policy(Plan((), Policy(processes=2, timeout_s=9.0))) == {
+            "processes": 2,
+            "timeout_s": 9.0,
+        }
 
     def test_what_a_newer_hwbench_says_beyond_this_one_is_left_out(self):
         nouns = probe.nouns()
-        ab._check_understood("b", {"nouns": {**nouns, "Window": {**nouns["Window"], "colour": False}}})
+        ab._check_understood(
+            "b", {"nouns": {**nouns, "Window": {**nouns["Window"], "colour": False}}}
+        )
         found = measured().as_json()
         newer = found | {"taste": 1, "window": found["window"] | {"colour": "red"}}
         assert Measurement.from_json(newer) == measured()
 
     def test_one_too_old_is_refused(self):
         nouns = probe.nouns()
-        older = {**nouns, "Measurement": {name: v for name, v in nouns["Measurement"].items() if name != "outcome"}}
-        with pytest.raises(UserError, match=r"too old to compare with this one: no Measurement\.outcome"):
+        older = {
+            **nouns,
+            "Measurement": {
+                name: v for name, v in nouns["Measurement"].items() if name != "outcome"
+            },
+        }
+        with pytest.raises(
+            UserError, match=r"too old to compare with this one: no Measurement\.outcome"
+        ):
             ab._check_understood("a", {"nouns": older})
 
     def test_this_one_is_understood(self):
@@ -177,7 +221,10 @@ class TestSides:
             (tmp_path / folder).mkdir(exist_ok=True)
             (tmp_path / folder / "mine.py").touch()
         (tmp_path / "other.py").touch()
-        found = [ab._own_file(name, Path("a")) for name in ("mine.py", "other.py", str(tmp_path / "mine.py"))]
+        found = [
+            ab._own_file(name, Path("a"))
+            for name in ("mine.py", "other.py", str(tmp_path / "mine.py"))
+        ]
         assert found == [str(tmp_path / name) for name in ("a/mine.py", "other.py", "mine.py")]
 
     def test_no_such_python(self):
@@ -190,7 +237,9 @@ class TestSides:
 
     def test_a_checkout_that_does_not_import(self, tmp_path):
         broken = checkout(tmp_path, [("hwbench/worker.py", "import json\n", "import jason\n")])
-        with pytest.raises(UserError, match=r"side b .*: ModuleNotFoundError: No module named 'jason'"):
+        with pytest.raises(
+            UserError, match=r"side b .*: ModuleNotFoundError: No module named 'jason'"
+        ):
             ab.open_side("b", sys.executable, broken, "fake", [])
 
     def test_a_device_that_is_not_there(self):
@@ -207,13 +256,22 @@ class TestSides:
 
 class TestCommand:
     def test_two_checkouts_and_two_interpreters_to_the_last_digit(self, tmp_path, call):
-        """Side a is of an older hwbench that knows no seed, side b has a device that is 10 % slower."""
+        """Side a is of an older hwbench that knows no seed, side b has a device that is 10 %
+        slower."""
         older = checkout(
             tmp_path / "older",
-            [("hwbench/records/case.py", "    seed: int = 0\n", ""), ("hwbench/worker.py", "policy.seed", "0")],
+            [
+                ("hwbench/records/case.py", "    seed: int = 0\n", ""),
+                ("hwbench/worker.py", "policy.seed", "0"),
+            ],
         )
-        as_is, at_ten_percent_more = "self.host_ns) + round(seconds * 1e9)", "self.host_ns) + round(seconds * 1.1e9)"
-        slower = checkout(tmp_path / "slower", [("hwbench/devices/fake.py", as_is, at_ten_percent_more)])
+        as_is, at_ten_percent_more = (
+            "self.host_ns) + round(seconds * 1e9)",
+            "self.host_ns) + round(seconds * 1.1e9)",
+        )
+        slower = checkout(
+            tmp_path / "slower", [("hwbench/devices/fake.py", as_is, at_ten_percent_more)]
+        )
         python = virtual_environment(tmp_path / "venv", packages=True)
         done = call(
             "ab", "fake/known", *QUICK, "--a-dir", older, "--b-dir", slower, "--b", python, "--pairs", 2,

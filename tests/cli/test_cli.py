@@ -1,4 +1,5 @@
-"""The command line as a user meets it: real processes, real files, exit statuses and single lines."""
+"""The command line as a user meets it: real processes, real files, exit statuses and single
+lines."""
 
 import json
 import os
@@ -36,11 +37,33 @@ class TestRun:
 
     @pytest.mark.machine
     def test_a_real_run_on_the_cpu_is_reported_and_gated(self, tmp_path, call):
-        words = ["--set", "m=768", "--set", "n=768", "--set", "k=768", "--dtype", "fp32", "--device", "cpu"]
+        words = [
+            "--set",
+            "m=768",
+            "--set",
+            "n=768",
+            "--set",
+            "k=768",
+            "--dtype",
+            "fp32",
+            "--device",
+            "cpu",
+        ]
         words += ["--processes", "1", "--min-time", "0.2", "--max-time", "1"]
         before = call("run", "gemm", *words, "--run-id", "before")
         assert before.returncode == 0, before.stderr
-        words += ["--set", "size=nano", "--set", "batch=1", "--set", "seq=64", "--set", "prompt=16", "--set", "new=4"]
+        words += [
+            "--set",
+            "size=nano",
+            "--set",
+            "batch=1",
+            "--set",
+            "seq=64",
+            "--set",
+            "prompt=16",
+            "--set",
+            "new=4",
+        ]
         done = call("run", "gpt/train", "gpt/decode", "gemm", *words, "--run-id", "r", "--json")
         assert done.returncode == 0, done.stderr
         rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
@@ -54,12 +77,16 @@ class TestRun:
         key = ["case_id", "process", "step"]
         covered = spans.groupby(key).span_s.sum() / samples.set_index(key).step_s
         assert 0.9 < covered.median() <= 1  # the marks of these workloads leave next to nothing out
-        assert spans.groupby("name").size()["decode"] == 4 * spans[spans.name == "decode"].groupby(key).ngroups
+        assert (
+            spans.groupby("name").size()["decode"]
+            == 4 * spans[spans.name == "decode"].groupby(key).ngroups
+        )
         reported = call("report", "r", "--format", "markdown", "-o", "r.md")
         assert reported.returncode == 0, reported.stderr
         assert "gpt/decode" in (tmp_path / "r.md").read_text()
         gated = call("gate", "--baseline", "before", "--candidate", "r")
-        assert gated.returncode == 3, gated.stdout + gated.stderr  # of one process a side there is no verdict
+        # of one process a side there is no verdict
+        assert gated.returncode == 3, gated.stdout + gated.stderr
         assert "gemm" in gated.stdout
 
     def test_a_table_for_people(self, call):
@@ -90,7 +117,8 @@ class TestRun:
     def test_a_doubtful_case_exits_1_where_strict_was_asked_for(self, call):
         done = call("run", "fake/nan", "fake/known", *FAKE, "--strict")
         assert done.returncode == 1
-        told = "strict: 2 of 2 cases are not valid: wide, suspect or invalid"  # one process has no interval
+        # one process has no interval
+        told = "strict: 2 of 2 cases are not valid: wide, suspect or invalid"
         assert told in done.stderr
         assert call("run", "fake/known", *FAKE, "--processes", "3", "--strict").returncode == 0
 
@@ -104,7 +132,11 @@ class TestRun:
         done = call("run", "fake/known", "fake/restless", *FAKE, "--run-id", "r")
         checks = json.loads(read(tmp_path, "runs").environment.iloc[0])["checks"]
         told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
-        assert told == [f"warning: {c['finding']}. Cure: {c['cure']}" for c in checks if c["severity"] == "warning"]
+        assert told == [
+            f"warning: {c['finding']}. Cure: {c['cure']}"
+            for c in checks
+            if c["severity"] == "warning"
+        ]
 
     def test_the_tables_are_there_for_any_tool(self, tmp_path, call):
         call("run", "fake/known", *FAKE, "--name", "night")
@@ -147,7 +179,9 @@ class TestRun:
 
 
 def read(folder, table, run="*"):
-    return pd.concat(pd.read_parquet(file) for file in folder.glob(f"results/{run}/{table}/*.parquet"))
+    return pd.concat(
+        pd.read_parquet(file) for file in folder.glob(f"results/{run}/{table}/*.parquet")
+    )
 
 
 def workers_in(folder):
@@ -155,7 +189,10 @@ def workers_in(folder):
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"hwbench.worker" in (process / "cmdline").read_bytes() and (process / "cwd").readlink() == folder:
+            if (
+                b"hwbench.worker" in (process / "cmdline").read_bytes()
+                and (process / "cwd").readlink() == folder
+            ):
                 found.append(process.name)
         except OSError:
             continue
@@ -229,7 +266,9 @@ class TestBadInput:
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device here")
         done = call("run", "--device", "cuda")
-        assert_one_line(done, 2, "no device cuda here; there is cpu .*Install the GPU's driver .*--device cpu")
+        assert_one_line(
+            done, 2, "no device cuda here; there is cpu .*Install the GPU's driver .*--device cpu"
+        )
 
     @pytest.mark.parametrize(
         ("words", "says"),
@@ -260,7 +299,9 @@ class TestBadInput:
         part = next((tmp_path / "newer" / "runs").glob("*.parquet"))
         newer = pq.ParquetFile(part).read().replace_schema_metadata({tables.VERSION_KEY: b"99"})
         pq.write_table(newer, part)
-        pq.write_table(pa.table({"x": [1]}), next((tmp_path / "foreign" / "measurements").glob("*.parquet")))
+        pq.write_table(
+            pa.table({"x": [1]}), next((tmp_path / "foreign" / "measurements").glob("*.parquet"))
+        )
         assert_one_line(call("report", *words), 2, says)
         assert (tmp_path / "a-file").read_text() == "mine"
 
@@ -274,7 +315,8 @@ class TestBadInput:
         assert_one_line(done, 2, "cannot write to locked: Permission denied")
 
     def test_a_full_disk(self, tmp_path, call):
-        """A file system of 64 kB: the run starts, its parts do not fit, and what did fit reads back."""
+        """A file system of 64 kB: the run starts, its parts do not fit, and what did fit reads
+        back."""
         disk = tmp_path / "disk"
         disk.mkdir()
         if (
@@ -285,7 +327,14 @@ class TestBadInput:
         ):
             pytest.skip("mounting a tmpfs is not allowed here")
         try:
-            words = ["fake/known", "--set", "ms=" + ",".join(map(str, range(1, 9))), *FAKE, "--min-samples", "3000"]
+            words = [
+                "fake/known",
+                "--set",
+                "ms=" + ",".join(map(str, range(1, 9))),
+                *FAKE,
+                "--min-samples",
+                "3000",
+            ]
             done = call("run", *words, "--output", disk, "--run-id", "r")
             assert done.returncode == 2, done.stderr
             assert "Traceback" not in done.stderr
@@ -302,7 +351,9 @@ class TestBadInput:
 
 def snapshot(folder):
     return {
-        str(path): path.is_file() and path.read_bytes() for path in folder.rglob("*") if "__pycache__" not in str(path)
+        str(path): path.is_file() and path.read_bytes()
+        for path in folder.rglob("*")
+        if "__pycache__" not in str(path)
     }
 
 
@@ -311,7 +362,11 @@ class TestOtherCommands:
         done = call("list", "--workloads", FILE, "--json")
         found = json.loads(done.stdout)
         names = {workload["name"]: workload for workload in found["workloads"]}
-        assert names["fake/known"]["axes"]["ms"] == {"defaults": [3], "type": "int", "choices": None}
+        assert names["fake/known"]["axes"]["ms"] == {
+            "defaults": [3],
+            "type": "int",
+            "choices": None,
+        }
         assert {"quick", "standard"} <= set(found["suites"])
         assert "cpu" in found["devices"]
         assert "gpt/train" in call("list").stdout
@@ -327,7 +382,9 @@ class TestOtherCommands:
 
     def test_report_of_two_runs(self, tmp_path, call, training):
         for name, step_s in (("a", 0.003), ("b", 0.001)):
-            make_run(tmp_path / "results", name, [training]).add(training, 0, measured(step_s=step_s))
+            make_run(tmp_path / "results", name, [training]).add(
+                training, 0, measured(step_s=step_s)
+            )
         done = call("report", "a", "b")
         assert done.returncode == 0, done.stderr
         page = (tmp_path / "reports" / "a.html").read_text()
@@ -345,15 +402,30 @@ class TestOtherCommands:
         assert "batch=3, remembered in results/.largest.json" in again.stderr
 
     def test_where_nothing_fits_there_is_a_row_with_the_predicted_bytes(self, tmp_path):
-        done = hwbench("run", "fake/sized", "--set", "batch=max", "--set", "mib=3000", *FAKE, "--json", cwd=tmp_path)
+        done = hwbench(
+            "run",
+            "fake/sized",
+            "--set",
+            "batch=max",
+            "--set",
+            "mib=3000",
+            *FAKE,
+            "--json",
+            cwd=tmp_path,
+        )
         assert done.returncode == 0  # an answer
         (row,) = json.loads(done.stdout)["rows"]
         assert (row["params"]["batch"], row["outcome"]) == (1, "unsupported")
-        assert row["reason"] == "needs about 1.5 GiB (predicted 1,572,864,000 bytes), Fake device has 1.0 GiB"
+        assert (
+            row["reason"]
+            == "needs about 1.5 GiB (predicted 1,572,864,000 bytes), Fake device has 1.0 GiB"
+        )
 
     @pytest.mark.parametrize("command", ["ab", "noise"])
     def test_a_search_is_for_run_alone(self, call, command):
-        done = call(command, "fake/sized", "--set", "batch=max", "--device", "fake", "--workloads", FILE)
+        done = call(
+            command, "fake/sized", "--set", "batch=max", "--device", "fake", "--workloads", FILE
+        )
         assert_one_line(done, 2, "batch=max is for `hwbench run`")
 
     def test_summarize_rebuilds_the_metrics(self, tmp_path, call, training):
@@ -370,15 +442,21 @@ class TestOtherCommands:
         gemm, copy = Case("gemm", {}, "fp32"), Case("copy", {}, "fp32")
         writer = make_run(tmp_path / "results", "a", [training, gemm, copy])
         spans = {"forward": Work(flops=900, bytes=300), "backward": Work(flops=600, bytes=700)}
-        writer.add(training, 0, measured(0.003, work=Work(flops=1500), declared=Declared(spans=spans)))
+        writer.add(
+            training, 0, measured(0.003, work=Work(flops=1500), declared=Declared(spans=spans))
+        )
         writer.add(gemm, 0, measured(0.001, work=Work(flops=1000)))
         writer.add(copy, 0, measured(0.001, work=Work(bytes=1000)))
         shown = call("summarize", "a").stdout
-        assert re.search(r"roofline.*measured +2 +100 % +1\.60 ms +3\.00 ms +53\.3 %", shown, re.DOTALL), shown
+        assert re.search(
+            r"roofline.*measured +2 +100 % +1\.60 ms +3\.00 ms +53\.3 %", shown, re.DOTALL
+        ), shown
         data = json.loads(call("summarize", "a", "--json").stdout)
         assert data["roofline"]["sums"][0]["share"] == pytest.approx(16 / 30)
         assert {row["span"] for row in data["span_metrics"]} == {"forward", "backward"}
-        assert {row["case_id"] for row in data["rows"]} == {row["case_id"] for row in data["metrics"]}
+        assert {row["case_id"] for row in data["rows"]} == {
+            row["case_id"] for row in data["metrics"]
+        }
 
     def test_completion(self, tmp_path, call):
         assert "_HWBENCH_COMPLETE=zsh_source" in call("completion", "zsh").stdout
@@ -399,7 +477,9 @@ class TestOtherCommands:
         assert done.stderr == ""
         assert done.stdout.endswith("\n0\n")
 
-    def test_a_page_goes_through_links_and_into_pipes_without_replacing_them(self, tmp_path, call, training):
+    def test_a_page_goes_through_links_and_into_pipes_without_replacing_them(
+        self, tmp_path, call, training
+    ):
         make_run(tmp_path / "results", "a", [training])
         (tmp_path / "link.html").symlink_to(tmp_path / "real.html")
         assert call("report", "a", "-o", "link.html").returncode == 0

@@ -1,4 +1,5 @@
-"""The command line on processors that are not here: their findings are remembered before it starts."""
+"""The command line on processors that are not here: their findings are remembered before it
+starts."""
 
 import json
 import subprocess
@@ -13,7 +14,18 @@ from hwbench.devices.findings import FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = [
-    *("--device", "cpu", "--processes", "1", "--min-time", "0.05", "--max-time", "0.2", "--min-samples", "1"),
+    *(
+        "--device",
+        "cpu",
+        "--processes",
+        "1",
+        "--min-time",
+        "0.05",
+        "--max-time",
+        "0.2",
+        "--min-samples",
+        "1",
+    ),
     *("--set", "size=nano", "--set", "m=64", "--set", "n=64", "--set", "k=64", "--set", "mb=1"),
 ]
 WITHOUT_BF16 = {"fp32": 93e9, "bf16": 2.8e9, "fp16": 2.9e9, "int8": 178e9}
@@ -27,7 +39,9 @@ def hwbench(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
-        return subprocess.run([sys.executable, "-m", "hwbench", *words], capture_output=True, text=True, timeout=300)
+        return subprocess.run(
+            [sys.executable, "-m", "hwbench", *words], capture_output=True, text=True, timeout=300
+        )
 
     return run
 
@@ -37,7 +51,9 @@ def remember(rates):
 
 
 def outcomes(tmp_path, run_id):
-    rows = pd.concat(map(pd.read_parquet, (tmp_path / "results" / run_id / "measurements").glob("*.parquet")))
+    rows = pd.concat(
+        map(pd.read_parquet, (tmp_path / "results" / run_id / "measurements").glob("*.parquet"))
+    )
     return {(row.workload, row.dtype): row for row in rows.itertuples()}
 
 
@@ -62,7 +78,9 @@ def test_an_emulated_format_asked_for_by_name_is_measured_noted_and_told(hwbench
     assert done.returncode == 0, done.stderr
     row = outcomes(tmp_path, "r")["gpt/prefill", "bf16"]
     assert row.outcome == "ok"
-    assert any(note.startswith("emulated_dtype: bf16 is emulated here") for note in json.loads(row.notes))
+    assert any(
+        note.startswith("emulated_dtype: bf16 is emulated here") for note in json.loads(row.notes)
+    )
     assert "bf16 is emulated here: 2.8 GFLOP/s, fp32 93 GFLOP/s\n" in done.stderr
     assert "by the rate of a product a step takes " in done.stderr
 
@@ -78,7 +96,10 @@ def test_auto_is_the_cases_dtype(hwbench, tmp_path, rates, dtype):
 def test_a_size_alone_runs_with_a_default_that_it_can_have(hwbench, tmp_path):
     done = hwbench("run", "gpt/train", *NANO[:12], "--set", "batch=1", "--run-id", "r")
     assert done.returncode == 0, done.stderr
-    assert "gpt/train size=nano: seq=256 instead of the default 512, which it cannot have" in done.stderr
+    assert (
+        "gpt/train size=nano: seq=256 instead of the default 512, which it cannot have"
+        in done.stderr
+    )
     (row,) = outcomes(tmp_path, "r").values()
     assert (row.outcome, json.loads(row.params)["seq"]) == ("ok", 256)
 
@@ -107,7 +128,9 @@ def test_ab_of_a_suite_has_a_verdict_where_a_format_is_left_out(hwbench, tmp_pat
         "[policy]\nmin_time_s = 0.05\nmax_time_s = 0.1\nmin_samples = 1\n"
         '[[cases]]\nworkload = "gpt/prefill"\nsize = "nano"\nprompt = 16\ndtype = ["fp32", "bf16"]\n'
     )
-    done = hwbench("ab", "--suite", "s.toml", "--device", "cpu", "--pairs", "2", "--threshold", "90%")
+    done = hwbench(
+        "ab", "--suite", "s.toml", "--device", "cpu", "--pairs", "2", "--threshold", "90%"
+    )
     assert done.returncode == 0, done.stderr + done.stdout
     assert "missing" not in done.stdout
 
@@ -119,7 +142,9 @@ def test_a_damaged_memory_is_told_of_and_made_anew(hwbench, tmp_path, content):
     done = hwbench("info", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["device"]["formats"]["fp32"] > 1e8
-    assert (content == '{"x": 1}') != ("not a file of remembered answers; it is made anew" in done.stderr)
+    assert (content == '{"x": 1}') != (
+        "not a file of remembered answers; it is made anew" in done.stderr
+    )
     assert "warnings" not in done.stdout
 
 

@@ -1,6 +1,8 @@
-"""`hwbench meter` as a user meets it, and each fault of a meter from the counter's file or the driver up to the figure.
+"""`hwbench meter` as a user meets it, and each fault of a meter from the counter's file or the
+driver up to the figure.
 
-The counters are a powercap tree that a thread advances by the clock, and the scripted driver library of NVIDIA's.
+The counters are a powercap tree that a thread advances by the clock, and the scripted driver
+library of NVIDIA's.
 """
 
 import json
@@ -29,9 +31,11 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="po
 
 
 class Machine:
-    """A powercap tree whose zones take `watts` (by the zone's id, in W, to be changed meanwhile) from `with` on.
+    """A powercap tree whose zones take `watts` (by the zone's id, in W, to be changed meanwhile)
+    from `with` on.
 
-    `joules` tells the truth. Whoever holds `still` keeps the counters from being brought up to date.
+    `joules` tells the truth. Whoever holds `still` keeps the counters from being brought up to
+    date.
     """
 
     def __init__(self, root: Path, watts: dict[str, float], **tree: object) -> None:
@@ -50,7 +54,8 @@ class Machine:
 
     @property
     def late_s(self) -> float:
-        """How long the counters stood still at most, of which no meter can know: a test's machine may be busy."""
+        """How long the counters stood still at most, of which no meter can know: a test's machine
+        may be busy."""
         return float(np.diff(self._times_ns).max()) / 1e9
 
     def __enter__(self) -> "Machine":
@@ -94,10 +99,20 @@ def hwbench(*words, environment=None, **options):
 
 
 class Started:
-    """A shell's `script` under the meter, which has begun; what happens to it meanwhile is the test's part."""
+    """A shell's `script` under the meter, which has begun; what happens to it meanwhile is the
+    test's part."""
 
     def __init__(self, script, *options, environment=None, before=()):
-        words = [*HWBENCH, "meter", "--json", *map(str, options), "--", "sh", "-c", f"echo started; {script}"]
+        words = [
+            *HWBENCH,
+            "meter",
+            "--json",
+            *map(str, options),
+            "--",
+            "sh",
+            "-c",
+            f"echo started; {script}",
+        ]
         self.process = subprocess.Popen(
             [*before, *words],
             env=surroundings(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -133,15 +148,22 @@ def energies(found):
         known = reading["value"] is not None
         assert known != bool(reading["reason"]), reading
         assert not known or (reading["value"] > 0 and reading["uncertainty"] > 0), reading
-        assert (reading["grade"] is not None, reading["method"] is not None) == (known, known), reading
+        assert (reading["grade"] is not None, reading["method"] is not None) == (known, known), (
+            reading
+        )
     assert len({reading["scope"] for reading in readings}) == len(readings)
     return {reading["scope"]: reading for reading in readings}
 
 
 def assert_holds(reading, truth, late_j=0.0):
-    """The truth is within the uncertainty, to which comes what nobody could see: the counter itself was late."""
+    """The truth is within the uncertainty, to which comes what nobody could see: the counter itself
+    was late."""
     assert reading["value"] is not None, reading["reason"]
-    assert abs(reading["value"] - truth) <= reading["uncertainty"] + late_j, (reading, truth, late_j)
+    assert abs(reading["value"] - truth) <= reading["uncertainty"] + late_j, (
+        reading,
+        truth,
+        late_j,
+    )
 
 
 def assert_unknown(reading, reason):
@@ -153,7 +175,14 @@ class TestCommand:
     def test_a_table_follows_what_the_command_printed(self, package):
         script = r"printf 'out\377\0'; printf err >&2; cat; sleep 0.6"
         done = hwbench(
-            "meter", "--", "sh", "-c", script, environment=package.environment, text=False, input=b"from outside\n"
+            "meter",
+            "--",
+            "sh",
+            "-c",
+            script,
+            environment=package.environment,
+            text=False,
+            input=b"from outside\n",
         )
         assert done.returncode == 0
         assert done.stderr == b"err"
@@ -161,7 +190,9 @@ class TestCommand:
         assert done.stdout.startswith(begin)
         titles, row, last = done.stdout.removeprefix(begin).decode().splitlines()
         assert titles.split() == ["scope", "energy", "±", "power", "peak", "grade", "from"]
-        found = re.fullmatch(r"package:0 +([\d.]+) J +([\d.]+) % +([\d.]+) W +\d+\.\d+ W +C +rapl counter *", row)
+        found = re.fullmatch(
+            r"package:0 +([\d.]+) J +([\d.]+) % +([\d.]+) W +\d+\.\d+ W +C +rapl counter *", row
+        )
         joules, percent, watts = map(float, found.groups())
         took = re.match(r"([\d.]+) (ms|s), exit status 0, memory peak [\d.]+ [KM]iB", last)
         took_s = float(took[1]) / (1e3 if took[2] == "ms" else 1.0)
@@ -176,7 +207,12 @@ class TestCommand:
         by_quantity = {reading["quantity"]: reading for reading in found["readings"]}
         assert list(by_quantity) == ["energy", "power", "power_peak"]
         energy, power, _ = by_quantity.values()
-        assert (energy["meter"], energy["method"], energy["grade"], energy["unit"]) == ("rapl", "counter", "C", "J")
+        assert (energy["meter"], energy["method"], energy["grade"], energy["unit"]) == (
+            "rapl",
+            "counter",
+            "C",
+            "J",
+        )
         assert energy["window_s"] == found["elapsed_s"]
         assert power["value"] == pytest.approx(energy["value"] / found["elapsed_s"])
         assert_holds(energy, 30 * found["elapsed_s"], 30 * package.late_s)
@@ -188,16 +224,26 @@ class TestCommand:
             (["sh", "-c", "exit 3"], 3, None),
             (["sh", "-c", "kill -TERM $$"], 128 + 15, None),
             (["sh", "-c", "kill -KILL $$"], 128 + 9, None),
-            (["no-such-command"], 127, "no-such-command: cannot be started: No such file or directory"),
+            (
+                ["no-such-command"],
+                127,
+                "no-such-command: cannot be started: No such file or directory",
+            ),
             ([str(ROOT)], 126, f"{ROOT}: cannot be started: Permission denied"),
-            ([str(ROOT / "pyproject.toml")], 126, "pyproject.toml: cannot be started: Permission denied"),
+            (
+                [str(ROOT / "pyproject.toml")],
+                126,
+                "pyproject.toml: cannot be started: Permission denied",
+            ),
         ],
     )
     def test_the_exit_status_is_the_commands(self, command, status, says):
         done = hwbench("meter", "--", *command)
         assert done.returncode == status
         if says:
-            assert done.stderr.splitlines() == [f"hwbench: {done.stderr.partition(': ')[2].strip()}"]
+            assert done.stderr.splitlines() == [
+                f"hwbench: {done.stderr.partition(': ')[2].strip()}"
+            ]
             assert says in done.stderr
             assert done.stdout == ""
         else:
@@ -223,7 +269,10 @@ class TestCommand:
             (["--"], "no command to measure"),
             (["--tdp", "0", "--", "true"], "--tdp 0: expected watts above 0"),
             (["--tdp", "nan", "--", "true"], "--tdp nan: expected watts above 0"),
-            (["--name", "a/b", "--output", "there", "--", "true"], "--name 'a/b': use up to 100 letters"),
+            (
+                ["--name", "a/b", "--output", "there", "--", "true"],
+                "--name 'a/b': use up to 100 letters",
+            ),
         ],
     )
     def test_usage_that_makes_no_sense(self, words, says, tmp_path):
@@ -235,14 +284,20 @@ class TestCommand:
     def test_an_estimate_is_told_as_one(self):
         found = metered("while :; do :; done & sleep 1.7; kill $!", "--tdp", "40")
         energy = energies(found)["package:0"]
-        assert (energy["meter"], energy["method"], energy["grade"]) == ("estimate", "estimated", "C")
+        assert (energy["meter"], energy["method"], energy["grade"]) == (
+            "estimate",
+            "estimated",
+            "C",
+        )
         assert energy["uncertainty"] > 0.5 * energy["value"]
         assert 0 < energy["value"] < 1.1 * 40 * found["elapsed_s"]  # time comes in ticks of 10 ms
 
 
 class TestSignals:
     def test_an_interrupt_is_the_commands_own(self, package):
-        begun = Started('trap "exit 5" INT; while :; do sleep 0.1; done', environment=package.environment)
+        begun = Started(
+            'trap "exit 5" INT; while :; do sleep 0.1; done', environment=package.environment
+        )
         time.sleep(0.6)
         os.killpg(begun.process.pid, signal.SIGINT)  # as the terminal does
         found = begun.end()
@@ -271,13 +326,15 @@ ZONES = {
 
 @pytest.fixture(scope="module")
 def stored(nvml_library, tmp_path_factory):
-    """Two packages with memory, the board, and two GPUs, over 0.9 s in which the first package takes more for a while:
-    the machine, what was printed, and the run's folder."""
+    """Two packages with memory, the board, and two GPUs, over 0.9 s in which the first package
+    takes more for a while: the machine, what was printed, and the run's folder."""
     root = tmp_path_factory.mktemp("stored")
     watts = dict(zip(ZONES.values(), (20.0, 4.0, 10.0, 3.0, 50.0), strict=True))
     with Machine(root / "machine", watts, packages=2, dram=True, psys=True) as machine:
         environment = nvml_library.environment(GPUS=2, POWER_W="100,250") | machine.environment
-        begun = Started("sleep 0.9", "--output", root / "results", "--name", "one", environment=environment)
+        begun = Started(
+            "sleep 0.9", "--output", root / "results", "--name", "one", environment=environment
+        )
         time.sleep(0.3)
         machine.watts |= {PACKAGE: 60.0, ZONES["psys"]: 90.0}
         time.sleep(0.3)
@@ -296,7 +353,9 @@ class TestStored:
         assert set(readings) == {*ZONES, "gpu:0", "gpu:1"}
         for scope, zone in ZONES.items():
             assert_holds(
-                readings[scope], machine.joules(zone, *found["window_ns"]), machine.late_s * machine.watts[zone]
+                readings[scope],
+                machine.joules(zone, *found["window_ns"]),
+                machine.late_s * machine.watts[zone],
             )
         for scope, watts in (("gpu:0", 100), ("gpu:1", 250)):
             assert_holds(readings[scope], watts * found["elapsed_s"])
@@ -304,7 +363,10 @@ class TestStored:
     def test_the_readings_are_stored_as_they_were_printed(self, stored):
         table = self.read(stored, "readings")
         printed = {(one["scope"], one["quantity"]): one["value"] for one in stored[1]["readings"]}
-        assert dict(zip(zip(table.scope, table.quantity, strict=True), table.value, strict=True)) == printed
+        assert (
+            dict(zip(zip(table.scope, table.quantity, strict=True), table.value, strict=True))
+            == printed
+        )
         telemetry = self.read(stored, "telemetry")
         assert {"energy", "power", "sm_clock", "rss", "cpu_use"} <= set(telemetry.quantity)
         assert set(telemetry.device_index.dropna()) == {0, 1}
@@ -325,7 +387,9 @@ class TestStored:
         summary = hwbench("summarize", folder)
         assert (summary.returncode, summary.stderr) == (0, "")
         assert (folder / "metrics").is_dir()
-        compared = hwbench("compare", folder, folder, "--metric", "energy_j,total_energy_j,step_s_p50", "--json")
+        compared = hwbench(
+            "compare", folder, folder, "--metric", "energy_j,total_energy_j,step_s_p50", "--json"
+        )
         assert compared.returncode == 0, compared.stderr
         rows = json.loads(compared.stdout)["rows"]
         assert [(row["metric"], row["ratio"]) for row in rows] == [
@@ -335,7 +399,9 @@ class TestStored:
         assert report.returncode == 0, report.stderr
         assert "sleep 0.9" in (tmp_path / "page.html").read_text()
 
-    @pytest.mark.parametrize(("command", "reason"), [("exit 4", "exit status 4"), (None, "cannot be started")])
+    @pytest.mark.parametrize(
+        ("command", "reason"), [("exit 4", "exit status 4"), (None, "cannot be started")]
+    )
     def test_a_command_that_fails_is_a_row_with_the_reason(self, command, reason, tmp_path):
         words = ["sh", "-c", command] if command else ["no-such-command"]
         done = hwbench("meter", "--output", tmp_path, "--", *words)
@@ -355,7 +421,9 @@ class TestStored:
 
     def test_where_nothing_can_be_stored_nothing_is_started(self, tmp_path):
         (tmp_path / "results").touch()
-        done = hwbench("meter", "--output", tmp_path / "results", "--", "touch", tmp_path / "started")
+        done = hwbench(
+            "meter", "--output", tmp_path / "results", "--", "touch", tmp_path / "started"
+        )
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("hwbench: ")
         assert not (tmp_path / "started").exists()
@@ -363,19 +431,39 @@ class TestStored:
 
 class TestList:
     def test_what_works_and_the_cure_of_what_does_not(self, package, nvml_library):
-        environment = nvml_library.environment(GPUS=1, FAIL="nvmlDeviceGetUtilizationRates=3") | package.environment
+        environment = (
+            nvml_library.environment(GPUS=1, FAIL="nvmlDeviceGetUtilizationRates=3")
+            | package.environment
+        )
         done = hwbench("meter", "--list", environment=environment)
         assert (done.returncode, done.stderr) == (0, "")
         lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-        assert set(lines) == {"meter", "nvml", "amdsmi", "rapl", "perf", "powermetrics", "estimate", "host"}
+        assert set(lines) == {
+            "meter",
+            "nvml",
+            "amdsmi",
+            "rapl",
+            "perf",
+            "powermetrics",
+            "estimate",
+            "host",
+        }
         assert re.match(r"rapl +yes +package:0 energy *$", lines["rapl"])
-        assert re.match(r"nvml +yes +gpu:0 energy, .*no utilization: the driver does not show it", lines["nvml"])
+        assert re.match(
+            r"nvml +yes +gpu:0 energy, .*no utilization: the driver does not show it", lines["nvml"]
+        )
         assert re.match(r"powermetrics +no +it is a part of macOS", lines["powermetrics"])
 
     def test_as_data(self, package):
         done = hwbench("meter", "--list", "--json", environment=package.environment)
         (rapl,) = [line for line in json.loads(done.stdout) if line["meter"] == "rapl"]
-        assert rapl == {"meter": "rapl", "works": True, "signals": ["package:0 energy"], "reason": "", "cure": ""}
+        assert rapl == {
+            "meter": "rapl",
+            "works": True,
+            "signals": ["package:0 energy"],
+            "reason": "",
+            "cure": "",
+        }
         assert all(line["works"] or line["reason"] for line in json.loads(done.stdout))
 
 
@@ -391,7 +479,8 @@ class TestFaultsOfCounters:
         assert_holds(reading, truth, 30 * late_s)
 
     def measure_wraps(self, folder, range_j, begin_j):
-        """The reading of a command while the counter wraps so often, the truth, and how late the counter was."""
+        """The reading of a command while the counter wraps so often, the truth, and how late the
+        counter was."""
         tree = {"range_uj": range_j * 10**6, "start_uj": begin_j * 10**6}
         with Machine(folder / "machine", {PACKAGE: 0.0}, **tree) as machine:
             begun = Started("sleep 0.8", "--output", folder, environment=machine.environment)
@@ -400,13 +489,17 @@ class TestFaultsOfCounters:
         truth = machine.joules(PACKAGE, *found["window_ns"])
         return energies(found)["package:0"], truth, machine.late_s
 
-    @pytest.mark.parametrize(("range_j", "reason"), [(INTEL_RANGE_UJ / 1e6, None), (9, "the counter went back")])
+    @pytest.mark.parametrize(
+        ("range_j", "reason"), [(INTEL_RANGE_UJ / 1e6, None), (9, "the counter went back")]
+    )
     def test_a_range_that_cannot_be_read_matters_only_at_a_wrap(self, tmp_path, range_j, reason):
         with Machine(tmp_path, {PACKAGE: 30.0}, range_uj=round(range_j * 1e6)) as machine:
             (machine.tree.zone(PACKAGE) / "max_energy_range_uj").unlink()
             found = metered("sleep 0.6", environment=machine.environment)
         energy = energies(found)["package:0"]
-        assert_unknown(energy, reason) if reason else assert_holds(energy, 30 * found["elapsed_s"], 30 * machine.late_s)
+        assert_unknown(energy, reason) if reason else assert_holds(
+            energy, 30 * found["elapsed_s"], 30 * machine.late_s
+        )
 
     @pytest.mark.parametrize("to_j", [0.0, 990.0])
     def test_a_counter_that_goes_back(self, package, to_j):
@@ -426,12 +519,19 @@ class TestFaultsOfCounters:
 
     def test_a_counter_that_stands_still(self, package):
         package.watts[PACKAGE] = 0.0
-        assert_unknown(energies(metered("sleep 0.5", environment=package.environment))["package:0"], "did not move")
+        assert_unknown(
+            energies(metered("sleep 0.5", environment=package.environment))["package:0"],
+            "did not move",
+        )
 
     @pytest.mark.parametrize("zones", [(PACKAGE,), (PACKAGE, "intel-rapl:0:2")])
     def test_permission_denied(self, tmp_path, zones):
         """To one counter, or to all: root has to do without its right to read what it may not."""
-        before = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        before = (
+            ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+            if os.geteuid() == 0
+            else []
+        )
         if before and subprocess.run([*before, "true"], capture_output=True).returncode:
             pytest.skip("root, and setpriv cannot take its rights away")
         with Machine(tmp_path, {PACKAGE: 30.0, "intel-rapl:0:2": 5.0}, dram=True) as machine:
@@ -455,7 +555,9 @@ class TestFaultsOfCounters:
 
     def test_the_meter_is_suspended(self, package, tmp_path):
         """The power rises and falls back meanwhile: the counter has it all."""
-        begun = Started("sleep 2.6", "--output", tmp_path / "results", environment=package.environment)
+        begun = Started(
+            "sleep 2.6", "--output", tmp_path / "results", environment=package.environment
+        )
         time.sleep(0.3)
         begun.process.send_signal(signal.SIGSTOP)
         package.watts[PACKAGE] = 45.0
@@ -475,19 +577,24 @@ POWERS = ("nvmlDeviceGetFieldValues", "nvmlDeviceGetSamples", "nvmlDeviceGetPowe
 
 
 class TestFaultsOfDrivers:
-    """What is asked of NVML fails, by its numbers of errors: 3 is not supported, 18 another version."""
+    """What is asked of NVML fails, by its numbers of errors: 3 is not supported, 18 another
+    version."""
 
     @pytest.mark.parametrize("half", [0, 1])
     def test_a_call_that_is_not_supported(self, nvml_library, half):
         """Each by a GPU of its own: the counter or the sensor still tells the energy."""
         calls = CALLS[half::2]
         fail = ",".join(f"{call}@{gpu}=3" for gpu, call in enumerate(calls))
-        found = metered("sleep 0.8", environment=nvml_library.environment(GPUS=len(calls), FAIL=fail))
+        found = metered(
+            "sleep 0.8", environment=nvml_library.environment(GPUS=len(calls), FAIL=fail)
+        )
         readings = energies(found)
         for gpu, call in enumerate(calls):
             assert_holds(readings[f"gpu:{gpu}"], 100 * found["elapsed_s"])
             by_sensor = call == ENERGY
-            assert readings[f"gpu:{gpu}"]["method"] == ("integrated" if by_sensor else "counter"), call
+            assert readings[f"gpu:{gpu}"]["method"] == ("integrated" if by_sensor else "counter"), (
+                call
+            )
 
     @pytest.mark.parametrize(
         ("script", "reason"),
@@ -502,7 +609,9 @@ class TestFaultsOfDrivers:
             ({"FAIL": "nvmlDeviceGetHandleByIndex_v2@0=4"}, "no permission to ask the driver"),
         ],
     )
-    def test_a_gpu_that_shows_nothing_is_unknown_and_spares_the_other(self, nvml_library, script, reason):
+    def test_a_gpu_that_shows_nothing_is_unknown_and_spares_the_other(
+        self, nvml_library, script, reason
+    ):
         found = metered("sleep 0.8", environment=nvml_library.environment(GPUS=2, **script))
         readings = energies(found)
         assert_unknown(readings["gpu:0"], reason)
@@ -514,10 +623,15 @@ class TestFaultsOfDrivers:
 
     @pytest.mark.parametrize(
         ("code", "reason"),
-        [(18, "are of different versions"), (9, "is not loaded"), (None, "no NVIDIA driver library")],
+        [
+            (18, "are of different versions"),
+            (9, "is not loaded"),
+            (None, "no NVIDIA driver library"),
+        ],
     )
     def test_a_driver_that_does_not_open(self, nvml_library, tmp_path, code, reason):
-        """A case on a GPU has it in its readings; of a command nobody knows whether it uses one, so `--list` tells."""
+        """A case on a GPU has it in its readings; of a command nobody knows whether it uses one, so
+        `--list` tells."""
         (tmp_path / "libnvidia-ml.so.1").touch()  # before any that this machine may have
         none = {"LD_LIBRARY_PATH": str(tmp_path)}
         environment = nvml_library.environment(FAIL=f"nvmlInitWithFlags={code}") if code else none
@@ -561,8 +675,11 @@ print(json.dumps({"elapsed_s": took, "readings": [vars(one) for one in metering.
 
 
 def of_worker(gpus, environment):
-    """What a case that uses `gpus` has in its readings, of a window of 0.6 s: no GPU is needed to open its meters."""
+    """What a case that uses `gpus` has in its readings, of a window of 0.6 s: no GPU is needed to
+    open its meters."""
     command = [sys.executable, "-W", "error", "-c", WORKER, json.dumps(gpus)]
-    done = subprocess.run(command, env=surroundings(environment), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, env=surroundings(environment), capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

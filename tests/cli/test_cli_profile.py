@@ -1,4 +1,5 @@
-"""`hwbench profile` as a user meets it: one real run, and what is refused before anything is measured."""
+"""`hwbench profile` as a user meets it: one real run, and what is refused before anything is
+measured."""
 
 import gzip
 import json
@@ -10,7 +11,18 @@ from commands import assert_one_line, hwbench
 
 from hwbench import tables
 
-NANO = ["--device", "cpu", "--set", "size=nano", "--set", "batch=2", "--set", "seq=32", "--dtype", "fp32"]
+NANO = [
+    "--device",
+    "cpu",
+    "--set",
+    "size=nano",
+    "--set",
+    "batch=2",
+    "--set",
+    "seq=32",
+    "--dtype",
+    "fp32",
+]
 SMALL = ["--workloads", str(Path(__file__).parent.with_name("small_ceilings.py"))]
 QUICK = [*SMALL, "--min-time", "0", "--max-time", "0.05", "--min-samples", "3"]
 
@@ -29,7 +41,9 @@ def test_the_parts_of_the_waterfall_sum_to_the_clean_step(profiled):
     assert [part["part"] for part in found["waterfall"]] == [
         "compute", "memory", "launch_and_idle", "framework", "rest",
     ]  # fmt: skip
-    assert sum(part["seconds"] for part in found["waterfall"]) == pytest.approx(found["clean_step_s"], rel=0.01)
+    assert sum(part["seconds"] for part in found["waterfall"]) == pytest.approx(
+        found["clean_step_s"], rel=0.01
+    )
     assert all(part["seconds"] >= 0 for part in found["waterfall"])
     assert len(found["sentences"]) <= 3  # none where something else ran meanwhile
 
@@ -49,14 +63,18 @@ def test_the_clean_step_is_that_of_the_timed_window_not_of_the_profiled_one(prof
 def test_the_trace_and_the_page_are_where_it_says(profiled):
     done, found = profiled
     trace = json.loads(gzip.decompress((found["cwd"] / "trace.json.gz").read_bytes()))
-    assert any(event.get("args", {}).get("name") == "modules, backward" for event in trace["traceEvents"])
+    assert any(
+        event.get("args", {}).get("name") == "modules, backward" for event in trace["traceEvents"]
+    )
     assert "trace.json.gz (opens in ui.perfetto.dev)" in done.stderr
     assert (found["cwd"] / "results" / found["run_id"] / "report.html").is_file()
 
 
 def test_a_run_differs_from_itself_in_nothing(profiled):
     found = profiled[1]
-    done = hwbench("profile", "--diff", found["run_id"], found["run_id"], "--json", cwd=found["cwd"])
+    done = hwbench(
+        "profile", "--diff", found["run_id"], found["run_id"], "--json", cwd=found["cwd"]
+    )
     assert done.returncode == 0
     assert all(row["difference_s"] == 0 for row in json.loads(done.stdout)["rows"])
 
@@ -82,7 +100,18 @@ def test_what_makes_no_sense_is_refused_before_anything_is_measured(call, tmp_pa
 
 def test_what_the_machine_cannot_do_is_said_with_its_reason_and_no_profile(call):
     """An answer, not a failure: 512 tokens are more than nano has positions."""
-    words = ["profile", "gpt/train", "--device", "cpu", "--set", "size=nano", "--set", "seq=512", *QUICK, "--json"]
+    words = [
+        "profile",
+        "gpt/train",
+        "--device",
+        "cpu",
+        "--set",
+        "size=nano",
+        "--set",
+        "seq=512",
+        *QUICK,
+        "--json",
+    ]
     done = call(*words)
     assert done.returncode == 0
     assert json.loads(done.stdout)["outcome"] == "unsupported"

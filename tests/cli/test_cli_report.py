@@ -20,7 +20,9 @@ CASE = Case("gpt/train", {"size": "nano"}, "fp32")
 def store(results, run_id: str, started_at: str, label: str = "main", processes: int = 3) -> Writer:
     policy = Policy(processes=processes)
     plan = {"policy": vars(policy), "cases": [vars(CASE) | {"case_id": CASE.case_id}]}
-    writer = Writer(results, Run(run_id, started_at, label, "fake", "Fake device", {}, ["hwbench", "run"], plan))
+    writer = Writer(
+        results, Run(run_id, started_at, label, "fake", "Fake device", {}, ["hwbench", "run"], plan)
+    )
     for process in range(processes):
         writer.add(CASE, process, measured())
     return writer
@@ -29,7 +31,11 @@ def store(results, run_id: str, started_at: str, label: str = "main", processes:
 @pytest.fixture
 def results(tmp_path):
     folder = tmp_path / "results"
-    for run_id, started_at in (("c", "2026-11-24T09"), ("a", "2026-11-24T10"), ("b", "2026-11-24T08")):
+    for run_id, started_at in (
+        ("c", "2026-11-24T09"),
+        ("a", "2026-11-24T10"),
+        ("b", "2026-11-24T08"),
+    ):
         store(folder, run_id, started_at)
     return folder
 
@@ -106,7 +112,12 @@ def test_a_run_still_being_written_is_told_as_far_as_it_is_there(call, results, 
 
 @pytest.mark.parametrize("form", ["markdown", "csv", "json", "html"])
 def test_a_run_of_the_first_schema_is_read_as_it_is(call, results, form):
-    assert {folder.name for folder in (results / "a").iterdir()} == {"runs", "measurements", "samples", "spans"}
+    assert {folder.name for folder in (results / "a").iterdir()} == {
+        "runs",
+        "measurements",
+        "samples",
+        "spans",
+    }
     for part in (results / "a" / "measurements").glob("*.parquet"):
         table = pq.ParquetFile(part).read().drop_columns(list(ADDED["measurements"]))
         pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"1"}), part)

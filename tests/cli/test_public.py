@@ -1,5 +1,5 @@
-"""What users build on, frozen: commands, options, and what a workload file imports. A change here is a promise broken
-or a promise made; the CHANGELOG says which."""
+"""What users build on, frozen: commands, options, and what a workload file imports. A change here
+is a promise broken or a promise made; the CHANGELOG says which."""
 
 import click
 import pytest
@@ -35,7 +35,9 @@ def test_the_commands():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_words_of_each_command(name):
     params = cli.cli.get_command(click.Context(cli.cli), name).params
-    words = [param.opts[0] if param.opts[0].startswith("-") else param.name.upper() for param in params]
+    words = [
+        param.opts[0] if param.opts[0].startswith("-") else param.name.upper() for param in params
+    ]
     assert sorted(words) == sorted(COMMANDS[name].split())
 
 

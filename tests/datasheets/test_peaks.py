@@ -22,7 +22,8 @@ def on(units):
     ("device", "units", "dtype", "teraflops"),
     [
         ("NVIDIA H100 80GB HBM3", 132, "bf16", 989.4),
-        ("NVIDIA H100 PCIe", 114, "bf16", 756),  # its datasheet prints 1,513, which is with sparsity
+        # its datasheet prints 1,513, which is with sparsity
+        ("NVIDIA H100 PCIe", 114, "bf16", 756),
         ("NVIDIA H100 NVL", 132, "bf16", 835.5),
         ("NVIDIA H200", 132, "bf16", 989.5),
         ("NVIDIA B200", 148, "bf16", 2250),
@@ -76,12 +77,20 @@ def test_a_name_that_is_not_whole_is_unknown(device):
         ("NVIDIA A100-SXM4-40GB MIG 3g.20gb", 42, "with 42 multiprocessors of 108, is a partition"),
         ("NVIDIA A100-SXM4-40GB MIG 7g.40gb", 98, "with 98 multiprocessors of 108, is a partition"),
         ("NVIDIA H100 80GB HBM3 MIG 7g.80gb", 132, "is a partition"),
-        ("NVIDIA Unheard-of MIG 1g.10gb", None, "whose multiprocessors were not counted, is a partition"),
+        (
+            "NVIDIA Unheard-of MIG 1g.10gb",
+            None,
+            "whose multiprocessors were not counted, is a partition",
+        ),
         ("NVIDIA H100 80GB HBM3", 114, "with 114 multiprocessors of 132, is a partition"),
         ("NVIDIA A100-SXM4-40GB", 14, "with 14 multiprocessors of 108, is a partition"),
         ("AMD Instinct MI300X", 38, "with 38 multiprocessors of 304, is a partition"),
         ("AMD Instinct MI300X", None, "whose multiprocessors were not counted, may be a partition"),
-        ("NVIDIA H100 80GB HBM3", None, "whose multiprocessors were not counted, may be a partition"),
+        (
+            "NVIDIA H100 80GB HBM3",
+            None,
+            "whose multiprocessors were not counted, may be a partition",
+        ),
     ],
 )
 def test_a_partition_never_has_the_peaks_of_the_card_and_says_why(device, units, why):
@@ -94,7 +103,12 @@ def test_a_partition_never_has_the_peaks_of_the_card_and_says_why(device, units,
 
 @pytest.mark.parametrize(
     ("device", "units"),
-    [("NVIDIA H100 80GB HBM3", 132), ("NVIDIA GeForce GTX 1080", 20), ("AMD EPYC 7543", None), ("", 1)],
+    [
+        ("NVIDIA H100 80GB HBM3", 132),
+        ("NVIDIA GeForce GTX 1080", 20),
+        ("AMD EPYC 7543", None),
+        ("", 1),
+    ],
 )
 def test_a_whole_device_is_no_partition(device, units):
     assert peaks.why_unknown(device, on(units)) == ""
@@ -118,7 +132,8 @@ def test_fp32_is_held_against_fp32_whatever_torch_was_told_before():
 
 @pytest.mark.parametrize("row", peaks.table().values(), ids=lambda row: row["name"])
 def test_every_row_is_plausible(row):
-    """Half the bits, twice the rate or the same; dense tensor cores beat plain ones; a source for each."""
+    """Half the bits, twice the rate or the same; dense tensor cores beat plain ones; a source for
+    each."""
     known = {dtype: float(row[dtype]) for dtype in peaks.DTYPES if row[dtype]}
     assert known.get("bf16", known["fp16"]) == known["fp16"]
     assert known.get("fp32", 0) <= known.get("tf32", known["fp16"]) <= known["fp16"]
@@ -134,7 +149,9 @@ def test_every_row_is_plausible(row):
 
 
 def derived(dtype="fp32", cpu=MILAN, device=BARE):
-    return peaks.flops("AMD EPYC 7543 32-Core Processor (64 cores)", dtype, {"cpu": cpu, "device": device})
+    return peaks.flops(
+        "AMD EPYC 7543 32-Core Processor (64 cores)", dtype, {"cpu": cpu, "device": device}
+    )
 
 
 def test_a_cpu_is_cores_times_clock_times_flop_a_cycle():
@@ -157,8 +174,16 @@ def test_a_clock_that_was_observed_under_load_is_the_peaks():
     assert "32 cores × 2800 MHz (sustained in gemm)" in found.source
     hidden = {"cpu": MILAN | {"frequency_max_mhz": None}, "device": BARE}
     assert peaks.flops("AMD EPYC 7543", "fp32", hidden, 2800.0).value == 32 * 2800e6 * 32
-    assert peaks.flops("AMD EPYC 7543", "fp32", {"cpu": MILAN | {"virtual": True}, "device": BARE}, 2800.0) is None
-    assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", {"cpu": MILAN} | on(108), 2800.0).value == 19.5e12
+    assert (
+        peaks.flops(
+            "AMD EPYC 7543", "fp32", {"cpu": MILAN | {"virtual": True}, "device": BARE}, 2800.0
+        )
+        is None
+    )
+    assert (
+        peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", {"cpu": MILAN} | on(108), 2800.0).value
+        == 19.5e12
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,18 @@ class TestResolve:
 
     def test_an_index_that_is_not_there_says_what_is(self, monkeypatch):
         monkeypatch.setattr(devices, "available", lambda: {"cuda:0": "H100", "cpu": "EPYC"})
-        with pytest.raises(UserError, match=r"no device cuda:3 here; there is cuda:0 \(H100\), cpu \(EPYC\)"):
+        with pytest.raises(
+            UserError, match=r"no device cuda:3 here; there is cuda:0 \(H100\), cpu \(EPYC\)"
+        ):
             devices.resolve("cuda:3")
 
     @pytest.mark.parametrize("spec", ["tpu", "mps", "xpu", "cpu:1", "auto:1"])
     def test_a_device_that_is_not_there_names_the_cure(self, spec):
         if spec in devices.available():
             pytest.skip(f"there is {spec} here")
-        with pytest.raises(UserError, match=rf"no device {spec} here; there is .*--device (cpu|auto)"):
+        with pytest.raises(
+            UserError, match=rf"no device {spec} here; there is .*--device (cpu|auto)"
+        ):
             devices.resolve(spec)
 
     @pytest.mark.parametrize("spec", ["gpu", "cuda:", "cuda:x", "", "CPU", "cuda:-1"])
@@ -62,7 +66,10 @@ class TestCpu:
         (tmp_path / "max").write_text("max")
         (tmp_path / "limit").write_text("1000")
         (tmp_path / "used").write_text("300")
-        files = {str(tmp_path / "max"): str(tmp_path / "used"), str(tmp_path / "limit"): str(tmp_path / "used")}
+        files = {
+            str(tmp_path / "max"): str(tmp_path / "used"),
+            str(tmp_path / "limit"): str(tmp_path / "used"),
+        }
         monkeypatch.setattr(cpu, "CGROUP_USE", files | {str(tmp_path / "no"): "no"})
         assert cpu.memory_limit_bytes() == 1000
         assert cpu.free_bytes() == 700
@@ -73,7 +80,9 @@ class TestCpu:
         code += "device = devices.open_device('cpu'); cpu.free_bytes = lambda: 300 << 20; device.guard_memory()\n"
         code += "torch.empty(50 << 20)\n"  # 200 MiB
         code += "try: torch.empty(75 << 20)\nexcept RuntimeError as error: print(device.is_out_of_memory(error))"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+        )
         assert done.stdout == "True\n"
 
     def test_a_failed_allocation_is_out_of_memory(self):
@@ -82,10 +91,14 @@ class TestCpu:
         assert devices.open_device("cpu").is_out_of_memory(error.value)
 
     def test_a_dtype_that_is_not_here_is_unsupported(self):
-        with pytest.raises(Unsupported, match="torch has no fp8 arithmetic for this kind of device"):
+        with pytest.raises(
+            Unsupported, match="torch has no fp8 arithmetic for this kind of device"
+        ):
             devices.open_device("cpu").require("fp8")
 
-    def test_caches_are_those_of_the_usable_cores_and_a_shared_one_counts_once(self, monkeypatch, tmp_path):
+    def test_caches_are_those_of_the_usable_cores_and_a_shared_one_counts_once(
+        self, monkeypatch, tmp_path
+    ):
         for core, name, kind, level, size, shared in [
             (0, 0, "Data", 1, "32K", "0"),
             (0, 1, "Instruction", 1, "64K", "0"),
@@ -98,12 +111,21 @@ class TestCpu:
         ]:
             folder = tmp_path / f"cpu{core}/cache/index{name}"
             folder.mkdir(parents=True)
-            for file, text in {"type": kind, "level": level, "size": size, "shared_cpu_list": shared}.items():
+            for file, text in {
+                "type": kind,
+                "level": level,
+                "size": size,
+                "shared_cpu_list": shared,
+            }.items():
                 (folder / file).write_text(f"{text}\n")
         (tmp_path / "cpu1/cache/index0/size").unlink()  # as some virtual machines have it
         monkeypatch.setattr(cpu, "CPUS", tmp_path)
         monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-        assert devices.open_device("cpu").caches() == {"l1": 32 << 10, "l2": 2 << 20, "l3": 32 << 20}
+        assert devices.open_device("cpu").caches() == {
+            "l1": 32 << 10,
+            "l2": 2 << 20,
+            "l3": 32 << 20,
+        }
 
     def test_caches_that_nothing_tells_of_are_unknown(self, monkeypatch, tmp_path):
         monkeypatch.setattr(cpu, "CPUS", tmp_path)
@@ -127,7 +149,9 @@ class TestCompiler:
     def test_without_one_the_cure_is_said(self, monkeypatch):
         monkeypatch.delenv("CC", raising=False)
         monkeypatch.setattr(_torch.shutil, "which", lambda _: None)
-        with pytest.raises(Unsupported, match="there is no gcc or clang here; install one, name it in CC"):
+        with pytest.raises(
+            Unsupported, match="there is no gcc or clang here; install one, name it in CC"
+        ):
             _torch.require_compiler("CC", ["gcc", "clang"])
 
     def test_pythons_headers_are_needed_too(self, monkeypatch, tmp_path):
@@ -165,7 +189,12 @@ class TestWithoutAGpu:
         return str(error.value)
 
     def test_without_a_driver_the_driver_is_what_is_missing(self, monkeypatch):
-        none = Source("nvml", False, reason="there is no NVIDIA driver library", cure="install the NVIDIA driver")
+        none = Source(
+            "nvml",
+            False,
+            reason="there is no NVIDIA driver library",
+            cure="install the NVIDIA driver",
+        )
         told = self.sources(monkeypatch, none)
         assert (
             "built for CUDA 13.0; what is missing is the driver: there is no NVIDIA driver library. Cure: install"

@@ -1,7 +1,12 @@
 import pytest
 
 from hwbench.devices.fake import FakeDevice
-from hwbench.devices.footprint import HEAP_BLOCK_BYTES, LIBRARY_BYTES, require_predicted, resident_bytes
+from hwbench.devices.footprint import (
+    HEAP_BLOCK_BYTES,
+    LIBRARY_BYTES,
+    require_predicted,
+    resident_bytes,
+)
 from hwbench.records import Unsupported
 
 
@@ -15,7 +20,10 @@ def test_most_of_the_smaller_of_two_that_take_turns_in_the_heap_comes_on_top():
 def test_only_what_surely_does_not_fit_is_refused():
     require_predicted(1100, 1000, "it")
     require_predicted(10**15, None, "it")
-    with pytest.raises(Unsupported, match=r"^needs about 20.0 GiB \(predicted 21,474,836,480 bytes\), it has 2.0 GiB$"):
+    with pytest.raises(
+        Unsupported,
+        match=r"^needs about 20.0 GiB \(predicted 21,474,836,480 bytes\), it has 2.0 GiB$",
+    ):
         require_predicted(20 << 30, 2 << 30, "it")
 
 

@@ -1,4 +1,5 @@
-"""What suits a device is found by trials on it: on the fake device, whose ways take known times, and on a CPU."""
+"""What suits a device is found by trials on it: on the fake device, whose ways take known times,
+and on a CPU."""
 
 import json
 
@@ -46,7 +47,10 @@ class TestChoice:
 
     def test_a_way_that_fails_is_left_out_with_the_reason(self):
         choice = choose(FakeDevice(), plain=0.010, packed=None)
-        assert (choice.name, choice.failed) == ("plain", {"packed": "packed needs another processor"})
+        assert (choice.name, choice.failed) == (
+            "plain",
+            {"packed": "packed needs another processor"},
+        )
 
     def test_where_the_first_fails_another_one_is_taken(self):
         assert choose(FakeDevice(), plain=None, packed=1.0).name == "packed"
@@ -75,7 +79,9 @@ class TestChoice:
             raise MemoryError("fake device out of memory")
 
         device = FakeDevice()
-        choice = device.findings.choose("question", {"plain": lambda: device.launch(0.01), "packed": exhaust})
+        choice = device.findings.choose(
+            "question", {"plain": lambda: device.launch(0.01), "packed": exhaust}
+        )
         assert (choice.name, choice.failed) == ("plain", {})
         assert not (tmp_path / FILE).exists()
         assert choose(FakeDevice(), plain=0.010, packed=0.005).name == "packed"
@@ -88,7 +94,11 @@ class TestChoice:
     def test_the_answer_is_remembered_with_what_failed(self):
         first = choose(FakeDevice(), plain=0.010, other=None, packed=0.005)
         again = choose(FakeDevice(), plain=0.001, other=0.001, packed=0.005)
-        assert (again.name, again.failed) == (first.name, first.failed) == ("packed", {"other": first.failed["other"]})
+        assert (
+            (again.name, again.failed)
+            == (first.name, first.failed)
+            == ("packed", {"other": first.failed["other"]})
+        )
 
     def test_another_device_or_version_is_asked_anew(self):
         choose(FakeDevice(), plain=0.010, packed=0.005)
@@ -101,7 +111,9 @@ class TestChoice:
         (tmp_path / FILE).write_text("{")
         device = FakeDevice()
         assert choose(device, plain=0.001, packed=0.005).name == "plain"
-        assert device.findings.warnings == [f"{tmp_path / FILE}: not a file of remembered answers; it is made anew"]
+        assert device.findings.warnings == [
+            f"{tmp_path / FILE}: not a file of remembered answers; it is made anew"
+        ]
 
     def test_a_remembered_way_that_is_no_longer_there_is_not_taken(self):
         choose(FakeDevice(), plain=0.010, packed=0.005)
@@ -122,7 +134,9 @@ class TestFormats:
         assert calls == [1]
         assert len(json.loads((tmp_path / FILE).read_text())) == 1
 
-    @pytest.mark.parametrize("answer", [{}, {"bf16": 1e9}, *({"fp32": rate} for rate in (None, -1, "fast", True))])
+    @pytest.mark.parametrize(
+        "answer", [{}, {"bf16": 1e9}, *({"fp32": rate} for rate in (None, -1, "fast", True))]
+    )
     def test_an_answer_that_cannot_be_is_measured_anew(self, answer):
         def findings(measure):
             return found_by({"name": "x"}, measure)
@@ -154,7 +168,11 @@ class Scripted:
         return None
 
     def seconds(self, way):
-        dtype = next(cell.cell_contents.dtype for cell in way.__closure__ if hasattr(cell.cell_contents, "dtype"))
+        dtype = next(
+            cell.cell_contents.dtype
+            for cell in way.__closure__
+            if hasattr(cell.cell_contents, "dtype")
+        )
         if dtype is torch.int8:
             raise RuntimeError("no int8 here")
         name = next(name for name, known in FORMATS.items() if known is dtype)
@@ -184,9 +202,16 @@ def test_a_format_is_not_called_missing_because_the_device_was_lost():
 
 
 def test_a_rate_is_that_of_the_product_and_null_where_it_fails():
-    rates = measure_formats(Scripted({"fp32": 1e-3, "bf16": 0.5e-3, "fp16": 10.0}), torch.device("cpu"), never)
+    rates = measure_formats(
+        Scripted({"fp32": 1e-3, "bf16": 0.5e-3, "fp16": 10.0}), torch.device("cpu"), never
+    )
     flops = 2 * 256**3
-    assert rates == {"fp32": flops / 1e-3, "bf16": flops / 0.5e-3, "fp16": flops / 10.0, "int8": None}
+    assert rates == {
+        "fp32": flops / 1e-3,
+        "bf16": flops / 0.5e-3,
+        "fp16": flops / 10.0,
+        "int8": None,
+    }
 
 
 def test_a_slow_format_is_tried_once():
@@ -198,7 +223,9 @@ def test_a_slow_format_is_tried_once():
 
 def test_matrices_grow_until_a_product_is_long_enough():
     watch = Scripted({"fp32": 1e-6, "bf16": 1e-6, "fp16": 1e-6})
-    assert measure_formats(watch, torch.device("cpu"), never)["fp32"] == pytest.approx(2 * 4096**3 / 1e-6)
+    assert measure_formats(watch, torch.device("cpu"), never)["fp32"] == pytest.approx(
+        2 * 4096**3 / 1e-6
+    )
 
 
 @pytest.mark.machine

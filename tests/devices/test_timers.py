@@ -16,7 +16,9 @@ def test_stamps_become_samples_and_spans():
 
 
 def test_stamps_that_go_back_in_time_are_no_durations():
-    with pytest.raises(ValueError, match=r"the device's event clock went back by 0\.5 s within the window"):
+    with pytest.raises(
+        ValueError, match=r"the device's event clock went back by 0\.5 s within the window"
+    ):
         unfold(0, [END, END], [1.0, 0.5], 0, False, "")
 
 

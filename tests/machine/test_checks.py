@@ -39,8 +39,20 @@ def test_a_quiet_machine_raises_nothing():
         ("container.memory_limit", str(2 << 30), "memory_limit", "info", "2.0 of 8.0 GiB"),
         ("load_average_1min", 5.2, "load", "warning", "the load average is 5.2 on 8 processors"),
         ("gpu.persistence_mode", False, "persistence_mode", "warning", "persistence mode is off"),
-        ("gpu.sm_clock_application_mhz", 1200, "application_clocks", "info", "1200 MHz of at most 1980 MHz"),
-        ("gpu.compute_processes", 2, "gpu_processes", "warning", "2 other processes compute on the GPU"),
+        (
+            "gpu.sm_clock_application_mhz",
+            1200,
+            "application_clocks",
+            "info",
+            "1200 MHz of at most 1980 MHz",
+        ),
+        (
+            "gpu.compute_processes",
+            2,
+            "gpu_processes",
+            "warning",
+            "2 other processes compute on the GPU",
+        ),
         ("gpu.ecc", True, "ecc", "info", "ECC is on"),
         ("gpu.ecc", False, "ecc", "info", "ECC is off"),
     ],
@@ -69,7 +81,13 @@ def test_a_quota_that_is_none_is_no_limit(quota):
 
 
 def test_what_is_not_known_raises_nothing():
-    unknown = {"device": None, "cpu": None, "container": None, "nvidia": None, "load_average_1min": None}
+    unknown = {
+        "device": None,
+        "cpu": None,
+        "container": None,
+        "nvidia": None,
+        "load_average_1min": None,
+    }
     assert check({}) == check(unknown) == []
 
 
@@ -82,7 +100,15 @@ def test_a_gpu_that_is_not_measured_does_not_count():
 
 
 def test_a_partition_is_told_with_what_it_costs():
-    (found,) = check({"device": {"kind": "cuda", "name": "NVIDIA A100-SXM4-40GB MIG 3g.20gb", "multiprocessors": 42}})
+    (found,) = check(
+        {
+            "device": {
+                "kind": "cuda",
+                "name": "NVIDIA A100-SXM4-40GB MIG 3g.20gb",
+                "multiprocessors": 42,
+            }
+        }
+    )
     assert (found.code, found.severity) == ("partition", "info")
     assert "no known peak" in found.finding
 
@@ -94,9 +120,16 @@ def test_the_environment_holds_what_was_found():
 
 def test_an_x86_processor_is_told_by_its_vendor_family_and_model(monkeypatch):
     text = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC 7543\n"
-    monkeypatch.setattr(environment, "_read", lambda file: text if file == "/proc/cpuinfo" else None)
+    monkeypatch.setattr(
+        environment, "_read", lambda file: text if file == "/proc/cpuinfo" else None
+    )
     cpu = environment.collect({"kind": "fake"})["cpu"]
-    assert [cpu[key] for key in ("vendor", "family", "model", "name")] == ["AuthenticAMD", "25", "1", "AMD EPYC 7543"]
+    assert [cpu[key] for key in ("vendor", "family", "model", "name")] == [
+        "AuthenticAMD",
+        "25",
+        "1",
+        "AMD EPYC 7543",
+    ]
 
 
 def test_another_processor_has_no_such_words(monkeypatch):

@@ -12,18 +12,25 @@ from hwbench.machine import environment
 from hwbench.machine.checks import check
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = "import json; from hwbench.machine import environment; print(json.dumps(environment._nvidia()))"
+PROGRAM = (
+    "import json; from hwbench.machine import environment; print(json.dumps(environment._nvidia()))"
+)
 
 
 def gpus(environment):
-    """What a program of its own makes of the driver library: a process keeps the one that it once loaded."""
+    """What a program of its own makes of the driver library: a process keeps the one that it once
+    loaded."""
     command = [sys.executable, "-W", "error", "-c", PROGRAM]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("trouble", [{"FAIL": "nvmlDeviceGetHandleByIndex_v2@1=15"}, {"LOST": "1@0"}])
+@pytest.mark.parametrize(
+    "trouble", [{"FAIL": "nvmlDeviceGetHandleByIndex_v2@1=15"}, {"LOST": "1@0"}]
+)
 def test_a_gpu_that_has_fallen_off_the_bus_leaves_the_facts_of_the_others(nvml_library, trouble):
     found = gpus(nvml_library.environment(GPUS=3, **trouble))
     assert [gpu["name"] for gpu in found] == ["NVIDIA Fake GPU", None, "NVIDIA Fake GPU"]
@@ -33,8 +40,15 @@ def test_a_gpu_that_has_fallen_off_the_bus_leaves_the_facts_of_the_others(nvml_l
 
 
 def test_those_that_started_this_process_do_not_compute_beside_it(nvml_library):
-    assert gpus(nvml_library.environment(PROCESSES=f"{os.getpid()},self"))[0]["compute_processes"] == 0
-    assert gpus(nvml_library.environment(PROCESSES=f"{os.getpid()},{2**22 + 1}"))[0]["compute_processes"] == 1
+    assert (
+        gpus(nvml_library.environment(PROCESSES=f"{os.getpid()},self"))[0]["compute_processes"] == 0
+    )
+    assert (
+        gpus(nvml_library.environment(PROCESSES=f"{os.getpid()},{2**22 + 1}"))[0][
+            "compute_processes"
+        ]
+        == 1
+    )
 
 
 def test_an_old_driver_that_cannot_list_processes_costs_that_fact_alone(nvml_library):

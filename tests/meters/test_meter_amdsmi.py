@@ -38,7 +38,9 @@ class Smi:
 
     def _ask(self, question, answer):
         if question in self.broken:
-            raise AmdSmiException("Error code:\n\t2 | AMDSMI_STATUS_NOT_SUPPORTED - Feature not supported")
+            raise AmdSmiException(
+                "Error code:\n\t2 | AMDSMI_STATUS_NOT_SUPPORTED - Feature not supported"
+            )
         return answer
 
     def amdsmi_init(self):
@@ -143,7 +145,9 @@ def test_a_counter_of_which_the_step_is_not_told_is_no_source():
     class Stepless(Smi):
         def amdsmi_get_energy_count(self, gpu):
             self.asked = getattr(self, "asked", 0) + 1
-            return self._ask("energy", TRACES[gpu]["energy"][0] if self.asked == 1 else {"energy_accumulator": 1})
+            return self._ask(
+                "energy", TRACES[gpu]["energy"][0] if self.asked == 1 else {"energy_accumulator": 1}
+            )
 
     meter = opened(Stepless(NEW), "0000:01:00.0")
     assert [source.signal.quantity for source in meter.energy] == ["power"]
@@ -157,7 +161,9 @@ def test_the_energy_of_a_gpu_never_passes_for_that_of_a_partition(mode):
     meter = opened(smi, "0000:01:00.0")
     assert {signal.quantity for signal in read_all(meter)} == {"clock", "temperature"}
     assert meter.energy == []
-    assert meter.failures == dict.fromkeys([signal(0, "energy", "J"), signal(0, "power", "W")], amdsmi.ONLY_A_PART)
+    assert meter.failures == dict.fromkeys(
+        [signal(0, "energy", "J"), signal(0, "power", "W")], amdsmi.ONLY_A_PART
+    )
 
 
 @pytest.mark.parametrize("broken", [(), ["partition"]])
@@ -169,11 +175,18 @@ def test_each_gpu_is_looked_for_with_its_own_makers_driver(monkeypatch):
     """So that what is said of one that cannot be measured is of the driver that should."""
     monkeypatch.setattr(selection.nvml, "open_meter", lambda gpus: None)
     monkeypatch.setattr(selection.amdsmi, "open_meter", lambda gpus: None)
-    monkeypatch.setattr(selection.nvml, "sources", lambda: [Source("nvml", False, reason="no NVIDIA driver")])
     monkeypatch.setattr(
-        selection.amdsmi, "sources", lambda gpus: [Source("amdsmi", False, reason=f"no AMD driver for {gpus}")]
+        selection.nvml, "sources", lambda: [Source("nvml", False, reason="no NVIDIA driver")]
     )
-    for gpu, why in (("GPU-1234", "no NVIDIA driver"), ("0000:c1:00.0", "no AMD driver for ['0000:c1:00.0']")):
+    monkeypatch.setattr(
+        selection.amdsmi,
+        "sources",
+        lambda gpus: [Source("amdsmi", False, reason=f"no AMD driver for {gpus}")],
+    )
+    for gpu, why in (
+        ("GPU-1234", "no NVIDIA driver"),
+        ("0000:c1:00.0", "no AMD driver for ['0000:c1:00.0']"),
+    ):
         assert list(selection.open_meters([gpu], 100.0)[0].failures.values()) == [why]
 
 
@@ -195,7 +208,11 @@ def missing(error):
         (missing(KeyError("libamd_smi.so")), "libamd_smi.so is missing", "amd-smi-lib"),
         (lambda: Smi(NEW, broken=["init"]), "NOT_SUPPORTED", "/dev/kfd"),
         (lambda: Smi(), "finds no GPU", "/dev/kfd"),
-        (lambda: Smi(NEW, broken=["energy", "power", "clock", "temperature"]), "NOT_SUPPORTED", "/dev/kfd"),
+        (
+            lambda: Smi(NEW, broken=["energy", "power", "clock", "temperature"]),
+            "NOT_SUPPORTED",
+            "/dev/kfd",
+        ),
     ],
 )
 def test_without_a_gpu_the_reason_and_the_cure_are_told(load, reason, cure):
@@ -214,7 +231,9 @@ def test_what_works_is_listed():
 
 def test_a_package_that_prints_while_it_fails_prints_nothing_here(tmp_path, monkeypatch, capsys):
     """amdsmi does, and then raises a KeyError, where ROCm's library is missing."""
-    (tmp_path / "amdsmi.py").write_text("print('Unable to find libamd_smi.so')\nraise KeyError('libamd_smi.so')\n")
+    (tmp_path / "amdsmi.py").write_text(
+        "print('Unable to find libamd_smi.so')\nraise KeyError('libamd_smi.so')\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "amdsmi", raising=False)
     assert amdsmi.open_meter() is None

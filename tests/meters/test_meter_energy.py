@@ -1,4 +1,5 @@
-"""Energy of a window: exact where the truth is simple, and within its uncertainty where it is not."""
+"""Energy of a window: exact where the truth is simple, and within its uncertainty where it is
+not."""
 
 import sys
 from dataclasses import replace
@@ -42,7 +43,13 @@ def reason(source, values, **more) -> str:
     found = told(source, values, **more)
     assert set(found) == {"energy"}
     energy = found["energy"]
-    assert (energy.value, energy.uncertainty, energy.grade, energy.method, energy.unit) == (None, None, None, None, "J")
+    assert (energy.value, energy.uncertainty, energy.grade, energy.method, energy.unit) == (
+        None,
+        None,
+        None,
+        None,
+        "J",
+    )
     return energy.reason
 
 
@@ -58,7 +65,12 @@ def test_a_steady_counter():
     assert list(found) == ["energy", "power", "power_peak"]
     energy, power, peak = found.values()
     assert (energy.value, power.value, peak.value) == pytest.approx((1000, 100, 100))
-    assert (energy.meter, energy.scope, energy.unit, energy.window_s) == ("rapl", "package:0", "J", 10)
+    assert (energy.meter, energy.scope, energy.unit, energy.window_s) == (
+        "rapl",
+        "package:0",
+        "J",
+        10,
+    )
     assert (power.unit, peak.unit, energy.method, energy.grade) == ("W", "W", "counter", "A")
     assert energy.uncertainty == pytest.approx(10 * power.uncertainty)
     assert 0 < energy.uncertainty < 10
@@ -109,17 +121,23 @@ def test_a_counter_beyond_its_range():
 
 def test_a_counter_that_stands_still():
     assert reason(NVML, 777.0) == "the counter did not move in this window: measure longer"
-    assert reason(NVML, 777.0 + 10 * (TIMES > 5)) == "the counter moved once in this window: measure longer"
+    assert (
+        reason(NVML, 777.0 + 10 * (TIMES > 5))
+        == "the counter moved once in this window: measure longer"
+    )
     assert reason(NVML, np.minimum(ticked(100.0), 200)) == "seen for 1.9 s of 10 s: measure longer"
 
 
 def test_a_wrap_that_could_have_been_missed():
-    """1000 W for 70 s at HEADROOM are 280 kJ, and the counter wraps at 262 kJ; 100 W are far from it."""
+    """1000 W for 70 s at HEADROOM are 280 kJ, and the counter wraps at 262 kJ; 100 W are far from
+    it."""
     times = np.concatenate([np.arange(0, 40), np.arange(1440, 1500)]) / 20
     assert reason(RAPL, (1000 * times) % RAPL.wraps_at, times=times, window_s=75) == (
         "readings are missing for 70 s: a wrap could have been missed"
     )
-    assert told(RAPL, 100 * times, times=times, window_s=74.95)["energy"].value == pytest.approx(7495)
+    assert told(RAPL, 100 * times, times=times, window_s=74.95)["energy"].value == pytest.approx(
+        7495
+    )
 
 
 def test_two_readings_far_apart_are_held_against_the_limit():
@@ -152,14 +170,17 @@ def test_a_process_that_was_suspended():
     """The counter went on at 300 W instead of 100; what a power sensor showed then nobody knows."""
     seen = (TIMES < 3) | (TIMES > 5)
     joules = 100 * TIMES + 200 * np.clip(TIMES - 3, 0, 2)
-    assert told(RAPL, joules[seen], times=TIMES[seen])["energy"].value == pytest.approx(1400, rel=2e-3)
+    assert told(RAPL, joules[seen], times=TIMES[seen])["energy"].value == pytest.approx(
+        1400, rel=2e-3
+    )
     energy = told(TURING, 100.0, times=TIMES[seen])["energy"]
     assert energy.value == pytest.approx(1000)
     assert 200 < energy.uncertainty < 230
 
 
 def test_an_end_of_the_window_that_nobody_saw():
-    """It may have taken nothing, or twice the mean; the last tick seen is up to 100 ms before the last reading."""
+    """It may have taken nothing, or twice the mean; the last tick seen is up to 100 ms before the
+    last reading."""
     seen = TIMES < 7
     energy = told(NVML, ticked(100.0)[seen], times=TIMES[seen])["energy"]
     assert energy.value == pytest.approx(1000)
@@ -174,7 +195,9 @@ def test_the_peak_of_a_steady_counter_is_its_power_however_it_is_read():
 
 
 def test_gain_is_added_to_the_uncertainty():
-    plain, vague = (told(source, 100 * TIMES)["energy"] for source in (RAPL, replace(RAPL, gain=0.05)))
+    plain, vague = (
+        told(source, 100 * TIMES)["energy"] for source in (RAPL, replace(RAPL, gain=0.05))
+    )
     assert vague.uncertainty == pytest.approx(plain.uncertainty + 50)
 
 
@@ -227,7 +250,8 @@ def test_a_sensor_that_keeps_step_with_the_load_says_how_little_it_knows():
 
 
 def test_a_beat_that_is_seen_one_and_a_half_times_is_biased():
-    """Each phase of the step is seen, but half of them twice: more unevenly than by luck, unlike those of 2.5 beats."""
+    """Each phase of the step is seen, but half of them twice: more unevenly than by luck, unlike
+    those of 2.5 beats."""
     assert 40 < told(A100, 100.0, step_s=0.0985)["energy"].uncertainty < 50
     assert told(A100, 100.0, step_s=0.0975)["energy"].uncertainty < 7
 
@@ -247,11 +271,17 @@ def test_visits_are_one_on_average(n, length, every):
 
 def test_scopes_in_order_each_from_its_first_source_that_answers():
     trace = recorded(
-        {NVML: (TIMES, np.full(len(TIMES), 5.0)), TURING: (TIMES, np.full(len(TIMES), 70.0)), RAPL: (TIMES, 40 * TIMES)}
+        {
+            NVML: (TIMES, np.full(len(TIMES), 5.0)),
+            TURING: (TIMES, np.full(len(TIMES), 70.0)),
+            RAPL: (TIMES, 40 * TIMES),
+        }
     )
     found = readings_of(trace, [NVML, TURING, RAPL], BEGIN_NS, end(10), {})
     assert [(r.scope, r.quantity) for r in found] == [
-        (scope, quantity) for scope in ("gpu:0", "package:0") for quantity in ("energy", "power", "power_peak")
+        (scope, quantity)
+        for scope in ("gpu:0", "package:0")
+        for quantity in ("energy", "power", "power_peak")
     ]
     assert [found[0].value, found[3].value] == pytest.approx([700, 400])
     assert [found[0].method, found[3].method] == ["integrated", "counter"]
@@ -261,34 +291,55 @@ def test_the_residual_of_counter_and_sensor():
     trace = recorded({NVML: (TIMES, ticked(100.0)), TURING: (TIMES, np.full(len(TIMES), 90.0))})
     energy, _, _, residual = readings_of(trace, [NVML, TURING], BEGIN_NS, end(10), {})
     assert energy.value == pytest.approx(1000)
-    assert (residual.quantity, residual.unit, residual.method) == ("energy_residual", "J", "integrated")
+    assert (residual.quantity, residual.unit, residual.method) == (
+        "energy_residual",
+        "J",
+        "integrated",
+    )
     assert residual.value == pytest.approx(100)
     assert residual.uncertainty > energy.uncertainty
 
 
 def test_a_scope_without_an_answer_has_the_best_sources_reason():
     trace = recorded({TURING: (TIMES[:21], np.full(21, 70.0))})
-    found = readings_of(trace, [NVML, TURING], BEGIN_NS, end(10), {NVML.signal: "no permission: run as root"})
+    found = readings_of(
+        trace, [NVML, TURING], BEGIN_NS, end(10), {NVML.signal: "no permission: run as root"}
+    )
     assert [(r.quantity, r.value, r.reason, r.meter) for r in found] == [
         ("energy", None, "no permission: run as root", "nvml")
     ]
-    found = readings_of(trace, [TURING, NVML], BEGIN_NS, end(10), {NVML.signal: "no permission: run as root"})
+    found = readings_of(
+        trace, [TURING, NVML], BEGIN_NS, end(10), {NVML.signal: "no permission: run as root"}
+    )
     assert found[0].reason == "fewer than two readings in this window: measure longer"
 
 
 def test_a_scope_without_any_source_has_the_reason_of_its_failure():
     power = replace(NVML.signal, quantity="power", unit="W")
-    lost = {replace(signal, scope="gpu:1"): f"{signal.quantity} is lost" for signal in (NVML.signal, power)}
+    lost = {
+        replace(signal, scope="gpu:1"): f"{signal.quantity} is lost"
+        for signal in (NVML.signal, power)
+    }
     found = readings_of(
-        recorded({NVML: (TIMES, ticked(100.0))}), [NVML], BEGIN_NS, end(10), lost | {NVML.signal: "busy"}
+        recorded({NVML: (TIMES, ticked(100.0))}),
+        [NVML],
+        BEGIN_NS,
+        end(10),
+        lost | {NVML.signal: "busy"},
     )
-    assert [r.quantity for r in found if r.scope == NVML.signal.scope] == ["energy", "power", "power_peak"]
+    assert [r.quantity for r in found if r.scope == NVML.signal.scope] == [
+        "energy",
+        "power",
+        "power_peak",
+    ]
     (unknown,) = [r for r in found if r.scope == "gpu:1"]
     assert (unknown.quantity, unknown.value, unknown.reason) == ("energy", None, "energy is lost")
 
 
 def test_a_failure_that_passed_does_not_spoil_an_answer():
-    assert told(NVML, ticked(100.0), failures={NVML.signal: "busy"})["energy"].value == pytest.approx(1000)
+    assert told(NVML, ticked(100.0), failures={NVML.signal: "busy"})[
+        "energy"
+    ].value == pytest.approx(1000)
 
 
 @pytest.mark.parametrize("source", [NVML, RAPL, TURING])
@@ -308,7 +359,8 @@ def test_none_is_never_zero(source):
 )
 @settings(max_examples=300, deadline=None)
 def test_any_readings_have_an_answer_or_a_reason(readings, source, step_s):
-    gaps, values = np.array(readings).reshape(-1, 2).T.round(6)  # a millionth of a second, joule or watt
+    # a millionth of a second, joule or watt
+    gaps, values = np.array(readings).reshape(-1, 2).T.round(6)
     for energy in told(source, values, times=gaps.cumsum(), window_s=3, step_s=step_s).values():
         assert (energy.value is None) == bool(energy.reason)
         assert energy.value is None or np.isfinite([energy.value, energy.uncertainty]).all()
@@ -324,7 +376,12 @@ def test_idle_power():
     idle, unknown = idle_power(trace, [RAPL, dram], BEGIN_NS, end(5))
     assert (idle.quantity, idle.unit, idle.grade) == ("idle_power", "W", "B")
     assert idle.value == pytest.approx(12)
-    assert (unknown.scope, unknown.quantity, unknown.unit, unknown.value) == ("dram:0", "idle_power", "W", None)
+    assert (unknown.scope, unknown.quantity, unknown.unit, unknown.value) == (
+        "dram:0",
+        "idle_power",
+        "W",
+        None,
+    )
     assert unknown.reason
 
 
@@ -338,7 +395,11 @@ def intervals(first: float, length: float, every: float, n: int) -> np.ndarray:
 
 def test_parts_of_a_step_that_a_counter_resolves():
     """Half a second at 300 W and half a second at 100 W, ten times."""
-    joules = 200 * np.floor(TIMES) + 300 * np.minimum(TIMES % 1, 0.5) + 100 * np.maximum(TIMES % 1 - 0.5, 0)
+    joules = (
+        200 * np.floor(TIMES)
+        + 300 * np.minimum(TIMES % 1, 0.5)
+        + 100 * np.maximum(TIMES % 1 - 0.5, 0)
+    )
     trace = recorded({RAPL: (TIMES, joules)})
     spans = {"forward": intervals(0, 0.5, 1, 10), "backward": intervals(0.5, 0.5, 1, 10)}
     forward, backward = span_readings(trace, [RAPL], spans)
@@ -357,14 +418,21 @@ def test_what_is_random_averages_out_over_the_parts():
 
 def test_parts_of_a_step_that_nobody_resolves_are_left_out():
     trace = recorded({NVML: (TIMES, ticked(100.0)), ADA: (TIMES, np.full(len(TIMES), 100.0))})
-    assert span_readings(trace, [NVML, ADA], {"short": intervals(0, 0.3, 1, 10), "none": intervals(0, 1, 1, 0)}) == []
+    assert (
+        span_readings(
+            trace, [NVML, ADA], {"short": intervals(0, 0.3, 1, 10), "none": intervals(0, 1, 1, 0)}
+        )
+        == []
+    )
     (long,) = span_readings(trace, [ADA, NVML], {"long": intervals(0, 0.8, 1, 10)})
     assert (long.method, long.value) == ("counter", pytest.approx(800))
 
 
 def test_a_part_of_a_step_of_which_an_interval_is_missing():
     (part,) = span_readings(
-        recorded({TURING: (TIMES, np.full(len(TIMES), 1.0))}), [TURING], {"a": intervals(8, 1, 1, 9)}
+        recorded({TURING: (TIMES, np.full(len(TIMES), 1.0))}),
+        [TURING],
+        {"a": intervals(8, 1, 1, 9)},
     )
     assert (part.value, part.span, part.window_s) == (None, "a", 9)
     assert part.reason.startswith("in one of 9 intervals: ")
@@ -384,7 +452,8 @@ def study():
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("label", list(SHAPES))
 def test_the_truth_lies_within_the_uncertainty(study, label, name):
-    """At least 95 %, with three standard deviations of so many trials for luck; a median error of 2 % from 5 s on."""
+    """At least 95 %, with three standard deviations of so many trials for luck; a median error of 2
+    % from 5 s on."""
     found = study[label, name]
     assert found["coverage"] >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / LOADS)
     assert found["error"] <= (0.02 if MODELS[name].gain == 1 else 0.05)

@@ -138,7 +138,13 @@ def test_a_model_is_found_by_the_name_it_gives_itself(name, model):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "AMD EPYC", "AMD EPYC 7742X 64-Core Processor", "Intel(R) Xeon(R) Platinum 8480C", "AMD EPYC-Rome Processor"],
+    [
+        "",
+        "AMD EPYC",
+        "AMD EPYC 7742X 64-Core Processor",
+        "Intel(R) Xeon(R) Platinum 8480C",
+        "AMD EPYC-Rome Processor",
+    ],
 )
 def test_a_name_that_is_only_like_another_is_unknown(name):
     assert tdp.find(name) is None

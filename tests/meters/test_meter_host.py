@@ -38,7 +38,9 @@ class Process:
 
     def children(self, recursive):
         assert recursive
-        return self._ask([process for process in self.family.values() if process is not self and process.alive])
+        return self._ask(
+            [process for process in self.family.values() if process is not self and process.alive]
+        )
 
     def cpu_times(self):
         return self._ask((self.spent, 0.0, 1e6, 1e6))  # children's times would count twice
@@ -169,7 +171,9 @@ def test_one_that_ends_is_passed_over_and_nothing_is_left_of_a_family_without_it
     assert plain(read_all(meter))["system", "memory_used"] == 5000
 
 
-@pytest.mark.parametrize("error", [OSError, AttributeError, NotImplementedError, RuntimeWarning, psutil.AccessDenied])
+@pytest.mark.parametrize(
+    "error", [OSError, AttributeError, NotImplementedError, RuntimeWarning, psutil.AccessDenied]
+)
 def test_what_a_platform_lacks_is_left_out(world, monkeypatch, error):
     def lacking(*_):
         raise error
@@ -226,7 +230,9 @@ def test_amds_die_goes_before_what_the_fans_are_told(world):
 
 def test_a_real_process_and_its_child_are_seen():
     hold = "import sys; block = b'x' * 30_000_000; print('ready', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
         child.stdout.readline()
         alone, both = (plain(read_all(host.open_meter(pid))) for pid in (child.pid, os.getpid()))
         child.stdin.close()

@@ -1,4 +1,5 @@
-"""The meter of NVIDIA GPUs, against a scripted driver library (nvml_library.py) that the real nvidia-ml-py loads.
+"""The meter of NVIDIA GPUs, against a scripted driver library (nvml_library.py) that the real
+nvidia-ml-py loads.
 
 Each test is a program of its own, since a process keeps the library that it once loaded.
 """
@@ -45,13 +46,18 @@ EVERYTHING = {
 
 
 def seen(environment, gpus=None, times=2, pause_s=0.0):
-    """What a program makes of the meter: its readings, by "scope quantity", and what it says of itself."""
+    """What a program makes of the meter: its readings, by "scope quantity", and what it says of
+    itself."""
     program = [sys.executable, "-W", "error", "-c", PROGRAM, json.dumps([gpus, times, pause_s])]
-    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     for reading in found["readings"]:
-        assert all(value > 0 for name, value in reading.items() if name.endswith((" energy", " power"))), reading
+        assert all(
+            value > 0 for name, value in reading.items() if name.endswith((" energy", " power"))
+        ), reading
     return found
 
 
@@ -83,7 +89,11 @@ def test_the_counter_comes_first_and_both_know_their_sensor(nvml_library):
     kinds, sources = zip(*seen(nvml_library.environment())["energy"], strict=True)
     assert kinds == ("Counter", "PowerSensor")
     assert (sources[0]["tick_s"], sources[0]["quantum"], sources[0]["gain"]) == (0.1, 0.001, None)
-    assert (sources[1]["update_s"], sources[1]["averaging_s"], sources[1]["gain"]) == (0.1, 0.025, None)
+    assert (sources[1]["update_s"], sources[1]["averaging_s"], sources[1]["gain"]) == (
+        0.1,
+        0.025,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,13 @@ def test_the_counter_comes_first_and_both_know_their_sensor(nvml_library):
         ("NVIDIA A100-SXM4-80GB", "8.0", "field=3", 0.025, None),
         ("NVIDIA GeForce RTX 4090", "8.9", "", 0.1, 0.06),
         ("NVIDIA GeForce RTX 4090", "8.9", "field=3", 1.0, 0.06),
-        ("NVIDIA GeForce RTX 4090", "8.9", "nvmlDeviceGetCudaComputeCapability=999,nvmlDeviceGetName=999", 0.025, None),
+        (
+            "NVIDIA GeForce RTX 4090",
+            "8.9",
+            "nvmlDeviceGetCudaComputeCapability=999,nvmlDeviceGetName=999",
+            0.025,
+            None,
+        ),
         ("NVIDIA B200", "10.0", "", 0.025, None),
     ],
 )
@@ -123,7 +139,10 @@ NOT_SUPPORTED = [
     ("nvmlDeviceGetCurrentClocksEventReasons", set()),
     ("nvmlDeviceGetCurrentClocksThrottleReasons", set()),
     ("nvmlDeviceGetTemperatureV", set()),
-    ("nvmlDeviceGetTemperature", set() if hasattr(pynvml, "nvmlDeviceGetTemperatureV") else {"temperature"}),
+    (
+        "nvmlDeviceGetTemperature",
+        set() if hasattr(pynvml, "nvmlDeviceGetTemperatureV") else {"temperature"},
+    ),
     ("nvmlDeviceGetViolationStatus", {"power_violation", "thermal_violation"}),
     ("nvmlDeviceGetComputeRunningProcesses_v3", {"other_processes"}),
     ("nvmlDeviceGetName", set()),
@@ -189,17 +208,23 @@ def test_zero_milliwatts_is_no_reading(nvml_library):
 
 def test_a_gpu_that_is_lost_shows_nothing_any_longer_and_the_other_does(nvml_library):
     found = seen(nvml_library.environment(GPUS=2, LOST="1@0.4"), times=8, pause_s=0.1)
-    assert quantities(name for name in found["readings"][0] if name.startswith("gpu:1")) == EVERYTHING
+    assert (
+        quantities(name for name in found["readings"][0] if name.startswith("gpu:1")) == EVERYTHING
+    )
     assert not [name for name in found["readings"][-1] if name.startswith("gpu:1")]
     assert "gpu:0 energy" in found["readings"][-1]
     assert found["failures"] == {
-        f"gpu:1 {quantity}": "the GPU is lost; sudo dmesg | grep Xid says why; reboot" for quantity in EVERYTHING
+        f"gpu:1 {quantity}": "the GPU is lost; sudo dmesg | grep Xid says why; reboot"
+        for quantity in EVERYTHING
     }
 
 
 def test_a_gpu_that_was_lost_before_is_asked_but_once(nvml_library, tmp_path):
     log = tmp_path / "log"
-    found = seen(nvml_library.environment(FAIL="nvmlDeviceGetTotalEnergyConsumption=15", LOG=log), ["0000:01:00.0"])
+    found = seen(
+        nvml_library.environment(FAIL="nvmlDeviceGetTotalEnergyConsumption=15", LOG=log),
+        ["0000:01:00.0"],
+    )
     assert found["readings"] == [{}, {}]
     assert quantities(found["failures"]) == EVERYTHING
     assert not [call for call in log.read_text().split() if call == "nvmlDeviceGetClockInfo"]
@@ -211,7 +236,11 @@ def test_a_gpu_that_was_lost_before_is_asked_but_once(nvml_library, tmp_path):
         (4, "no permission to open the NVIDIA driver", "/dev/nvidiactl"),
         (9, "the NVIDIA driver is not loaded", "sudo modprobe nvidia"),
         (12, "there is no NVIDIA driver library (libnvidia-ml.so.1)", "install the NVIDIA driver"),
-        (18, "the NVIDIA driver in the kernel and its library are of different versions", "reboot, or reload"),
+        (
+            18,
+            "the NVIDIA driver in the kernel and its library are of different versions",
+            "reboot, or reload",
+        ),
         (999, "the driver fails (NVML: Unknown Error)", "sudo dmesg"),
     ],
 )
@@ -225,7 +254,8 @@ def test_a_driver_that_does_not_open_is_no_meter(nvml_library, code, reason, cur
 
 
 def test_a_library_that_cannot_be_loaded_is_no_meter(tmp_path):
-    """Nor would one be found that is not there; a real one, where there is one, must not be found instead."""
+    """Nor would one be found that is not there; a real one, where there is one, must not be found
+    instead."""
     (tmp_path / "libnvidia-ml.so.1").write_text("no library")
     found = seen(os.environ | {"LD_LIBRARY_PATH": str(tmp_path)})
     assert not found["open"]
@@ -254,12 +284,16 @@ def test_a_driver_that_cannot_count_says_why(nvml_library):
     assert "Unknown Error" in found["lines"][0]["reason"]
 
 
-@pytest.mark.parametrize("gpu", [uuid(1), uuid(1).removeprefix("GPU-"), address(1), "00000000:02:00.0"])
+@pytest.mark.parametrize(
+    "gpu", [uuid(1), uuid(1).removeprefix("GPU-"), address(1), "00000000:02:00.0"]
+)
 def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
     log = tmp_path / "log"
     environment = nvml_library.environment(GPUS=2, POWER_W="100,250", LOG=log)
     program = "import sys; from hwbench.meters import nvml, read_all; print(read_all(nvml.open_meter(sys.argv[1:])))"
-    subprocess.run([sys.executable, "-c", program, gpu], cwd=ROOT, env=environment, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", program, gpu], cwd=ROOT, env=environment, check=True, timeout=60
+    )
     assert {line.split()[1] for line in log.read_text().splitlines()} == {"1", "-1"}
 
     found = seen(environment, [gpu])
@@ -300,7 +334,9 @@ def test_a_gpu_that_the_driver_does_not_know_is_named(nvml_library):
     found = seen(nvml_library.environment(), [uuid(7), "0000:07:00.0", uuid(0)])
     why = "the driver knows no such GPU; compare with nvidia-smi -L"
     assert found["failures"] == {f"gpu:{uuid(7)} energy": why, "gpu:0000:07:00.0 energy": why}
-    assert quantities(name for name in found["readings"][0] if name.startswith("gpu:0")) == EVERYTHING
+    assert (
+        quantities(name for name in found["readings"][0] if name.startswith("gpu:0")) == EVERYTHING
+    )
 
 
 def test_a_gpu_that_is_well_is_found_beside_one_that_is_lost(nvml_library):
@@ -315,7 +351,9 @@ def test_a_gpu_that_is_well_is_found_beside_one_that_is_lost(nvml_library):
 @pytest.mark.parametrize("name", [uuid(0), uuid(0).removeprefix("GPU-")])
 def test_a_gpu_that_is_lost_is_not_called_unknown(nvml_library, name):
     found = seen(nvml_library.environment(LOST="0@0"), [name])
-    assert found["failures"] == {f"gpu:{name} energy": "the GPU is lost; sudo dmesg | grep Xid says why; reboot"}
+    assert found["failures"] == {
+        f"gpu:{name} energy": "the GPU is lost; sudo dmesg | grep Xid says why; reboot"
+    }
 
 
 def test_no_gpu_used_is_no_meter(nvml_library, tmp_path):
@@ -341,12 +379,16 @@ def test_a_gpu_that_fails_at_once_spares_the_other(nvml_library):
     ],
 )
 def test_slowed_clocks_are_flags(nvml_library, mask, events):
-    for fail in ("", "nvmlDeviceGetCurrentClocksEventReasons=13"):  # an older driver has an older name
+    # an older driver has an older name
+    for fail in ("", "nvmlDeviceGetCurrentClocksEventReasons=13"):
         reading = seen(nvml_library.environment(EVENTS=mask, FAIL=fail))["readings"][0]
-        assert {event for event in ("throttled", "power_capped", "idle") if reading[f"gpu:0 {event}"]} == events
+        assert {
+            event for event in ("throttled", "power_capped", "idle") if reading[f"gpu:0 {event}"]
+        } == events
 
 
-# What a program of its own could not show well: a driver that stands in for pynvml, in this process.
+# What a program of its own could not show well: a driver that stands in for pynvml, in this
+# process.
 
 
 ENERGY = Signal("nvml", "gpu:0", "energy", "J")
@@ -365,7 +407,10 @@ def test_slow_questions_are_asked_once_a_second():
 def test_a_package_that_is_too_old_to_ask_says_so():
     meter = NvmlMeter(Driver(), None)
     why = meter.failures[Signal("nvml", "gpu:0", "power", "W")]
-    assert why == "the Python package nvidia-ml-py is too old to ask for it; pip install --upgrade nvidia-ml-py"
+    assert (
+        why
+        == "the Python package nvidia-ml-py is too old to ask for it; pip install --upgrade nvidia-ml-py"
+    )
     assert isinstance(meter.energy[0], Counter)
 
 
@@ -434,13 +479,18 @@ def test_this_process_and_those_it_started_are_no_others(monkeypatch, child, in_
 
 
 def test_those_that_started_this_process_are_no_others_but_what_else_they_started_is(child):
-    """As the command, the notebook or the test that has opened the GPU before it starts a worker."""
+    """As the command, the notebook or the test that has opened the GPU before it starts a
+    worker."""
     asks = "import os, sys; from hwbench.meters.nvml.sharing import others\n"
     asks += "print(others([os.getpid(), *map(int, sys.argv[1:])]))"
 
     def others(*pids):
         command = [sys.executable, "-c", asks, *map(str, pids)]
-        return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout)
+        return int(
+            subprocess.run(
+                command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+            ).stdout
+        )
 
     assert others(os.getpid()) == 0
     assert others(os.getpid(), os.getppid()) == 0
@@ -456,7 +506,9 @@ def test_in_a_container_one_unknown_process_is_taken_to_be_ours(monkeypatch):
     assert sharing.others(unknown) == 2
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces of processes are Linux's")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="namespaces of processes are Linux's"
+)
 def test_a_container_is_told_by_its_namespace(monkeypatch):
     monkeypatch.setattr(os, "readlink", lambda path: sharing.ALL_PROCESSES)
     assert not sharing._in_container()

@@ -1,4 +1,5 @@
-"""RAPL by perf_event_open, on a folder that looks like the kernel's and a system call of the test's own."""
+"""RAPL by perf_event_open, on a folder that looks like the kernel's and a system call of the test's
+own."""
 
 import errno
 import os
@@ -18,14 +19,21 @@ def energy(scope: str) -> Signal:
 
 
 class Kernel:
-    """A power PMU with `cpus` in its mask, and what opens its events: a pipe each, into which the test puts counts."""
+    """A power PMU with `cpus` in its mask, and what opens its events: a pipe each, into which the
+    test puts counts."""
 
     def __init__(self, root, cpumask="0", events=("energy-pkg",), packages=None, error=None):
         self.pmu, self.cpus = root / "power", root / "cpu"
         (self.pmu / "events").mkdir(parents=True)
         (self.pmu / "type").write_text("9\n")
         (self.pmu / "cpumask").write_text(f"{cpumask}\n")
-        codes = {"energy-cores": 1, "energy-pkg": 2, "energy-ram": 3, "energy-gpu": 4, "energy-psys": 5}
+        codes = {
+            "energy-cores": 1,
+            "energy-pkg": 2,
+            "energy-ram": 3,
+            "energy-gpu": 4,
+            "energy-psys": 5,
+        }
         for name in events:
             (self.pmu / "events" / name).write_text(f"event=0x{codes[name]:02x}\n")
             (self.pmu / "events" / f"{name}.scale").write_text(f"{SCALE}\n")
@@ -144,7 +152,12 @@ def test_no_pmu_is_explained(tmp_path, place, reason):
 
 @pytest.mark.parametrize(
     ("file", "content"),
-    [("type", "x"), ("cpumask", ""), ("events/energy-pkg.scale", "x"), ("events/energy-pkg", "umask=3")],
+    [
+        ("type", "x"),
+        ("cpumask", ""),
+        ("events/energy-pkg.scale", "x"),
+        ("events/energy-pkg", "umask=3"),
+    ],
 )
 def test_garbage_is_no_pmu(kernel, file, content):
     it = kernel()
@@ -163,7 +176,8 @@ def test_the_system_call_itself_says_no_in_words(monkeypatch):
 
 
 def test_the_system_call_counts_what_any_kernel_can():
-    """The software PMU's clock of the processor (type 1, config 0), where this user may count at all."""
+    """The software PMU's clock of the processor (type 1, config 0), where this user may count at
+    all."""
     try:
         file = perf.perf_event_open(1, 0, 0)
     except OSError as error:

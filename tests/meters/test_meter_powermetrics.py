@@ -32,7 +32,9 @@ def root(monkeypatch):
 
 def test_a_tool_that_does_not_end_is_killed(root, monkeypatch):
     monkeypatch.setattr(powermetrics, "END_S", 0.2)
-    meter = powermetrics.open_meter(tool(APPLE, "import signal; signal.signal(15, signal.SIG_IGN)" + TOOL), "darwin")
+    meter = powermetrics.open_meter(
+        tool(APPLE, "import signal; signal.signal(15, signal.SIG_IGN)" + TOOL), "darwin"
+    )
     began = time.monotonic()
     meter.close()
     assert time.monotonic() - began < 10
@@ -40,7 +42,10 @@ def test_a_tool_that_does_not_end_is_killed(root, monkeypatch):
 
 
 def test_samples_of_apple_silicon():
-    shown = [powermetrics.watts(sample) for sample in powermetrics.samples(APPLE.read_bytes().splitlines(True))]
+    shown = [
+        powermetrics.watts(sample)
+        for sample in powermetrics.samples(APPLE.read_bytes().splitlines(True))
+    ]
     assert shown == [
         {CPU: pytest.approx(0.99325), GPU: pytest.approx(0.4765)},
         {CPU: pytest.approx(14.82), GPU: pytest.approx(3.1005)},
@@ -49,7 +54,10 @@ def test_samples_of_apple_silicon():
 
 
 def test_samples_of_intel_have_the_package_alone():
-    shown = [powermetrics.watts(sample) for sample in powermetrics.samples(INTEL.read_bytes().splitlines(True))]
+    shown = [
+        powermetrics.watts(sample)
+        for sample in powermetrics.samples(INTEL.read_bytes().splitlines(True))
+    ]
     assert shown == [{CPU: 12.5}, {CPU: 41.25}]
 
 
@@ -70,7 +78,10 @@ def test_a_line_may_hold_the_end_of_one_sample_and_the_begin_of_the_next():
 )
 def test_what_is_no_sample_is_passed_over(text):
     good = APPLE.read_bytes().split(b"\0")[0]
-    assert len(list(powermetrics.samples([*text.splitlines(True), b"\0", *good.splitlines(True)]))) == 1
+    assert (
+        len(list(powermetrics.samples([*text.splitlines(True), b"\0", *good.splitlines(True)])))
+        == 1
+    )
 
 
 @pytest.mark.parametrize("sample", [{}, {"processor": None}, {"processor": {"cpu_power": "N/A"}}])
@@ -108,7 +119,9 @@ def test_what_works_is_listed(root):
 
 
 def test_why_there_is_none(root, monkeypatch):
-    refuses = tool(APPLE, "print('powermetrics must be invoked as the superuser'); raise SystemExit(1)")
+    refuses = tool(
+        APPLE, "print('powermetrics must be invoked as the superuser'); raise SystemExit(1)"
+    )
     assert powermetrics.open_meter(refuses, "darwin") is None
     assert "superuser" in powermetrics.sources(refuses, "darwin")[0].reason
     assert "not found" in powermetrics.sources(["no-such-tool"], "darwin")[0].reason

@@ -221,18 +221,34 @@ def test_a_closed_meter_shows_nothing(tmp_path):
 def test_the_tree_can_be_driven_from_another_process(tmp_path):
     script = Path(__file__).parent.with_name("powercap_tree.py")
     command = [sys.executable, str(script), str(tmp_path), "0.1", "package-0=50", "dram=5"]
-    folder = Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+    folder = Path(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    )
     shown = read_all(rapl.open_meter(folder))
     assert 1005 <= shown[energy("package:0")] < 1100
-    assert (shown[energy("package:0")] - 1000) / (shown[energy("dram:0")] - 1000) == pytest.approx(10, rel=1e-3)
+    assert (shown[energy("package:0")] - 1000) / (shown[energy("dram:0")] - 1000) == pytest.approx(
+        10, rel=1e-3
+    )
 
 
 def test_where_this_runs_is_told_by_files(tmp_path):
     (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: AMD EPYC 7742\nflags\t\t: fpu hypervisor\n")
+    (tmp_path / "proc/cpuinfo").write_text(
+        "processor\t: 0\nmodel name\t: AMD EPYC 7742\nflags\t\t: fpu hypervisor\n"
+    )
     (tmp_path / ".dockerenv").touch()
     place = Place.here(tmp_path, "linux")
-    assert (place.linux, place.virtual, place.container, place.cpu) == (True, True, True, "AMD EPYC 7742")
+    assert (place.linux, place.virtual, place.container, place.cpu) == (
+        True,
+        True,
+        True,
+        "AMD EPYC 7742",
+    )
     assert place.cpus >= 1
     nowhere = Place.here(tmp_path / "none", "darwin")
-    assert (nowhere.linux, nowhere.virtual, nowhere.cpu, nowhere.smt_off) == (False, False, "", False)
+    assert (nowhere.linux, nowhere.virtual, nowhere.cpu, nowhere.smt_off) == (
+        False,
+        False,
+        "",
+        False,
+    )

@@ -1,4 +1,5 @@
-"""The thread that reads the meters: when each reading is said to have been taken, and what it does about trouble."""
+"""The thread that reads the meters: when each reading is said to have been taken, and what it does
+about trouble."""
 
 import sys
 import threading
@@ -29,7 +30,8 @@ class Clock:
         return self.ns
 
     def after(self, milliseconds, value):
-        """A question that takes so long, as on a busy interpreter, and is answered in the middle of that time."""
+        """A question that takes so long, as on a busy interpreter, and is answered in the middle of
+        that time."""
 
         def show(now_s):
             self.ns += milliseconds * MS
@@ -39,7 +41,9 @@ class Clock:
 
 
 def stamps(recorder):
-    return {signal.quantity: list(recorder.trace.series(signal)[0]) for signal in recorder.trace.signals}
+    return {
+        signal.quantity: list(recorder.trace.series(signal)[0]) for signal in recorder.trace.signals
+    }
 
 
 class TestStamps:
@@ -54,7 +58,12 @@ class TestStamps:
     def test_a_question_that_fails_does_not_date_the_next_one_early(self):
         clock = Clock()
         recorder = Recorder(
-            [FakeMeter(clock.now_ns, {ENERGY: clock.after(10, None), POWER: clock.after(4, 100.0)})], clock.now_ns
+            [
+                FakeMeter(
+                    clock.now_ns, {ENERGY: clock.after(10, None), POWER: clock.after(4, 100.0)}
+                )
+            ],
+            clock.now_ns,
         )
         recorder.read_once()
         assert stamps(recorder) == {"power": [12 * MS]}
@@ -104,7 +113,9 @@ class TestTrouble:
         found = {r.scope: r for r in record(Recorder([broken, well], time.monotonic_ns, 0.01), [broken, well], 0.3)
                  if r.quantity == "energy"}  # fmt: skip
         assert found["gpu:0"].value is None
-        assert found["gpu:0"].reason == "the meter fake failed: IndexError: tuple index out of range"
+        assert (
+            found["gpu:0"].reason == "the meter fake failed: IndexError: tuple index out of range"
+        )
         assert found["package:0"].value == pytest.approx(30, rel=0.3)
         assert len(calls) == 2
 
@@ -130,7 +141,9 @@ class TestTrouble:
     def test_a_meter_that_hangs_from_the_start_lets_the_work_begin(self):
         let_go = threading.Event()
         hanging = steady(on_read=lambda: let_go.wait(30))
-        (found,) = record(Recorder([hanging], time.monotonic_ns, 0.01, patience_s=0.1), [hanging], 0.1)
+        (found,) = record(
+            Recorder([hanging], time.monotonic_ns, 0.01, patience_s=0.1), [hanging], 0.1
+        )
         assert found.value is None
         assert "did not answer" in found.reason
         let_go.set()
@@ -150,7 +163,9 @@ def test_a_command_is_not_charged_with_the_wait_for_a_meter_that_hangs(monkeypat
     let_go, calls = threading.Event(), []
     hanging = steady(on_read=lambda: calls.append(1) or (len(calls) > 1 and let_go.wait(30)))
     monkeypatch.setattr(command, "open_meters", lambda gpus, tdp_w: [hanging])
-    monkeypatch.setattr(command, "Recorder", lambda meters, now_ns: Recorder(meters, now_ns, 0.01, patience_s=2.0))
+    monkeypatch.setattr(
+        command, "Recorder", lambda meters, now_ns: Recorder(meters, now_ns, 0.01, patience_s=2.0)
+    )
     metered = command.run_metered([sys.executable, "-c", "pass"])
     let_go.set()
     assert metered.exit_status == 0

@@ -1,4 +1,5 @@
-"""The whole pass on real workloads, small ones: sums that must hold whatever the machine does meanwhile."""
+"""The whole pass on real workloads, small ones: sums that must hold whatever the machine does
+meanwhile."""
 
 import gzip
 import json
@@ -30,7 +31,9 @@ BLOCKS = ("attention.qkv", "attention.out", "up", "down")
 
 def rows(table):
     columns = vars(table)
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def profile_of(workload, params, dtype, trace=None):
@@ -72,19 +75,25 @@ def test_the_operators_of_a_span_fit_into_it(trained):
 
 
 def test_the_matrix_products_are_those_that_the_model_declares(trained):
-    """But for attention, which backward computes again (7 products where the model's FLOPs have 6), and the rows by
-    which the vocabulary is padded, which are no model's FLOPs."""
+    """But for attention, which backward computes again (7 products where the model's FLOPs have 6),
+    and the rows by which the vocabulary is padded, which are no model's FLOPs."""
     built, profile, _ = trained
     config = gpt_config("nano")
     padding = 6 * NANO["batch"] * NANO["seq"] * config.width * (config.padded_vocab - config.vocab)
     products = [row for row in rows(profile.ops) if row["name"] in ("aten::mm", "aten::addmm")]
     attention = [row for row in rows(profile.ops) if "scaled_dot_product" in row["name"]]
-    computed = sum(row["flops"] for row in products) + sum(row["flops"] for row in attention) * 6 / 7
+    computed = (
+        sum(row["flops"] for row in products) + sum(row["flops"] for row in attention) * 6 / 7
+    )
     assert computed - padding == built.work.flops
 
 
 def test_every_operator_has_its_flops_and_bytes(trained):
-    unknown = {row["name"] for row in rows(trained[1].ops) if row["level"] == "operator" and row["bytes"] is None}
+    unknown = {
+        row["name"]
+        for row in rows(trained[1].ops)
+        if row["level"] == "operator" and row["bytes"] is None
+    }
     assert unknown == (set() if LISTS_ARE_SEEN else {"aten::_fused_adamw_", "aten::cat"})
 
 
@@ -96,7 +105,9 @@ def test_the_blocks_are_told_apart_forward_and_backward(trained):
         assert modules[name]["backward_s"] > 0
         assert modules[name]["flops"] > 0
     block = modules["blocks.0"]
-    inside = [row for name, row in modules.items() if name == "blocks.0" or name.startswith("blocks.0.")]
+    inside = [
+        row for name, row in modules.items() if name == "blocks.0" or name.startswith("blocks.0.")
+    ]
     assert block["forward_s"] == pytest.approx(sum(row["self_forward_s"] for row in inside))
 
 
@@ -113,8 +124,13 @@ def test_memory_has_the_weights_and_twice_as_much_of_the_optimizer(trained):
 def test_the_trace_has_spans_and_modules_as_rows(trained):
     trace = json.loads(gzip.decompress(trained[2].read_bytes()))["traceEvents"]
     ours = [event for event in trace if event.get("pid") == PID]
-    named = {event["tid"]: event["args"]["name"] for event in ours if event["name"] == "thread_name"}
-    found = {name: [e for e in ours if e.get("ph") == "X" and e["tid"] == tid] for tid, name in named.items()}
+    named = {
+        event["tid"]: event["args"]["name"] for event in ours if event["name"] == "thread_name"
+    }
+    found = {
+        name: [e for e in ours if e.get("ph") == "X" and e["tid"] == tid]
+        for tid, name in named.items()
+    }
     steps = trained[1].steps
     assert len(found["steps"]) == steps
     assert [event["name"] for event in found["spans"]][:3] == ["forward", "backward", "optimizer"]
@@ -126,7 +142,15 @@ def test_the_trace_has_spans_and_modules_as_rows(trained):
 
 
 def test_decoding_is_told_apart_too():
-    params = {"size": "nano", "batch": 1, "prompt": 8, "new": 2, "layers": None, "attention": None, "compile": False}
+    params = {
+        "size": "nano",
+        "batch": 1,
+        "prompt": 8,
+        "new": 2,
+        "layers": None,
+        "attention": None,
+        "compile": False,
+    }
     _, profile = profile_of("gpt/decode", params, "fp32")
     assert profile.invalid == ""
     assert {row["span"] for row in rows(profile.ops) if row["level"] == "operator"} == {"decode"}
@@ -145,7 +169,9 @@ def test_a_workload_without_a_model_has_no_modules_and_says_so():
 
 
 def test_a_compiled_step_has_neither_modules_nor_memory_and_says_so():
-    profile = profiling.profile(Built(lambda mark: None, compiled=True), devices.open_device("cpu"), window())
+    profile = profiling.profile(
+        Built(lambda mark: None, compiled=True), devices.open_device("cpu"), window()
+    )
     assert set(profile.unknown) == {"modules", "memory", "bytes"}
     assert profile.memory.position == []
 
@@ -170,7 +196,9 @@ def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_p
     params = {"m": 64, "n": 64, "k": 64}
     policy = Policy(min_time_s=0.0, max_time_s=0.01, min_samples=2)
     asks = {"trace": str(tmp_path / "trace.json")}
-    found = run_case(Case("gemm", params, "fp32"), policy, "cpu", (), lambda phase: None, profiled=asks)
+    found = run_case(
+        Case("gemm", params, "fp32"), policy, "cpu", (), lambda phase: None, profiled=asks
+    )
     assert found.outcome == "ok"
     assert found.window.timed_steps >= 2
     assert found.profile.invalid == "the pass failed: RuntimeError: no room for this"
@@ -178,7 +206,10 @@ def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_p
 
 
 def test_a_test_under_load_has_no_step_to_profile_and_is_not_even_run():
-    case, file = Case("fake/served", {}, "fp32"), str(Path(__file__).parent.with_name("fake_workloads.py"))
+    case, file = (
+        Case("fake/served", {}, "fp32"),
+        str(Path(__file__).parent.with_name("fake_workloads.py")),
+    )
     found = run_case(case, Policy(), "fake", [file], lambda phase: None, profiled={"trace": None})
     assert (found.outcome, found.window) == ("unsupported", None)
     assert "profile gpt/prefill and gpt/decode instead" in found.reason

@@ -1,4 +1,5 @@
-"""One step made by hand, 100 µs long: a linear layer forward, its backward on another thread, an update."""
+"""One step made by hand, 100 µs long: a linear layer forward, its backward on another thread, an
+update."""
 
 import json
 
@@ -40,7 +41,9 @@ KINDS = {"Model": "Model", "block": "Block", "block.up": "Linear"}
 
 def rows(table):
     columns = vars(table)
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def profiled(events=EVENTS, count=1, cost=lambda event: (2.0, 3.0), device_s=None):
@@ -75,7 +78,12 @@ def test_long_lists_of_shapes_are_cut_and_say_so():
 def test_alike_calls_of_all_steps_become_one_row_of_one_step():
     later = [
         Event(
-            **{**vars(e), "start_ns": e.start_ns + 100 * US, "end_ns": e.end_ns + 100 * US, "sequence": e.sequence + 90}
+            **{
+                **vars(e),
+                "start_ns": e.start_ns + 100 * US,
+                "end_ns": e.end_ns + 100 * US,
+                "sequence": e.sequence + 90,
+            }
         )
         if e.sequence >= 0
         else Event(**{**vars(e), "start_ns": e.start_ns + 100 * US, "end_ns": e.end_ns + 100 * US})
@@ -117,7 +125,11 @@ def test_a_module_has_its_own_time_and_that_of_those_within():
         for name, r in by_name.items()
     }
     assert micro == {"Model": [0, 29, 12], "block": [4, 29, 12], "block.up": [25, 25, 12]}
-    assert (by_name["block"]["kind"], by_name["block"]["calls"], by_name["block"]["flops"]) == ("Block", 1, 8)
+    assert (by_name["block"]["kind"], by_name["block"]["calls"], by_name["block"]["flops"]) == (
+        "Block",
+        1,
+        8,
+    )
 
 
 def test_a_compiled_graph_is_what_it_does_itself_beside_the_operators_that_it_calls():
@@ -133,7 +145,10 @@ def test_a_compiled_graph_is_what_it_does_itself_beside_the_operators_that_it_ca
         "(compiled code)": 40,
         "aten::addmm": 30,
     }
-    assert {name: row["events"] for name, row in found.items()} == {"(compiled code)": 1, "aten::addmm": 2}
+    assert {name: row["events"] for name, row in found.items()} == {
+        "(compiled code)": 1,
+        "aten::addmm": 2,
+    }
 
 
 def test_under_autocast_the_dtype_is_that_of_what_was_computed():

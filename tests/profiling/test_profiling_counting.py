@@ -25,7 +25,10 @@ def run(function):
 
 def test_a_matrix_product():
     a, b = torch.randn(3, 4), torch.randn(4, 5)
-    assert costs(run(lambda: a @ b), "aten::mm", (3, 4), (4, 5)) == (2 * 3 * 4 * 5, FP32 * (12 + 20 + 15))
+    assert costs(run(lambda: a @ b), "aten::mm", (3, 4), (4, 5)) == (
+        2 * 3 * 4 * 5,
+        FP32 * (12 + 20 + 15),
+    )
 
 
 def test_a_batch_of_products_and_one_that_adds():
@@ -61,7 +64,8 @@ def test_attention_on_a_cpu_counts_the_pairs_that_are_seen(causal, pairs):
     )
     backward = Event(f"{name}_backward", 0, 1, shapes=(*(size,) * 5, (2, 6, 3)))
     found = (
-        counted.cost_of(backward)[0] or counted.cost_of(Event(backward.name, 0, 1, shapes=(*(size,) * 5, (2, 3, 6))))[0]
+        counted.cost_of(backward)[0]
+        or counted.cost_of(Event(backward.name, 0, 1, shapes=(*(size,) * 5, (2, 3, 6))))[0]
     )
     assert found == 5 * product
 
@@ -100,7 +104,10 @@ def test_what_is_changed_in_place_is_read_and_written():
 
 def test_a_look_up_reads_the_rows_that_it_returns():
     table, at = torch.randn(1000, 8), torch.tensor([1, 2, 3])
-    assert costs(run(lambda: F.embedding(at, table)), "aten::embedding", (1000, 8), (3,)) == (0, 3 * 8 + 2 * 3 * 8 * 4)
+    assert costs(run(lambda: F.embedding(at, table)), "aten::embedding", (1000, 8), (3,)) == (
+        0,
+        3 * 8 + 2 * 3 * 8 * 4,
+    )
 
 
 def test_an_update_reads_and_writes_all_that_it_keeps():
@@ -111,9 +118,12 @@ def test_an_update_reads_and_writes_all_that_it_keeps():
     counted = Counted(None)
     counted.count(run(optimizer.step))
     (alike,) = [
-        alike for (name, _, dtype), alike in counted._costs.items() if name == "aten::_fused_adamw_" and not dtype
+        alike
+        for (name, _, dtype), alike in counted._costs.items()
+        if name == "aten::_fused_adamw_" and not dtype
     ]
-    assert alike[0][1] == pytest.approx(FP32 * 700, abs=32)  # weight, two moments: read and written; gradient: read
+    # weight, two moments: read and written; gradient: read
+    assert alike[0][1] == pytest.approx(FP32 * 700, abs=32)
 
 
 def test_a_loss_looks_at_one_probability_a_row_and_its_gradient_fills_them_all():
@@ -131,21 +141,36 @@ def test_a_repeated_dimension_is_stored_once():
 
 
 def test_a_convolution_and_its_backward_by_groups():
-    """[2, 4, 6, 6] through 4 filters of 3 × 3, a channel each (depthwise): 2·9 FLOPs for each of 2·4·4·4 outputs."""
-    given, weight = torch.randn(2, 4, 6, 6, requires_grad=True), torch.randn(4, 1, 3, 3, requires_grad=True)
+    """[2, 4, 6, 6] through 4 filters of 3 × 3, a channel each (depthwise): 2·9 FLOPs for each of
+    2·4·4·4 outputs."""
+    given, weight = (
+        torch.randn(2, 4, 6, 6, requires_grad=True),
+        torch.randn(4, 1, 3, 3, requires_grad=True),
+    )
     counted = Counted(None)
     counted.count(lambda mark: F.conv2d(given, weight, groups=4).sum().backward())
-    found = {name: alike[0][0] for (name, _, dtype), alike in counted._costs.items() if "convolution" in name}
-    assert found == {"aten::convolution": 2 * 9 * 128, "aten::convolution_backward": 2 * 2 * 9 * 128}
+    found = {
+        name: alike[0][0]
+        for (name, _, dtype), alike in counted._costs.items()
+        if "convolution" in name
+    }
+    assert found == {
+        "aten::convolution": 2 * 9 * 128,
+        "aten::convolution_backward": 2 * 2 * 9 * 128,
+    }
 
 
 def test_rows_that_are_written_into_a_large_tensor_are_all_that_moves():
     cache, row, at = torch.zeros(1000, 8), torch.randn(1, 8), torch.tensor([3])
-    assert costs(run(lambda: cache.index_copy_(0, at, row)), "aten::index_copy_", (1000, 8), (1,), (1, 8)) == (
+    assert costs(
+        run(lambda: cache.index_copy_(0, at, row)), "aten::index_copy_", (1000, 8), (1,), (1, 8)
+    ) == (
         0,
         8 + 64,
     )
-    added = costs(run(lambda: cache.index_add_(0, at, row)), "aten::index_add_", (1000, 8), (1,), (1, 8))
+    added = costs(
+        run(lambda: cache.index_add_(0, at, row)), "aten::index_add_", (1000, 8), (1,), (1, 8)
+    )
     assert added[1] == 8 + 96
 
 
@@ -196,7 +221,10 @@ def test_of_a_product_that_was_not_seen_the_sizes_tell_enough():
     """As within a compiled graph, whose calls no mode sees."""
     counted = Counted(None)
     shapes = ((8,), (4, 6), (6, 8))
-    assert counted.cost_of(Event("aten::addmm", 0, 1, shapes=shapes, dtype="bf16")) == (384, 2 * (8 + 24 + 48 + 32))
+    assert counted.cost_of(Event("aten::addmm", 0, 1, shapes=shapes, dtype="bf16")) == (
+        384,
+        2 * (8 + 24 + 48 + 32),
+    )
     assert counted.cost_of(Event("aten::bmm", 0, 1, shapes=((2, 4, 6), (2, 6, 8)))) == (768, None)
 
 
@@ -204,14 +232,18 @@ class TestMemory:
     def test_what_was_there_before(self, rows):
         first = rows[0]
         assert (first["weights_bytes"], first["other_bytes"]) == (4_000_000, 40_000)
-        assert first["optimizer_bytes"] == pytest.approx(8_000_000, abs=8)  # two moments and the count of steps
+        # two moments and the count of steps
+        assert first["optimizer_bytes"] == pytest.approx(8_000_000, abs=8)
 
     def test_the_output_is_kept_for_backward(self, rows):
         last = [row for row in rows if row["span"] == "forward"][-1]
         assert (last["activations_bytes"], last["gradients_bytes"]) == (40_000, 0)
 
     def test_the_gradient_lives_from_backward_to_the_update(self, rows):
-        by_span = {span: [r for r in rows if r["span"] == span] for span in ("forward", "backward", "optimizer")}
+        by_span = {
+            span: [r for r in rows if r["span"] == span]
+            for span in ("forward", "backward", "optimizer")
+        }
         assert by_span["backward"][-1]["gradients_bytes"] == 4_000_000
         update = next(row for row in rows if row["name"] == "aten::_fused_adamw_")
         assert update["gradients_bytes"] == 4_000_000

@@ -14,7 +14,11 @@ def names(node):
 
 
 def test_events_nest_by_time_within_their_thread():
-    events = [Event("aten::b", 12_000, 15_000), Event("aten::a", 10_000, 20_000), Event("aten::c", 16_000, 20_000)]
+    events = [
+        Event("aten::b", 12_000, 15_000),
+        Event("aten::a", 10_000, 20_000),
+        Event("aten::c", 16_000, 20_000),
+    ]
     roots = trees([*events, Event("aten::d", 11_000, 30_000, thread=2)])
     assert [names(root) for root in roots] == [["aten::a", "aten::b", "aten::c"], ["aten::d"]]
 
@@ -46,9 +50,18 @@ def test_a_whole_trace_has_no_fault():
     ("events", "says"),
     [
         ([step(0, 100)], "1 of 2 steps are in the trace; events were lost"),
-        ([step(0, 100), step(100, 200), *operators(10, 50, 110)], "aten::mm was recorded 2 and 1 times"),
-        ([step(0, 100_000), step(50_000, 200_000)], "events overlap: hwbench step began within hwbench step"),
-        ([step(0, 100), step(100, 200), Event("aten::mm", 50, 40)], "aten::mm ended before it began"),
+        (
+            [step(0, 100), step(100, 200), *operators(10, 50, 110)],
+            "aten::mm was recorded 2 and 1 times",
+        ),
+        (
+            [step(0, 100_000), step(50_000, 200_000)],
+            "events overlap: hwbench step began within hwbench step",
+        ),
+        (
+            [step(0, 100), step(100, 200), Event("aten::mm", 50, 40)],
+            "aten::mm ended before it began",
+        ),
     ],
 )
 def test_what_is_lost_or_overlaps_is_a_fault(events, says):
@@ -56,7 +69,9 @@ def test_what_is_lost_or_overlaps_is_a_fault(events, says):
 
 
 def kernel(start, end, correlation, stream=7):
-    return Event("gemm_kernel", start, end, activity="kernel", correlation=correlation, stream=stream)
+    return Event(
+        "gemm_kernel", start, end, activity="kernel", correlation=correlation, stream=stream
+    )
 
 
 LAUNCH = Event("cudaLaunchKernel", 20, 30, activity="cuda_runtime", correlation=5)
@@ -64,7 +79,9 @@ LAUNCH = Event("cudaLaunchKernel", 20, 30, activity="cuda_runtime", correlation=
 
 def test_a_kernel_without_its_launch_is_a_fault():
     assert fault([step(0, 100), LAUNCH, kernel(40, 90, 5)], steps=1) == ""
-    assert "the launch of gemm_kernel is not in the trace" in fault([step(0, 100), LAUNCH, kernel(40, 90, 6)], steps=1)
+    assert "the launch of gemm_kernel is not in the trace" in fault(
+        [step(0, 100), LAUNCH, kernel(40, 90, 6)], steps=1
+    )
 
 
 def test_an_operators_number_is_no_launchs():

@@ -14,7 +14,15 @@ def host(start, end, name, correlation, activity="cpu_op"):
 
 
 def device(start, end, name, correlation, linked, activity="kernel"):
-    return Event(name, start * US, end * US, activity=activity, correlation=correlation, linked=linked, stream=7)
+    return Event(
+        name,
+        start * US,
+        end * US,
+        activity=activity,
+        correlation=correlation,
+        linked=linked,
+        stream=7,
+    )
 
 
 EVENTS = [
@@ -92,5 +100,7 @@ def test_without_its_launch_the_cause_is_not_known(steps):
 
 
 def test_kernels_of_two_streams_that_run_at_once_are_busy_once(steps):
-    beside = Event("other", 25 * US, 55 * US, activity="kernel", correlation=101, linked=1, stream=8)
+    beside = Event(
+        "other", 25 * US, 55 * US, activity="kernel", correlation=101, linked=1, stream=8
+    )
     assert Kernels([*EVENTS, beside], steps).busy_s() == pytest.approx(53e-6)

@@ -45,9 +45,12 @@ def test_the_window_counts_what_the_queue_still_holds_when_the_last_step_is_subm
 
 
 def test_the_host_is_held_back_when_it_runs_far_ahead_and_the_device_never_idles():
-    """A window of half a second over steps of 0.1 s ends on time, though the host could submit thousands at once."""
+    """A window of half a second over steps of 0.1 s ends on time, though the host could submit
+    thousands at once."""
     device = FakeDevice()
-    window, _ = measure(lambda mark: device.launch(0.1), device, FixedWindow(0, 1, 1), FixedWindow(0.5, 2, 1))
+    window, _ = measure(
+        lambda mark: device.launch(0.1), device, FixedWindow(0, 1, 1), FixedWindow(0.5, 2, 1)
+    )
     assert window.window_s == 0.6  # 0.5 s, and the step that was in the queue by then
     assert [round(s, 9) for s in window.samples.step_s] == [0.1] * 8
 
@@ -59,7 +62,8 @@ def slower_and_slower(device, first_s, last_s, steps):
 
 
 def test_steps_that_get_slower_leave_fewer_of_them_in_the_queue():
-    """From 1 ms to 100 ms: fifty steps ahead, as those of the warm-up are, would be five seconds by the end."""
+    """From 1 ms to 100 ms: fifty steps ahead, as those of the warm-up are, would be five seconds by
+    the end."""
     device = FakeDevice()
     step = slower_and_slower(device, 0.001, 0.1, 100)
     window, _ = measure(step, device, FixedWindow(0, 1, 50), FixedWindow(2, 2, 1))
@@ -69,7 +73,9 @@ def test_steps_that_get_slower_leave_fewer_of_them_in_the_queue():
 
 def test_one_slow_step_does_not_drain_the_queue():
     device, durations = FakeDevice(), iter([0.001] * 300 + [0.02] + [0.001] * 10**4)
-    phase = run_phase(lambda mark: device.launch(next(durations)), device, FixedWindow(0.6, 1, 1), 0, False)
+    phase = run_phase(
+        lambda mark: device.launch(next(durations)), device, FixedWindow(0.6, 1, 1), 0, False
+    )
     assert phase.steps_ahead == 50
     assert phase.samples.step_s[300] == pytest.approx(0.02)
 
@@ -137,7 +143,11 @@ def test_a_window_knows_when_it_began():
     device = FakeDevice()
     device.compute(7.0)
     window, _ = measure(fake_step(device), device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 1))
-    timed = [start for start, warmup in zip(window.samples.start_ns, window.samples.warmup, strict=True) if not warmup]
+    timed = [
+        start
+        for start, warmup in zip(window.samples.start_ns, window.samples.warmup, strict=True)
+        if not warmup
+    ]
     assert window.begin_ns == timed[0] > 7e9
 
 
@@ -186,7 +196,9 @@ class TestTimeLimit:
             device.launch(next(durations, 1.0))
 
         rules = FixedWindow(0, 99, 2), FixedWindow(0, 99, 5)
-        window, _ = measure(step, device, *rules, left_s=Clock(device, limit_s), is_longer=is_longer)
+        window, _ = measure(
+            step, device, *rules, left_s=Clock(device, limit_s), is_longer=is_longer
+        )
         return window.warmup_steps, window.timed_steps, window.cut_short, window.converged
 
     def test_with_time_enough_nothing_is_cut(self):
@@ -206,7 +218,9 @@ class TestTimeLimit:
             self.measure(61.5, cold_s=60.0, is_longer=True)
 
     def test_what_would_have_no_step_is_refused_with_what_one_takes(self):
-        with pytest.raises(Unsupported, match=r"the step before took 1 s, and 0\.5 s of the time limit are left"):
+        with pytest.raises(
+            Unsupported, match=r"the step before took 1 s, and 0\.5 s of the time limit are left"
+        ):
             self.measure(1.5)
 
     def test_a_first_step_that_compiles_says_nothing_of_the_others(self):

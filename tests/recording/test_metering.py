@@ -16,8 +16,8 @@ BEGIN, END = 0, 10_000_000_000
 
 
 def metered(device, steps=100, forward_s=0.1, backward_s=0.2, rest=False):
-    """The window of so many steps, and the metering after it. The fake clock stands still while the thread waits, so
-    the meters are read by hand after every step."""
+    """The window of so many steps, and the metering after it. The fake clock stands still while the
+    thread waits, so the meters are read by hand after every step."""
     with Metering(device, None) as metering:
         step = fake_step(device, forward_s, backward_s)
 
@@ -30,7 +30,8 @@ def metered(device, steps=100, forward_s=0.1, backward_s=0.2, rest=False):
         window, _ = measure(read_after, device, FixedWindow(0, 1e9, 2), FixedWindow(0, 1e9, steps))
         if rest:
             device.rest = lambda seconds: [
-                (device.compute(0.1), metering._recorder.read_once()) for _ in range(round(10 * seconds))
+                (device.compute(0.1), metering._recorder.read_once())
+                for _ in range(round(10 * seconds))
             ]
             metering.rest()
     return window, metering
@@ -39,15 +40,23 @@ def metered(device, steps=100, forward_s=0.1, backward_s=0.2, rest=False):
 class TestMetering:
     def test_the_energy_of_the_window_is_exact(self):
         window, metering = metered(FakeDevice("host", power_w=100))
-        found = {reading.quantity: reading for reading in metering.readings(window) if not reading.span}
+        found = {
+            reading.quantity: reading for reading in metering.readings(window) if not reading.span
+        }
         assert window.window_s == pytest.approx(30)
         assert found["energy"].value == pytest.approx(3000)
         assert found["power"].value == pytest.approx(100)
-        assert (found["energy"].method, found["energy"].grade, found["energy"].scope) == ("counter", "A", "package:0")
+        assert (found["energy"].method, found["energy"].grade, found["energy"].scope) == (
+            "counter",
+            "A",
+            "package:0",
+        )
 
     def test_energy_at_rest_is_of_the_rest_alone(self):
         window, metering = metered(FakeDevice("host", power_w=100), rest=True)
-        (idle,) = [reading for reading in metering.readings(window) if reading.quantity == "idle_power"]
+        (idle,) = [
+            reading for reading in metering.readings(window) if reading.quantity == "idle_power"
+        ]
         assert idle.value == pytest.approx(100)
         assert idle.window_s == pytest.approx(5)
 
@@ -63,13 +72,19 @@ class TestMetering:
         device = FakeDevice(power_w=100)
         assert Metering(device, None).window_s == GRADE_B_S
         power = Signal("fake", "package:0", "power", "W")
-        guess = FakeMeter(device.now_ns, {power: lambda s: 50.0}, [PowerSensor(power, 0.5, 0.5, error=0.5)])
+        guess = FakeMeter(
+            device.now_ns, {power: lambda s: 50.0}, [PowerSensor(power, 0.5, 0.5, error=0.5)]
+        )
         monkeypatch.setattr(device, "meters", lambda tdp_w: [guess])
         assert Metering(device, None).window_s == 0
 
     def test_spans_that_last_long_enough_have_an_energy_of_their_own(self):
-        window, metering = metered(FakeDevice("host", power_w=100), steps=20, forward_s=2.0, backward_s=4.0)
-        spans = {reading.span: reading.value for reading in metering.readings(window) if reading.span}
+        window, metering = metered(
+            FakeDevice("host", power_w=100), steps=20, forward_s=2.0, backward_s=4.0
+        )
+        spans = {
+            reading.span: reading.value for reading in metering.readings(window) if reading.span
+        }
         assert spans == {} or spans["backward"] == pytest.approx(2 * spans["forward"], rel=0.1)
 
     def test_a_meter_that_fails_says_why(self, monkeypatch):
@@ -85,7 +100,11 @@ class TestMetering:
 def trace_of(quantity, values, scope="gpu:0"):
     trace = Trace()
     for number, value in enumerate(values):
-        trace.add(BEGIN + number * (END - BEGIN) // (len(values) - 1), Signal("nvml", scope, quantity, "1"), value)
+        trace.add(
+            BEGIN + number * (END - BEGIN) // (len(values) - 1),
+            Signal("nvml", scope, quantity, "1"),
+            value,
+        )
     return trace
 
 
@@ -93,10 +112,26 @@ class TestConditions:
     @pytest.mark.parametrize(
         ("quantity", "values", "note"),
         [
-            ("throttled", [0, 0, 0, 1], "throttled: gpu:0 slowed for heat or by an alarm in 25% of the window"),
-            ("power_capped", [1, 1], "power_capped: gpu:0 at its power limit in 100% of the window"),
-            ("other_processes", [0, 2, 0], "gpu_shared: 2 other processes on gpu:0 during the window"),
-            ("sm_clock", [2e9] * 4 + [1.8e9] * 4, "clock_drift: gpu:0's clock changed by -10% from the first"),
+            (
+                "throttled",
+                [0, 0, 0, 1],
+                "throttled: gpu:0 slowed for heat or by an alarm in 25% of the window",
+            ),
+            (
+                "power_capped",
+                [1, 1],
+                "power_capped: gpu:0 at its power limit in 100% of the window",
+            ),
+            (
+                "other_processes",
+                [0, 2, 0],
+                "gpu_shared: 2 other processes on gpu:0 during the window",
+            ),
+            (
+                "sm_clock",
+                [2e9] * 4 + [1.8e9] * 4,
+                "clock_drift: gpu:0's clock changed by -10% from the first",
+            ),
         ],
     )
     def test_what_is_told(self, quantity, values, note):
@@ -105,7 +140,12 @@ class TestConditions:
 
     @pytest.mark.parametrize(
         ("quantity", "values"),
-        [("throttled", [0] * 99 + [1]), ("sm_clock", [2e9, 1e9]), ("sm_clock", [2e9] * 8), ("other_processes", [0, 0])],
+        [
+            ("throttled", [0] * 99 + [1]),
+            ("sm_clock", [2e9, 1e9]),
+            ("sm_clock", [2e9] * 8),
+            ("other_processes", [0, 0]),
+        ],
     )
     def test_what_is_not(self, quantity, values):
         assert conditions(trace_of(quantity, values), BEGIN, END) == []

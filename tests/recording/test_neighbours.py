@@ -39,7 +39,9 @@ def test_more_than_a_little_is_told(others, stolen, note):
 @pytest.fixture
 def processors(monkeypatch, tmp_path):
     """Two processors of these numbers, of which the process may use some."""
-    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: [Times(1, 2, 4, 8, 16, 32, 64, 128), Times(*[1000] * 8)])
+    monkeypatch.setattr(
+        psutil, "cpu_times", lambda percpu: [Times(1, 2, 4, 8, 16, 32, 64, 128), Times(*[1000] * 8)]
+    )
     monkeypatch.setattr(neighbours.psutil, "LINUX", True)
     monkeypatch.setattr(neighbours, "STAT", tmp_path / "stat")
 
@@ -90,7 +92,9 @@ def test_a_child_is_no_neighbour():
     """What descendants use counts as own, while they live and after they were waited for."""
     code = "import time\nwhile time.process_time() < 0.4: pass\nprint(flush=True); input()"
     before = neighbours._process_s()
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     child.stdout.readline()
     living = neighbours._process_s() - before
     child.communicate(b"\n")

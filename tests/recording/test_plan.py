@@ -32,7 +32,10 @@ def test_cases_are_the_product_of_the_axes():
 
 def test_a_setting_goes_to_every_workload_that_has_the_axis():
     plan = make_plan(CHOICES, {"dtype": ["bf16"], "batch": ["4"]}, Policy())
-    assert [str(case) for case in plan.cases] == ["gpt/train size=nano batch=4 bf16", "gemm m=64 bf16"]
+    assert [str(case) for case in plan.cases] == [
+        "gpt/train size=nano batch=4 bf16",
+        "gemm m=64 bf16",
+    ]
 
 
 def test_an_axis_that_none_has_is_an_error_with_near_names():
@@ -43,13 +46,20 @@ def test_an_axis_that_none_has_is_an_error_with_near_names():
 def test_a_value_that_is_none_names_the_workload_and_the_axis():
     with pytest.raises(UserError, match=r"gpt/train: batch=x: expected a whole number"):
         make_plan(CHOICES, {"batch": ["x"]}, Policy())
-    with pytest.raises(UserError, match=r"gpt/train: dtype=bf61: unknown value 'bf61'; did you mean bf16"):
+    with pytest.raises(
+        UserError, match=r"gpt/train: dtype=bf61: unknown value 'bf61'; did you mean bf16"
+    ):
         make_plan(CHOICES, {"dtype": ["bf61"]}, Policy())
 
 
 def test_cases_that_settings_make_equal_are_one_case():
     assert (
-        len(make_plan([(gemm, {"m": [1]}), (gemm, {"m": [2]})], {"m": ["3"], "dtype": ["fp32"]}, Policy()).cases) == 1
+        len(
+            make_plan(
+                [(gemm, {"m": [1]}), (gemm, {"m": [2]})], {"m": ["3"], "dtype": ["fp32"]}, Policy()
+            ).cases
+        )
+        == 1
     )
 
 
@@ -59,7 +69,10 @@ def test_too_many_cases_are_refused():
 
 
 def test_settings_are_parsed():
-    assert parse_settings(["size=124m,350m", "batch=1"]) == {"size": ["124m", "350m"], "batch": ["1"]}
+    assert parse_settings(["size=124m,350m", "batch=1"]) == {
+        "size": ["124m", "350m"],
+        "batch": ["1"],
+    }
 
 
 @pytest.mark.parametrize("word", ["batch", "=4", "batch=", "batch=1,,2"])

@@ -9,17 +9,26 @@ A, B = Case("a", {}, "fp32"), Case("b", {}, "fp32")
 
 
 def stepped(step_s):
-    samples = Samples(list(range(len(step_s))), [False] * len(step_s), [None] * len(step_s), step_s, [""] * len(step_s))
+    samples = Samples(
+        list(range(len(step_s))),
+        [False] * len(step_s),
+        [None] * len(step_s),
+        step_s,
+        [""] * len(step_s),
+    )
     return Measurement("ok", window=Window("host", samples, Spans(), sum(step_s), converged=True))
 
 
 def carry_out(step_s, **policy):
-    """The rounds of cases A and B, whose processes have these median steps; None stands for a failure."""
+    """The rounds of cases A and B, whose processes have these median steps; None stands for a
+    failure."""
     rounds, done = Rounds(Plan((A, B), Policy(**policy))), []
     left = {name: iter(values) for name, values in step_s.items()}
     for process, case in rounds:
         found = next(left[case.workload])
-        rounds.add(case, Measurement("error", "x") if found is None else measured(step_s=found, steps=1))
+        rounds.add(
+            case, Measurement("error", "x") if found is None else measured(step_s=found, steps=1)
+        )
         done.append((process, case.workload))
     return rounds, done
 
@@ -44,7 +53,9 @@ def test_where_there_may_be_more_processes_none_are_looked_at_before_five():
 
 
 def test_the_most_processes_are_the_most():
-    rounds, done = carry_out({"a": [1.0, 2.0] * 9, "b": [1.0, 3.0] * 9}, processes=3, max_processes=5)
+    rounds, done = carry_out(
+        {"a": [1.0, 2.0] * 9, "b": [1.0, 3.0] * 9}, processes=3, max_processes=5
+    )
     assert [process for process, name in done if name == "a"] == [0, 1, 2, 3, 4]
     assert len(done) == 10
     assert not rounds.is_precise(A)
@@ -62,7 +73,8 @@ def test_one_process_alone_is_never_precise():
 
 
 @pytest.mark.parametrize(
-    ("taken", "fewest", "most"), [([], 5, 7), ([1.0] * 4, 1, 3), ([1.0] * 5, 0, 0), ([1, 2] * 3, 1, 1)]
+    ("taken", "fewest", "most"),
+    [([], 5, 7), ([1.0] * 4, 1, 3), ([1.0] * 5, 0, 0), ([1, 2] * 3, 1, 1)],
 )
 def test_what_is_left_is_known_as_a_range(taken, fewest, most):
     rounds = Rounds(Plan((A,), Policy(processes=5, max_processes=7)))
@@ -89,12 +101,17 @@ class TestBudget:
 
     def carry_out(self, step_s, budget_s, took_s=10.0, **policy):
         now = [0.0]
-        plan = Plan((A, B), Policy(**{"processes": 3, "max_processes": 10, "budget_s": budget_s, **policy}))
+        plan = Plan(
+            (A, B), Policy(**{"processes": 3, "max_processes": 10, "budget_s": budget_s, **policy})
+        )
         rounds, done = Rounds(plan, lambda: now[0]), []
         left = {name: iter(values) for name, values in step_s.items()}
         for process, case in rounds:
             found = next(left[case.workload])
-            rounds.add(case, Measurement("error", "x") if found is None else measured(step_s=found, steps=1))
+            rounds.add(
+                case,
+                Measurement("error", "x") if found is None else measured(step_s=found, steps=1),
+            )
             done.append((process, case.workload))
             now[0] += took_s
         return rounds, done

@@ -21,9 +21,17 @@ FILE = str(Path(__file__).parent.with_name("fake_workloads.py"))
 
 def run(tmp_path, *cases, device="fake", formats=None, left_out=None, **policy):
     """Run `cases` with the fake workloads; returns the tables and what was told on the way."""
-    defaults = {"processes": 1, "min_time_s": 0.03, "max_time_s": 1.0, "min_samples": 10, "timeout_s": 60.0}
+    defaults = {
+        "processes": 1,
+        "min_time_s": 0.03,
+        "max_time_s": 1.0,
+        "min_samples": 10,
+        "timeout_s": 60.0,
+    }
     policy = {**defaults, **policy}
-    plan = Plan(cases, Policy(**{"max_processes": policy["processes"], **policy}), left_out=left_out or {})
+    plan = Plan(
+        cases, Policy(**{"max_processes": policy["processes"], **policy}), left_out=left_out or {}
+    )
     writer = make_run(tmp_path, "r", list(cases), policy=plan.policy)
     told = []
     runner.run_plan(plan, device, [FILE], writer, told.append, formats)
@@ -42,12 +50,21 @@ def test_a_known_step_comes_out_exactly_through_process_and_parquet(tmp_path):
     ]
     assert tables.measurements.loss.tolist() == [1.5] * 2
     assert [round(s, 12) for s in tables.spans.span_s[:2]] == [0.001, 0.002]
-    assert [p.phase for p in told if p.process == 0 and p.kind == "phase"] == ["build", "warmup", "measure"]
+    assert [p.phase for p in told if p.process == 0 and p.kind == "phase"] == [
+        "build",
+        "warmup",
+        "measure",
+    ]
 
 
 def test_rounds_are_interleaved(tmp_path):
     _, told = run(tmp_path, fake("known", ms=3), fake("known", ms=4), processes=2)
-    assert [(p.process, p.case.params["ms"]) for p in told if p.kind == "started"] == [(0, 3), (0, 4), (1, 3), (1, 4)]
+    assert [(p.process, p.case.params["ms"]) for p in told if p.kind == "started"] == [
+        (0, 3),
+        (0, 4),
+        (1, 3),
+        (1, 4),
+    ]
 
 
 def test_a_case_that_differs_from_process_to_process_has_more_of_them(tmp_path):
@@ -81,7 +98,11 @@ def test_what_a_workload_prints_does_not_mix_with_the_answer(tmp_path):
         ("absent", "error", "KeyError: 'fake/absent'"),
         ("interrupts", "error", "KeyboardInterrupt"),
         ("babbles", "error", "something else stood where its process was to answer"),
-        ("odd_work", "error", "ValueError: Work(flops=-5): expected a whole number from 0 to 2**63 - 1, or None"),
+        (
+            "odd_work",
+            "error",
+            "ValueError: Work(flops=-5): expected a whole number from 0 to 2**63 - 1, or None",
+        ),
         ("odd_words", "error", "ValueError: half a pair: \\ud800"),
     ],
 )
@@ -89,7 +110,8 @@ def test_a_failure_is_a_row_and_the_run_goes_on(tmp_path, name, outcome, reason)
     tables, _ = run(tmp_path, fake(name), fake("known", ms=3), processes=2)
     rows = tables.measurements.set_index("process")
     failed = rows[rows.workload == f"fake/{name}"]
-    assert (failed.outcome.tolist(), failed.reason.tolist()) == ([outcome], [reason])  # and is not tried again
+    # and is not tried again
+    assert (failed.outcome.tolist(), failed.reason.tolist()) == ([outcome], [reason])
     assert rows[rows.workload == "fake/known"].outcome.tolist() == ["ok", "ok"]
 
 
@@ -125,7 +147,9 @@ def test_a_timeout_ends_the_child_and_its_children(tmp_path):
 
 
 def test_a_device_at_rest_does_not_cost_a_measured_case_its_time(tmp_path):
-    replies = 'print(\'{"phase": "idle"}\', flush=True); time.sleep(1.5); print(\'{"measurement": %s}\')'
+    replies = (
+        'print(\'{"phase": "idle"}\', flush=True); time.sleep(1.5); print(\'{"measurement": %s}\')'
+    )
     answer = json.dumps(Measurement("ok").as_json())
     launch = local.Launch([sys.executable, "-c", f"import time; {replies % answer}"], os.environ)
     assert local.run_process({}, 1.0, tmp_path / "log", lambda phase: None, launch).outcome == "ok"
@@ -140,7 +164,13 @@ def test_a_child_that_has_left_the_group_is_ended_too(tmp_path):
 def test_the_worker_ends_when_its_parent_does(tmp_path):
     """Kill -9 of the parent closes the child's standard input, and nothing of it stays."""
     with (tmp_path / "log").open("wb") as output:
-        request = {"case": {"workload": "fake/hangs", "params": {"seconds": 60, "leave": False}, "dtype": "fp32"}}
+        request = {
+            "case": {
+                "workload": "fake/hangs",
+                "params": {"seconds": 60, "leave": False},
+                "dtype": "fp32",
+            }
+        }
         request |= {"policy": vars(Policy()), "device": "fake", "files": [FILE]}
         worker = local._Worker(request, output)
         while b"grandchild" not in (tmp_path / "log").read_bytes():
@@ -157,7 +187,9 @@ def test_a_process_that_nothing_ends_is_left_behind(tmp_path, monkeypatch):
         raise subprocess.TimeoutExpired("worker", seconds)
 
     with (tmp_path / "log").open("wb") as output:
-        worker = local._Worker({"device": "fake"}, output, local.Launch([sys.executable, "-c", ""], os.environ))
+        worker = local._Worker(
+            {"device": "fake"}, output, local.Launch([sys.executable, "-c", ""], os.environ)
+        )
         monkeypatch.setattr(worker.child, "wait", never)
         worker.__exit__()
         monkeypatch.undo()
@@ -205,7 +237,10 @@ class TestEmulatedFormats:
         tables, told = run(tmp_path, self.heavy("bf16"), formats=RATES)
         says = "bf16 is emulated here: 1 GFLOP/s, fp32 100 GFLOP/s"
         assert f"emulated_dtype: {says}" in json.loads(tables.measurements.notes[0])
-        assert [p.text for p in told if p.kind == "told"] == [says, "by the rate of a product a step takes 1 s or more"]
+        assert [p.text for p in told if p.kind == "told"] == [
+            says,
+            "by the rate of a product a step takes 1 s or more",
+        ]
 
     def test_of_a_native_format_nothing_is_said(self, tmp_path):
         tables, told = run(tmp_path, self.heavy("fp32"), formats=RATES)

@@ -1,4 +1,5 @@
-"""Plans of the built-in workloads, made for devices that are not here: formats settled, defaults made to fit."""
+"""Plans of the built-in workloads, made for devices that are not here: formats settled, defaults
+made to fit."""
 
 from pathlib import Path
 
@@ -12,8 +13,14 @@ from hwbench.workload import axis, workload
 
 KNOWN = discover()
 
-CPU_WITHOUT_BF16 = {"formats": {"fp32": 93e9, "bf16": 2.8e9, "fp16": 2.9e9}, "formats_of": "one thread"}
-CPU_WITH_BF16 = {"formats": {"fp32": 93e9, "bf16": 190e9, "fp16": 2.9e9}, "formats_of": "one thread"}
+CPU_WITHOUT_BF16 = {
+    "formats": {"fp32": 93e9, "bf16": 2.8e9, "fp16": 2.9e9},
+    "formats_of": "one thread",
+}
+CPU_WITH_BF16 = {
+    "formats": {"fp32": 93e9, "bf16": 190e9, "fp16": 2.9e9},
+    "formats_of": "one thread",
+}
 
 
 class TestSettling:
@@ -21,7 +28,9 @@ class TestSettling:
 
     def dtypes(self, found, *settings, suite=None):
         choices = from_suite(load_suite(suite), KNOWN) if suite else [(KNOWN["gpt/train"], {})]
-        settled = matrix.settle(matrix.make_plan(choices, matrix.parse_settings(settings), Policy()), found)
+        settled = matrix.settle(
+            matrix.make_plan(choices, matrix.parse_settings(settings), Policy()), found
+        )
         return {case.dtype: settled.left_out.get(case.case_id, "") for case in settled.cases}
 
     def test_auto_is_the_fastest_native_format(self):
@@ -48,7 +57,10 @@ class TestSettling:
         made = matrix.make_plan(from_suite(load_suite("quick"), KNOWN), {}, Policy())
         shared = [
             {c.case_id for c in settled.cases if c.case_id not in settled.left_out}
-            for settled in (matrix.settle(made, CPU_WITHOUT_BF16), matrix.settle(made, CPU_WITH_BF16))
+            for settled in (
+                matrix.settle(made, CPU_WITHOUT_BF16),
+                matrix.settle(made, CPU_WITH_BF16),
+            )
         ]
         assert shared[0] < shared[1]
         models = {c.workload for c in made.cases if c.case_id in shared[0]}
@@ -56,7 +68,9 @@ class TestSettling:
 
     def test_a_case_that_is_left_out_is_not_searched_for(self):
         choices = [(KNOWN["gpt/train"], {"dtype": ["bf16"]})]
-        settled = matrix.settle(matrix.make_plan(choices, {"batch": ["max"]}, Policy()), CPU_WITHOUT_BF16)
+        settled = matrix.settle(
+            matrix.make_plan(choices, {"batch": ["max"]}, Policy()), CPU_WITHOUT_BF16
+        )
         assert (settled.searched, settled.cases[0].params["batch"]) == ({}, 1)
         assert set(settled.left_out) == {settled.cases[0].case_id}
 
@@ -74,7 +88,8 @@ class TestSettling:
 
 
 class TestFit:
-    """Defaults give way to what was chosen; what was asked for by name stays, and is refused where it cannot be."""
+    """Defaults give way to what was chosen; what was asked for by name stays, and is refused where
+    it cannot be."""
 
     def only(self, name, *settings):
         made = matrix.make_plan([(KNOWN[name], {})], matrix.parse_settings(settings), Policy())
@@ -88,16 +103,23 @@ class TestFit:
     def test_a_default_longer_than_the_size_is_shortened_and_told(self, name, axis, value):
         params, remarks = self.only(name, "size=nano")
         assert params[axis] == value
-        assert remarks == (f"{name} size=nano: {axis}={value} instead of the default 512, which it cannot have",)
+        assert remarks == (
+            f"{name} size=nano: {axis}={value} instead of the default 512, which it cannot have",
+        )
 
     def test_a_size_with_room_keeps_the_default(self):
         assert self.only("gpt/train", "size=355m")[0]["seq"] == 512
-        assert self.only("gpt/decode", "size=nano") == ({**self.only("gpt/decode", "size=nano")[0], "prompt": 128}, ())
+        assert self.only("gpt/decode", "size=nano") == (
+            {**self.only("gpt/decode", "size=nano")[0], "prompt": 128},
+            (),
+        )
 
     def test_tokens_give_way_to_the_prompt_asked_for(self):
         params, remarks = self.only("gpt/decode", "size=nano", "prompt=250")
         assert (params["prompt"], params["new"]) == (250, 6)
-        assert remarks == ("gpt/decode size=nano: new=6 instead of the default 32, which it cannot have",)
+        assert remarks == (
+            "gpt/decode size=nano: new=6 instead of the default 32, which it cannot have",
+        )
 
     def test_what_cannot_be_made_to_fit_is_left_to_be_refused(self):
         params, remarks = self.only("gpt/decode", "size=nano", "new=300")
@@ -132,6 +154,8 @@ class TestFit:
         ],
     )
     def test_a_fit_that_does_what_it_may_not_is_told_of(self, mode, says):
-        unfit = discover([str(Path(__file__).parent.with_name("fake_workloads.py"))], ["fake/unfit"])["fake/unfit"]
+        unfit = discover(
+            [str(Path(__file__).parent.with_name("fake_workloads.py"))], ["fake/unfit"]
+        )["fake/unfit"]
         with pytest.raises(UserError, match=says):
             matrix.make_plan([(unfit, {})], {"mode": [mode]}, Policy())

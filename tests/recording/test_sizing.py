@@ -19,7 +19,11 @@ def device_of(limit, peak=lambda value: 100 * value, outcome="oom"):
 
     def attempt(value):
         attempt.tried.append(value)
-        return Tried("ok", peak_bytes=peak(value)) if peak(value) <= limit else Tried(outcome, "no memory")
+        return (
+            Tried("ok", peak_bytes=peak(value))
+            if peak(value) <= limit
+            else Tried(outcome, "no memory")
+        )
 
     attempt.tried = []
     return attempt
@@ -37,7 +41,10 @@ class TestLargest:
         assert fits * (1 - 2 / 32) < found <= fits
 
     def test_a_limit_that_is_known_saves_tries(self):
-        blind, told = device_of(50 * 100 + 4000, lambda v: 4000 + 100 * v), device_of(9000, lambda v: 4000 + 100 * v)
+        blind, told = (
+            device_of(50 * 100 + 4000, lambda v: 4000 + 100 * v),
+            device_of(9000, lambda v: 4000 + 100 * v),
+        )
         assert largest(blind, 1, 1 << 20) in (49, 50)
         assert largest(told, 1, 1 << 20, limit_bytes=9000) == 50
         assert told.tried[:3] == [1, 2, 50]
@@ -49,7 +56,10 @@ class TestLargest:
         assert flat.tried[:4] == [1, 2, 4, 8]
 
     def test_a_wrong_line_costs_a_try_and_no_more(self):
-        assert largest(device_of(1600, lambda value: value * value * 10), 1, 64, limit_bytes=100_000) == 12
+        assert (
+            largest(device_of(1600, lambda value: value * value * 10), 1, 64, limit_bytes=100_000)
+            == 12
+        )
 
     def test_not_even_the_least(self):
         attempt = device_of(0)
@@ -74,7 +84,9 @@ class TestLargest:
 class TestAxis:
     def plan(self, **settings):
         known = discover([FILE], ["fake/sized"])["fake/sized"]
-        return make_plan([(known, {})], {name: [str(value)] for name, value in settings.items()}, POLICY)
+        return make_plan(
+            [(known, {})], {name: [str(value)] for name, value in settings.items()}, POLICY
+        )
 
     def test_max_is_for_axes_that_say_so(self):
         (case,) = self.plan(batch="max").cases
@@ -97,7 +109,10 @@ class TestAxis:
 class TestResolve:
     def resolved(self, results, told=None, warned=None, **settings):
         plan = TestAxis().plan(batch="max", **settings)
-        tell, warn = (told if told is not None else []).append, (warned if warned is not None else []).append
+        tell, warn = (
+            (told if told is not None else []).append,
+            (warned if warned is not None else []).append,
+        )
         return resolve(plan, "fake", [FILE], FOUND, {"torch": "2"}, results, tell, warn)
 
     def test_the_case_carries_the_number_that_real_processes_found(self, tmp_path):
@@ -110,7 +125,10 @@ class TestResolve:
             f"{label}: batch=2 fits (0.59 GiB at its peak)",
             f"{label}: batch=4 does not: oom: MemoryError: fake device out of memory: 1258291200 of 107…",
         ]
-        assert told[3:] == [f"{label}: batch=3 fits (0.88 GiB at its peak)", f"{label}: batch=3 is the largest"]
+        assert told[3:] == [
+            f"{label}: batch=3 fits (0.88 GiB at its peak)",
+            f"{label}: batch=3 is the largest",
+        ]
 
     def test_it_is_remembered_for_the_same_case_device_and_versions(self, tmp_path, monkeypatch):
         self.resolved(tmp_path, mib=600)
@@ -122,7 +140,16 @@ class TestResolve:
         monkeypatch.setattr(sizing, "try_out", lambda *_: Tried("oom", "no"))
         plan = TestAxis().plan(batch="max", mib=600)
         searched = []
-        resolve(plan, "fake", [FILE], {**FOUND, "memory_bytes": 5}, {"torch": "2"}, tmp_path, searched.append, print)
+        resolve(
+            plan,
+            "fake",
+            [FILE],
+            {**FOUND, "memory_bytes": 5},
+            {"torch": "2"},
+            tmp_path,
+            searched.append,
+            print,
+        )
         assert "does not" in searched[0]
 
     def test_where_nothing_fits_the_least_stays_and_is_not_remembered(self, tmp_path):
@@ -133,7 +160,9 @@ class TestResolve:
         assert not (tmp_path / sizing.FILE).exists()
 
     def test_cases_that_become_equal_are_one(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sizing, "try_out", lambda case, *_: Tried("ok" if case.params["batch"] <= 4 else "oom"))
+        monkeypatch.setattr(
+            sizing, "try_out", lambda case, *_: Tried("ok" if case.params["batch"] <= 4 else "oom")
+        )
         known = discover([FILE], ["fake/sized"])["fake/sized"]
         plan = make_plan([(known, {})], {"batch": ["4", "max"]}, POLICY)
         resolved = resolve(plan, "fake", [FILE], FOUND, {}, tmp_path, lambda _: None, print)
@@ -150,4 +179,10 @@ class TestResolve:
 
 
 def test_a_size_is_a_whole_number_above_zero():
-    assert [is_size(answer) for answer in (1, 0, True, "1", None)] == [True, False, False, False, False]
+    assert [is_size(answer) for answer in (1, 0, True, "1", None)] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]

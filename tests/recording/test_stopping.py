@@ -1,4 +1,5 @@
-"""The rules on known rows of steps, and on simulated noise: they stop when they may, and not earlier."""
+"""The rules on known rows of steps, and on simulated noise: they stop when they may, and not
+earlier."""
 
 import numpy as np
 import pytest
@@ -31,8 +32,8 @@ def ar1(rng, n, cv, rho=0.5, mean=0.001):
 
 
 def drive(rule, step_s):
-    """Ask the rule before each step, as the harness does, where steps end as they are submitted. Returns how many ran
-    and at which counts the rule looked at them."""
+    """Ask the rule before each step, as the harness does, where steps end as they are submitted.
+    Returns how many ran and at which counts the rule looked at them."""
     looks, total = [], 0.0
 
     def ended(most):
@@ -104,10 +105,13 @@ class TestPreciseWindow:
         rule.is_finished(50_000, 5.0, lambda most: asked.append(most) or [])
         assert asked == [LOOK_BACK]
 
-    @pytest.mark.parametrize(("cv", "rho"), [(0.05, 0.5), (0.05, 0.0), pytest.param(0.1, 0.8, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize(
+        ("cv", "rho"), [(0.05, 0.5), (0.05, 0.0), pytest.param(0.1, 0.8, marks=pytest.mark.slow)]
+    )
     def test_what_it_stops_at_covers_as_often_as_it_says(self, cv, rho):
-        """The interval at the stop holds the true median in 93 to 98 % of windows, though the rule looks for a narrow
-        one again and again and the noise is autocorrelated. No window is much longer than it must be."""
+        """The interval at the stop holds the true median in 93 to 98 % of windows, though the rule
+        looks for a narrow one again and again and the noise is autocorrelated. No window is much
+        longer than it must be."""
         rng, held, lengths = np.random.default_rng(7), 0, []
         for _ in range(1000):
             steps = ar1(rng, 20_000, cv, rho)
@@ -116,7 +120,9 @@ class TestPreciseWindow:
             held += interval.low <= 0.001 <= interval.high
             lengths.append(count)
         needed = (1.2533 * 1.96 * cv / 0.01) ** 2 * (1 + rho) / (1 - rho)
-        print(f"cv {cv} rho {rho}: coverage {held / 1000:.3f}, median length {np.median(lengths):.0f} of {needed:.0f}")
+        print(
+            f"cv {cv} rho {rho}: coverage {held / 1000:.3f}, median length {np.median(lengths):.0f} of {needed:.0f}"
+        )
         assert 930 <= held <= 980
         assert 0.7 * needed < np.median(lengths) < 2 * needed
 
@@ -140,7 +146,10 @@ class TestSteady:
 
     def test_a_drift_is_not(self):
         rng = np.random.default_rng(1)
-        assert is_steady(np.linspace(1.0, 1.2, 200) * (1 + 0.003 * rng.standard_normal(200)), 0.01) is False
+        assert (
+            is_steady(np.linspace(1.0, 1.2, 200) * (1 + 0.003 * rng.standard_normal(200)), 0.01)
+            is False
+        )
 
     def test_a_drift_within_the_precision_is_let_pass(self):
         assert is_steady(np.linspace(1.0, 1.005, 200), 0.01)
@@ -161,7 +170,8 @@ class TestSteady:
 
 class TestWarmup:
     def test_it_goes_on_until_the_steps_have_settled(self):
-        """Steps that fall from 30 to 10 ms over the first second: half a second of warm-up would end among them."""
+        """Steps that fall from 30 to 10 ms over the first second: half a second of warm-up would
+        end among them."""
         falling = [0.03 - 0.02 * i / 50 for i in range(50)]
         rule = SteadyWarmup(0.5, 30.0, 1, 0.01)
         steps, looks = drive(rule, falling + [0.01] * 1000)
@@ -191,7 +201,9 @@ class TestOnTheFakeDevice:
         device = FakeDevice(timer_kind=timer_kind)
         noisy = ar1(np.random.default_rng(5), 20_000, 0.05)
         policy = Policy(min_time_s=0.05, max_time_s=30.0)
-        window, _ = measure(self.steps_of(device, noisy), device, warmup_rule(policy), window_rule(policy))
+        window, _ = measure(
+            self.steps_of(device, noisy), device, warmup_rule(policy), window_rule(policy)
+        )
         assert window.converged
         assert (
             stats.quantile_interval(window.timed_s, 0.5).relative_half_width < 0.02
@@ -199,15 +211,26 @@ class TestOnTheFakeDevice:
         assert 150 < window.timed_steps < 1500
 
     def test_steps_still_in_the_queue_are_not_waited_for(self):
-        """The rule looks while steps are outstanding: not one synchronisation more than at the two ends."""
+        """The rule looks while steps are outstanding: not one synchronisation more than at the two
+        ends."""
         device = FakeDevice()
-        run_phase(self.steps_of(device, [0.001, 0.002] * 5000), device, PreciseWindow(0.0, 5.0, 10, 0.01), 0, False, 30)
+        run_phase(
+            self.steps_of(device, [0.001, 0.002] * 5000),
+            device,
+            PreciseWindow(0.0, 5.0, 10, 0.01),
+            0,
+            False,
+            30,
+        )
         assert device.syncs == 2
 
     def test_time_that_is_up_leaves_it_not_converged(self):
         device = FakeDevice()
         policy = Policy(min_time_s=0.05, max_time_s=0.5)
         window, _ = measure(
-            self.steps_of(device, [0.001, 0.002] * 5000), device, warmup_rule(policy), window_rule(policy)
+            self.steps_of(device, [0.001, 0.002] * 5000),
+            device,
+            warmup_rule(policy),
+            window_rule(policy),
         )
         assert not window.converged

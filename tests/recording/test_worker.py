@@ -47,7 +47,10 @@ class TestClock:
     @pytest.mark.parametrize("window_s", [0.2, 0.4, 1.3])
     def test_steps_that_do_not_are_told(self, window_s):
         (note,) = _clock_notes(replace(self.window, window_s=window_s))
-        assert note == f"clock_jump: the steps add up to 0.3 s by the device's events, to {window_s:g} s by the host"
+        assert (
+            note
+            == f"clock_jump: the steps add up to 0.3 s by the device's events, to {window_s:g} s by the host"
+        )
 
     def test_a_host_that_wakes_up_late_is_no_jump(self):
         assert _clock_notes(replace(self.window, window_s=0.34)) == []

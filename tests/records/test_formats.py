@@ -23,7 +23,12 @@ def test_what_was_not_measured_is_not_called_emulated(rates):
 
 @pytest.mark.parametrize(
     ("rates", "training", "inference"),
-    [(AVX2, "fp32", "fp32"), (AVX512, "bf16", "bf16"), (TURING, "fp32", "fp16"), ({}, "fp32", "fp32")],
+    [
+        (AVX2, "fp32", "fp32"),
+        (AVX512, "bf16", "bf16"),
+        (TURING, "fp32", "fp16"),
+        ({}, "fp32", "fp32"),
+    ],
 )
 def test_auto_is_the_fastest_format_that_the_workload_has(rates, training, inference):
     assert (fastest(TRAINING, rates), fastest(INFERENCE, rates)) == (training, inference)
@@ -43,5 +48,11 @@ def test_without_fp32_the_first_choice_stands_in():
 
 
 def test_rates_in_words():
-    assert slowness("bf16", AVX2, "one thread") == ("bf16 is emulated here: 2.8 GFLOP/s of one thread, fp32 93 GFLOP/s")
-    assert [in_words(rate) for rate in (None, 5e6, 1.5e12)] == ["not multiplied", "5 MFLOP/s", "1.5 TFLOP/s"]
+    assert slowness("bf16", AVX2, "one thread") == (
+        "bf16 is emulated here: 2.8 GFLOP/s of one thread, fp32 93 GFLOP/s"
+    )
+    assert [in_words(rate) for rate in (None, 5e6, 1.5e12)] == [
+        "not multiplied",
+        "5 MFLOP/s",
+        "1.5 TFLOP/s",
+    ]

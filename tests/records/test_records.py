@@ -14,13 +14,20 @@ def test_case_id_is_a_stable_hash_of_workload_parameters_and_dtype():
 
 def test_an_axis_that_is_off_or_left_alone_does_not_change_the_case():
     case = Case("gpt/train", {"size": "124m", "batch": 8}, "bf16")
-    later = Case("gpt/train", {"size": "124m", "batch": 8, "layers": None, "compile": False}, "bf16")
+    later = Case(
+        "gpt/train", {"size": "124m", "batch": 8, "layers": None, "compile": False}, "bf16"
+    )
     assert later.case_id == case.case_id
-    assert Case("gpt/train", {"size": "124m", "batch": 8, "compile": True}, "bf16").case_id != case.case_id
+    assert (
+        Case("gpt/train", {"size": "124m", "batch": 8, "compile": True}, "bf16").case_id
+        != case.case_id
+    )
 
 
 def test_a_case_reads_as_its_workload_and_what_is_set():
-    case = Case("gpt/train", {"size": "nano", "layers": None, "compile": False, "fused": True}, "bf16")
+    case = Case(
+        "gpt/train", {"size": "nano", "layers": None, "compile": False, "fused": True}, "bf16"
+    )
     assert str(case) == "gpt/train size=nano fused bf16"
 
 

@@ -1,4 +1,5 @@
-"""The file of remembered answers: whole at any moment, shared by devices, and done without where it cannot be."""
+"""The file of remembered answers: whole at any moment, shared by devices, and done without where it
+cannot be."""
 
 import json
 from pathlib import Path
@@ -31,7 +32,9 @@ def test_what_is_no_answer_is_not_known(tmp_path):
 
 
 def test_answers_of_other_devices_stay(tmp_path):
-    one, other = (Remembered(tmp_path / "new" / "f", {"device": name}, is_number, print) for name in "ab")
+    one, other = (
+        Remembered(tmp_path / "new" / "f", {"device": name}, is_number, print) for name in "ab"
+    )
     one.put("q", 1)
     other.put("q", 2)
     assert (one.get("q"), other.get("q")) == (1, 2)

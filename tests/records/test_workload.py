@@ -71,7 +71,10 @@ def test_unknown_names_suggest_near_ones_or_list_all():
         unknown("workload", "gpt/trian", ["gpt/train", "copy"])
         == "unknown workload 'gpt/trian'; did you mean gpt/train?"
     )
-    assert unknown("workload", "zzz", ["gemm", "copy"]) == "unknown workload 'zzz'; there is copy, gemm"
+    assert (
+        unknown("workload", "zzz", ["gemm", "copy"])
+        == "unknown workload 'zzz'; there is copy, gemm"
+    )
 
 
 def test_built_in_workloads_are_found():
@@ -90,7 +93,9 @@ def test_a_file_adds_workloads_and_may_replace_one(tmp_path):
 
 def test_where_files_have_all_that_is_needed_nothing_else_is_imported(tmp_path, monkeypatch):
     file = tmp_path / "mine.py"
-    file.write_text("from hwbench.workload import workload\n@workload('mine')\ndef mine(p, device): ...\n")
+    file.write_text(
+        "from hwbench.workload import workload\n@workload('mine')\ndef mine(p, device): ...\n"
+    )
     assert {"mine", "gemm"} <= set(discover([str(file)], ["mine", "gemm"]))
     monkeypatch.setattr("hwbench.discovery._builtin_modules", lambda: pytest.fail("imported"))
     assert list(discover([str(file)], ["mine"])) == ["mine"]
@@ -98,7 +103,9 @@ def test_where_files_have_all_that_is_needed_nothing_else_is_imported(tmp_path, 
 
 def test_one_workload_is_found_as_among_all(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("from hwbench.workload import workload\n@workload('copy')\ndef mine(p, device): ...\n")
+    file.write_text(
+        "from hwbench.workload import workload\n@workload('copy')\ndef mine(p, device): ...\n"
+    )
     assert find("copy", [str(file)]).origin == "hwbench_workloads_mine"
     assert find("gemm", [str(file)]).origin == "workloads.gemm"
     with pytest.raises(KeyError, match="absent"):
@@ -122,7 +129,9 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, content, says):
     assert str(file) in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "says"), [("absent.py", "no such"), ("list.txt", "must end in .py")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("absent.py", "no such"), ("list.txt", "must end in .py")]
+)
 def test_a_file_that_is_none_is_named(tmp_path, name, says):
     (tmp_path / "list.txt").write_text("")
     with pytest.raises(UserError, match=says):

@@ -23,7 +23,9 @@ def read(text: str) -> list[dict[str, str]]:
 
 def named(text: str) -> RunTables:
     """A run that says `text` wherever a run has words."""
-    return run_of((Case(text, {text: text}, "fp32"), around(1.0)), run_id="r", label=text, device=text)
+    return run_of(
+        (Case(text, {text: text}, "fp32"), around(1.0)), run_id="r", label=text, device=text
+    )
 
 
 def by_metric(text: str) -> dict[str, dict[str, str]]:
@@ -45,7 +47,9 @@ def test_figures_are_there_to_the_last_digit_and_the_unknown_is_empty():
     assert [float(row["value"]) for row in rows] == list(truth.value)
     assert float(rows[0]["ci_low"]) == truth.ci_low.iloc[0]
     assert [row["n"] for row in rows] == ["2", "1"]
-    assert [rows[1][name] for name in ("ci_low", "ci_high", "grade", "peak", "convention")] == [""] * 5
+    assert [rows[1][name] for name in ("ci_low", "ci_high", "grade", "peak", "convention")] == [
+        ""
+    ] * 5
     assert [row["case"] for row in rows] == ["gpt/train size=nano batch=1 fp32", "gemm n=64 fp32"]
     assert {(row["label"], row["device_name"]) for row in rows} == {("main", "Fake device")}
 
@@ -57,7 +61,19 @@ def test_runs_stand_one_below_the_other():
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\N{FULLWIDTH EQUALS SIGN}1", "'=1", "\n@x"]
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        " =1",
+        "\r=1",
+        "\N{FULLWIDTH EQUALS SIGN}1",
+        "'=1",
+        "\n@x",
+    ],
 )
 def test_a_text_that_a_spreadsheet_would_run_is_made_safe(text):
     rows = read(as_csv([named(text)]))
@@ -71,7 +87,12 @@ def test_a_negative_number_stays_a_number():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\r\n\t,\"'=|"), max_size=20))
+@given(
+    st.text(
+        st.characters(exclude_categories=["Cs", "Cc"], include_characters="\r\n\t,\"'=|"),
+        max_size=20,
+    )
+)
 def test_words_come_back_as_they_were(text):
     rows = read(as_csv([named(text)]))
     assert rows
@@ -106,12 +127,25 @@ def plain(runs) -> dict:
 
 
 def test_json_has_the_whole_of_a_run():
-    data = plain([run_of((CASE, [[0.5] * 4]), run_id="r", label="main", environment='{"git": {"commit": "abc"}}')])
+    data = plain(
+        [
+            run_of(
+                (CASE, [[0.5] * 4]),
+                run_id="r",
+                label="main",
+                environment='{"git": {"commit": "abc"}}',
+            )
+        ]
+    )
     assert set(data) == {"runs", "comparison", "history"}
     assert (data["comparison"], data["history"]) == ([], None)
     (run,) = data["runs"]
     assert set(run) == {*HEAD, "environment", "argv", "plan", "cases", "metrics", "span_metrics"}
-    assert (run["run_id"], run["label"], run["environment"]["git"]["commit"]) == ("r", "main", "abc")
+    assert (run["run_id"], run["label"], run["environment"]["git"]["commit"]) == (
+        "r",
+        "main",
+        "abc",
+    )
     assert run["cases"][0]["params"] == CASE.params
     (step,) = (row for row in run["metrics"] if row["metric"] == "step_s_p50")
     assert (step["value"], step["n"], step["ci_low"]) == (0.5, 1, None)
@@ -120,7 +154,10 @@ def test_json_has_the_whole_of_a_run():
 
 
 def test_json_compares_and_has_a_history():
-    runs = [run_of((CASE, around(1.0 + i)), run_id=f"r{i}", label="main", started_at=str(i)) for i in range(3)]
+    runs = [
+        run_of((CASE, around(1.0 + i)), run_id=f"r{i}", label="main", started_at=str(i))
+        for i in range(3)
+    ]
     data = plain(runs)
     ratios = [row["ratio"] for row in data["comparison"] if row["metric"] == "step_s_p50"]
     assert ratios == [1.0, 2.0, 3.0]
@@ -132,7 +169,9 @@ def test_json_compares_and_has_a_history():
 
 def test_json_has_the_changes():
     runs = [
-        run_of((CASE, around(1.0 if i < 15 else 1.2)), run_id=f"r{i}", label="x", started_at=f"{i:02}")
+        run_of(
+            (CASE, around(1.0 if i < 15 else 1.2)), run_id=f"r{i}", label="x", started_at=f"{i:02}"
+        )
         for i in range(30)
     ]
     (change,) = plain(runs)["history"]["changes"]
@@ -151,7 +190,9 @@ def test_what_is_no_number_is_null(value):
 
 
 def test_runs_with_nothing_in_common_are_there_all_the_same():
-    data = plain([run_of((CASE, around(1.0)), run_id="a"), run_of((OTHER, around(1.0)), run_id="b")])
+    data = plain(
+        [run_of((CASE, around(1.0)), run_id="a"), run_of((OTHER, around(1.0)), run_id="b")]
+    )
     assert {row["ratio"] for row in data["comparison"] if row["run"] == 1} == {None}
     assert [len(run["metrics"]) > 0 for run in data["runs"]] == [True, True]
 
@@ -162,7 +203,9 @@ def test_a_run_still_being_written_has_what_is_there():
     assert data["runs"][0]["metrics"] == []
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a|b\nc", "שלום", "👩‍💻", "é", "\u202eabc"])
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "a|b\nc", "שלום", "👩‍💻", "é", "\u202eabc"]
+)
 def test_words_of_any_language_stay_as_they_are(text):
     data = plain([named(text)])
     assert data["runs"][0]["label"] == text

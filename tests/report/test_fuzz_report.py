@@ -1,4 +1,5 @@
-"""The page of whatever tables may hold: sound HTML that fetches nothing, in which all that comes from data is text."""
+"""The page of whatever tables may hold: sound HTML that fetches nothing, in which all that comes
+from data is text."""
 
 import json
 import math
@@ -39,7 +40,8 @@ HOSTILE = [
 ]
 texts = st.one_of(st.sampled_from(HOSTILE), st.sampled_from(HOSTILE), st.text(max_size=12))
 names = texts.filter(bool)
-in_json = st.one_of(texts, st.sampled_from(["\ud800", "\udcff.py"]))  # a file name that is no UTF-8, escaped in JSON
+# a file name that is no UTF-8, escaped in JSON
+in_json = st.one_of(texts, st.sampled_from(["\ud800", "\udcff.py"]))
 odd = st.sampled_from([0.0, -1.0, math.nan, math.inf, -math.inf, 1e300, -1e300, 5e-324, None])
 figures = st.one_of(st.floats(1e-6, 1e12), odd)
 amounts = st.sampled_from([None, 0, 1, 30, 2**40, 2**63 - 1])
@@ -51,28 +53,48 @@ anything = st.recursive(
     max_leaves=6,
 )
 environments = st.dictionaries(
-    st.sampled_from(["cpu", "memory_bytes", "os", "git", "packages", "device", "driver", "python"]) | in_json,
+    st.sampled_from(["cpu", "memory_bytes", "os", "git", "packages", "device", "driver", "python"])
+    | in_json,
     anything,
     max_size=4,
 )
 params = st.dictionaries(
-    st.sampled_from(["n", "batch"]) | texts, st.sampled_from([1, 2, 4]) | st.floats() | texts, max_size=2
+    st.sampled_from(["n", "batch"]) | texts,
+    st.sampled_from([1, 2, 4]) | st.floats() | texts,
+    max_size=2,
 )
-known = st.sampled_from([Case("gpt/train", {"size": "nano", "batch": n}, "fp32") for n in (1, 2, 4)])
+known = st.sampled_from(
+    [Case("gpt/train", {"size": "nano", "batch": n}, "fp32") for n in (1, 2, 4)]
+)
 cases = known | known | st.builds(Case, names, params, names)
-notes = st.lists(st.builds("{}: {}".format, st.sampled_from(list(REASONS)), texts) | in_json, max_size=2)
+notes = st.lists(
+    st.builds("{}: {}".format, st.sampled_from(list(REASONS)), texts) | in_json, max_size=2
+)
 
 
 @st.composite
 def runs(draw) -> RunTables:
-    """A run that the store would read: any times, texts, outcomes and missing parts; some as an older schema left it,
-    some still being written."""
-    measured = [(case, draw(processes)) for case in draw(st.lists(cases, unique_by=lambda c: c.case_id, max_size=2))]
+    """A run that the store would read: any times, texts, outcomes and missing parts; some as an
+    older schema left it, some still being written."""
+    measured = [
+        (case, draw(processes))
+        for case in draw(st.lists(cases, unique_by=lambda c: c.case_id, max_size=2))
+    ]
     waiting = draw(st.lists(cases, max_size=2))
-    planned = list({case.case_id: case for case in [*waiting, *(case for case, _ in measured)]}.values())
-    head = {name: draw(texts) for name in ("label", "device_kind", "device_name", "hwbench_version", "started_at")}
-    head |= {"environment": json.dumps(draw(environments)), "argv": json.dumps(draw(st.lists(in_json, max_size=3)))}
-    run = run_of(planned=planned, run_id=draw(st.sampled_from(["r", "a.b", "R-2"])), **head, schema_version=4)
+    planned = list(
+        {case.case_id: case for case in [*waiting, *(case for case, _ in measured)]}.values()
+    )
+    head = {
+        name: draw(texts)
+        for name in ("label", "device_kind", "device_name", "hwbench_version", "started_at")
+    }
+    head |= {
+        "environment": json.dumps(draw(environments)),
+        "argv": json.dumps(draw(st.lists(in_json, max_size=3))),
+    }
+    run = run_of(
+        planned=planned, run_id=draw(st.sampled_from(["r", "a.b", "R-2"])), **head, schema_version=4
+    )
     run = replace(run, **_rows(draw, run.run_id, measured))
     if measured and measured[0][1] and draw(st.booleans()):
         run = profiled(run, measured[0][0], draw(profiles))
@@ -81,7 +103,10 @@ def runs(draw) -> RunTables:
 
 
 def _rows(draw, run_id, measured) -> dict:
-    rows = {name: [] for name in ("measurements", "samples", "spans", "readings", "telemetry", "requests")}
+    rows = {
+        name: []
+        for name in ("measurements", "samples", "spans", "readings", "telemetry", "requests")
+    }
     for case, times_of in measured:
         for process, times in enumerate(times_of):
             key = {"run_id": run_id, "case_id": case.case_id, "process": process}
@@ -93,7 +118,11 @@ def _rows(draw, run_id, measured) -> dict:
                 rows["samples"] += samples_of(case, process, times, run_id).to_dict("records")
                 rows["spans"] += [key | row for row in _spans(draw, times)]
                 for since, table, some in LATER:
-                    rows[table] += [key | row for row in draw(st.lists(some, max_size=3))] if schema >= since else []
+                    rows[table] += (
+                        [key | row for row in draw(st.lists(some, max_size=3))]
+                        if schema >= since
+                        else []
+                    )
     return {name: frame(name, content) for name, content in rows.items()}
 
 
@@ -117,7 +146,9 @@ def _new_columns(draw) -> dict:
     """What a part written before schema 3 has not."""
     return {
         "flops_full_attention": draw(amounts),
-        "span_work": json.dumps({draw(texts): {"tokens": 1, "flops": draw(amounts), "bytes": draw(amounts)}}),
+        "span_work": json.dumps(
+            {draw(texts): {"tokens": 1, "flops": draw(amounts), "bytes": draw(amounts)}}
+        ),
         "choices": json.dumps(draw(st.dictionaries(texts, texts, max_size=2))),
         "memory_base_bytes": draw(amounts),
         "memory_predicted_bytes": draw(amounts),
@@ -162,7 +193,13 @@ telemetry = st.fixed_dictionaries(
 )
 requests = st.builds(
     lambda number, begin, first, done, **rest: (
-        {"request": number, "query": number, "scheduled_ns": begin, "issued_ns": begin, "done_ns": begin + first + done}
+        {
+            "request": number,
+            "query": number,
+            "scheduled_ns": begin,
+            "issued_ns": begin,
+            "done_ns": begin + first + done,
+        }
         | {"first_token_ns": begin + first, **rest}
     ),
     *([st.integers(0, 2**40)] * 4),
@@ -177,7 +214,11 @@ LATER = ((2, "readings", readings), (2, "telemetry", telemetry), (3, "requests",
 def columns_of(**columns):
     """Some rows of a table of a profile, as columns."""
     rows = st.lists(st.tuples(*columns.values()), max_size=3)
-    return rows.map(lambda some: dict(zip(columns, map(list, zip(*some, strict=True)), strict=True)) if some else {})
+    return rows.map(
+        lambda some: (
+            dict(zip(columns, map(list, zip(*some, strict=True)), strict=True)) if some else {}
+        )
+    )
 
 
 whole = st.sampled_from([0, 1, 2**40, 2**62])
@@ -232,13 +273,19 @@ profiles = st.builds(
         position=whole,
         span=texts,
         name=texts,
-        **{f"{kind}_bytes": whole for kind in ("weights", "gradients", "optimizer", "activations", "temporary")},
+        **{
+            f"{kind}_bytes": whole
+            for kind in ("weights", "gradients", "optimizer", "activations", "temporary")
+        },
         other_bytes=whole,
     ).map(lambda columns: MemoryUse(**columns)),
 )
 
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a page takes most of a second: shrinking one takes minutes
-quick = settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+# a page takes most of a second: shrinking one takes minutes
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+quick = settings(
+    max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck)
+)
 
 
 @quick
@@ -249,7 +296,12 @@ def test_whatever_tables_hold_the_page_is_sound(some):
         page = SoundPage(render(some))
     assert "pwn" not in page.values("id")
     assert page.tags["b"] == 0
-    assert page.tags["main"] == page.tags["h1"] == sum(e.tag == HTML + "title" for e in page.elements) == 1
+    assert (
+        page.tags["main"]
+        == page.tags["h1"]
+        == sum(e.tag == HTML + "title" for e in page.elements)
+        == 1
+    )
     for run in some:
         assert run.run_id in page.text
 
@@ -259,7 +311,9 @@ def test_five_hundred_cases_make_a_page_that_can_be_mailed():
     every = [Case("gemm", {"n": n % 50, "layout": f"layout {n // 50}"}, "fp32") for n in range(500)]
     source = render([run_of(*((case, [[0.001] * 5]) for case in every))])
     page = SoundPage(source)
-    assert all(f"n={case.params['n']} layout={case.params['layout']}" in page.text for case in every)
+    assert all(
+        f"n={case.params['n']} layout={case.params['layout']}" in page.text for case in every
+    )
     assert len(source.encode()) < 2_000_000
 
 
@@ -274,9 +328,17 @@ def test_a_run_still_being_written_says_what_is_missing():
 def test_what_looks_like_markup_is_text_wherever_it_stands():
     marker = "".join(HOSTILE[:6])
     case = Case(marker, {marker: marker}, marker)
-    run = run_of((case, around(0.003)), run_id=marker, label=marker, environment=json.dumps({marker: marker}))
+    run = run_of(
+        (case, around(0.003)), run_id=marker, label=marker, environment=json.dumps({marker: marker})
+    )
     rows = [
-        {"run_id": marker, "case_id": case.case_id, "process": s.process, "step": s.step, "name": marker}
+        {
+            "run_id": marker,
+            "case_id": case.case_id,
+            "process": s.process,
+            "step": s.step,
+            "name": marker,
+        }
         | {"position": 0, "span_s": 0.001}
         for s in run.samples.itertuples()
     ]

@@ -13,7 +13,9 @@ ODD = Case("a<b>&\"'", {"name": "]]>\x00\ufffe\n"}, "fp32")
 
 def table_of(statuses: dict[str, str]) -> pd.DataFrame:
     """A row for each status, with its reason."""
-    row = gate.hold([run_of((CASE, around(1.0)))], run_of((CASE, around(1.1))), Rules()).to_dict("records")[0]
+    row = gate.hold([run_of((CASE, around(1.0)))], run_of((CASE, around(1.1))), Rules()).to_dict(
+        "records"
+    )[0]
     rows = [row | {"status": status, "reason": reason} for status, reason in statuses.items()]
     return pd.DataFrame(rows, columns=gate.COLUMNS)
 
@@ -27,7 +29,9 @@ def test_one_test_case_a_row():
     assert {name: suite.get(name) for name in ("tests", "failures", "skipped", "errors")} == {
         "tests": "8", "failures": "3", "skipped": "3", "errors": "0",
     }  # fmt: skip
-    failed = [case.find("failure").get("type") for case in suite if case.find("failure") is not None]
+    failed = [
+        case.find("failure").get("type") for case in suite if case.find("failure") is not None
+    ]
     assert failed == ["regression", "failed", "missing"]
     first = suite[0]
     assert first.get("classname") == "gpt/train"
@@ -37,7 +41,9 @@ def test_one_test_case_a_row():
 
 
 def test_a_row_without_a_reason_says_what_its_status_means():
-    assert "beyond doubt" in suite_of(table_of({"regression": ""}))[0].find("failure").get("message")
+    assert "beyond doubt" in suite_of(table_of({"regression": ""}))[0].find("failure").get(
+        "message"
+    )
 
 
 def test_odd_names_are_valid_xml():

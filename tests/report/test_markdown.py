@@ -20,7 +20,9 @@ def test_a_comment():
     assert lines[0] == "### hwbench gate: fail"
     assert lines[2] == "1 regression, 1 pass"
     assert lines[4].startswith("| case | metric | baseline | candidate | ratio |")
-    assert lines[6].startswith("| gpt/train size=nano batch=1 fp32 | step&#95;s&#95;p50 | 1.000 s | 1.100 s | 1.1000 |")
+    assert lines[6].startswith(
+        "| gpt/train size=nano batch=1 fp32 | step&#95;s&#95;p50 | 1.000 s | 1.100 s | 1.1000 |"
+    )
     assert lines[6].endswith("| ❌ regression&#58; why |")
     assert lines[7].endswith("| pass |")
 
@@ -59,7 +61,9 @@ def test_no_row_says_why():
 
 class TestAnnotations:
     def test_errors_and_warnings(self):
-        table = table_of({"regression": "50 %,\r\nor: more", "inconclusive": "why", "pass": "", "new": ""})
+        table = table_of(
+            {"regression": "50 %,\r\nor: more", "inconclusive": "why", "pass": "", "new": ""}
+        )
         lines = github.annotations(table.assign(label="a:b,c%"), "fail")
         assert len(lines) == 2
         assert lines[0].startswith(

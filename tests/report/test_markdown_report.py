@@ -25,7 +25,10 @@ def many(cases: int, name: str = "gemm", runs: int = 2) -> list[RunTables]:
     planned = [Case(name, {"n": i}, "fp32") for i in range(cases)]
     return [
         run_of(
-            *((case, [[1.0 + i], [1.1 + i], [1.2 + i]]) for case in planned), run_id=f"r{i}", label=str(i), device=name
+            *((case, [[1.0 + i], [1.1 + i], [1.2 + i]]) for case in planned),
+            run_id=f"r{i}",
+            label=str(i),
+            device=name,
         )
         for i in range(runs)
     ]
@@ -34,7 +37,9 @@ def many(cases: int, name: str = "gemm", runs: int = 2) -> list[RunTables]:
 def test_one_run_has_its_results():
     run = with_measurements(run_of((CASE, around(0.5, 0.0)), (OTHER, around(1.0))), CASE, tokens=30)
     text = render([run])
-    assert text.startswith("### hwbench report\n\n- 2 cases measured on Fake device, started 2026-11-24 08&#58;00 UTC.")
+    assert text.startswith(
+        "### hwbench report\n\n- 2 cases measured on Fake device, started 2026-11-24 08&#58;00 UTC."
+    )
     assert "✅ nothing speaks against the figures" in text
     assert ["gpt/train fp32", "60.00 tokens/s", "0 %", "500.0 ms", "–", "ok"] in rows_of(text)
     assert "**Comparison**" not in text
@@ -42,10 +47,18 @@ def test_one_run_has_its_results():
 
 
 def test_two_runs_have_a_verdict_and_ratios_with_intervals():
-    text = render([run_of((CASE, around(1.0)), run_id="a"), run_of((CASE, around(2.0)), run_id="b")])
+    text = render(
+        [run_of((CASE, around(1.0)), run_id="a"), run_of((CASE, around(2.0)), run_id="b")]
+    )
     assert text.splitlines()[2] == "- **B against A: slower** (1 slower)"
     (row,) = (row for row in rows_of(text) if "step_s_p50" in row)
-    assert row[:5] == ["gpt/train size=nano batch=1 fp32", "step_s_p50", "1.000 s", "2.000 s", "2.0000"]
+    assert row[:5] == [
+        "gpt/train size=nano batch=1 fp32",
+        "step_s_p50",
+        "1.000 s",
+        "2.000 s",
+        "2.0000",
+    ]
     assert re.fullmatch(r"1\.99\d\d to 2\.00\d\d", row[5])
     assert row[6] == "❌ slower"
 
@@ -53,7 +66,9 @@ def test_two_runs_have_a_verdict_and_ratios_with_intervals():
 def test_the_worst_rows_come_first():
     cases = [Case("gemm", {"n": n}, "fp32") for n in range(3)]
     base = run_of(*((case, around(1.0)) for case in cases), run_id="a")
-    other = run_of(*((case, around(s)) for case, s in zip(cases, (1.0, 2.0, 0.5), strict=True)), run_id="b")
+    other = run_of(
+        *((case, around(s)) for case, s in zip(cases, (1.0, 2.0, 0.5), strict=True)), run_id="b"
+    )
     verdicts = [row[6] for row in rows_of(render([base, other])) if "step_s_p50" in row]
     assert verdicts == ["❌ slower", "✅ faster", "same"]
 
@@ -61,7 +76,10 @@ def test_the_worst_rows_come_first():
 def test_of_several_runs_each_row_says_which():
     runs = [run_of((CASE, around(1.0 + i)), run_id=f"r{i}") for i in range(3)]
     text = render(runs)
-    assert [row[0] for row in rows_of(text) if "step_s_p50" in row] == ["B against A", "C against A"]
+    assert [row[0] for row in rows_of(text) if "step_s_p50" in row] == [
+        "B against A",
+        "C against A",
+    ]
 
 
 def test_devices_may_differ():
@@ -83,7 +101,16 @@ def test_runs_of_a_label_have_a_history_and_the_newest_is_held_against_those_bef
     text = render(list(reversed(runs)))
     assert "**r29 against the 5 runs before it: same** (1 same)" in text
     assert "30 runs of main on Fake device" in text
-    change = ["gpt/train fp32", "r15", "0000015", "2026-11-24 08:15 UTC", "1.000 s", "1.200 s", "+20.0 %", "0.0010"]
+    change = [
+        "gpt/train fp32",
+        "r15",
+        "0000015",
+        "2026-11-24 08:15 UTC",
+        "1.000 s",
+        "1.200 s",
+        "+20.0 %",
+        "0.0010",
+    ]
     assert change in rows_of(text)
 
 
@@ -91,7 +118,9 @@ def test_badges_have_their_reasons_and_the_worst_come_first():
     run = run_of((CASE, around(1.0)), (OTHER, around(1.0)[:2]))
     run = with_measurements(run, CASE, notes='["loss_not_finite: x"]')
     run = with_measurements(run, OTHER, notes='["throttled: hot"]')
-    lines = [line for line in render([run]).splitlines() if line.startswith(("- ❌", "- ⚠️", INFORMATION))]
+    lines = [
+        line for line in render([run]).splitlines() if line.startswith(("- ❌", "- ⚠️", INFORMATION))
+    ]
     assert lines[0] == "- ❌ not complete: 7 of 10 processes stored"
     assert lines[1] == "- ❌ invalid: x (loss&#95;not&#95;finite; gpt/train fp32)"
     assert lines[2] == "- ⚠️ suspect: hot (throttled; gemm fp32)"
@@ -116,7 +145,11 @@ def test_machines_have_a_row_a_run():
 def test_many_cases_fit_and_the_rest_is_counted(cases, name):
     text = render(many(cases, name))
     assert LIMIT / 2 < len(text.encode()) <= LIMIT
-    left_out = int(re.search(r"step_s_p50.*?\n\n([\d,]+) rows? more left out", html.unescape(text), re.DOTALL)[1])
+    left_out = int(
+        re.search(r"step_s_p50.*?\n\n([\d,]+) rows? more left out", html.unescape(text), re.DOTALL)[
+            1
+        ]
+    )
     shown = sum("step_s_p50" in row for row in rows_of(text))
     assert shown + left_out == cases
     assert "**Machines**" in text
@@ -127,7 +160,10 @@ def test_500_cases_fit():
     text = render(many(500, "a rather long word to say " * 4, runs=1))
     assert LIMIT / 2 < len(text.encode()) <= LIMIT
     left_out = int(re.search(r"(\d+) rows more left out", text)[1])
-    assert sum(row[0].startswith("a rather long word to say") for row in rows_of(text)) + left_out == 500
+    assert (
+        sum(row[0].startswith("a rather long word to say") for row in rows_of(text)) + left_out
+        == 500
+    )
     assert "**Machines**" in text
 
 
@@ -138,7 +174,12 @@ def test_many_runs_fit():
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.text(max_size=400), st.integers(1, 3), st.integers(1, 6), st.sampled_from(["ok", "error", "oom"]))
+@given(
+    st.text(max_size=400),
+    st.integers(1, 3),
+    st.integers(1, 6),
+    st.sampled_from(["ok", "error", "oom"]),
+)
 def test_it_fits_whatever_the_names(text, runs, cases, outcome):
     text = text.encode("utf-8", "replace").decode()
     found = [
@@ -154,7 +195,10 @@ def test_the_line_that_counts_what_is_left_out_has_its_room():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_characters="\n"), max_size=300), max_size=50), st.integers(200, 3000))
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\n"), max_size=300), max_size=50),
+    st.integers(200, 3000),
+)
 def test_a_part_never_takes_more_than_its_room_and_cuts_whole_lines(lines, room):
     lines = [line.encode("utf-8", "replace").decode() + "\n" for line in lines]
     text = Part("head\n", lines).fitted(room)
@@ -166,11 +210,24 @@ def test_a_part_never_takes_more_than_its_room_and_cuts_whole_lines(lines, room)
 
 @pytest.mark.parametrize(
     "text",
-    ["<script>alert(1)</script>", "a|b\nc", "`code`", "@octocat", "#12", "[x](y)", "שלום", "👩‍💻", "é", "https://x.y"],
+    [
+        "<script>alert(1)</script>",
+        "a|b\nc",
+        "`code`",
+        "@octocat",
+        "#12",
+        "[x](y)",
+        "שלום",
+        "👩‍💻",
+        "é",
+        "https://x.y",
+    ],
 )
 def test_nothing_in_a_name_is_markup(text):
     run = run_of((Case(text, {"n": 1}, "fp32"), around(1.0)), run_id="a", label=text, device=text)
-    page = render([run, run_of((Case(text, {"n": 1}, "fp32"), around(1.0)), run_id="b", device=text)])
+    page = render(
+        [run, run_of((Case(text, {"n": 1}, "fp32"), around(1.0)), run_id="b", device=text)]
+    )
     assert not re.search(r"<script|@octocat|(?<!&)#12|`code`|\[x\]|https://", page)
     assert "&#64;octocat" not in page  # GitHub would read it as a mention all the same
     widths = {len(row) for row in rows_of(page) if "step_s_p50" in row}
@@ -180,7 +237,9 @@ def test_nothing_in_a_name_is_markup(text):
 
 
 def test_runs_with_nothing_in_common_are_told():
-    text = render([run_of((CASE, around(1.0)), run_id="a"), run_of((OTHER, around(1.0)), run_id="b")])
+    text = render(
+        [run_of((CASE, around(1.0)), run_id="a"), run_of((OTHER, around(1.0)), run_id="b")]
+    )
     assert "B against A: missing" in text
     assert "candidate: not measured" in html.unescape(text)
 

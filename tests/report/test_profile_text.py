@@ -36,7 +36,12 @@ def test_the_data_of_a_profile():
     assert data["case"] == {
         "case_id": TRAIN.case_id, "workload": "gpt/train", "dtype": "fp32", "params": dict(TRAIN.params),
     }  # fmt: skip
-    assert (data["clean_step_s"], data["profiled_step_s"], data["overhead"], data["invalid"]) == (1.0, 1.0, 0.0, None)
+    assert (data["clean_step_s"], data["profiled_step_s"], data["overhead"], data["invalid"]) == (
+        1.0,
+        1.0,
+        0.0,
+        None,
+    )
     parts = ["compute", "memory", "launch_and_idle", "framework", "rest"]
     assert [part["part"] for part in data["waterfall"]] == parts
     assert sum(part["seconds"] for part in data["waterfall"]) == pytest.approx(1.0, rel=1e-12)
@@ -66,7 +71,12 @@ def test_the_data_of_a_profile():
 
 def test_what_is_unknown_is_null_and_says_why():
     data = strictly(
-        as_data(run_with(profile_of([op("aten::add", 1.0, 0.0, 1e8)], unknown={"memory": "not traced"}), ceilings=()))
+        as_data(
+            run_with(
+                profile_of([op("aten::add", 1.0, 0.0, 1e8)], unknown={"memory": "not traced"}),
+                ceilings=(),
+            )
+        )
     )
     assert data["waterfall"] is None
     assert data["rest_of"] is None
@@ -94,14 +104,23 @@ def test_the_terminal_has_the_waterfall_operators_modules_and_peak():
     assert ["Compute,", "at", "the", "matmul", "ceiling", "390", "ms", "39.0", "%"] in words
     assert ["blocks.*.up", "Linear", "300", "ms", "200", "ms", "50.0", "%"] in words
     assert ["all", "800", "B", "100", "%"] in words
-    assert any(line.startswith("aten::addmm fp32") and line.endswith("compute     200 ms") for line in lines)
+    assert any(
+        line.startswith("aten::addmm fp32") and line.endswith("compute     200 ms")
+        for line in lines
+    )
 
 
 def test_the_gaps_of_an_accelerator_and_the_others():
     rows = [op(f"aten::x{number}", 0.01) for number in range(18)]
-    lines = printed(*tables(run_with(profile_of(rows, device_busy_s=0.5, gaps=[gap(0.5, "host_late")]))))
-    assert any(line.split() == ["the", "host", "was", "late", "500", "ms", "50.0", "%"] for line in lines)
-    assert any(line.split() == ["the", "other", "3", "3", "30.0", "ms", "3.00", "%"] for line in lines)
+    lines = printed(
+        *tables(run_with(profile_of(rows, device_busy_s=0.5, gaps=[gap(0.5, "host_late")])))
+    )
+    assert any(
+        line.split() == ["the", "host", "was", "late", "500", "ms", "50.0", "%"] for line in lines
+    )
+    assert any(
+        line.split() == ["the", "other", "3", "3", "30.0", "ms", "3.00", "%"] for line in lines
+    )
 
 
 def test_markup_in_a_name_is_text():
@@ -114,9 +133,22 @@ def test_a_difference_as_data_and_on_a_terminal():
     data = strictly(diff_data(found))
     assert set(data) == {"a", "b", "difference_s", "residual_s", "notes", "rows"}
     assert data["a"]["clean_step_s"] == 1.0
-    assert sum(row["difference_s"] for row in data["rows"]) + data["residual_s"] == pytest.approx(-0.5)
+    assert sum(row["difference_s"] for row in data["rows"]) + data["residual_s"] == pytest.approx(
+        -0.5
+    )
     lines = printed(diff_table(found))
-    assert lines[2].split() == ["forward", "matmul", "300", "ms", "150", "ms", "-150", "ms", "30.0", "%"]
+    assert lines[2].split() == [
+        "forward",
+        "matmul",
+        "300",
+        "ms",
+        "150",
+        "ms",
+        "-150",
+        "ms",
+        "30.0",
+        "%",
+    ]
     assert lines[-1].split() == ["the", "step", "1.00", "s", "500", "ms", "-500", "ms", "100", "%"]
     assert lines[-2].split() == ["not", "accounted", "for", "0", "ns", "0", "%"]
 
@@ -124,7 +156,9 @@ def test_a_difference_as_data_and_on_a_terminal():
 def test_a_difference_has_a_row_for_the_others_and_tells_what_differs():
     rows = [op(f"aten::x{number}", 0.01 * number) for number in range(20)]
     other = type(TRAIN)(TRAIN.workload, TRAIN.params, "bf16")
-    found = diff(run_with(profile_of(rows, clean=2.0)), run_with(profile_of([], clean=2.0), case=other))
+    found = diff(
+        run_with(profile_of(rows, clean=2.0)), run_with(profile_of([], clean=2.0), case=other)
+    )
     lines = printed(diff_table(found))
     assert any(line.split()[:3] == ["the", "other", "7"] for line in lines)
     assert lines[-1] == "the cases differ in dtype: fp32 in a, bf16 in b"

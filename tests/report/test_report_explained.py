@@ -1,11 +1,23 @@
-"""What the page says of profiles: sentences, figures and tables of a step of 1 s, and lines where there are none."""
+"""What the page says of profiles: sentences, figures and tables of a step of 1 s, and lines where
+there are none."""
 
 import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from profiles import COPY, GEMM, TRAIN, gap, memory_row, module_row, op, profile_of, run_with, training
+from profiles import (
+    COPY,
+    GEMM,
+    TRAIN,
+    gap,
+    memory_row,
+    module_row,
+    op,
+    profile_of,
+    run_with,
+    training,
+)
 from synthetic import profiled
 from test_report_html import EVIL, Page
 from test_waterfall import profiles as any_profile
@@ -77,7 +89,17 @@ def test_the_waterfalls_data_has_its_parts_and_what_the_rest_is():
 def test_operators_spans_modules_and_the_peak_in_figures():
     (found,) = of(run_with(training()))
     operators, spans, modules, peak = map(text_of, found.cases[0].tables)
-    row = ["aten::addmm", "matmul", "2", "300.0 ms", "30.0 %", "667 MFLOP/s", "167 MB/s", "compute", "200 ms"]
+    row = [
+        "aten::addmm",
+        "matmul",
+        "2",
+        "300.0 ms",
+        "30.0 %",
+        "667 MFLOP/s",
+        "167 MB/s",
+        "compute",
+        "200 ms",
+    ]
     assert operators[0] == row
     assert operators[-1] == ["mystery::op", "other", "1", "20.00 ms", "2.00 %", "–", "–", "–", "–"]
     assert spans[-1] == ["(rest)", "30.00 ms", "3.00 %"]
@@ -114,7 +136,12 @@ def test_an_accelerator_has_kernels_gaps_and_what_its_host_did():
 def test_an_invalid_profile_is_a_line_and_nothing_drawn():
     (found,) = of(run_with(training(invalid="lost 3 events")))
     case = found.cases[0]
-    assert (case.invalid, case.figures, case.tables, case.sentences) == ("lost 3 events", (), (), ())
+    assert (case.invalid, case.figures, case.tables, case.sentences) == (
+        "lost 3 events",
+        (),
+        (),
+        (),
+    )
     page = Page(page_of(run_with(training(invalid="lost 3 events"))))
     assert "This profile is invalid, so nothing of it is drawn: lost 3 events." in page.text
     assert page.tags["svg"] == page.tags["table"] == 0
@@ -135,14 +162,26 @@ def test_what_is_unknown_is_said_with_its_reason():
 
 def test_a_profiler_that_seems_to_make_a_step_faster_is_not_believed():
     (found,) = of(run_with(training(profiled_s=0.9)))
-    assert found.cases[0].lines[0].endswith("which cannot make a step faster: something disturbed the clean ones.")
+    assert (
+        found.cases[0]
+        .lines[0]
+        .endswith("which cannot make a step faster: something disturbed the clean ones.")
+    )
 
 
 @pytest.mark.parametrize(
     ("profiled_s", "events", "says"),
     [
-        (1.1, 1e5, "without the profiler, 10.0 % more, which is taken off by the events that it recorded."),
-        (1.1, 1e3, ", 10.0 % more, of which it can have cost 20.00 ms at most, which is taken off; the rest is noise."),
+        (
+            1.1,
+            1e5,
+            "without the profiler, 10.0 % more, which is taken off by the events that it recorded.",
+        ),
+        (
+            1.1,
+            1e3,
+            ", 10.0 % more, of which it can have cost 20.00 ms at most, which is taken off; the rest is noise.",
+        ),
         (1.0, 1e3, "1.000 s without the profiler."),
     ],
 )
@@ -154,7 +193,10 @@ def test_what_the_profiler_cost_is_said(profiled_s, events, says):
 def test_parts_that_had_to_be_scaled_are_said_to_be():
     profile = profile_of([op("aten::mm", 1.25, 0.3e9, 0.1e9)], profiled_s=1.0)
     (found,) = of(run_with(profile))
-    assert "Before they were scaled the parts came to 25 % more than the clean step" in found.cases[0].lines[1]
+    assert (
+        "Before they were scaled the parts came to 25 % more than the clean step"
+        in found.cases[0].lines[1]
+    )
 
 
 def test_several_cases_and_runs_stand_on_one_page_with_ids_of_their_own():
@@ -178,7 +220,8 @@ def test_figures_take_the_colours_of_the_page_and_are_told_apart_by_hatches_too(
 
 def test_the_same_run_gives_the_same_bytes_and_a_long_step_stays_small():
     rows = [
-        memory_row(i, "x", weights=1 << 30, gradients=i, activations=i**2 % 1000, temporary=i % 7) for i in range(9000)
+        memory_row(i, "x", weights=1 << 30, gradients=i, activations=i**2 % 1000, temporary=i % 7)
+        for i in range(9000)
     ]
     rows[4000]["temporary_bytes"] = 1 << 31
     profile = profile_of([op(f"aten::x{i}", 1e-4) for i in range(2000)], memory=rows)
@@ -192,7 +235,10 @@ def test_names_of_a_profile_are_text():
     rows = [op(EVIL, 0.5, 1e8, 1e8, module=EVIL), op("aten::mm" + EVIL, 0.2, 1e8, 1e8, span=EVIL)]
     rows.append(op(EVIL, 0.5, level="span", span=EVIL))
     evil = profile_of(
-        rows, memory=[memory_row(0, EVIL, weights=3)], modules=[module_row(EVIL, EVIL, 0.1, 0.1)], unknown={EVIL: EVIL}
+        rows,
+        memory=[memory_row(0, EVIL, weights=3)],
+        modules=[module_row(EVIL, EVIL, 0.1, 0.1)],
+        unknown={EVIL: EVIL},
     )
     for run in (run_with(evil), run_with(training(invalid=EVIL), case=TRAIN)):
         page = page_of(run)

@@ -39,7 +39,8 @@ def test_the_unknown_is_a_dash_and_never_zero(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(3.0, "3.00"), (1177.4, "1,177"), (1.0025, "1.002"), (0.0625, "0.0625"), (1.0, "1.000")]
+    ("value", "text"),
+    [(3.0, "3.00"), (1177.4, "1,177"), (1.0025, "1.002"), (0.0625, "0.0625"), (1.0, "1.000")],
 )
 def test_a_ratio_shows_small_differences_near_one(value, text):
     assert numbers.ratio(value) == text + numbers.TIMES
@@ -51,7 +52,9 @@ def test_moments_are_given_in_utc():
 
 
 def test_counts_are_grammatical():
-    assert [numbers.count(n, noun) for n, noun in ((1, "case"), (2, "case"), (1000, "process"))] == [
+    assert [
+        numbers.count(n, noun) for n, noun in ((1, "case"), (2, "case"), (1000, "process"))
+    ] == [
         "1 case",
         "2 cases",
         "1,000 processes",
@@ -63,7 +66,8 @@ def test_what_no_page_can_hold_is_replaced():
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.0084, "0.84 %"), (1e-16, "0 %"), (0.0, "0 %"), (5.7e9, "> 1,000 %"), (None, "–")]
+    ("share", "text"),
+    [(0.0084, "0.84 %"), (1e-16, "0 %"), (0.0, "0 %"), (5.7e9, "> 1,000 %"), (None, "–")],
 )
 def test_an_uncertainty(share, text):
     assert numbers.uncertainty(share) == text

@@ -1,4 +1,5 @@
-"""The history on the page: its figures, levels, changes, and what it does with too many or strange runs."""
+"""The history on the page: its figures, levels, changes, and what it does with too many or strange
+runs."""
 
 import json
 import re
@@ -48,7 +49,11 @@ def page_of(runs) -> str:
 
 
 def run_at(i: int, seconds: float, case: Case = CASE, **head):
-    head = {"run_id": f"r{i}", "label": "main", "started_at": f"2026-11-24T08:{i:02}:00+00:00"} | head
+    head = {
+        "run_id": f"r{i}",
+        "label": "main",
+        "started_at": f"2026-11-24T08:{i:02}:00+00:00",
+    } | head
     return run_of((case, around(seconds, 0.01, processes=3)), **head)
 
 
@@ -62,9 +67,16 @@ def test_a_page_has_a_figure_a_case_with_its_data_and_the_changes():
         in (page.text)
     )
     assert "+10.0 % at run r8 (commit abcdef0)" in page.text
-    assert ["gpt/train fp32", "r8", "abcdef0", "2026-11-24 08:08 UTC", "1.000 s", "1.100 s", "+10.0 %", "0.0010"] in (
-        page.rows
-    )
+    assert [
+        "gpt/train fp32",
+        "r8",
+        "abcdef0",
+        "2026-11-24 08:08 UTC",
+        "1.000 s",
+        "1.100 s",
+        "+10.0 %",
+        "0.0010",
+    ] in (page.rows)
     assert [row[0] for row in page.rows if row[0].startswith("r")] == [f"r{i}" for i in range(16)]
     assert len(set(page.values("id"))) == len(page.values("id"))
 
@@ -90,12 +102,16 @@ def test_two_devices_have_titles_of_their_own():
 
 def test_levels_and_changes_are_lines_and_validities_are_shapes():
     plain = drawn(track_of(level(20, 1.0)))
-    changed = drawn(track_of(level(10, 1.0) + level(10, 2.0), validity=["valid"] * 19 + ["suspect"]))
+    changed = drawn(
+        track_of(level(10, 1.0) + level(10, 2.0), validity=["valid"] * 19 + ["suspect"])
+    )
     assert plain.count("stroke-dasharray") == 0
     assert changed.count("stroke-dasharray") == 1
     assert "suspect" in changed
     assert "suspect" not in plain
-    assert "invalid, not counted" in drawn(track_of(level(20, 1.0), validity=["valid"] * 19 + ["invalid"]))
+    assert "invalid, not counted" in drawn(
+        track_of(level(20, 1.0), validity=["valid"] * 19 + ["invalid"])
+    )
 
 
 def test_wide_runs_have_a_mark_of_their_own_and_count():
@@ -109,7 +125,9 @@ def test_wide_runs_have_a_mark_of_their_own_and_count():
 
 def test_better_and_worse_are_told_apart():
     def tone(metric: str) -> str:
-        return change_table([track_of(level(10, 1.0) + level(10, 2.0), metric=metric)]).rows[0][6].tone
+        return (
+            change_table([track_of(level(10, 1.0) + level(10, 2.0), metric=metric)]).rows[0][6].tone
+        )
 
     assert tone("step_s_p50") == "bad"
     assert tone("tokens_per_s") == "good"
@@ -129,7 +147,11 @@ def test_many_cases_share_the_points_of_the_page(monkeypatch):
     monkeypatch.setattr("hwbench.report.page.sections.history.ALL_POINTS", 20)
     cases = [Case("gemm", {"n": n}, "fp32") for n in range(3)]
     runs = [
-        run_of(*((c, [[1.0 if c is not cases[2] or i < 15 else 2.0]]) for c in cases), run_id=f"{i:02}", label="x")
+        run_of(
+            *((c, [[1.0 if c is not cases[2] or i < 15 else 2.0]]) for c in cases),
+            run_id=f"{i:02}",
+            label="x",
+        )
         for i in range(30)
     ]
     source = page_of(runs)
@@ -150,23 +172,46 @@ def test_all_invalid_makes_a_figure_without_levels():
 
 
 def test_no_interval_and_a_nan_make_a_page():
-    runs = [run_of((CASE, [[1.0]]), (OTHER, [[float("nan")]]), run_id=f"r{i}", label="x") for i in range(3)]
+    runs = [
+        run_of((CASE, [[1.0]]), (OTHER, [[float("nan")]]), run_id=f"r{i}", label="x")
+        for i in range(3)
+    ]
     assert "nan" not in re.findall(r"\w+", Page(page_of(runs)).text)
 
 
 def test_a_run_still_being_written_takes_no_place():
-    runs = [*(run_at(i, 1.0) for i in range(3)), run_of(planned=[CASE], run_id="new", label="main", started_at="9")]
+    runs = [
+        *(run_at(i, 1.0) for i in range(3)),
+        run_of(planned=[CASE], run_id="new", label="main", started_at="9"),
+    ]
     assert "3 runs of main" in Page(page_of(runs)).text
 
 
 @pytest.mark.parametrize(
-    "text", ["<script>alert(1)</script>", "a|b\nc", "$x_1$", "שלום", "👩\u200d💻", "e\u0301", "x" * 3000, "a\0b"]
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "a|b\nc",
+        "$x_1$",
+        "שלום",
+        "👩\u200d💻",
+        "e\u0301",
+        "x" * 3000,
+        "a\0b",
+    ],
 )
 def test_whatever_the_names_the_page_is_whole(text):
     git = {"environment": json.dumps({"git": {"commit": text, "dirty": True}})}
     named = Case(text, {text: text}, "fp32")
     runs = [
-        run_at(i, 1.0 if i < 5 else 2.0, named, label=text, device=text, **git | {"run_id": f"{text}{i}"})
+        run_at(
+            i,
+            1.0 if i < 5 else 2.0,
+            named,
+            label=text,
+            device=text,
+            **git | {"run_id": f"{text}{i}"},
+        )
         for i in range(10)
     ]
     page = Page(page_of(runs))

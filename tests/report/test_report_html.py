@@ -75,7 +75,9 @@ class Page(HTMLParser):
 
 def stored(folder, name, *outcomes, processes=3):
     """A run of (case, measurement) pairs, with the same measurement in every process."""
-    writer = make_run(folder, name, [case for case, _ in outcomes], policy=Policy(processes=processes))
+    writer = make_run(
+        folder, name, [case for case, _ in outcomes], policy=Policy(processes=processes)
+    )
     for process in range(processes):
         for case, measurement in outcomes:
             writer.add(case, process, measurement)
@@ -89,14 +91,22 @@ def full(folder, name="r1", step_s=0.003):
 
 def data_of(source: str) -> dict:
     """The data that a page holds."""
-    return json.loads(re.search(r'<script type="application/json" id="hwbench-data">(.*?)</script>', source)[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="hwbench-data">(.*?)</script>', source)[1]
+    )
 
 
 def timed(step_s: np.ndarray) -> Measurement:
     """A measurement of these step times, each with one span over the whole step."""
     steps = list(range(len(step_s)))
     samples = Samples(steps, [False] * len(steps), steps, step_s.tolist(), [""] * len(steps))
-    window = Window("host", samples, Spans(steps, ["all"] * len(steps), [0] * len(steps), step_s.tolist()), 1.0, True)
+    window = Window(
+        "host",
+        samples,
+        Spans(steps, ["all"] * len(steps), [0] * len(steps), step_s.tolist()),
+        1.0,
+        True,
+    )
     return Measurement("ok", work=Work(tokens=1), window=window)
 
 
@@ -119,7 +129,14 @@ def test_exact_figures_reach_the_page(tmp_path):
     assert rows["gemm fp32n=64"][2:4] == ["8.000 MFLOP/s", "100 %"]
     assert rows["copy fp32mib=1"][1:5] == ["\N{EN DASH}"] * 3 + ["3.000 GB/s"]
     assert ["forward", "1.000 ms", "33.3 %"] in [row[-3:] for row in page.rows]
-    assert ["gpt/train fp32", "3", "30", *["3.000 ms"] * 3, *["\N{EN DASH}"] * 2, "3.000 ms"] in page.rows
+    assert [
+        "gpt/train fp32",
+        "3",
+        "30",
+        *["3.000 ms"] * 3,
+        *["\N{EN DASH}"] * 2,
+        "3.000 ms",
+    ] in page.rows
 
 
 def test_a_device_with_a_known_peak_has_its_mfu_and_the_peak_on_the_page():
@@ -133,7 +150,10 @@ def test_a_device_with_a_known_peak_has_its_mfu_and_the_peak_on_the_page():
 
 def test_the_page_says_what_on_what_when_and_how_again(tmp_path):
     text = Page(render([full(tmp_path)])).text
-    assert "3 cases measured on Fake device, started 2026-11-24 08:00 UTC. Workloads: gemm, copy, gpt/train." in text
+    assert (
+        "3 cases measured on Fake device, started 2026-11-24 08:00 UTC. Workloads: gemm, copy, gpt/train."
+        in text
+    )
     assert "The command that runs it again: hwbench run" in text
     assert "3 fresh processes a case; 9 of 9 stored" in text
     assert "Every case came out ok, and nothing speaks against its figures." in text
@@ -146,7 +166,9 @@ def test_one_file_without_requests(tmp_path):
     assert "https:" not in source
     assert not {"link", "iframe", "object", "img"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
-    assert all(address.startswith("#") for address in page.values("href") + page.values("xlink:href"))
+    assert all(
+        address.startswith("#") for address in page.values("href") + page.values("xlink:href")
+    )
     assert set(re.findall(r"url\((.)", source)) == {"#"}
     assert page.values("lang") == ["en"]
     assert "width=device-width, initial-scale=1" in page.values("content")
@@ -155,7 +177,9 @@ def test_one_file_without_requests(tmp_path):
 def test_the_pages_own_policy_lets_in_its_style_and_its_script_alone(tmp_path):
     source = render([full(tmp_path)])
     page = Page(source)
-    (policy,) = [content for content in page.values("content") if content.startswith("default-src 'none'")]
+    (policy,) = [
+        content for content in page.values("content") if content.startswith("default-src 'none'")
+    ]
     for tag in ("style", "script"):
         (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -172,9 +196,15 @@ def test_the_data_of_the_page_stand_in_it(tmp_path):
     (run,) = data_of(source)["runs"]
     assert run["run_id"] == "r1"
     assert (run["metrics"]["left_out"], run["measurements"]["left_out"]) == (0, 0)
-    rows = [dict(zip(run["metrics"]["columns"], row, strict=True)) for row in run["metrics"]["rows"]]
+    rows = [
+        dict(zip(run["metrics"]["columns"], row, strict=True)) for row in run["metrics"]["rows"]
+    ]
     (rate,) = (row for row in rows if row["metric"] == "tokens_per_s")
-    assert (rate["value"], rate["case_id"], rate["unit"]) == (pytest.approx(10_000), TRAIN.case_id, "tokens/s")
+    assert (rate["value"], rate["case_id"], rate["unit"]) == (
+        pytest.approx(10_000),
+        TRAIN.case_id,
+        "tokens/s",
+    )
     assert len(run["measurements"]["rows"]) == 9
     assert run["cases"][TRAIN.case_id] == "gpt/train fp32"
 
@@ -194,7 +224,11 @@ def test_ids_are_unique_and_every_reference_has_its_target(tmp_path):
     ids = page.values("id")
     assert [name for name, times in Counter(ids).items() if times > 1] == []
     named = {name for names in page.values("aria-labelledby") for name in names.split()}
-    targets = {*(address[1:] for address in page.values("href")), *re.findall(r"url\(#([^)]+)\)", source), *named}
+    targets = {
+        *(address[1:] for address in page.values("href")),
+        *re.findall(r"url\(#([^)]+)\)", source),
+        *named,
+    }
     assert targets <= set(ids)
 
 
@@ -216,7 +250,17 @@ def test_figures_are_named_and_take_the_colours_of_the_page(tmp_path):
 
 def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path):
     source = render([full(tmp_path, "a"), full(tmp_path, "b")])
-    order = ["validity", "machine", "comparison", "results", "steps", "spans", "roofline", "energy", "method"]
+    order = [
+        "validity",
+        "machine",
+        "comparison",
+        "results",
+        "steps",
+        "spans",
+        "roofline",
+        "energy",
+        "method",
+    ]
     assert re.findall(r'<section id="(\w+)"', source) == order
     assert re.findall(r'<li><a href="#(\w+)"', source) == order
 
@@ -227,7 +271,17 @@ def test_a_profile_and_a_history_have_their_places_too(tmp_path):
     runs[2] = profiled(runs[2], GEMM, Profile(1, 1.0, 1.1, 10.0, "events were lost"))
     source = render(runs)
     found = re.findall(r'<section id="(\w+)"', source)
-    order = ["validity", "machine", "comparison", "results", "steps", "spans", "roofline", "waterfall", "energy"]
+    order = [
+        "validity",
+        "machine",
+        "comparison",
+        "results",
+        "steps",
+        "spans",
+        "roofline",
+        "waterfall",
+        "energy",
+    ]
     assert found == [*order, "history", "method"]
     assert re.findall(r'<li><a href="#(\w+)"', source) == found
     assert "events were lost" in source
@@ -237,7 +291,12 @@ def test_every_case_has_a_badge_and_of_many_only_those_that_speak(tmp_path):
     good, failed = measured(steps=10), Measurement("oom", "no memory left")
     few = stored(tmp_path, "few", (GEMM, good), (COPY, failed))
     assert "1 valid, 1 oom. valid gemm fp32 oom copy fp32" in Page(render([few])).text
-    many = stored(tmp_path, "many", *((Case("gemm", {"n": n}, "fp32"), good) for n in range(41)), (COPY, failed))
+    many = stored(
+        tmp_path,
+        "many",
+        *((Case("gemm", {"n": n}, "fp32"), good) for n in range(41)),
+        (COPY, failed),
+    )
     (view,) = view_runs([many])
     assert head.trust(view) == "41 valid, 1 oom"
     assert head.badges(view) == [head.Badge("copy fp32", "oom", "bad")]
@@ -259,8 +318,15 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
 def test_two_runs_stand_side_by_side_with_the_exact_ratio(tmp_path):
     page = Page(render([full(tmp_path, "cpu"), full(tmp_path, "gpu", step_s=0.001)]))
     faster, slower = "3.00\N{MULTIPLICATION SIGN}", "0.333\N{MULTIPLICATION SIGN}"
-    twice = (f"{faster} to {faster}", f"{slower} to {slower}")  # nothing varies, so the intervals have no width
-    row = ["gpt/train fp32", "Tokens per second", "10,000 tokens/s", "30,000 tokens/s", faster + twice[0]]
+    # nothing varies, so the intervals have no width
+    twice = (f"{faster} to {faster}", f"{slower} to {slower}")
+    row = [
+        "gpt/train fp32",
+        "Tokens per second",
+        "10,000 tokens/s",
+        "30,000 tokens/s",
+        faster + twice[0],
+    ]
     assert row in page.rows
     assert ["Step, p50", "3.000 ms", "1.000 ms", slower + twice[1]] in page.rows
     assert f"B has {faster} the throughput of A in the 3 cases they share" in page.text
@@ -269,11 +335,18 @@ def test_two_runs_stand_side_by_side_with_the_exact_ratio(tmp_path):
 
 
 def test_ratios_have_their_interval_where_both_sides_have_processes():
-    slow, fast = ([[step_s] * 4 for step_s in times] for times in ((1.0, 1.1, 0.9), (0.5, 0.55, 0.45)))
-    runs = [run_of((TRAIN, times), run_id=name) for name, times in (("a", slow), ("b", fast), ("c", fast[:1]))]
+    slow, fast = (
+        [[step_s] * 4 for step_s in times] for times in ((1.0, 1.1, 0.9), (0.5, 0.55, 0.45))
+    )
+    runs = [
+        run_of((TRAIN, times), run_id=name)
+        for name, times in (("a", slow), ("b", fast), ("c", fast[:1]))
+    ]
     found = ratio_intervals(view_runs(runs))
     change = stats.change([1.0, 1.1, 0.9], [0.5, 0.55, 0.45])
-    assert found == {(1, TRAIN.case_id, "step_s_p50"): (pytest.approx(change.low), pytest.approx(change.high))}
+    assert found == {
+        (1, TRAIN.case_id, "step_s_p50"): (pytest.approx(change.low), pytest.approx(change.high))
+    }
     page = Page(render(runs[:2]))
     low, high = (f"{end:.3f}\N{MULTIPLICATION SIGN}" for end in (change.low, change.high))
     assert [
@@ -287,7 +360,9 @@ def test_ratios_have_their_interval_where_both_sides_have_processes():
 
 def test_many_runs_make_a_page_with_a_verdict_in_a_sentence():
     runs = [
-        with_measurements(run_of((TRAIN, around(1 + i / 100, processes=2)), run_id=f"r{i}"), TRAIN, tokens=100)
+        with_measurements(
+            run_of((TRAIN, around(1 + i / 100, processes=2)), run_id=f"r{i}"), TRAIN, tokens=100
+        )
         for i in range(12)
     ]
     source = render(runs)
@@ -307,7 +382,9 @@ def test_many_runs_make_a_page_with_a_verdict_in_a_sentence():
 
 def test_cases_that_only_one_run_has_are_listed(tmp_path):
     first = stored(tmp_path, "a", (TRAIN, measured()), (GEMM, measured()))
-    second = stored(tmp_path, "b", (TRAIN, measured()), (COPY, Measurement("oom", "no memory left")))
+    second = stored(
+        tmp_path, "b", (TRAIN, measured()), (COPY, Measurement("oom", "no memory left"))
+    )
     page = Page(render([first, second]))
     assert ["gemm fp32", "ok", "not in this run"] in page.rows
     assert ["copy fp32", "not in this run", "oom"] in page.rows
@@ -316,7 +393,11 @@ def test_cases_that_only_one_run_has_are_listed(tmp_path):
 
 
 def test_runs_without_a_common_case_say_so(tmp_path):
-    page = Page(render([stored(tmp_path, "a", (GEMM, measured())), stored(tmp_path, "b", (COPY, measured()))]))
+    page = Page(
+        render(
+            [stored(tmp_path, "a", (GEMM, measured())), stored(tmp_path, "b", (COPY, measured()))]
+        )
+    )
     assert "These runs have no case in common that was measured in two of them" in page.text
     assert "B and A have no case whose throughput can be compared." in page.text
     assert ["gemm fp32", "ok", "not in this run"] in page.rows
@@ -324,7 +405,9 @@ def test_runs_without_a_common_case_say_so(tmp_path):
 
 def test_failures_are_listed_with_their_reason(tmp_path):
     unsupported, failed = Measurement("unsupported", "no fp8 here"), Measurement("error", "boom")
-    page = Page(render([stored(tmp_path, "r1", (GEMM, measured()), (COPY, unsupported), (TRAIN, failed))]))
+    page = Page(
+        render([stored(tmp_path, "r1", (GEMM, measured()), (COPY, unsupported), (TRAIN, failed))])
+    )
     assert ["copy fp32", "unsupported", "no fp8 here"] in page.rows
     assert ["gpt/train fp32", "error", "boom"] in page.rows
     assert "1 case failed: gpt/train fp32." in page.text
@@ -334,7 +417,9 @@ def test_failures_are_listed_with_their_reason(tmp_path):
 
 def test_a_loss_that_is_not_finite_is_plain_to_see(tmp_path):
     broken = measured(notes=["loss_not_finite: the loss was nan after 12 steps"])
-    page = Page(render([stored(tmp_path, "a", (TRAIN, broken)), stored(tmp_path, "b", (TRAIN, measured()))]))
+    page = Page(
+        render([stored(tmp_path, "a", (TRAIN, broken)), stored(tmp_path, "b", (TRAIN, measured()))])
+    )
     assert "1 case gave invalid figures: gpt/train fp32." in page.text
     assert ["the loss was nan after 12 stepsloss_not_finite", "invalid", "gpt/train fp32"] in [
         row[:3] for row in page.rows
@@ -345,11 +430,18 @@ def test_a_loss_that_is_not_finite_is_plain_to_see(tmp_path):
 
 def test_doubts_without_a_note_are_put_in_words(tmp_path):
     measurement = measured(steps=10)
-    cut = Measurement("ok", work=measurement.work, window=Window(**vars(measurement.window) | {"converged": False}))
+    cut = Measurement(
+        "ok",
+        work=measurement.work,
+        window=Window(**vars(measurement.window) | {"converged": False}),
+    )
     page = Page(render([stored(tmp_path, "r1", (TRAIN, cut), processes=2)]))
     assert "Use --processes 3 or more" in page.text
     assert "Only 2 processes" in page.text
-    assert "1 case is wide (± 0 %, asked for ± 1.0 %): gpt/train fp32. Use --processes 3 or more" in page.text
+    assert (
+        "1 case is wide (± 0 %, asked for ± 1.0 %): gpt/train fp32. Use --processes 3 or more"
+        in page.text
+    )
 
 
 def run_of_widths(tmp_path, *notes):
@@ -371,15 +463,19 @@ def test_wide_cases_have_their_half_width_and_its_cure_at_the_top(tmp_path):
     )
     assert "read with care" not in page.text
     assert "valid gemm fp32 wide ± 10 % copy fp32 wide ± 5.0 % gpt/train fp32" in page.text
-    assert ["The interval is wider than the precision asked for.not_converged", "wide± 5.0–10 %"] in [
-        row[:2] for row in page.rows
-    ]
+    assert [
+        "The interval is wider than the precision asked for.not_converged",
+        "wide± 5.0–10 %",
+    ] in [row[:2] for row in page.rows]
 
 
 def test_a_wide_case_is_neither_good_nor_a_warning(tmp_path):
     page = Page(render([run_of_widths(tmp_path)]))
     tones = [
-        name for value in page.values("class") for name in value.split() if name in ("good", "note", "warn", "bad")
+        name
+        for value in page.values("class")
+        for name in value.split()
+        if name in ("good", "note", "warn", "bad")
     ]
     assert set(tones) == {"good", "note"}
 
@@ -414,13 +510,25 @@ def test_a_killed_run_still_gives_a_page(tmp_path, processes):
     run = read_run(writer.folder)
     page = Page(render([run]))
     assert f"This run is not complete: {processes} of 4 processes stored." in page.text
-    assert ["gpt/train fp32", "missing", "Nothing stored: the run ended before its turn."] in page.rows
+    assert [
+        "gpt/train fp32",
+        "missing",
+        "Nothing stored: the run ended before its turn.",
+    ] in page.rows
     assert "no case in common" in Page(render([run, run])).text or processes
 
 
 def test_one_step_makes_a_page(tmp_path):
     page = Page(render([stored(tmp_path, "r1", (TRAIN, measured(steps=1)), processes=1)]))
-    assert ["gpt/train fp32", "1", "1", "3.000 ms", "3.000 ms", *["\N{EN DASH}"] * 3, "3.000 ms"] in page.rows
+    assert [
+        "gpt/train fp32",
+        "1",
+        "1",
+        "3.000 ms",
+        "3.000 ms",
+        *["\N{EN DASH}"] * 3,
+        "3.000 ms",
+    ] in page.rows
 
 
 @pytest.mark.parametrize("samples", [50_000, pytest.param(500_000, marks=pytest.mark.slow)])
@@ -432,8 +540,15 @@ def test_many_samples_make_a_small_page(samples, tmp_path):
 
 
 def test_many_cases_and_processes_stay_below_two_megabytes(tmp_path):
-    cases = [Case("gemm", {"n": n, "layout": "a rather long word to say"}, "fp32") for n in range(50)]
-    run = stored(tmp_path, "r1", *((case, timed(np.linspace(0.001, 0.002, 300))) for case in cases), processes=2)
+    cases = [
+        Case("gemm", {"n": n, "layout": "a rather long word to say"}, "fp32") for n in range(50)
+    ]
+    run = stored(
+        tmp_path,
+        "r1",
+        *((case, timed(np.linspace(0.001, 0.002, 300))) for case in cases),
+        processes=2,
+    )
     source = render([run])
     assert "Drawn for the first 40 cases; the table has all 50." in Page(source).text
     assert len(source.encode()) < 2_000_000
@@ -442,13 +557,24 @@ def test_many_cases_and_processes_stay_below_two_megabytes(tmp_path):
 def test_nothing_that_comes_from_data_is_markup(tmp_path):
     case = Case(EVIL, {EVIL: EVIL, "other": 1}, EVIL)
     twin = Case(EVIL, {EVIL: EVIL, "other": 2}, EVIL)
-    environment = {EVIL: {EVIL: [EVIL, {EVIL: None}]}, "os": EVIL, "git": {"commit": EVIL, "dirty": True}}
-    plan = {"policy": vars(Policy(processes=1)), "cases": [vars(c) | {"case_id": c.case_id} for c in (case, twin)]}
+    environment = {
+        EVIL: {EVIL: [EVIL, {EVIL: None}]},
+        "os": EVIL,
+        "git": {"commit": EVIL, "dirty": True},
+    }
+    plan = {
+        "policy": vars(Policy(processes=1)),
+        "cases": [vars(c) | {"case_id": c.case_id} for c in (case, twin)],
+    }
     run = Run("evil", EVIL, EVIL, EVIL, EVIL, environment, ["hwbench", EVIL, "\udcff"], plan)
     writer = Writer(tmp_path, run)
-    spans = Spans([0, 0], [EVIL, "_hidden \N{SNOWMAN} \N{CJK UNIFIED IDEOGRAPH-4E2D}"], [0, 1], [0.5, 0.4])
+    spans = Spans(
+        [0, 0], [EVIL, "_hidden \N{SNOWMAN} \N{CJK UNIFIED IDEOGRAPH-4E2D}"], [0, 1], [0.5, 0.4]
+    )
     window = Window("host", Samples([0], [False], [0], [1.0], [""]), spans, 1.0, True)
-    writer.add(case, 0, Measurement("ok", work=Work(1, 1, 1), window=window, notes=[f"{EVIL}: {EVIL}"]))
+    writer.add(
+        case, 0, Measurement("ok", work=Work(1, 1, 1), window=window, notes=[f"{EVIL}: {EVIL}"])
+    )
     writer.add(twin, 0, Measurement("error", EVIL))
     run = read_run(writer.folder)
     for source in (render([run]), render([run, run])):
@@ -479,7 +605,10 @@ def test_every_key_of_the_environment_is_shown(tmp_path):
         "novel": {"list": [1, 2], "flag": False, "empty": {}},
     }
     plan = {"policy": vars(Policy()), "cases": []}
-    writer = Writer(tmp_path, Run("r1", "2026-11-24T08:00:00Z", "", "cpu", "A CPU", environment, ["hwbench"], plan))
+    writer = Writer(
+        tmp_path,
+        Run("r1", "2026-11-24T08:00:00Z", "", "cpu", "A CPU", environment, ["hwbench"], plan),
+    )
     page = Page(render([read_run(writer.folder)]))
     for row in (
         ["CPU", "A CPU"],

@@ -24,7 +24,10 @@ TOLD = Declared(SPANS, {"attention": "flash"}, 1030)
 @pytest.fixture
 def run(tmp_path):
     writer = make_run(tmp_path, "r", [TRAIN, GEMM, COPY, CACHED])
-    work, memory = Work(flops=1500, bytes=1000), {"memory_peak_bytes": 3000, "memory_base_bytes": 2000}
+    work, memory = (
+        Work(flops=1500, bytes=1000),
+        {"memory_peak_bytes": 3000, "memory_base_bytes": 2000},
+    )
     writer.add(TRAIN, 0, measured(0.003, work=work, declared=TOLD, **memory))
     writer.add(GEMM, 0, measured(0.001, work=Work(flops=1000)))
     writer.add(COPY, 0, measured(0.001, work=Work(bytes=1000)))
@@ -73,7 +76,14 @@ def test_each_share_has_its_convention_and_its_source(run):
     (view,) = view_runs([run])
     rows = texts(tables.shares(view))
     assert ["mbu_achievable", "33.3 %", "–", "1.000 MB/s", "–"] in [row[:5] for row in rows]
-    assert rows[0][:6] == ["gpt/train bf16", "mfu_achievable", "50.0 %", "–", "1.000 MFLOP/s", "bf16"]
+    assert rows[0][:6] == [
+        "gpt/train bf16",
+        "mfu_achievable",
+        "50.0 %",
+        "–",
+        "1.000 MFLOP/s",
+        "bf16",
+    ]
     assert rows[0][7] == "measured in this run: gemm n=64 bf16"
 
 

@@ -1,4 +1,5 @@
-"""The figures of step times and of power: what is drawn of given times, and the numbers beside it."""
+"""The figures of step times and of power: what is drawn of given times, and the numbers beside
+it."""
 
 import re
 
@@ -59,19 +60,29 @@ def test_a_distribution_of_few_steps_has_them_all():
 
 def test_many_steps_are_grouped_by_their_ends_and_their_middle():
     at, low, middle, high = steps.binned(np.arange(6.0), np.array([1.0, 2, 9, 4, 4, 5]), 2)
-    assert (at.tolist(), low.tolist(), middle.tolist(), high.tolist()) == ([0, 3], [1, 4], [2, 4], [9, 5])
+    assert (at.tolist(), low.tolist(), middle.tolist(), high.tolist()) == (
+        [0, 3],
+        [1, 4],
+        [2, 4],
+        [9, 5],
+    )
 
 
 def test_steps_are_those_of_each_process_in_their_order():
     samples = samples_of(CASE, 3, [1.0, np.nan, 2.0]).iloc[::-1]
-    assert {key: list(value) for key, value in steps.processes_of(samples).items()} == {3: [1.0, 2.0]}
+    assert {key: list(value) for key, value in steps.processes_of(samples).items()} == {
+        3: [1.0, 2.0]
+    }
     assert steps.processes_of(samples_of(CASE, 0, [np.nan])) == {}
 
 
 @pytest.mark.parametrize("times", [[0.0, 0.0, 1e300], [1e-9, 1e-9, 1e300], [0.0], [5e-324, 1.0]])
 def test_times_that_no_machine_has_are_drawn_too(times):
     processes = {0: np.array(times)}
-    for panel in (steps.distribution(processes, "p", "case"), steps.over_time(processes, "q", "case")):
+    for panel in (
+        steps.distribution(processes, "p", "case"),
+        steps.over_time(processes, "q", "case"),
+    ):
         assert "inf" not in panel.svg
         assert "nan" not in panel.svg
 
@@ -80,7 +91,8 @@ def test_drift_shows_over_the_time_of_the_window():
     panel = steps.over_time({0: np.array([0.001, 0.002, 0.003])}, "p", "gemm")
     assert panel.title == "gemm: over time"
     line = points(panel.svg.split('stroke-width=".8"')[1])  # after the grid
-    assert [x for x, _ in line] == pytest.approx([36, 36 + 196 / 6, 36 + 196 / 2], abs=0.1)  # at 0, 1 and 3 of 6 ms
+    # at 0, 1 and 3 of 6 ms
+    assert [x for x, _ in line] == pytest.approx([36, 36 + 196 / 6, 36 + 196 / 2], abs=0.1)
     assert line[0][1] > line[1][1] > line[2][1]
     assert texts(panel.data) == [["1", "1.000 ms"], ["2", "2.000 ms"], ["3", "3.000 ms"]]
     assert "process 0: 3 steps, first half 1.5, second half 3 ms" in panel.svg
@@ -102,9 +114,13 @@ def test_a_million_steps_become_a_band_and_their_quantiles():
 
 
 def test_processes_are_told_apart_by_more_than_colour_and_the_first_are_drawn():
-    panel = steps.distribution({number: np.array([1.0 + number, 2.0 + number]) for number in range(12)}, "p", "gemm")
+    panel = steps.distribution(
+        {number: np.array([1.0 + number, 2.0 + number]) for number in range(12)}, "p", "gemm"
+    )
     assert "The first 10 of 12 processes." in panel.svg
-    lines = re.findall(r'stroke="(var[^"]*)" stroke-width="1.6"( stroke-dasharray="[^"]*")?', panel.svg)
+    lines = re.findall(
+        r'stroke="(var[^"]*)" stroke-width="1.6"( stroke-dasharray="[^"]*")?', panel.svg
+    )
     assert len(lines) == len(set(lines)) == 10
 
 
@@ -112,14 +128,26 @@ def power(at_s, values, quantity="power", meter="nvml", scope="gpu:0", case=CASE
     unit = {"power": "W", "energy": "J"}[quantity]
     key = {"run_id": "r", "case_id": case.case_id, "process": process}
     told = {"meter": meter, "scope": scope, "quantity": quantity, "unit": unit}
-    return [key | told | {"time_ns": int(at * 1e9), "value": value} for at, value in zip(at_s, values, strict=True)]
+    return [
+        key | told | {"time_ns": int(at * 1e9), "value": value}
+        for at, value in zip(at_s, values, strict=True)
+    ]
 
 
 def test_power_is_drawn_a_line_a_meter_and_its_data_stand_beside_it():
     run = run_of((CASE, [[1.0] * 3]), (OTHER, [[1.0]]))
-    rows = power([5, 6, 7], [100.0, 300.0, 200.0]) + power([5, 6], [1.0, 1.0], meter="other", process=1)
+    rows = power([5, 6, 7], [100.0, 300.0, 200.0]) + power(
+        [5, 6], [1.0, 1.0], meter="other", process=1
+    )
     rows += power([5, 6, 7, 8], [10.0, 15.0, 15.0, 35.0], "energy", "rapl", "package:0")
-    run = type(run)(run.folder, run.runs, run.measurements, run.samples, run.spans, telemetry=frame("telemetry", rows))
+    run = type(run)(
+        run.folder,
+        run.runs,
+        run.measurements,
+        run.samples,
+        run.spans,
+        telemetry=frame("telemetry", rows),
+    )
     (panel,) = watts.timelines(view_runs([run])[0], 5)
     assert texts(panel.data) == [
         ["nvml gpu:0", "3", "100.0 W", "200.0 W", "300.0 W"],
@@ -130,6 +158,8 @@ def test_power_is_drawn_a_line_a_meter_and_its_data_stand_beside_it():
 
 
 def test_a_counter_that_wraps_has_no_power_there():
-    telemetry = frame("telemetry", power([0, 1, 2, 3], [10.0, 20.0, 1.0, 4.0], "energy", "rapl", "package:0"))
+    telemetry = frame(
+        "telemetry", power([0, 1, 2, 3], [10.0, 20.0, 1.0, 4.0], "energy", "rapl", "package:0")
+    )
     ((at, found),) = watts.series_of(telemetry).values()
     assert (at.tolist(), found.tolist()) == ([1, 3], [10, 3])

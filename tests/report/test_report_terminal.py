@@ -59,13 +59,27 @@ def test_names_are_neither_markup_nor_control_codes(run):
 
 def test_rows_are_plain_json_in_base_units(run):
     train, gemm, copy, hostile = json.loads(json.dumps(summary_rows(run), allow_nan=False))
-    assert (train["tokens_per_s"], train["flops_per_s"], train["bytes_per_s"]) == (10_000.0, 2e6, 300_000.0)
+    assert (train["tokens_per_s"], train["flops_per_s"], train["bytes_per_s"]) == (
+        10_000.0,
+        2e6,
+        300_000.0,
+    )
     assert (train["mfu_achievable"], train["memory_peak_bytes"]) == (0.25, 3 * 2**30)
     assert train["step_s_p50"] == pytest.approx(0.003)
-    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == ("ok", None, 3, 3)
+    assert (train["outcome"], train["reason"], train["processes"], train["planned"]) == (
+        "ok",
+        None,
+        3,
+        3,
+    )
     assert (train["validity"], train["reasons"]) == ("valid", [])
     assert (gemm["tokens_per_s"], copy["flops_per_s"]) == (None, None)
-    assert (hostile["outcome"], hostile["processes"], hostile["step_s_p50"], hostile["validity"]) == (
+    assert (
+        hostile["outcome"],
+        hostile["processes"],
+        hostile["step_s_p50"],
+        hostile["validity"],
+    ) == (
         "oom",
         0,
         None,
@@ -80,9 +94,14 @@ def test_a_wide_case_says_so_beside_its_half_width_with_the_cure_below(tmp_path,
     run = read_run(writer.folder)
     _, line, *below = printed(run)
     assert " ".join(line.split()).endswith("5.0 % ok, wide")
-    assert " ".join(" ".join(below).split()).startswith("wide: The interval is wider than the precision asked for.")
+    assert " ".join(" ".join(below).split()).startswith(
+        "wide: The interval is wider than the precision asked for."
+    )
     assert "--max-processes" in " ".join(below)
-    assert (summary_rows(run)[0]["validity"], summary_rows(run)[0]["reasons"]) == ("wide", ["not_converged"])
+    assert (summary_rows(run)[0]["validity"], summary_rows(run)[0]["reasons"]) == (
+        "wide",
+        ["not_converged"],
+    )
     assert summary_rows(run)[0]["uncertainty"] == pytest.approx(0.05, rel=0.02)
 
 

@@ -1,4 +1,5 @@
-"""What changed is found where it is, and the rest stays quiet; how often, tests/bench/change_points.py says."""
+"""What changed is found where it is, and the rest stays quiet; how often,
+tests/bench/change_points.py says."""
 
 import numpy as np
 import pytest

@@ -73,7 +73,9 @@ class TestChange:
         assert stats.paired_change(drift, drift * 1.02).low == pytest.approx(1.02)
         assert stats.change(drift, drift * 1.02).low < 1
 
-    @pytest.mark.parametrize(("a", "b"), [([], [1.0]), ([0.0, 1.0], [1.0, 1.0]), ([-1.0, 1.0], [1.0, 2.0])])
+    @pytest.mark.parametrize(
+        ("a", "b"), [([], [1.0]), ([0.0, 1.0], [1.0, 1.0]), ([-1.0, 1.0], [1.0, 2.0])]
+    )
     def test_no_ratio_where_there_is_none(self, a, b):
         assert math.isnan(stats.change(a, b).ratio)
 
@@ -89,7 +91,8 @@ class TestChange:
 
 
 def test_an_interval_holds_its_own_median():
-    """Six fast processes and four slow ones: the center lies between them, the median at the fast."""
+    """Six fast processes and four slow ones: the center lies between them, the median at the
+    fast."""
     found = stats.median_interval([1.0] * 6 + [1.1] * 4)
     assert found.low == found.value == 1.0
     assert found.high == pytest.approx(1.0761, rel=1e-4)
@@ -97,7 +100,8 @@ def test_an_interval_holds_its_own_median():
 
 class TestChangeFromRuns:
     def test_by_hand(self):
-        """Runs with mean logs −1, 0 and 1 and no noise within; the candidate 2 above: s²(1 + 1/3), two degrees."""
+        """Runs with mean logs −1, 0 and 1 and no noise within; the candidate 2 above: s²(1 + 1/3),
+        two degrees."""
         runs = [[math.exp(mean)] * 4 for mean in (-1, 0, 1)]
         found = stats.change_from_runs(runs, [math.exp(2)] * 4)
         half = 4.302652729911275 * math.sqrt(4 / 3)
@@ -107,15 +111,21 @@ class TestChangeFromRuns:
 
     @pytest.mark.parametrize("runs", [[[1.0, 1.01]], [[1.0, 1.01], [1.02, 1.03]]])
     def test_fewer_than_three_runs_are_pooled(self, runs):
-        assert stats.change_from_runs(runs, [1.1, 1.2]) == stats.change(np.concatenate(runs), [1.1, 1.2])
+        assert stats.change_from_runs(runs, [1.1, 1.2]) == stats.change(
+            np.concatenate(runs), [1.1, 1.2]
+        )
 
     def test_days_that_differ_do_not_raise_false_alarms(self):
-        """Five runs and a candidate, 1 % apart by their days: pooling their processes is wrong four times as often."""
+        """Five runs and a candidate, 1 % apart by their days: pooling their processes is wrong four
+        times as often."""
         generator = np.random.default_rng(6)
         wrong = np.zeros(2)
         for _ in range(300):
             days = lognormal(generator, (6, 1), 0.01) * lognormal(generator, (6, 5), 0.005)
-            found = stats.change_from_runs(list(days[:5]), days[5]), stats.change(days[:5].ravel(), days[5])
+            found = (
+                stats.change_from_runs(list(days[:5]), days[5]),
+                stats.change(days[:5].ravel(), days[5]),
+            )
             wrong += [one.p < 0.05 for one in found]
         assert wrong[0] / 300 <= 0.07
         assert wrong[1] / 300 >= 0.28
@@ -127,13 +137,17 @@ class TestChangeFromRuns:
 class TestQuantileInterval:
     @pytest.mark.parametrize(("q", "least"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)])
     def test_blank_below_the_known_smallest_n(self, q, least):
-        """The smallest n for which the extremes of independent samples enclose the quantile 19 times in 20."""
+        """The smallest n for which the extremes of independent samples enclose the quantile 19
+        times in 20."""
         samples = np.arange(float(least))
-        up_and_down = np.concatenate([samples[::2], samples[1::2][::-1]])  # any order without runs will do
+        # any order without runs will do
+        up_and_down = np.concatenate([samples[::2], samples[1::2][::-1]])
         generator = np.random.default_rng(3)
         found = [stats.quantile_interval(generator.permutation(up_and_down), q) for _ in range(20)]
         assert any(math.isfinite(interval.low) for interval in found)
-        fewer = [stats.quantile_interval(generator.permutation(up_and_down[:-1]), q) for _ in range(20)]
+        fewer = [
+            stats.quantile_interval(generator.permutation(up_and_down[:-1]), q) for _ in range(20)
+        ]
         assert all(math.isnan(interval.low) for interval in fewer)
 
     @pytest.mark.parametrize(("q", "n"), [(0.5, 36), (0.9, 216), (0.95, 432)])
@@ -147,7 +161,9 @@ class TestQuantileInterval:
     def test_it_covers_what_it_says(self, rho, q, n):
         generator = np.random.default_rng(2)
         true = 1 + 0.01 * scipy_stats.norm.ppf(q)
-        found = [stats.quantile_interval(autoregressive(generator, n, rho, 0.01), q) for _ in range(500)]
+        found = [
+            stats.quantile_interval(autoregressive(generator, n, rho, 0.01), q) for _ in range(500)
+        ]
         known = [i for i in found if math.isfinite(i.low)]
         assert len(known) > 400
         assert 0.92 <= np.mean([i.low <= true <= i.high for i in known]) <= 0.985

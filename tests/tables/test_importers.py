@@ -22,19 +22,27 @@ SOURCES = {tool: json.loads(file.read_text()) for tool, file in FILES.items()}
 
 def steps_of(measurement, warmup=False):
     samples = measurement.window.samples
-    return [step for step, warm in zip(samples.step_s, samples.warmup, strict=True) if warm == warmup]
+    return [
+        step for step, warm in zip(samples.step_s, samples.warmup, strict=True) if warm == warmup
+    ]
 
 
 class TestPytestBenchmark:
     found = importers.read("pytest-benchmark", [FILES["pytest-benchmark"]])
 
     def test_each_benchmark_is_a_case_and_each_round_a_sample(self):
-        for (case, found), entry in zip(self.found.measured, SOURCES["pytest-benchmark"]["benchmarks"], strict=True):
+        for (case, found), entry in zip(
+            self.found.measured, SOURCES["pytest-benchmark"]["benchmarks"], strict=True
+        ):
             assert case.workload == f"pytest-benchmark/{entry['fullname']}"
             assert steps_of(found) == entry["stats"]["data"]
 
     def test_parameters_are_parameters(self):
-        assert [dict(case.params) for case, _ in self.found.measured] == [{}, {"n": 10}, {"n": 1000}]
+        assert [dict(case.params) for case, _ in self.found.measured] == [
+            {},
+            {"n": 10},
+            {"n": 1000},
+        ]
 
     def test_nothing_is_made_up(self):
         window = self.found.measured[0][1].window
@@ -46,7 +54,10 @@ class TestPytestBenchmark:
         info = SOURCES["pytest-benchmark"]["machine_info"]
         assert self.found.device_name == info["cpu"]["brand_raw"]
         assert self.found.environment["python"] == info["python_version"]
-        assert self.found.environment["git"]["commit"] == SOURCES["pytest-benchmark"]["commit_info"]["id"]
+        assert (
+            self.found.environment["git"]["commit"]
+            == SOURCES["pytest-benchmark"]["commit_info"]["id"]
+        )
         assert info["node"] not in json.dumps(self.found.environment)
 
 
@@ -55,12 +66,18 @@ class TestPyperf:
 
     def test_each_run_with_values_is_a_process(self):
         runs = SOURCES["pyperf"]["benchmarks"][0]["runs"]
-        assert len(runs) == 1 + len([m for case, m in self.found.measured if case.workload == "pyperf/sort"])
-        assert [steps_of(m) for _, m in self.found.measured[:2]] == [run["values"] for run in runs[1:3]]
+        assert len(runs) == 1 + len(
+            [m for case, m in self.found.measured if case.workload == "pyperf/sort"]
+        )
+        assert [steps_of(m) for _, m in self.found.measured[:2]] == [
+            run["values"] for run in runs[1:3]
+        ]
 
     def test_warm_ups_are_flagged(self):
         run = SOURCES["pyperf"]["benchmarks"][0]["runs"][1]
-        assert steps_of(self.found.measured[0][1], warmup=True) == [seconds for _, seconds in run["warmups"]]
+        assert steps_of(self.found.measured[0][1], warmup=True) == [
+            seconds for _, seconds in run["warmups"]
+        ]
 
     def test_the_machine_and_the_memory(self):
         about = SOURCES["pyperf"]["metadata"]
@@ -87,22 +104,52 @@ WRONG = {
     "no JSON": ("pyperf", "step,seconds\n1,2\n", "not JSON, or cut short"),
     "cut short": ("pyperf", json.dumps(SOURCES["pyperf"])[:500], "not JSON, or cut short"),
     "endless nesting": ("pyperf", "[" * 100_000, "not JSON, or cut short"),
-    "a list": ("pytest-benchmark", "[1]", "not a result of pytest-benchmark: the file has no machine_info"),
-    "something else": ("pyperf", '{"results": []}', "not a result of pyperf: the file has no benchmarks"),
-    "the other tool's": ("pyperf", json.dumps(SOURCES["pytest-benchmark"]), "its format is '5.3.1', not '1.0'"),
-    "the other way round": ("pytest-benchmark", json.dumps(SOURCES["pyperf"]), "the file has no machine_info"),
-    "no benchmarks": ("pytest-benchmark", changed("pytest-benchmark", "benchmarks", to=[]), "no benchmark in it"),
+    "a list": (
+        "pytest-benchmark",
+        "[1]",
+        "not a result of pytest-benchmark: the file has no machine_info",
+    ),
+    "something else": (
+        "pyperf",
+        '{"results": []}',
+        "not a result of pyperf: the file has no benchmarks",
+    ),
+    "the other tool's": (
+        "pyperf",
+        json.dumps(SOURCES["pytest-benchmark"]),
+        "its format is '5.3.1', not '1.0'",
+    ),
+    "the other way round": (
+        "pytest-benchmark",
+        json.dumps(SOURCES["pyperf"]),
+        "the file has no machine_info",
+    ),
+    "no benchmarks": (
+        "pytest-benchmark",
+        changed("pytest-benchmark", "benchmarks", to=[]),
+        "no benchmark in it",
+    ),
     "calibration only": ("pyperf", changed("pyperf", "benchmarks", to=[]), "no benchmark in it"),
-    "a benchmark that is a number": ("pytest-benchmark", changed("pytest-benchmark", *FIRST, to=3), "has no fullname"),
+    "a benchmark that is a number": (
+        "pytest-benchmark",
+        changed("pytest-benchmark", *FIRST, to=3),
+        "has no fullname",
+    ),
     "no single times": (
         "pytest-benchmark",
         changed("pytest-benchmark", *FIRST, "stats", to={"median": 1.0}),
         "no single times; save it with --benchmark-json FILE or --benchmark-save-data",
     ),
-    "no rounds": ("pytest-benchmark", changed("pytest-benchmark", *FIRST, "stats", "data", to=[]), "has no times"),
+    "no rounds": (
+        "pytest-benchmark",
+        changed("pytest-benchmark", *FIRST, "stats", "data", to=[]),
+        "has no times",
+    ),
     "twice the same": (
         "pytest-benchmark",
-        changed("pytest-benchmark", "benchmarks", to=SOURCES["pytest-benchmark"]["benchmarks"][:1] * 2),
+        changed(
+            "pytest-benchmark", "benchmarks", to=SOURCES["pytest-benchmark"]["benchmarks"][:1] * 2
+        ),
         "two benchmarks are called",
     ),
     "twice the same name": (
@@ -110,11 +157,23 @@ WRONG = {
         changed("pyperf", "benchmarks", to=SOURCES["pyperf"]["benchmarks"][:1] * 2),
         "two benchmarks are called sort",
     ),
-    "another unit": ("pyperf", changed("pyperf", *FIRST, "metadata", "unit", to="byte"), "is in byte; only times"),
+    "another unit": (
+        "pyperf",
+        changed("pyperf", *FIRST, "metadata", "unit", to="byte"),
+        "is in byte; only times",
+    ),
     "a nameless benchmark": ("pyperf", changed("pyperf", *FIRST, "metadata", to={}), "has no name"),
-    "an odd warm-up": ("pyperf", changed("pyperf", *FIRST, "runs", 1, "warmups", to=[3]), "has a time that is"),
+    "an odd warm-up": (
+        "pyperf",
+        changed("pyperf", *FIRST, "runs", 1, "warmups", to=[3]),
+        "has a time that is",
+    ),
     **{
-        f"a time of {bad}": ("pyperf", changed("pyperf", *FIRST, "runs", 1, "values", 0, to=bad), "has a time that is")
+        f"a time of {bad}": (
+            "pyperf",
+            changed("pyperf", *FIRST, "runs", 1, "values", 0, to=bad),
+            "has a time that is",
+        )
         for bad in (-1e-6, float("nan"), float("inf"), 10**400, "1", None, True)
     },
 }
@@ -137,14 +196,18 @@ def test_a_file_that_is_not_text(tmp_path):
         importers.read("pyperf", [tmp_path / "file.json"])
 
 
-@pytest.mark.parametrize(("name", "says"), [("absent.json", "No such file"), (".", "Is a directory")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("absent.json", "No such file"), (".", "Is a directory")]
+)
 def test_a_file_that_cannot_be_read(tmp_path, name, says):
     with pytest.raises(UserError, match=f"cannot be read: {says}"):
         importers.read("pyperf", [tmp_path / name])
 
 
 def test_what_json_can_spell_and_parquet_cannot_hold(tmp_path):
-    (tmp_path / "file.json").write_text(changed("pytest-benchmark", *FIRST, "fullname", to="half a pair: \ud800"))
+    (tmp_path / "file.json").write_text(
+        changed("pytest-benchmark", *FIRST, "fullname", to="half a pair: \ud800")
+    )
     ((case, _), *_) = importers.read("pytest-benchmark", [tmp_path / "file.json"]).measured
     assert case.workload == "pytest-benchmark/half a pair: \\ud800"
 
@@ -158,7 +221,13 @@ def test_odd_parameters_are_kept_as_text(tmp_path):
 
 def places(content, path=()):
     """The paths of all that is in a JSON document."""
-    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    parts = (
+        content.items()
+        if isinstance(content, dict)
+        else enumerate(content)
+        if isinstance(content, list)
+        else ()
+    )
     for key, part in parts:
         yield (*path, key)
         yield from places(part, (*path, key))
@@ -166,13 +235,17 @@ def places(content, path=()):
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
 
 @pytest.mark.parametrize("tool", FILES)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_whatever_a_file_holds_it_is_read_or_refused(tool, data, tmp_path):
     path = data.draw(st.sampled_from(list(places(SOURCES[tool]))))
@@ -188,7 +261,9 @@ def test_whatever_a_file_holds_it_is_read_or_refused(tool, data, tmp_path):
 
 
 def test_files_of_two_machines_do_not_mix(tmp_path):
-    (tmp_path / "b.json").write_text(changed("pyperf", "metadata", "cpu_model_name", to="Another CPU"))
+    (tmp_path / "b.json").write_text(
+        changed("pyperf", "metadata", "cpu_model_name", to="Another CPU")
+    )
     with pytest.raises(UserError, match=r"b\.json: measured on Another CPU, and "):
         importers.read("pyperf", [FILES["pyperf"], tmp_path / "b.json"])
 

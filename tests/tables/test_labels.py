@@ -9,7 +9,11 @@ from hwbench.records import UserError
 from hwbench.tables.labels import Label, folders, of_label, parse
 
 HEADS = pd.DataFrame(
-    {"label": ["x", "y", "x", "x"], "started_at": ["3", "0", "1", "2"], "folder": list(map(Path, "abcd"))}
+    {
+        "label": ["x", "y", "x", "x"],
+        "started_at": ["3", "0", "1", "2"],
+        "folder": list(map(Path, "abcd")),
+    }
 )
 
 
@@ -19,10 +23,13 @@ def test_a_label_with_and_without_a_number():
     assert parse("main") is None
 
 
-@pytest.mark.parametrize("text", ["label:", "label:main:", "label:main:0", "label:main:x", "label::3", "label:a:b:3"])
+@pytest.mark.parametrize(
+    "text", ["label:", "label:main:", "label:main:0", "label:main:x", "label::3", "label:a:b:3"]
+)
 def test_a_misspelt_label_is_one_line(text):
     with pytest.raises(
-        UserError, match=r"^--baseline label:.*: expected label:NAME or label:NAME:N, e\.g\. label:main:5$"
+        UserError,
+        match=r"^--baseline label:.*: expected label:NAME or label:NAME:N, e\.g\. label:main:5$",
     ):
         parse(text, "--baseline ")
 

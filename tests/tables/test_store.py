@@ -15,7 +15,9 @@ from hwbench.records import Declared, Measurement, Reading, Requests, Telemetry,
 from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile
 from hwbench.tables import schema
 
-READING = Reading("rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C")
+READING = Reading(
+    "rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C"
+)
 
 PROFILE = Profile(
     steps=3,
@@ -39,20 +41,31 @@ def run(tmp_path, training):
     writer = make_run(tmp_path, "r1", [training])
     telemetry = Telemetry([5], ["rapl"], ["package:0"], [0], ["energy"], [1.5], ["J"])
     requests = Requests([0], [0], [10], [11], [None], [30], [8], [4], [1])
-    writer.add(training, 0, measured(readings=[READING], telemetry=telemetry, requests=requests, profile=PROFILE))
+    writer.add(
+        training,
+        0,
+        measured(readings=[READING], telemetry=telemetry, requests=requests, profile=PROFILE),
+    )
     return writer
 
 
 def test_what_is_written_reads_back(run, training):
     found = tables.read_run(run.folder)
     row = found.measurements.iloc[0]
-    assert (row.case_id, row.outcome, row.samples, row.warmup_steps) == (training.case_id, "ok", 10, 2)
+    assert (row.case_id, row.outcome, row.samples, row.warmup_steps) == (
+        training.case_id,
+        "ok",
+        10,
+        2,
+    )
     assert (row.tokens, row.flops, row.bytes) == (30, 6000, 900)
     assert row.window_s == 0.03
     assert found.samples.step.tolist() == list(range(12))
     assert len(found.spans) == 24
     assert found.readings.iloc[0][list(vars(READING))].to_dict() == vars(READING)
-    assert found.telemetry[["time_ns", "device_index", "value"]].to_numpy().tolist() == [[5, 0, 1.5]]
+    assert found.telemetry[["time_ns", "device_index", "value"]].to_numpy().tolist() == [
+        [5, 0, 1.5]
+    ]
     assert found.requests[["scheduled_ns", "done_ns", "batch"]].to_numpy().tolist() == [[10, 30, 1]]
     assert found.requests.first_token_ns.isna().all()
     assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
@@ -92,7 +105,11 @@ def test_what_a_workload_declares_is_stored_beside_its_work(run, training):
 
 def test_a_profile_reads_back_as_it_was(tmp_path, training):
     run = make_run(tmp_path, "r1", [training])
-    run.add(training, 1, Measurement.from_json(measured(profile=replace(PROFILE, gaps=Gaps())).as_json()))
+    run.add(
+        training,
+        1,
+        Measurement.from_json(measured(profile=replace(PROFILE, gaps=Gaps())).as_json()),
+    )
     found = tables.read_run(run.folder)
     row = found.profiles.iloc[0]
     assert (row.process, row.steps, row.clean_step_s, row.threads) == (1, 3, 0.003, 2)
@@ -139,7 +156,13 @@ def test_the_promised_columns_are_there(run, table):
 def test_the_promised_columns_of_the_derived_tables():
     share = ["convention", "peak", "peak_dtype"]
     promised = "run_id case_id device_kind workload metric value ci_low ci_high unit n method validity reasons"
-    assert schema.SCHEMAS["metrics"].names == [*promised.split(), "source", "uncertainty", "grade", *share]
+    assert schema.SCHEMAS["metrics"].names == [
+        *promised.split(),
+        "source",
+        "uncertainty",
+        "grade",
+        *share,
+    ]
     of_spans = promised.replace("workload", "workload span")
     assert schema.SCHEMAS["span_metrics"].names == [*of_spans.split(), "source", *share]
 
@@ -147,7 +170,9 @@ def test_the_promised_columns_of_the_derived_tables():
 def test_all_runs_are_one_table(tmp_path, training):
     for name in ("a", "b"):
         make_run(tmp_path, name, [training]).add(training, 0, measured())
-    table = pd.concat(pd.read_parquet(file) for file in sorted(tmp_path.glob("*/samples/*.parquet")))
+    table = pd.concat(
+        pd.read_parquet(file) for file in sorted(tmp_path.glob("*/samples/*.parquet"))
+    )
     assert table.groupby("run_id").size().to_dict() == {"a": 12, "b": 12}
 
 
@@ -155,13 +180,20 @@ def test_rows_without_a_measurement_are_not_part_of_the_run(run, training):
     stray = run.folder / "samples" / f"{training.case_id}-9.parquet"
     table = pq.ParquetFile(run.folder / "samples" / f"{training.case_id}-0.parquet").read()
     column = pa.array([9] * len(table), pa.int32())
-    pq.write_table(table.set_column(table.schema.get_field_index("process"), "process", column), stray)
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("process"), "process", column), stray
+    )
     assert set(tables.read_run(run.folder).samples.process) == {0}
 
 
 def test_a_part_being_written_is_no_result(run, training, monkeypatch):
-    """Stopped between writing and renaming, as by kill -9, a part leaves a name that no glob for results meets."""
-    monkeypatch.setattr(Path, "rename", lambda *_: os._exit(0) if False else (_ for _ in ()).throw(KeyboardInterrupt))
+    """Stopped between writing and renaming, as by kill -9, a part leaves a name that no glob for
+    results meets."""
+    monkeypatch.setattr(
+        Path,
+        "rename",
+        lambda *_: os._exit(0) if False else (_ for _ in ()).throw(KeyboardInterrupt),
+    )
     with pytest.raises(KeyboardInterrupt):
         run.add(training, 1, measured())
     monkeypatch.undo()
@@ -256,26 +288,71 @@ class TestBadParts:
             ("runs", "plan", "{bad", "column 'plan' of table 'runs' is damaged"),
             ("runs", "plan", None, "column 'plan' of table 'runs' is damaged"),
             ("runs", "plan", "{}", "column 'plan' of table 'runs' is damaged"),
-            ("runs", "plan", '{"policy": {"processes": 1}, "cases": [{"case_id": 3}]}', "column 'plan'"),
+            (
+                "runs",
+                "plan",
+                '{"policy": {"processes": 1}, "cases": [{"case_id": 3}]}',
+                "column 'plan'",
+            ),
             ("runs", "environment", "[1]", "column 'environment' of table 'runs' is damaged"),
             ("runs", "argv", None, "column 'argv' of table 'runs' is damaged"),
             ("measurements", "notes", None, "column 'notes' of table 'measurements' is damaged"),
             ("measurements", "params", "[1]", "column 'params' of table 'measurements' is damaged"),
-            ("measurements", "choices", "{bad", "column 'choices' of table 'measurements' is damaged"),
-            ("measurements", "span_work", "[1]", "column 'span_work' of table 'measurements' is damaged"),
+            (
+                "measurements",
+                "choices",
+                "{bad",
+                "column 'choices' of table 'measurements' is damaged",
+            ),
+            (
+                "measurements",
+                "span_work",
+                "[1]",
+                "column 'span_work' of table 'measurements' is damaged",
+            ),
             ("measurements", "window_s", 0.0, "a window of no length"),
             ("profiles", "unknown", None, "column 'unknown' of table 'profiles' is damaged"),
-            ("profiles", "clean_step_s", float("nan"), "table 'profiles' has a figure that is missing"),
+            (
+                "profiles",
+                "clean_step_s",
+                float("nan"),
+                "table 'profiles' has a figure that is missing",
+            ),
             ("ops", "name", None, "table 'ops' has a figure that is missing"),
-            ("ops", "seconds", -1.0, "table 'ops' has a figure that is missing, negative or not a number"),
+            (
+                "ops",
+                "seconds",
+                -1.0,
+                "table 'ops' has a figure that is missing, negative or not a number",
+            ),
             ("memory", "weights_bytes", None, "table 'memory' has a figure that is missing"),
             ("measurements", "outcome", "wat", "the outcome 'wat', which there is not"),
             ("measurements", "notes", "[1]", "column 'notes' of table 'measurements' is damaged"),
-            ("measurements", "run_id", "another", "table 'measurements' has rows of another run, another"),
-            ("measurements", "samples", 11, "table 'samples' is damaged: it has 10 of 11 steps of case"),
-            ("samples", "step_s", float("nan"), "'samples' has a time that is negative or not a number"),
+            (
+                "measurements",
+                "run_id",
+                "another",
+                "table 'measurements' has rows of another run, another",
+            ),
+            (
+                "measurements",
+                "samples",
+                11,
+                "table 'samples' is damaged: it has 10 of 11 steps of case",
+            ),
+            (
+                "samples",
+                "step_s",
+                float("nan"),
+                "'samples' has a time that is negative or not a number",
+            ),
             ("samples", "step_s", -1.0, "'samples' has a time that is negative or not a number"),
-            ("spans", "span_s", float("inf"), "'spans' has a time that is negative or not a number"),
+            (
+                "spans",
+                "span_s",
+                float("inf"),
+                "'spans' has a time that is negative or not a number",
+            ),
         ],
     )
     def test_damaged_content(self, run, table, column, value, says):

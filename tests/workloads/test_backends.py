@@ -1,4 +1,5 @@
-"""Which kernel computes attention: what is told is what runs, compiled or not, and what cannot run is refused."""
+"""Which kernel computes attention: what is told is what runs, compiled or not, and what cannot run
+is refused."""
 
 import pytest
 import torch
@@ -36,7 +37,8 @@ def ignore(_mark):
 
 
 def ran(step) -> str:
-    """The backend that a profile of `step` shows: of the fused ones their own operator, of math its matmuls."""
+    """The backend that a profile of `step` shows: of the fused ones their own operator, of math its
+    matmuls."""
     step(ignore)
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         step(ignore)
@@ -53,17 +55,21 @@ def ran(step) -> str:
 @pytest.mark.parametrize("name", SMALL)
 def test_what_is_told_is_what_runs(name, size, dtype, asked):
     if name == "gpt/decode" and asked == "eager":
-        with pytest.raises(Unsupported, match="attention=eager is for whole sequences; one token at a time takes"):
+        with pytest.raises(
+            Unsupported, match="attention=eager is for whole sequences; one token at a time takes"
+        ):
             build(name, dtype, size, attention=asked)
         return
     built = build(name, dtype, size, attention=asked)
     chosen = built.declared.choices["attention"]
     assert chosen == ran(built.step)
-    assert chosen == asked if asked else chosen in ("flash", "eager")  # whichever is faster on this machine
+    # whichever is faster on this machine
+    assert chosen == asked if asked else chosen in ("flash", "eager")
 
 
 class TrialEndedAs(Findings):
-    """Findings whose trials have ended as told: the way of this name wins where it is among those tried."""
+    """Findings whose trials have ended as told: the way of this name wins where it is among those
+    tried."""
 
     def __init__(self, winner, **failed):
         self.winner, self.failed, self.tried = winner, failed, []
@@ -119,7 +125,9 @@ def test_a_way_that_fails_is_told_among_the_choices():
 
 def test_other_backends_that_can_are_tried_with_all_others_behind_them(monkeypatch):
     can = {(backend,): name for name, backend in backends.BACKENDS.items()}
-    monkeypatch.setattr(backends, "chosen", lambda order, call: "flash" if order is None else can.get(order))
+    monkeypatch.setattr(
+        backends, "chosen", lambda order, call: "flash" if order is None else can.get(order)
+    )
     call = {"query": torch.empty(1, 4, 16, 32), "key": torch.empty(1, 4, 16, 32), "is_causal": True}
     ways = backends.ways_of(call)
     assert list(ways) == ["torch", "cudnn", "efficient", "eager"]
@@ -136,12 +144,14 @@ def test_one_token_at_a_time_has_one_way_on_a_cpu():
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.usefixtures("compile_backend")
 def test_what_is_told_is_what_runs_compiled_whatever_torch_has_cached():
-    """The same graph but for the backend, in one cache: with the setting around it, it would be handed out for both."""
+    """The same graph but for the backend, in one cache: with the setting around it, it would be
+    handed out for both."""
     for asked in ("math", "flash"):
         torch._dynamo.reset()
         built = build("gpt/forward", attention=asked, compile=True)
         assert built.declared.choices["attention"] == asked
-        assert (ran(built.step) == "flash") == (asked == "flash")  # compiled, math is products like any others
+        # compiled, math is products like any others
+        assert (ran(built.step) == "flash") == (asked == "flash")
 
 
 @pytest.mark.parametrize("asked", ["cudnn", "efficient"])
@@ -155,9 +165,17 @@ def test_what_cannot_run_here_is_refused_with_what_can(name, asked):
 def test_a_preference_reaches_the_step(monkeypatch):
     """On a CPU the order changes nothing: flash is the first of it that can."""
     device = open_device("cpu")
-    monkeypatch.setattr(backends, "ways_of", lambda call: {"torch": None, "cudnn": tuple(backends.BACKENDS.values())})
+    monkeypatch.setattr(
+        backends,
+        "ways_of",
+        lambda call: {"torch": None, "cudnn": tuple(backends.BACKENDS.values())},
+    )
     device.findings = TrialEndedAs("cudnn")
-    axes = {key: axis.defaults[0] for key, axis in WORKLOADS["gpt/forward"].axes.items() if key != "dtype"}
+    axes = {
+        key: axis.defaults[0]
+        for key, axis in WORKLOADS["gpt/forward"].axes.items()
+        if key != "dtype"
+    }
     seen = []
     p = params_of(axes | SMALL["gpt/forward"] | {"size": "nano"}, "fp32")
     built = WORKLOADS["gpt/forward"].build(p, device)

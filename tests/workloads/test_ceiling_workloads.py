@@ -1,4 +1,5 @@
-"""The machine's ceilings: what they compute, what they count, and how the fastest matmul is found."""
+"""The machine's ceilings: what they compute, what they count, and how the fastest matmul is
+found."""
 
 import pytest
 import torch
@@ -44,7 +45,8 @@ class TestProducts:
         device = open_device("cpu")
         x = FORMATS[dtype].draw(Shape(32, 48, 64), device)
         if dtype == "int8":
-            x.b.clamp_(-64, 63)  # AVX2 alone adds two products in 16 bits, which are not enough for all of int8
+            # AVX2 alone adds two products in 16 bits, which are not enough for all of int8
+            x.b.clamp_(-64, 63)
         product_of(dtype, device)(x)
         expected = x.a.double() @ x.b.double()
         assert (x.a.shape, x.b.shape, x.c.shape) == ((32, 64), (64, 48), (32, 48))
@@ -52,14 +54,17 @@ class TestProducts:
             assert x.c.dtype is torch.int32
             assert torch.equal(x.c.double(), expected)
         else:
-            error = {"fp32": 1e-5, "bf16": 0.1, "fp8": 0.3}[dtype]  # of sums near 8, rounded to 24 or 8 bits
+            # of sums near 8, rounded to 24 or 8 bits
+            error = {"fp32": 1e-5, "bf16": 0.1, "fp8": 0.3}[dtype]
             assert (x.c.double() - expected).abs().max() < error
 
     def test_int8_sums_that_saturate_are_told_of(self):
         device = open_device("cpu")
         exact = lambda x: x.c.copy_(x.a.int() @ x.b.int())  # noqa: E731
         assert products.int8_sums(exact, device) == {"int8_sums": "exact"}
-        assert products.int8_sums(lambda x: exact(x).clamp_(max=2**20), device) == {"int8_sums": "saturated"}
+        assert products.int8_sums(lambda x: exact(x).clamp_(max=2**20), device) == {
+            "int8_sums": "saturated"
+        }
 
     @pytest.mark.machine
     def test_a_product_of_int8_says_what_its_sums_are(self):
@@ -78,7 +83,9 @@ class TestProducts:
 
     def test_tf32_that_is_only_asked_for_is_unsupported(self, monkeypatch):
         """It is known by its result: fp32 keeps a bit that tf32 has not."""
-        with pytest.raises(Unsupported, match="has no tf32: torch multiplies all bits of fp32 here"):
+        with pytest.raises(
+            Unsupported, match="has no tf32: torch multiplies all bits of fp32 here"
+        ):
             build("gemm", "tf32")
         monkeypatch.setattr("hwbench.devices._torch.BEYOND_TF32", 1.0)  # as it would come out
         assert product_of("tf32", open_device("cpu")) is product_of("fp32", open_device("cpu"))
@@ -88,7 +95,9 @@ class TestProducts:
             raise RuntimeError("only on devices of capability 8.9\nlong trace")
 
         monkeypatch.setattr(products, "_scaled", lambda device: no_kernel)
-        with pytest.raises(Unsupported, match=r"multiplies no fp8: only on devices of capability 8\.9$"):
+        with pytest.raises(
+            Unsupported, match=r"multiplies no fp8: only on devices of capability 8\.9$"
+        ):
             product_of("fp8", open_device("cpu"))
 
     def test_running_out_of_memory_is_no_want_of_a_format(self, monkeypatch):
@@ -100,10 +109,14 @@ class TestProducts:
             build("gemm", "int8")
 
     @pytest.mark.parametrize(
-        ("dtype", "stored", "result"), [("fp32", 4, 4), ("tf32", 4, 4), ("fp16", 2, 2), ("fp8", 1, 2), ("int8", 1, 4)]
+        ("dtype", "stored", "result"),
+        [("fp32", 4, 4), ("tf32", 4, 4), ("fp16", 2, 2), ("fp8", 1, 2), ("int8", 1, 4)],
     )
     def test_bytes_are_those_of_the_formats(self, dtype, stored, result):
-        assert FORMATS[dtype].bytes_of(Shape(8, 16, 32)) == stored * (8 * 32 + 32 * 16) + result * 8 * 16
+        assert (
+            FORMATS[dtype].bytes_of(Shape(8, 16, 32))
+            == stored * (8 * 32 + 32 * 16) + result * 8 * 16
+        )
 
 
 class TestSearch:
@@ -119,13 +132,16 @@ class TestSearch:
         return search.search(seconds_of, fits, lambda: self.now_s), timed
 
     def test_a_step_of_every_class_holds_every_shape_that_may_win_whole(self):
-        assert [shape.flops for shape in search.SHAPES] == sorted(shape.flops for shape in search.SHAPES)
+        assert [shape.flops for shape in search.SHAPES] == sorted(
+            shape.flops for shape in search.SHAPES
+        )
         assert search.SHAPES[0].flops <= search.STEP_FLOPS[0]
         for whole in search.STEP_FLOPS:
             assert all(whole % shape.flops == 0 for shape in search.SHAPES if shape.flops <= whole)
 
     @pytest.mark.parametrize(
-        ("rate", "whole"), [(1, 1 << 28), (8.5e10, 1 << 28), (8.6e10, 1 << 34), (1e12, 1 << 34), (8e14, 1 << 46)]
+        ("rate", "whole"),
+        [(1, 1 << 28), (8.5e10, 1 << 28), (8.6e10, 1 << 34), (1e12, 1 << 34), (8e14, 1 << 46)],
     )
     def test_a_step_is_the_most_that_takes_a_fifth_of_a_second(self, rate, whole):
         assert search.step_flops(rate) == whole
@@ -138,10 +154,12 @@ class TestSearch:
 
     def test_a_shape_that_takes_longer_than_a_step_is_not_tried(self):
         _, timed = self.found(lambda shape: 4e11)
-        assert max(timed, key=lambda shape: shape.flops).flops == 1 << 34  # 0.04 s; the next would take 0.34 s
+        # 0.04 s; the next would take 0.34 s
+        assert max(timed, key=lambda shape: shape.flops).flops == 1 << 34
 
     def test_a_slow_start_does_not_end_the_search(self):
-        """Small products have rates far below those of large ones; the step is of the rate that was reached."""
+        """Small products have rates far below those of large ones; the step is of the rate that was
+        reached."""
         found, _ = self.found(lambda shape: shape.flops / (1e-5 + shape.flops / 8e14))
         assert (found.shape, found.step_flops) == (Shape(16384, 16384, 16384), 1 << 46)
 
@@ -165,7 +183,8 @@ class TestSearch:
         assert search.sets_beyond_cache(Cached(l2=1 << 20, l3=1000), 1 << 19) == 4
         assert search.sets_beyond_cache(Cached(l2=1000), 700) == 3
         assert search.sets_beyond_cache(Cached(l2=1000), 5000) == 1
-        assert search.sets_beyond_cache(Cached(), 1 << 29) == 2  # unknown: taken for half a gibibyte
+        # unknown: taken for half a gibibyte
+        assert search.sets_beyond_cache(Cached(), 1 << 29) == 2
 
 
 class TestBest:
@@ -214,14 +233,17 @@ class TestBest:
         under_load = products_of_a_run.loaded(step, device)
         assert under_load(marks.append) == 7
         device.synchronize()
-        assert (device.host_ns, marks) == (30_400_000_000, ["gemm"])  # 75 steps of 0.4 s, then its own
+        # 75 steps of 0.4 s, then its own
+        assert (device.host_ns, marks) == (30_400_000_000, ["gemm"])
         under_load(marks.append)
         device.synchronize()
         assert (device.host_ns, marks) == (30_800_000_000, ["gemm"] * 2)
 
 
 class TestCopy:
-    @pytest.mark.parametrize(("op", "arrays"), [("read", 1), ("write", 1), ("copy", 2), ("triad", 3)])
+    @pytest.mark.parametrize(
+        ("op", "arrays"), [("read", 1), ("write", 1), ("copy", 2), ("triad", 3)]
+    )
     def test_bytes_are_those_of_all_passes_over_all_arrays(self, op, arrays):
         built = build("copy", op=op, level="l3", device=Cached(l1=1 << 16, l2=1 << 20, l3=1 << 24))
         moved = arrays * ((1 << 23) // arrays // 4) * 4
@@ -254,9 +276,21 @@ class TestCopy:
     @pytest.mark.parametrize(
         ("level", "sizes", "why"),
         [
-            ("l2", {"l1": 1 << 16, "l2": 1 << 21}, "half of l2, 1024 KiB, is too little to be seen through torch's"),
-            ("l3", {"l2": 1 << 27, "l3": 1 << 27}, "half of l3, 65536 KiB, is no more than the caches below it hold"),
-            ("l3", {"l2": 1 << 27}, "nothing here tells the size of an l3 cache; give mb instead of level"),
+            (
+                "l2",
+                {"l1": 1 << 16, "l2": 1 << 21},
+                "half of l2, 1024 KiB, is too little to be seen through torch's",
+            ),
+            (
+                "l3",
+                {"l2": 1 << 27, "l3": 1 << 27},
+                "half of l3, 65536 KiB, is no more than the caches below it hold",
+            ),
+            (
+                "l3",
+                {"l2": 1 << 27},
+                "nothing here tells the size of an l3 cache; give mb instead of level",
+            ),
             ("memory", {}, "nothing here tells the size of any cache; give mb instead of level"),
         ],
     )
@@ -267,7 +301,9 @@ class TestCopy:
 
 class TestTransfer:
     def test_a_cpu_has_none(self):
-        with pytest.raises(Unsupported, match="computes in the host's memory: there is nothing to transfer"):
+        with pytest.raises(
+            Unsupported, match="computes in the host's memory: there is nothing to transfer"
+        ):
             build("transfer")
 
     @pytest.mark.parametrize("direction", ["to_device", "to_host"])
@@ -275,7 +311,9 @@ class TestTransfer:
         """On a CPU that is said to need transfers: two arrays of the host's."""
         made, randn = [], torch.randn
         monkeypatch.setattr(
-            transferring.torch, "randn", lambda *args, **kwargs: made.append(randn(*args, **kwargs)) or made[-1]
+            transferring.torch,
+            "randn",
+            lambda *args, **kwargs: made.append(randn(*args, **kwargs)) or made[-1],
         )
         device = open_device("cpu")
         device.has_transfers = True
@@ -322,7 +360,9 @@ class TestAttention:
         assert work.bytes == 2 * 4 * (1 * 2 * 8 * 4)  # queries, keys, values, output
         assert work.tokens is None
 
-    def test_backward_is_twice_forward_and_two_and_a_half_times_with_what_flash_attention_recomputes(self):
+    def test_backward_is_twice_forward_and_two_and_a_half_times_with_what_flash_attention_recomputes(
+        self,
+    ):
         built = build("attention", "fp32", backward=True)
         forward, backward = built.declared.spans["forward"], built.declared.spans["backward"]
         assert forward == build("attention", "fp32").work
@@ -337,11 +377,16 @@ class TestAttention:
         given = {"heads": 8, "kv_heads": 2}
         shared, own = build("attention", "fp32", **given), build("attention", "fp32", heads=8)
         assert shared.work.flops == own.work.flops
-        assert (shared.work.bytes, own.work.bytes) == (2 * 4 * 8 * 4 * (8 + 2), 2 * 4 * 8 * 4 * (8 + 8))
+        assert (shared.work.bytes, own.work.bytes) == (
+            2 * 4 * 8 * 4 * (8 + 2),
+            2 * 4 * 8 * 4 * (8 + 8),
+        )
         assert stepped(shared)[0].shape == (1, 8, 8, 4)
 
     def test_heads_that_cannot_be_shared_evenly_are_unsupported(self):
-        with pytest.raises(Unsupported, match="16 heads cannot share 3 heads of keys and values evenly"):
+        with pytest.raises(
+            Unsupported, match="16 heads cannot share 3 heads of keys and values evenly"
+        ):
             build("attention", heads=16, kv_heads=3)
 
     def test_it_is_causal_and_names_its_kernel(self, monkeypatch):

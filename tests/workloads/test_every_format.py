@@ -1,4 +1,5 @@
-"""Every workload in every format: on whatever processor this is, a step runs, or the answer is Unsupported."""
+"""Every workload in every format: on whatever processor this is, a step runs, or the answer is
+Unsupported."""
 
 import pytest
 
@@ -21,7 +22,8 @@ SMALL = {
     "mb": 1,
 }
 ELSEWHERE = ("gemm/best", "gpt/serve", "hf/train", "hf/prefill", "hf/decode")
-"""Their formats are those of gemm and gpt; a search, a load generator and Transformers have tests of their own."""
+"""Their formats are those of gemm and gpt; a search, a load generator and Transformers have tests
+of their own."""
 
 CASES = [
     (name, dtype)
@@ -36,7 +38,11 @@ pytestmark = [pytest.mark.machine, pytest.mark.usefixtures("one_thread")]
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_a_step_runs_or_is_unsupported(name, dtype):
     workload = WORKLOADS[name]
-    axes = {axis: SMALL.get(axis, declared.defaults[0]) for axis, declared in workload.axes.items() if axis != "dtype"}
+    axes = {
+        axis: SMALL.get(axis, declared.defaults[0])
+        for axis, declared in workload.axes.items()
+        if axis != "dtype"
+    }
     try:
         built = workload.build(params_of(axes, dtype), open_device("cpu"))
     except Unsupported as answer:

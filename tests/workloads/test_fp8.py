@@ -1,4 +1,5 @@
-"""FP8 linear layers: their arithmetic, on the CPU's own torch._scaled_mm, and who may not use them."""
+"""FP8 linear layers: their arithmetic, on the CPU's own torch._scaled_mm, and who may not use
+them."""
 
 from types import SimpleNamespace
 
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class HasFp8:
-    """A CPU that lets FP8 pass: torch emulates it there, so that the numbers can be checked and not the speed."""
+    """A CPU that lets FP8 pass: torch emulates it there, so that the numbers can be checked and not
+    the speed."""
 
     torch = torch.device("cpu")
     fused_optimizers = True
@@ -82,7 +84,11 @@ def test_a_layer_and_its_gradients_are_three_fp8_products():
     y.backward(grad)
     rows, grads = x.detach().view(16, 48), grad.view(16, 32)
     x8, w8, g8 = exact(rows, E4M3), exact(layer.weight.detach(), E4M3), exact(grads, E5M2)
-    assert (y.dtype, x.grad.dtype, layer.weight.grad.dtype) == (torch.bfloat16, torch.float32, torch.float32)
+    assert (y.dtype, x.grad.dtype, layer.weight.grad.dtype) == (
+        torch.bfloat16,
+        torch.float32,
+        torch.float32,
+    )
     assert relative(y.detach().view(16, 32), x8 @ w8.T + layer.bias.detach().double()) < 2**-7
     assert relative(x.grad.view(16, 48), g8 @ w8) < 2**-8
     assert relative(layer.weight.grad, g8.T @ x8) < 2**-8
@@ -121,7 +127,9 @@ def test_a_network_learns_in_it():
 
 
 def test_only_layers_whose_dimensions_fit_are_changed():
-    model = nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 24), nn.Linear(24, 16), nn.Embedding(16, 16))
+    model = nn.Sequential(
+        nn.Linear(16, 32), nn.Linear(32, 24), nn.Linear(24, 16), nn.Embedding(16, 16)
+    )
     before = [parameter.data_ptr() for parameter in model.parameters()]
     use_fp8_linears(model, HasFp8())
     assert [type(module) for module in model] == [Fp8Linear, nn.Linear, nn.Linear, nn.Embedding]
@@ -135,7 +143,8 @@ def test_positions_that_do_not_fit_are_unsupported(compiled):
     use_fp8_linears(layer, HasFp8())
     forward = torch.compile(layer, dynamic=False, backend="aot_eager") if compiled else layer
     with pytest.raises(
-        Unsupported, match=r"^fp8 takes a multiple of 16 positions at a time, here are 15; change batch$"
+        Unsupported,
+        match=r"^fp8 takes a multiple of 16 positions at a time, here are 15; change batch$",
     ):
         forward(torch.randn(3, 5, 16))
 
@@ -154,7 +163,11 @@ def test_a_cpu_has_none():
         (None, (8, 6), r"A GPU \(8\.6\) has no fp8, which begins with 8\.9; use bf16"),
         ("7.0", "gfx942:sramecc+:xnack-", None),
         ("7.0", "gfx950", None),
-        ("7.0", "gfx90a:sramecc+:xnack-", r"A GPU \(gfx90a\) has no fp8, which begins with gfx942; use bf16"),
+        (
+            "7.0",
+            "gfx90a:sramecc+:xnack-",
+            r"A GPU \(gfx90a\) has no fp8, which begins with gfx942; use bf16",
+        ),
     ],
 )
 def test_a_gpu_has_it_from_its_makers_first_generation_on(hip, found, refusal, monkeypatch):
@@ -167,7 +180,9 @@ def test_a_gpu_has_it_from_its_makers_first_generation_on(hip, found, refusal, m
     if refusal is None:
         device.require("fp8")
         ours = str(found).startswith("gfx94")
-        assert fp8.formats(device) == ((torch.float8_e4m3fnuz, torch.float8_e5m2fnuz) if ours else (E4M3, E5M2))
+        assert fp8.formats(device) == (
+            (torch.float8_e4m3fnuz, torch.float8_e5m2fnuz) if ours else (E4M3, E5M2)
+        )
     else:
         with pytest.raises(Unsupported, match=refusal):
             device.require("fp8")
@@ -176,5 +191,7 @@ def test_a_gpu_has_it_from_its_makers_first_generation_on(hip, found, refusal, m
 def test_an_accelerator_that_is_no_cuda_device_has_none():
     device = AcceleratorDevice.__new__(AcceleratorDevice)
     device.kind, device.name = "xpu", "A GPU"
-    with pytest.raises(Unsupported, match=r"^A GPU: torch has no fp8 arithmetic for xpu; use bf16$"):
+    with pytest.raises(
+        Unsupported, match=r"^A GPU: torch has no fp8 arithmetic for xpu; use bf16$"
+    ):
         device.require("fp8")

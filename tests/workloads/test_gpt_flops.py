@@ -1,4 +1,5 @@
-"""The closed forms of a GPT's work, held against published figures and against torch's own counter."""
+"""The closed forms of a GPT's work, held against published figures and against torch's own
+counter."""
 
 from dataclasses import replace
 
@@ -12,10 +13,13 @@ from workloads.models.gpt import GPT
 from workloads.models.sizes import SIZES, gpt_config
 
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
-LLAMA = replace(SIZES["llama-nano"], size="tiny-llama", layers=3, width=32, positions=24, vocab=100, inner=48)
+LLAMA = replace(
+    SIZES["llama-nano"], size="tiny-llama", layers=3, width=32, positions=24, vocab=100, inner=48
+)
 BATCH, SEQ = 2, 16
 CPU = torch.device("cpu")
-HEAD_PADDING = 2 * 32 * 28  # FLOPs a token that the code does for no model: 100 tokens are padded to 128
+# FLOPs a token that the code does for no model: 100 tokens are padded to 128
+HEAD_PADDING = 2 * 32 * 28
 
 both_shapes = pytest.mark.parametrize("config", [TINY, LLAMA], ids=lambda config: config.size)
 
@@ -25,7 +29,8 @@ def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
 
 
 def counted(run, backend: SDPBackend = SDPBackend.MATH) -> int:
-    """FLOPs that torch counts in `run()`. MATH attention is made of matmuls, so that the counter sees it."""
+    """FLOPs that torch counts in `run()`. MATH attention is made of matmuls, so that the counter
+    sees it."""
     with sdpa_kernel(backend), FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops()
@@ -50,7 +55,8 @@ def test_gpt2_parameters_are_those_of_the_release(size, parameters):
 @pytest.mark.parametrize(
     ("size", "billions", "within"),
     [
-        ("350m", 0.356, 0.002),  # 355.9M: GPT-3's tables 2.1 and D.1 give the sizes; D.1 says 356M, 760M, 1,320M,
+        # 355.9M: GPT-3's tables 2.1 and D.1 give the sizes; D.1 says 356M, 760M, 1,320M,
+        ("350m", 0.356, 0.002),
         ("760m", 0.760, 0.002),  # 2,650M, 6,660M, 12,850M and 174,600M
         ("1.3b", 1.320, 0.01),
         ("2.7b", 2.650, 0.002),
@@ -85,13 +91,17 @@ OTHERS = (
 )
 
 
-@pytest.mark.parametrize("config", [*SIZES.values(), TINY, LLAMA, *OTHERS], ids=lambda config: config.size)
+@pytest.mark.parametrize(
+    "config", [*SIZES.values(), TINY, LLAMA, *OTHERS], ids=lambda config: config.size
+)
 def test_the_built_model_has_the_parameters_of_the_closed_form(config):
     with torch.device("meta"):  # no memory: even 175B can be counted
         stored = sum(parameter.numel() for parameter in GPT(config).parameters())
     assert stored == config.stored_parameters
     tables = 1 if config.tied else 2
-    assert stored - config.parameters == tables * (config.padded_vocab - config.vocab) * config.width
+    assert (
+        stored - config.parameters == tables * (config.padded_vocab - config.vocab) * config.width
+    )
 
 
 def test_the_padded_vocabulary_is_the_next_multiple_of_128():
@@ -108,7 +118,8 @@ def test_cut_layers_take_only_their_own_parameters_away():
 
 
 def test_training_flops_are_megatrons_less_the_pairs_that_causality_hides():
-    """Narayanan et al. 2021, equation 2, less its fourth pass for recomputation: 72BTLd²(1 + T/6d + V/12Ld)."""
+    """Narayanan et al. 2021, equation 2, less its fourth pass for recomputation: 72BTLd²(1 + T/6d +
+    V/12Ld)."""
     c, batch, seq = SIZES["1.5b"], 8, 1024
     megatron = 72 * batch * seq * c.layers * c.width**2 + 12 * batch * seq**2 * c.layers * c.width
     megatron += 6 * batch * seq * c.width * c.vocab
@@ -117,7 +128,8 @@ def test_training_flops_are_megatrons_less_the_pairs_that_causality_hides():
 
 
 def test_training_flops_are_six_per_parameter_that_multiplies_and_palms_attention_halved():
-    """PaLM, appendix B: 6N + 12LHQT a token, where HQ is the width; causal attention does (T+1)/2T of its pairs."""
+    """PaLM, appendix B: 6N + 12LHQT a token, where HQ is the width; causal attention does (T+1)/2T
+    of its pairs."""
     c, seq = SIZES["124m"], 1024
     biases_and_norms = c.layers * 13 * c.width + 2 * c.width
     multiplying = c.parameters - c.positions * c.width - biases_and_norms
@@ -125,14 +137,16 @@ def test_training_flops_are_six_per_parameter_that_multiplies_and_palms_attentio
 
 
 def test_gpt3_training_cost_is_the_published_one():
-    """Brown et al. 2020, table D.1: 3.14e23 FLOPs for 300 billion tokens, which leaves attention out."""
+    """Brown et al. 2020, table D.1: 3.14e23 FLOPs for 300 billion tokens, which leaves attention
+    out."""
     c = SIZES["175b"]
     without_attention = c.train_flops(1, 2048) - 3 * 2 * c.layers * c.width * 2048 * 2049
     assert without_attention / 2048 * 300e9 == pytest.approx(3.14e23, rel=0.002)
 
 
 def test_with_full_attention_training_flops_are_megatrons_and_palms_to_the_last():
-    """Narayanan et al. 2021, equation 2, three of its four passes; PaLM, appendix B, 6N + 12LHQT a token."""
+    """Narayanan et al. 2021, equation 2, three of its four passes; PaLM, appendix B, 6N + 12LHQT a
+    token."""
     c, batch, seq = SIZES["175b"], 4, 2048
     megatron = 72 * batch * seq * c.layers * c.width**2 + 12 * batch * seq**2 * c.layers * c.width
     megatron += 6 * batch * seq * c.width * c.vocab
@@ -142,8 +156,9 @@ def test_with_full_attention_training_flops_are_megatrons_and_palms_to_the_last(
 
 
 def test_gpt2_takes_the_flops_a_token_that_nanogpt_and_llmc_count():
-    """nanoGPT's estimate_mfu: 6N + 12LHQT, N without positions. llm.c: 6N + 6LdT, N with padding and all. Both count
-    biases and norms as if they were matmuls, which is a thousandth, and llm.c its positions, six thousandths."""
+    """nanoGPT's estimate_mfu: 6N + 12LHQT, N without positions. llm.c: 6N + 6LdT, N with padding
+    and all. Both count biases and norms as if they were matmuls, which is a thousandth, and llm.c
+    its positions, six thousandths."""
     c, seq = SIZES["124m"], 1024
     nanogpt = 6 * (c.parameters - c.positions * c.width) + 12 * c.layers * c.width * seq
     llmc = 6 * c.stored_parameters + 6 * c.layers * c.width * seq
@@ -153,9 +168,11 @@ def test_gpt2_takes_the_flops_a_token_that_nanogpt_and_llmc_count():
 
 
 def test_llama_3_8b_takes_the_flops_a_token_that_are_published():
-    """At 8,192 tokens 57.9 GFLOP with full attention, 6N + 12LHQT as torchtitan counts, and 51.5 causal."""
+    """At 8,192 tokens 57.9 GFLOP with full attention, 6N + 12LHQT as torchtitan counts, and 51.5
+    causal."""
     c, seq = SIZES["llama-3-8b"], 8192
-    palm = 6 * (c.parameters - c.vocab * c.width) + 12 * c.layers * c.width * seq  # the norms count as matmuls
+    # the norms count as matmuls
+    palm = 6 * (c.parameters - c.vocab * c.width) + 12 * c.layers * c.width * seq
     assert c.train_flops(1, seq, full_attention=True) / seq == pytest.approx(palm, rel=1e-4)
     assert round(c.train_flops(1, seq, full_attention=True) / seq / 1e9, 1) == 57.9
     assert round(c.train_flops(1, seq) / seq / 1e9, 1) == 51.5
@@ -165,7 +182,9 @@ def test_shared_keys_save_their_projections_and_cache_and_no_pairs():
     own = replace(SIZES["llama-3-8b"], kv_heads=32)
     shared = SIZES["llama-3-8b"]
     assert own.parameters - shared.parameters == 32 * 2 * 4096 * (4096 - 1024)
-    assert own.forward_flops(1, 100) - shared.forward_flops(1, 100) == 100 * 2 * (own.parameters - shared.parameters)
+    assert own.forward_flops(1, 100) - shared.forward_flops(1, 100) == 100 * 2 * (
+        own.parameters - shared.parameters
+    )
     assert own.kv_cache_bytes(3, 100, "bf16") == 4 * shared.kv_cache_bytes(3, 100, "bf16")
     assert shared.kv_cache_bytes(1, 1, "bf16") == 128 * 1024  # 128 KiB a token
 
@@ -173,7 +192,10 @@ def test_shared_keys_save_their_projections_and_cache_and_no_pairs():
 def test_a_prompt_read_with_full_attention_has_as_many_pairs_more_as_causality_hides():
     c = SIZES["124m"]
     hidden = 512 * 511 // 2
-    assert c.prefill_flops(3, 512, full_attention=True) - c.prefill_flops(3, 512) == 3 * 4 * c.layers * c.width * hidden
+    assert (
+        c.prefill_flops(3, 512, full_attention=True) - c.prefill_flops(3, 512)
+        == 3 * 4 * c.layers * c.width * hidden
+    )
 
 
 def test_prefill_is_forward_with_the_head_on_one_position_only():
@@ -192,8 +214,13 @@ def test_decoding_a_sequence_token_by_token_costs_what_one_forward_does():
 @both_shapes
 def test_forward_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
     model, ids = GPT.build(config, CPU), tokens()
-    hidden = BATCH * SEQ * (SEQ - 1) // 2  # torch's MATH attention computes all T² pairs and masks half of them
-    expected = config.forward_flops(BATCH, SEQ) + BATCH * SEQ * HEAD_PADDING + 4 * config.layers * config.width * hidden
+    # torch's MATH attention computes all T² pairs and masks half of them
+    hidden = BATCH * SEQ * (SEQ - 1) // 2
+    expected = (
+        config.forward_flops(BATCH, SEQ)
+        + BATCH * SEQ * HEAD_PADDING
+        + 4 * config.layers * config.width * hidden
+    )
     assert counted(lambda: model.logits(ids)) == expected
 
 
@@ -202,7 +229,10 @@ def test_training_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
     model, ids = GPT.build(config, CPU), tokens()
     hidden = BATCH * SEQ * (SEQ - 1) // 2
     extra = BATCH * SEQ * HEAD_PADDING + 4 * config.layers * config.width * hidden
-    assert counted(lambda: model.loss(ids, ids).backward()) == config.train_flops(BATCH, SEQ) + 3 * extra
+    assert (
+        counted(lambda: model.loss(ids, ids).backward())
+        == config.train_flops(BATCH, SEQ) + 3 * extra
+    )
 
 
 @both_shapes
@@ -220,7 +250,11 @@ def test_prefill_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
     model, ids = GPT.build(config, CPU).requires_grad_(False), tokens()
     cache = model.new_cache(BATCH, SEQ)
     hidden = BATCH * SEQ * (SEQ - 1) // 2
-    expected = config.prefill_flops(BATCH, SEQ) + BATCH * HEAD_PADDING + 4 * config.layers * config.width * hidden
+    expected = (
+        config.prefill_flops(BATCH, SEQ)
+        + BATCH * HEAD_PADDING
+        + 4 * config.layers * config.width * hidden
+    )
     assert counted(lambda: model.prefill(ids, cache)) == expected
 
 
@@ -234,15 +268,20 @@ def test_decode_agrees_with_torch_but_for_padding(config):
 
 
 def test_torch_does_not_see_fused_attention_on_a_cpu():
-    """pytorch #195460: the counter has no formula for the CPU's flash kernel. A torch that gains one counts T²."""
+    """pytorch #195460: the counter has no formula for the CPU's flash kernel. A torch that gains
+    one counts T²."""
     model, ids = GPT.build(TINY, CPU), tokens()
     attention = BATCH * 4 * TINY.layers * TINY.width * SEQ**2
     matmuls = BATCH * SEQ * (24 * TINY.layers * TINY.width**2 + 2 * TINY.width * TINY.padded_vocab)
-    assert counted(lambda: model.logits(ids), SDPBackend.FLASH_ATTENTION) in (matmuls, matmuls + attention)
+    assert counted(lambda: model.logits(ids), SDPBackend.FLASH_ATTENTION) in (
+        matmuls,
+        matmuls + attention,
+    )
 
 
 def test_torch_counts_flash_backward_as_hardware_flops_we_as_model_flops():
-    """Flash attention computes QKᵀ again in backward: five matmuls to forward's two. Model FLOPs count four."""
+    """Flash attention computes QKᵀ again in backward: five matmuls to forward's two. Model FLOPs
+    count four."""
     shape = (BATCH, TINY.heads, SEQ, TINY.width // TINY.heads)
     forward = sdpa_flop_count(shape, shape, shape)
     assert forward == BATCH * 4 * TINY.width * SEQ**2
@@ -253,11 +292,13 @@ def test_torch_counts_flash_backward_as_hardware_flops_we_as_model_flops():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "bytes_each"), [("adamw", 40), ("adam", 40), ("sgd-minibatch", 32), ("sgd", 24), ("gd", 72)]
+    ("optimizer", "bytes_each"),
+    [("adamw", 40), ("adam", 40), ("sgd-minibatch", 32), ("sgd", 24), ("gd", 72)],
 )
 def test_training_moves_so_many_bytes_a_parameter(optimizer, bytes_each):
-    """fp32: two reads for forward and backward, gradient out and in, weight in and out, each state in and out; for
-    each of gd's further three batches two reads again, and the gradient in and out."""
+    """fp32: two reads for forward and backward, gradient out and in, weight in and out, each state
+    in and out; for each of gd's further three batches two reads again, and the gradient in and
+    out."""
     c = SIZES["124m"]
     assert c.train_bytes(4, c.positions, optimizer) == bytes_each * c.parameters
 
@@ -272,7 +313,9 @@ def test_of_a_token_table_that_is_no_head_forward_reads_the_rows_in_use_and_back
     c = SIZES["llama-3-8b"]
     others = c.parameters - c.vocab * c.width
     assert c.forward_bytes(2, 100, "bf16") == 2 * (others + 200 * c.width)
-    assert c.decode_bytes(3, 0, "bf16") == 2 * (others + 3 * c.width) + c.kv_cache_bytes(3, 1, "bf16")
+    assert c.decode_bytes(3, 0, "bf16") == 2 * (others + 3 * c.width) + c.kv_cache_bytes(
+        3, 1, "bf16"
+    )
     assert c.train_bytes(2, 100, "sgd") == 4 * (2 * others + 200 * c.width + 4 * c.parameters)
     assert c.forward_bytes(1000, 1000, "bf16") == 2 * c.parameters  # more tokens than rows
     tied = SIZES["llama-3.2-1b"]
@@ -295,11 +338,14 @@ def test_prefill_reads_the_weights_once_and_writes_the_cache():
 @both_shapes
 def test_cache_bytes_are_those_of_the_built_cache(config):
     cache = GPT.build(config, CPU, torch.bfloat16).new_cache(3, 20)
-    assert sum(x.numel() * x.itemsize for pair in cache for x in pair) == config.kv_cache_bytes(3, 20, "bf16")
+    assert sum(x.numel() * x.itemsize for pair in cache for x in pair) == config.kv_cache_bytes(
+        3, 20, "bf16"
+    )
 
 
 def test_the_cache_of_175b_is_known_without_building_it():
-    assert SIZES["175b"].kv_cache_bytes(1, 2048, "bf16") == 96 * 2 * 12288 * 2048 * 2  # 9.7 GB a sequence
+    # 9.7 GB a sequence
+    assert SIZES["175b"].kv_cache_bytes(1, 2048, "bf16") == 96 * 2 * 12288 * 2048 * 2
 
 
 def test_training_state_is_of_the_stored_parameters():
@@ -309,5 +355,7 @@ def test_training_state_is_of_the_stored_parameters():
 
 def test_inference_state_of_175b_is_known_without_building_it():
     c = SIZES["175b"]
-    assert c.inference_state_bytes(1, 2048, "bf16") == 2 * c.stored_parameters + c.kv_cache_bytes(1, 2048, "bf16")
+    assert c.inference_state_bytes(1, 2048, "bf16") == 2 * c.stored_parameters + c.kv_cache_bytes(
+        1, 2048, "bf16"
+    )
     assert c.inference_state_bytes(1, 2048, "bf16") / 1e9 == pytest.approx(358.9, rel=0.001)

@@ -1,4 +1,5 @@
-"""The GPT itself, in both shapes: what a plain reference computes, causal, the same with and without a cache."""
+"""The GPT itself, in both shapes: what a plain reference computes, causal, the same with and
+without a cache."""
 
 import copy
 import itertools
@@ -17,7 +18,9 @@ from workloads.models.packed import packed
 from workloads.models.sizes import SIZES, gpt_config
 
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
-LLAMA = replace(SIZES["llama-nano"], size="tiny-llama", layers=3, width=32, positions=24, vocab=100, inner=48)
+LLAMA = replace(
+    SIZES["llama-nano"], size="tiny-llama", layers=3, width=32, positions=24, vocab=100, inner=48
+)
 CPU = torch.device("cpu")
 
 both_shapes = pytest.mark.parametrize("config", [TINY, LLAMA], ids=lambda config: config.size)
@@ -26,7 +29,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def built(config: GPTConfig = TINY, dtype: torch.dtype = torch.float32, gain: float = 1.0) -> GPT:
-    """A GPT whose weights are `gain` times their initial size: GPT-2's make logits too alike to tell greedy paths."""
+    """A GPT whose weights are `gain` times their initial size: GPT-2's make logits too alike to
+    tell greedy paths."""
     model = GPT.build(config, CPU, dtype)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -35,7 +39,8 @@ def built(config: GPTConfig = TINY, dtype: torch.dtype = torch.float32, gain: fl
 
 
 def recomputed(model: GPT, prompt: torch.Tensor, new: int) -> list[list[int]]:
-    """The greedy tokens of each sequence by the longest way: the whole sequence forward again for every token."""
+    """The greedy tokens of each sequence by the longest way: the whole sequence forward again for
+    every token."""
     ids = prompt
     for _ in range(new):
         ids = torch.cat([ids, model.logits(ids)[:, -1:, : model.config.vocab].argmax(-1)], dim=1)
@@ -63,13 +68,17 @@ def reference(model: GPT, ids: list[int]) -> torch.Tensor:
     def norm(name: str, x: torch.Tensor) -> torch.Tensor:
         if c.norm == "layernorm":
             x = x - x.mean(-1, keepdim=True)
-        return x / ((x**2).mean(-1, keepdim=True) + 1e-5).sqrt() * w[f"{name}.weight"] + w.get(f"{name}.bias", 0)
+        return x / ((x**2).mean(-1, keepdim=True) + 1e-5).sqrt() * w[f"{name}.weight"] + w.get(
+            f"{name}.bias", 0
+        )
 
     def turned(x: torch.Tensor) -> torch.Tensor:
         half = c.width // c.heads // 2
         angle = [[t / c.rope_base ** (i / half) for i in range(half)] for t in range(len(x))]
         pairs = torch.complex(x[:, :half], x[:, half:])
-        pairs = pairs * torch.polar(torch.ones(len(x), half, dtype=torch.float64), torch.tensor(angle).double())
+        pairs = pairs * torch.polar(
+            torch.ones(len(x), half, dtype=torch.float64), torch.tensor(angle).double()
+        )
         return torch.cat([pairs.real, pairs.imag], dim=1)
 
     def attention(name: str, x: torch.Tensor) -> torch.Tensor:
@@ -77,7 +86,9 @@ def reference(model: GPT, ids: list[int]) -> torch.Tensor:
         q, k, v = linear(f"{name}.qkv", x).split([c.width, kv_heads * size, kv_heads * size], dim=1)
         found = []
         for head in range(c.heads):
-            mine, shared = (slice(h * size, (h + 1) * size) for h in (head, head * kv_heads // c.heads))
+            mine, shared = (
+                slice(h * size, (h + 1) * size) for h in (head, head * kv_heads // c.heads)
+            )
             queries, keys = q[:, mine], k[:, shared]
             if c.encoding == "rotary":
                 queries, keys = turned(queries), turned(keys)
@@ -91,7 +102,9 @@ def reference(model: GPT, ids: list[int]) -> torch.Tensor:
             gate, up = linear(f"{name}.up", x).split(c.inner, dim=1)
             return linear(f"{name}.down", gate * gate.sigmoid() * up)
         x = linear(f"{name}.up", x)
-        return linear(f"{name}.down", x / 2 * (1 + ((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3)).tanh()))
+        return linear(
+            f"{name}.down", x / 2 * (1 + ((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3)).tanh())
+        )
 
     x = w["tokens.weight"][ids]
     if c.encoding == "learned":
@@ -125,11 +138,15 @@ def test_the_logits_are_those_of_a_plain_reference(config, eager):
 
 
 def test_rotary_attention_sees_distances_and_not_places():
-    """The same two tokens, both later by seven: a position of its own that slipped in would tell them apart."""
+    """The same two tokens, both later by seven: a position of its own that slipped in would tell
+    them apart."""
     q, k = torch.randn(2, 1, 1, 1, 16)
     products = []
     for place in (0, 7):
-        near, far = (rotation_of(replace(LLAMA, heads=2, kv_heads=2), torch.tensor([place + d])) for d in (3, 0))
+        near, far = (
+            rotation_of(replace(LLAMA, heads=2, kv_heads=2), torch.tensor([place + d]))
+            for d in (3, 0)
+        )
         products.append((rotated(q, near) * rotated(k, far)).sum())
     torch.testing.assert_close(*products)
     assert abs(products[0] - (q * k).sum()) > 0.1
@@ -145,7 +162,9 @@ def test_a_later_token_changes_no_earlier_logits(config):
     assert (before[:, 7:] != after[:, 7:]).any(dim=-1).all()
 
 
-@pytest.mark.parametrize("config", [TINY, LLAMA, SIZES["llama-nano"]], ids=lambda config: config.size)
+@pytest.mark.parametrize(
+    "config", [TINY, LLAMA, SIZES["llama-nano"]], ids=lambda config: config.size
+)
 @torch.inference_mode()
 def test_the_cache_gives_the_tokens_of_a_full_recomputation(config):
     model, prompt = built(config, gain=4.0), torch.randint(TINY.vocab, (3, 9))
@@ -164,12 +183,17 @@ def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtyp
         plain = model.logits(ids)
         try:
             packed(model.tokens.weight, rows=2)
-        except RuntimeError as error:  # then a trial leaves them plain (tests/workloads/test_workloads.py)
+        # then a trial leaves them plain (tests/workloads/test_workloads.py)
+        except RuntimeError as error:
             pytest.skip(f"this processor packs no {dtype}: {error}")
         model.pack(rows=2)
         close = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
         torch.testing.assert_close(model.logits(ids), plain, rtol=close, atol=close)
-    left = {name for name, _ in model.named_parameters() if name.endswith("weight") and "norm" not in name}
+    left = {
+        name
+        for name, _ in model.named_parameters()
+        if name.endswith("weight") and "norm" not in name
+    }
     assert left <= {"tokens.weight", "positions.weight"}
 
 
@@ -212,7 +236,9 @@ def test_gradients_in_fp32_agree_with_float64(config):
     inputs, targets = ids[:, :-1], ids[:, 1:]
     single.loss(inputs, targets).backward()
     # loss() computes in fp32 from the logits on; here everything is float64
-    torch.nn.functional.cross_entropy(double.logits(inputs).flatten(0, 1), targets.flatten()).backward()
+    torch.nn.functional.cross_entropy(
+        double.logits(inputs).flatten(0, 1), targets.flatten()
+    ).backward()
     for (name, a), b in zip(single.named_parameters(), double.parameters(), strict=True):
         error = (a.grad.double() - b.grad).norm() / b.grad.norm().clamp_min(1e-8)
         assert error < 1e-5, name
@@ -249,7 +275,9 @@ def test_a_loss_in_chunks_is_the_same_loss_with_the_same_gradients(config, dtype
     inputs, targets = ids[:, :-1], ids[:, 1:]
     if dtype == torch.float64:  # loss() computes in fp32 from the logits on
         model.zero_grad(set_to_none=True)
-        exact = torch.nn.functional.cross_entropy(model.logits(inputs).flatten(0, 1), targets.flatten())
+        exact = torch.nn.functional.cross_entropy(
+            model.logits(inputs).flatten(0, 1), targets.flatten()
+        )
         exact.backward()
         loss, expected = exact.item(), [parameter.grad for parameter in model.parameters()]
     model.loss_chunks = chunks
@@ -266,7 +294,9 @@ def test_the_logits_of_all_positions_are_never_held_in_chunks():
     class Shapes(torch.utils._python_dispatch.TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             found = function(*args, **kwargs or {})
-            shapes.extend(x.shape for x in torch.utils._pytree.tree_leaves(found) if torch.is_tensor(x))
+            shapes.extend(
+                x.shape for x in torch.utils._pytree.tree_leaves(found) if torch.is_tensor(x)
+            )
             return found
 
     for chunks, rows in ((None, 24), (6, 4)):
@@ -284,7 +314,8 @@ def test_weights_are_drawn_as_gpt2_draws_them():
     assert model.positions.weight.std().item() == pytest.approx(0.01, rel=0.02)
     block = model.blocks[1]
     assert block.up.weight.std().item() == pytest.approx(0.02, rel=0.02)
-    assert block.down.weight.std().item() == pytest.approx(0.02 / 4**0.5, rel=0.02)  # 2 layers, 4 residual additions
+    # 2 layers, 4 residual additions
+    assert block.down.weight.std().item() == pytest.approx(0.02 / 4**0.5, rel=0.02)
     assert block.attention.out.weight.std().item() == pytest.approx(0.02 / 4**0.5, rel=0.02)
     assert not block.up.bias.any()
     assert (block.norm_1.weight == 1).all()
@@ -313,7 +344,9 @@ def test_more_layers_than_the_model_has_are_refused():
 
 def test_a_sequence_beyond_the_positions_is_refused():
     SIZES["124m"].require_positions(1024)
-    with pytest.raises(Unsupported, match="gpt 124m has 1024 positions, a sequence of 1025 asked for"):
+    with pytest.raises(
+        Unsupported, match="gpt 124m has 1024 positions, a sequence of 1025 asked for"
+    ):
         SIZES["124m"].require_positions(1025)
 
 

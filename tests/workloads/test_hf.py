@@ -1,6 +1,8 @@
-"""Models of Transformers as workloads: their work in closed form, what they are asked for and what is refused.
+"""Models of Transformers as workloads: their work in closed form, what they are asked for and what
+is refused.
 
-What needs the package is skipped where it is not installed; the rest, what configurations are refused, runs anywhere.
+What needs the package is skipped where it is not installed; the rest, what configurations are
+refused, runs anywhere.
 """
 
 import json
@@ -39,14 +41,25 @@ TINY = {
     "eos_token_id": 1,
     "pad_token_id": None,
 }
-TINY_GPT2 = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "vocab_size": VOCAB, "n_positions": 64}
+TINY_GPT2 = {
+    "n_embd": WIDTH,
+    "n_layer": LAYERS,
+    "n_head": HEADS,
+    "vocab_size": VOCAB,
+    "n_positions": 64,
+}
 TINY_GPT2 |= {"bos_token_id": 0, "eos_token_id": 1}
 SMALL = {"hf/train": {"batch": BATCH, "seq": SEQ}, "hf/prefill": {"batch": BATCH, "prompt": SEQ}}
 SMALL |= {"hf/decode": {"batch": BATCH, "prompt": 8, "new": 4}}
-MARKS = {"hf/train": ["forward", "backward", "optimizer"], "hf/prefill": ["prefill"], "hf/decode": ["decode"] * 4}
+MARKS = {
+    "hf/train": ["forward", "backward", "optimizer"],
+    "hf/prefill": ["prefill"],
+    "hf/decode": ["decode"] * 4,
+}
 
 needs_transformers = pytest.mark.skipif(
-    find_spec("transformers") is None, reason="Transformers is not installed: pip install 'hwbench[hf]'"
+    find_spec("transformers") is None,
+    reason="Transformers is not installed: pip install 'hwbench[hf]'",
 )
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,7 +70,9 @@ def config_file(tmp_path):
 
     def write(content) -> str:
         file = tmp_path / "config.json"
-        file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        file.write_text(
+            content if isinstance(content, str) else json.dumps(content), encoding="utf-8"
+        )
         return str(file)
 
     return write
@@ -110,14 +125,19 @@ def test_decoding_writes_what_generate_writes_and_the_same_in_each_step(config_f
     """With a static cache that is wound back between steps."""
     models, written = [], []
     make = hf.Described.build
-    monkeypatch.setattr(hf.Described, "build", lambda *args: models.append(make(*args)) or models[-1])
+    monkeypatch.setattr(
+        hf.Described, "build", lambda *args: models.append(make(*args)) or models[-1]
+    )
     prompts = []
     monkeypatch.setattr(
-        "workloads.hf.random_tokens", lambda *args: prompts.append(torch.randint(VOCAB, (BATCH, 8))) or prompts[-1]
+        "workloads.hf.random_tokens",
+        lambda *args: prompts.append(torch.randint(VOCAB, (BATCH, 8))) or prompts[-1],
     )
     built = build("hf/decode", config_file(tiny("llama", initializer_range=0.5)))
     tolist = torch.Tensor.tolist
-    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: written.append(tolist(self)) or written[-1])
+    monkeypatch.setattr(
+        torch.Tensor, "tolist", lambda self: written.append(tolist(self)) or written[-1]
+    )
     for _ in range(2):
         stepped(built)
     monkeypatch.undo()
@@ -148,7 +168,11 @@ def test_a_folder_that_holds_a_configuration_will_do_and_layers_cut_it(config_fi
 @needs_transformers
 def test_dropout_is_off_and_the_network_is_forbidden():
     described = hf.describe("gpt2")
-    assert {described.config.resid_pdrop, described.config.embd_pdrop, described.config.attn_pdrop} == {0.0}
+    assert {
+        described.config.resid_pdrop,
+        described.config.embd_pdrop,
+        described.config.attn_pdrop,
+    } == {0.0}
     assert os.environ["HF_HUB_OFFLINE"] == os.environ["TRANSFORMERS_OFFLINE"] == "1"
 
 
@@ -167,7 +191,9 @@ def test_choices_say_which_model_it_was(config_file):
 def test_the_digest_is_of_the_configuration_and_not_of_its_place_or_layers(config_file, tmp_path):
     digest = hf.describe(config_file(tiny("llama"))).digest
     moved = tmp_path / "elsewhere.json"
-    moved.write_text(json.dumps(dict(reversed(tiny("llama", transformers_version="4.0").items())), indent=2))
+    moved.write_text(
+        json.dumps(dict(reversed(tiny("llama", transformers_version="4.0").items())), indent=2)
+    )
     assert hf.describe(str(moved), layers=1).digest == digest
     assert hf.describe(config_file(tiny("llama", vocab_size=101))).digest != digest
 
@@ -175,7 +201,9 @@ def test_the_digest_is_of_the_configuration_and_not_of_its_place_or_layers(confi
 def test_a_case_leaves_out_what_is_off():
     axes = {name: axis.defaults[0] for name, axis in WORKLOADS["hf/train"].axes.items()}
     case = Case("hf/train", {k: v for k, v in axes.items() if k != "dtype"}, "bf16")
-    spelled = Case("hf/train", {"model": "gpt2", "batch": 4, "seq": 512, "optimizer": "adamw"}, "bf16")
+    spelled = Case(
+        "hf/train", {"model": "gpt2", "batch": 4, "seq": 512, "optimizer": "adamw"}, "bf16"
+    )
     assert case.case_id == spelled.case_id
 
 
@@ -200,11 +228,15 @@ def test_gpt2_is_this_suites_own_124m_to_the_last_flop_and_byte():
 
 @needs_transformers
 def test_llama_7b_has_its_published_size_and_palms_flops():
-    """Touvron et al. 2023 (Llama 2): 6.7B parameters. PaLM, appendix B: 6N + 12LHQT a token, causal halved."""
+    """Touvron et al. 2023 (Llama 2): 6.7B parameters. PaLM, appendix B: 6N + 12LHQT a token, causal
+    halved."""
     decoder = hf.describe("llama").decoder
     assert decoder.parameters == 6_738_415_616
-    multiplying = decoder.parameters - 32000 * 4096 - (2 * 32 + 1) * 4096  # but for the embedding and the norms
-    assert decoder.train_flops(1, 2048, full_attention=True) == 2048 * (6 * multiplying + 12 * 32 * 4096 * 2048)
+    # but for the embedding and the norms
+    multiplying = decoder.parameters - 32000 * 4096 - (2 * 32 + 1) * 4096
+    assert decoder.train_flops(1, 2048, full_attention=True) == 2048 * (
+        6 * multiplying + 12 * 32 * 4096 * 2048
+    )
     assert decoder.train_flops(1, 2048) == 2048 * (6 * multiplying + 6 * 32 * 4096 * 2049)
 
 
@@ -212,7 +244,9 @@ def test_llama_7b_has_its_published_size_and_palms_flops():
 @pytest.mark.parametrize("model_type", hf.VERIFIED)
 def test_flops_are_those_that_torch_counts(model_type, config_file):
     """Eager attention is made of matmuls over all pairs, so that the counter sees it."""
-    described = hf.describe(config_file(tiny(model_type, attn_implementation="eager", tie_word_embeddings=False)))
+    described = hf.describe(
+        config_file(tiny(model_type, attn_implementation="eager", tie_word_embeddings=False))
+    )
     assert described.attention == "eager"
     model = described.build(torch.device("cpu"))
     tokens = torch.randint(VOCAB, (BATCH, SEQ))
@@ -225,9 +259,12 @@ def test_flops_are_those_that_torch_counts(model_type, config_file):
 
 
 def model_flops(counter: FlopCounterMode) -> int:
-    """What torch counted, without the angles of rotary positions: Transformers before 5.24 makes them by a matmul."""
+    """What torch counted, without the angles of rotary positions: Transformers before 5.24 makes
+    them by a matmul."""
     modules = counter.get_flop_counts().items()
-    angles = sum(sum(operators.values()) for module, operators in modules if module.endswith("rotary_emb"))
+    angles = sum(
+        sum(operators.values()) for module, operators in modules if module.endswith("rotary_emb")
+    )
     return counter.get_total_flops() - angles
 
 
@@ -238,7 +275,11 @@ def test_the_cache_is_as_large_as_declared(config_file):
     model = described.build(torch.device("cpu"), torch.bfloat16)
     model(input_ids=torch.randint(VOCAB, (BATCH, 8)), **{hf.cache_argument(model): cache})
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    assert held == described.decoder.kv_cache_bytes(BATCH, 32, "bf16") == 2 * 2 * BATCH * LAYERS * 12 * WIDTH // 2
+    assert (
+        held
+        == described.decoder.kv_cache_bytes(BATCH, 32, "bf16")
+        == 2 * 2 * BATCH * LAYERS * 12 * WIDTH // 2
+    )
 
 
 @needs_transformers
@@ -252,22 +293,37 @@ def test_work_is_what_the_decoder_says(config_file):
     assert set(spans) == set(MARKS["hf/train"])
     assert spans["forward"].flops + spans["backward"].flops == built.work.flops
     full = spans["forward"].flops_full_attention + spans["backward"].flops_full_attention
-    assert full == built.work.flops_full_attention == decoder.train_flops(8, SEQ, full_attention=True)
+    assert (
+        full == built.work.flops_full_attention == decoder.train_flops(8, SEQ, full_attention=True)
+    )
     work = build("hf/prefill", model).work
     assert (work.tokens, work.flops) == (BATCH * SEQ, decoder.prefill_flops(BATCH, SEQ))
     built = build("hf/decode", model)
     assert built.work.tokens == BATCH * 4
     assert built.work.flops == sum(decoder.decode_flops(BATCH, index) for index in (8, 9, 10, 11))
-    assert built.work.bytes == sum(decoder.decode_bytes(BATCH, index, "fp32") for index in (8, 9, 10, 11))
+    assert built.work.bytes == sum(
+        decoder.decode_bytes(BATCH, index, "fp32") for index in (8, 9, 10, 11)
+    )
     assert built.declared.spans == {"decode": built.work}
 
 
 @needs_transformers
 def test_of_an_architecture_that_was_not_verified_only_the_tokens_are_known(config_file):
-    model = config_file(tiny("qwen3_moe", num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16))
-    for name, tokens in (("hf/train", BATCH * SEQ), ("hf/prefill", BATCH * SEQ), ("hf/decode", BATCH * 4)):
+    model = config_file(
+        tiny("qwen3_moe", num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16)
+    )
+    for name, tokens in (
+        ("hf/train", BATCH * SEQ),
+        ("hf/prefill", BATCH * SEQ),
+        ("hf/decode", BATCH * 4),
+    ):
         work = build(name, model).work
-        assert (work.tokens, work.flops, work.bytes, work.flops_full_attention) == (tokens, None, None, None)
+        assert (work.tokens, work.flops, work.bytes, work.flops_full_attention) == (
+            tokens,
+            None,
+            None,
+            None,
+        )
 
 
 WINDOWED = Decoder(
@@ -279,7 +335,9 @@ WINDOWED = Decoder(
 def test_a_window_hides_what_lies_before_it():
     pairs = 5 * 6 // 2 + (1 + 2 + 3 + 3 + 3)
     assert WINDOWED.forward_flops(2, 5) == 2 * (5 * (2 * 3_000 + 2 * 10 * 200) + 4 * 8 * pairs)
-    assert WINDOWED.forward_flops(2, 5, full_attention=True) - WINDOWED.forward_flops(2, 5) == 2 * 4 * 8 * (50 - pairs)
+    assert WINDOWED.forward_flops(2, 5, full_attention=True) - WINDOWED.forward_flops(
+        2, 5
+    ) == 2 * 4 * 8 * (50 - pairs)
     assert WINDOWED.decode_flops(1, 9) == 2 * 3_000 + 4 * 8 * (10 + 3) + 2 * 10 * 200
     assert sum(WINDOWED.decode_flops(1, i) for i in range(5)) == WINDOWED.forward_flops(1, 5)
 
@@ -298,7 +356,10 @@ def test_a_table_that_is_only_looked_up_is_read_by_its_rows():
     ("model", "said"),
     [
         ("lama", "unknown model 'lama'; did you mean .*llama"),
-        ("zzzzzzzzzz", "unknown model 'zzzzzzzzzz'; there is gemma, gpt2, .*, any other of Transformers"),
+        (
+            "zzzzzzzzzz",
+            "unknown model 'zzzzzzzzzz'; there is gemma, gpt2, .*, any other of Transformers",
+        ),
         ("vit", "vit is no decoder-only language model"),
     ],
 )
@@ -318,8 +379,14 @@ def test_a_model_type_that_there_is_not(model, said):
         ('["gpt2"]', 'config.json: no "model_type" in it'),
         ({"architectures": ["GPT2LMHeadModel"]}, 'config.json: no "model_type" in it'),
         ({"model_type": 7}, 'config.json: no "model_type" in it'),
-        ({"model_type": "llama", "auto_map": {"AutoConfig": "x.Y"}}, r"asks for code of its own \(auto_map\)"),
-        ({"model_type": "llama", "trust_remote_code": True}, r"asks for code of its own \(trust_remote_code\)"),
+        (
+            {"model_type": "llama", "auto_map": {"AutoConfig": "x.Y"}},
+            r"asks for code of its own \(auto_map\)",
+        ),
+        (
+            {"model_type": "llama", "trust_remote_code": True},
+            r"asks for code of its own \(trust_remote_code\)",
+        ),
         ({"model_type": "llama", "quantization_config": {"bits": 4}}, "remove quantization_config"),
     ],
     ids=lambda value: str(value)[:20],
@@ -332,7 +399,9 @@ def test_a_configuration_that_cannot_be_meant(content, said, config_file):
         hf.describe(config_file(content))
 
 
-@pytest.mark.parametrize("model", ["no/such/folder", "meta-llama/Llama-3.1-8B", "missing.json", "/"])
+@pytest.mark.parametrize(
+    "model", ["no/such/folder", "meta-llama/Llama-3.1-8B", "missing.json", "/"]
+)
 def test_a_path_without_a_configuration_is_no_name_on_a_hub(model):
     with pytest.raises(UserError, match=r"no such config\.json; nothing is loaded from a hub"):
         asked(model)
@@ -361,15 +430,23 @@ def test_an_older_transformers_is_refused(monkeypatch):
         ({"model_type": "bart"}, "bart has an encoder"),
         (tiny("gpt2", add_cross_attention=True), "gpt2 has an encoder"),
         ({"model_type": "bert"}, "bert looks at both sides of a token"),
-        ({"model_type": "gemma3"}, r"gemma3 is made of several models \(text_config, vision_config\)"),
-        (tiny("llama", num_attention_heads=5), "cannot build this llama: .*not a multiple of the number of attention"),
+        (
+            {"model_type": "gemma3"},
+            r"gemma3 is made of several models \(text_config, vision_config\)",
+        ),
+        (
+            tiny("llama", num_attention_heads=5),
+            "cannot build this llama: .*not a multiple of the number of attention",
+        ),
         (tiny("gpt2", n_head=5), "cannot build this gpt2: .*must be divisible by num_heads"),
         (tiny("llama", hidden_size="wide"), "cannot build this llama: "),
         (tiny("llama", hidden_act="no such"), "cannot build this llama: "),
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_configuration_that_is_none_of_a_language_model_or_does_not_work_out(content, said, config_file):
+def test_a_configuration_that_is_none_of_a_language_model_or_does_not_work_out(
+    content, said, config_file
+):
     with pytest.raises(Unsupported, match=said) as refusal:
         hf.describe(config_file(content))
     assert "\n" not in str(refusal.value)
@@ -381,7 +458,9 @@ def test_a_configuration_that_is_none_of_a_language_model_or_does_not_work_out(c
     [("hf/train", {"seq": 65}), ("hf/prefill", {"prompt": 65}), ("hf/decode", {"prompt": 61})],
 )
 def test_a_sequence_beyond_the_positions_is_unsupported(name, given, config_file):
-    with pytest.raises(Unsupported, match="llama has 64 positions, a sequence of 65 asked for; shorten it"):
+    with pytest.raises(
+        Unsupported, match="llama has 64 positions, a sequence of 65 asked for; shorten it"
+    ):
         build(name, config_file(tiny("llama")), **given)
 
 
@@ -395,8 +474,16 @@ def test_more_layers_than_there_are_is_unsupported(config_file):
 def test_decoding_without_a_cache_that_can_be_wound_back_is_unsupported(config_file):
     with pytest.raises(Unsupported, match="mistral forgets what lies before its window"):
         build("hf/decode", config_file(tiny("mistral", sliding_window=10)))
-    mamba = {"model_type": "mamba", "hidden_size": 16, "num_hidden_layers": 1, "vocab_size": VOCAB, "state_size": 4}
-    with pytest.raises(Unsupported, match="needs a static cache, which Transformers has none of for mamba"):
+    mamba = {
+        "model_type": "mamba",
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "vocab_size": VOCAB,
+        "state_size": 4,
+    }
+    with pytest.raises(
+        Unsupported, match="needs a static cache, which Transformers has none of for mamba"
+    ):
         build("hf/decode", config_file(mamba))
     assert stepped(build("hf/prefill", config_file(mamba)))[1] == ["prefill"]
 
@@ -413,7 +500,10 @@ class SmallDevice:
 @needs_transformers
 @pytest.mark.parametrize(
     ("name", "model", "gib"),
-    [("hf/train", "llama", 16 * 6_738_415_616 / 2**30), ("hf/decode", "gpt2", 124_439_808 * 4 / 2**30)],
+    [
+        ("hf/train", "llama", 16 * 6_738_415_616 / 2**30),
+        ("hf/decode", "gpt2", 124_439_808 * 4 / 2**30),
+    ],
 )
 def test_what_cannot_fit_is_refused_before_anything_is_allocated(name, model, gib, monkeypatch):
     monkeypatch.setattr(hf.Described, "build", lambda *args: pytest.fail("built"))

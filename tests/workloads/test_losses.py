@@ -52,11 +52,14 @@ def relative(found, expected):
 
 @pytest.mark.machine
 def test_under_autocast_it_is_as_good_as_torchs_own():
-    """Products in bf16, all else in fp32: as far from the truth as torch's own, to within a quarter."""
+    """Products in bf16, all else in fp32: as far from the truth as torch's own, to within a
+    quarter."""
     given = samples(torch.float32, positions=256, width=64, vocab=500)
     truth = loss_and_gradients(plain, *given, 0)
     with torch.autocast("cpu", torch.bfloat16):
-        found, usual = (loss_and_gradients(loss_of, *given, 4) for loss_of in (cross_entropy, plain))
+        found, usual = (
+            loss_and_gradients(loss_of, *given, 4) for loss_of in (cross_entropy, plain)
+        )
     assert found[0].dtype == torch.float32
     for what, expected, of_torch in zip(found, truth, usual, strict=True):
         assert what.dtype == torch.float32
@@ -69,7 +72,9 @@ def test_it_compiles_in_one_graph_and_computes_the_same():
     given = samples(torch.float32)
     compiled = torch.compile(cross_entropy, fullgraph=True, dynamic=False)
     with torch.autocast("cpu", torch.bfloat16):
-        found, expected = (loss_and_gradients(loss_of, *given, 3) for loss_of in (compiled, cross_entropy))
+        found, expected = (
+            loss_and_gradients(loss_of, *given, 3) for loss_of in (compiled, cross_entropy)
+        )
     for what, eager in zip(found, expected, strict=True):
         assert relative(what, eager) < 1e-2
 
@@ -81,13 +86,18 @@ class Largest(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        made = [leaf.untyped_storage().nbytes() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        made = [
+            leaf.untyped_storage().nbytes()
+            for leaf in tree_leaves(result)
+            if isinstance(leaf, torch.Tensor)
+        ]
         self.nbytes = max(self.nbytes, *made, 0)
         return result
 
 
 def test_no_tensor_is_as_large_as_the_logits():
-    """64 positions of 1,000 words: 256 kB of logits at once, 16 kB in 16 chunks; the weight's gradient is 32 kB."""
+    """64 positions of 1,000 words: 256 kB of logits at once, 16 kB in 16 chunks; the weight's
+    gradient is 32 kB."""
     given = samples(torch.float32, positions=64, width=8, vocab=1000)
     largest = {}
     for loss_of in (plain, cross_entropy):

@@ -1,4 +1,5 @@
-"""The recurrent and the feed-forward network: their closed forms against torch's counter, their order in time."""
+"""The recurrent and the feed-forward network: their closed forms against torch's counter, their
+order in time."""
 
 import copy
 
@@ -25,12 +26,14 @@ BATCH, SEQ = 2, 5
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN"),  # torch, of the switch in counted()
+    # torch, of the switch in counted()
+    pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN"),
 ]
 
 
 def counted(run) -> int:
-    """FLOPs that torch counts in `run()`. Without oneDNN an LSTM is made of matmuls, so that the counter sees it."""
+    """FLOPs that torch counts in `run()`. Without oneDNN an LSTM is made of matmuls, so that the
+    counter sees it."""
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops()
@@ -45,20 +48,34 @@ def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
 
 @pytest.mark.parametrize("config", [TINY, LSTM_SIZES["nano"]], ids=lambda config: config.size)
 def test_the_built_lstm_has_the_parameters_of_the_closed_form(config):
-    assert sum(parameter.numel() for parameter in LSTM(config, CPU).parameters()) == config.parameters
+    assert (
+        sum(parameter.numel() for parameter in LSTM(config, CPU).parameters()) == config.parameters
+    )
 
 
 @pytest.mark.parametrize("config", [FLAT, MLP_SIZES["nano"]], ids=lambda config: config.size)
 def test_the_built_mlp_has_the_parameters_of_the_closed_form(config):
-    assert sum(parameter.numel() for parameter in MLP(config, CPU).parameters()) == config.parameters
+    assert (
+        sum(parameter.numel() for parameter in MLP(config, CPU).parameters()) == config.parameters
+    )
 
 
 def test_the_sizes_that_ship():
     default = LSTM_SIZES["gpt3-simplified"]
-    assert (default.layers, default.hidden, default.embedding, default.vocab) == (12, 1024, 512, 10_000)
+    assert (default.layers, default.hidden, default.embedding, default.vocab) == (
+        12,
+        1024,
+        512,
+        10_000,
+    )
     assert LSTM(default, torch.device("meta")).layers.num_layers == 12
-    assert sum(p.numel() for p in LSTM(default, torch.device("meta")).parameters()) == default.parameters
-    assert sum(p.numel() for p in MLP(MLP_SIZES["default"], torch.device("meta")).parameters()) == 4 * (4096**2 + 4096)
+    assert (
+        sum(p.numel() for p in LSTM(default, torch.device("meta")).parameters())
+        == default.parameters
+    )
+    assert sum(
+        p.numel() for p in MLP(MLP_SIZES["default"], torch.device("meta")).parameters()
+    ) == 4 * (4096**2 + 4096)
 
 
 # FLOPs
@@ -78,7 +95,10 @@ def test_lstm_forward_agrees_with_torch():
 def test_lstm_training_agrees_with_torch_but_for_the_gradient_of_the_past_before_the_first_token():
     model, ids = LSTM(TINY, CPU), tokens()
     before_the_first = BATCH * TINY.layers * 2 * 4 * TINY.hidden**2
-    assert counted(lambda: model.loss(ids, ids).backward()) == TINY.train_flops(BATCH, SEQ) - before_the_first
+    assert (
+        counted(lambda: model.loss(ids, ids).backward())
+        == TINY.train_flops(BATCH, SEQ) - before_the_first
+    )
 
 
 def test_mlp_work_agrees_with_torch():
@@ -93,7 +113,8 @@ def test_mlp_work_agrees_with_torch():
 def test_an_lstm_reads_every_weight_and_of_the_embedding_the_rows_looked_up():
     read = TINY.parameters - (100 - 10) * 16
     assert TINY.forward_bytes(BATCH, SEQ, "bf16") == 2 * read
-    assert TINY.forward_bytes(BATCH, 1000, "fp32") == 4 * TINY.parameters  # there are no more rows than the vocabulary
+    # there are no more rows than the vocabulary
+    assert TINY.forward_bytes(BATCH, 1000, "fp32") == 4 * TINY.parameters
     backward = TINY.parameters - 100 * 16
     assert TINY.train_bytes(BATCH, SEQ, "sgd") == 4 * (read + backward + 4 * TINY.parameters)
 
@@ -137,7 +158,9 @@ def test_weights_can_be_stored_in_half_the_bytes(dtype):
 
 def built(name, dtype="fp32", **given):
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS[name].axes.items() if key != "dtype"}
-    return WORKLOADS[name].build(params_of({**axes, "size": "nano", **given}, dtype), open_device("cpu"))
+    return WORKLOADS[name].build(
+        params_of({**axes, "size": "nano", **given}, dtype), open_device("cpu")
+    )
 
 
 @pytest.mark.parametrize("accumulate", [None, 2])
@@ -153,11 +176,17 @@ def test_lstm_training_is_the_sum_of_its_spans(optimizer, accumulate):
         flops=c.forward_flops(sequences, 8),
         bytes=passes * c.forward_bytes(each, 8, "fp32"),
     )
-    assert (spans["backward"].tokens, spans["backward"].flops) == (8 * sequences, 2 * c.forward_flops(sequences, 8))
+    assert (spans["backward"].tokens, spans["backward"].flops) == (
+        8 * sequences,
+        2 * c.forward_flops(sequences, 8),
+    )
     beyond_embedding = c.parameters - c.vocab * c.embedding
-    assert spans["backward"].bytes == 4 * (passes * beyond_embedding + (2 * passes - 1) * c.parameters)
+    assert spans["backward"].bytes == 4 * (
+        passes * beyond_embedding + (2 * passes - 1) * c.parameters
+    )
     assert spans["optimizer"] == Work(
-        flops=optimizers.update_flops(c.parameters, optimizer), bytes=optimizers.update_bytes(c.parameters, optimizer)
+        flops=optimizers.update_flops(c.parameters, optimizer),
+        bytes=optimizers.update_bytes(c.parameters, optimizer),
     )
     assert work.bytes == sum(span.bytes for span in spans.values())
     assert work.flops == spans["forward"].flops + spans["backward"].flops
@@ -170,8 +199,11 @@ def test_mlp_training_is_the_sum_of_its_spans(optimizer, accumulate):
     samples = 16 if optimizer == "gd" else 4
     found = built("mlp/train", batch=4, optimizer=optimizer, accumulate=accumulate)
     work, spans = found.work, found.declared.spans
-    assert spans["forward"] == Work(flops=c.forward_flops(samples), bytes=passes * c.forward_bytes("fp32"))
-    assert spans["backward"].flops == 2 * samples * (2 * 3 - 1) * 64**2  # all but the gradient of the input
+    assert spans["forward"] == Work(
+        flops=c.forward_flops(samples), bytes=passes * c.forward_bytes("fp32")
+    )
+    # all but the gradient of the input
+    assert spans["backward"].flops == 2 * samples * (2 * 3 - 1) * 64**2
     beyond_first = c.parameters - 64**2 - 64
     assert spans["backward"].bytes == 4 * (passes * beyond_first + (2 * passes - 1) * c.parameters)
     assert work.bytes == sum(span.bytes for span in spans.values())
@@ -181,7 +213,9 @@ def test_mlp_training_is_the_sum_of_its_spans(optimizer, accumulate):
 @pytest.mark.parametrize("name", ["lstm/train", "mlp/train"])
 def test_accumulating_takes_a_pass_for_each_part(name):
     marks = []
-    built(name, batch=4, accumulate=2, **({"seq": 8} if name == "lstm/train" else {})).step(marks.append)
+    built(name, batch=4, accumulate=2, **({"seq": 8} if name == "lstm/train" else {})).step(
+        marks.append
+    )
     assert marks == ["forward", "backward"] * 2 + ["optimizer"]
 
 
@@ -200,13 +234,17 @@ def test_a_compiled_mlp_computes_the_same_loss(mode):
 
 @pytest.mark.parametrize("name", ["lstm/train", "mlp/train"])
 def test_fp8_on_a_cpu_is_unsupported(name):
-    with pytest.raises(Unsupported, match=r"no LSTM in fp8; use bf16|no fp8 arithmetic for this kind of device"):
+    with pytest.raises(
+        Unsupported, match=r"no LSTM in fp8; use bf16|no fp8 arithmetic for this kind of device"
+    ):
         built(name, "fp8", batch=16)
 
 
 def test_an_mlp_in_fp8_has_fp8_layers(monkeypatch):
     seen = []
-    monkeypatch.setattr("workloads.mlp.use_fp8_linears", lambda model, device: seen.append(type(model)))
+    monkeypatch.setattr(
+        "workloads.mlp.use_fp8_linears", lambda model, device: seen.append(type(model))
+    )
     device = open_device("cpu")
     monkeypatch.setattr(type(device), "require", lambda *_: None)
     for dtype in ("bf16", "fp8"):

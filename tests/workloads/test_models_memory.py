@@ -1,4 +1,5 @@
-"""Predicted memory against what torch itself keeps and allocates: autograd's hooks, and the profiler's allocations."""
+"""Predicted memory against what torch itself keeps and allocates: autograd's hooks, and the
+profiler's allocations."""
 
 from types import SimpleNamespace
 
@@ -33,15 +34,20 @@ GPT_CONFIG, LSTM_CONFIG, MLP_CONFIG = gpt_config("nano"), lstm.SIZES["nano"], ml
 
 
 def kept_by_autograd(model, inputs, targets, dtype):
-    """Bytes of each storage that the loss keeps for backward, the model's own and the data's left out."""
+    """Bytes of each storage that the loss keeps for backward, the model's own and the data's left
+    out."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), inputs, targets)}
     held = []  # so that no storage is freed and its place taken by the next
     with (
-        torch.autograd.graph.saved_tensors_hooks(lambda tensor: held.append(tensor) or tensor, lambda tensor: tensor),
+        torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: held.append(tensor) or tensor, lambda tensor: tensor
+        ),
         devices.open_device("cpu").autocast(dtype),
     ):
         model.loss(inputs, targets)
-    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in held}
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in held
+    }
     return [size for place, size in storages.items() if place not in own]
 
 
@@ -57,12 +63,15 @@ def test_a_gpt_keeps_what_the_closed_form_says_to_the_byte(dtype, eager):
         model.use_eager_attention()
     inputs, targets = torch.randint(GPT_CONFIG.vocab, (2, 3, 16))
     found = sum(kept_by_autograd(model, inputs, targets, dtype))
-    tokens = 2 * 3 * 16 * 8  # the data's own, which the closed form counts for a batch that is a part of it
+    # the data's own, which the closed form counts for a batch that is a part of it
+    tokens = 2 * 3 * 16 * 8
     assert total(gpt_kept(GPT_CONFIG, 3 * 16, 16, dtype, eager_attention=eager)) - tokens == found
 
 
 def test_compiled_it_keeps_logits_for_their_log_softmax():
-    eager, compiled = (gpt_training(GPT_CONFIG, 4, 128, "bf16", "adamw", compiled=way) for way in (False, True))
+    eager, compiled = (
+        gpt_training(GPT_CONFIG, 4, 128, "bf16", "adamw", compiled=way) for way in (False, True)
+    )
     logits = 4 * 128 * GPT_CONFIG.padded_vocab
     assert total(eager.kept) - total(compiled.kept) == (4 - 2) * logits
     assert eager.loss - compiled.loss == (8 - 2) * logits
@@ -98,14 +107,22 @@ def test_an_lstm_keeps_what_the_closed_form_says_beside_its_library(dtype):
 def test_an_mlp_keeps_what_the_closed_form_says_to_the_byte(dtype):
     model = mlp.MLP(MLP_CONFIG, CPU)
     inputs, targets = torch.randn(2, 8, MLP_CONFIG.width)
-    assert total(mlp_kept(MLP_CONFIG, 8, dtype)) == sum(kept_by_autograd(model, inputs, targets, dtype))
+    assert total(mlp_kept(MLP_CONFIG, 8, dtype)) == sum(
+        kept_by_autograd(model, inputs, targets, dtype)
+    )
 
 
 PEAKS = {
     "gpt, at the beginning of backward": ("gpt/train", {"size": "nano", "batch": 4, "seq": 128}),
     "gpt, at its end": ("gpt/train", {"size": "nano", "batch": 1, "seq": 8}),
-    "gpt, of several batches": ("gpt/train", {"size": "nano", "batch": 2, "seq": 128, "optimizer": "gd"}),
-    "gpt, of one sample": ("gpt/train", {"size": "nano", "batch": 4, "seq": 128, "optimizer": "sgd"}),
+    "gpt, of several batches": (
+        "gpt/train",
+        {"size": "nano", "batch": 2, "seq": 128, "optimizer": "gd"},
+    ),
+    "gpt, of one sample": (
+        "gpt/train",
+        {"size": "nano", "batch": 4, "seq": 128, "optimizer": "sgd"},
+    ),
     "lstm": ("lstm/train", {"size": "nano", "batch": 8, "seq": 64}),
     "mlp": ("mlp/train", {"size": "nano", "batch": 256}),
 }
@@ -123,11 +140,14 @@ def test_the_peak_of_a_step_is_what_torch_allocates(what, dtype):
     p = SimpleNamespace(**defaults | changes | {"dtype": dtype})
     built = declared.build(p, devices.open_device("cpu"))
     if built.declared.memory_bytes is None:
-        pytest.skip(f"{name} takes kernels here of whose memory nothing is known: {built.declared.choices}")
+        pytest.skip(
+            f"{name} takes kernels here of whose memory nothing is known: {built.declared.choices}"
+        )
     step = built.step
     step(lambda name: None)
     expected = {"gpt/train": gpt_of, "lstm/train": lstm_of, "mlp/train": mlp_of}[name](p)
-    assert allocated_at_peak(step) == pytest.approx(expected.peak - expected.state, rel=0.07)  # oneDNN has scratch
+    # oneDNN has scratch
+    assert allocated_at_peak(step) == pytest.approx(expected.peak - expected.state, rel=0.07)
 
 
 def gpt_of(p):
@@ -145,11 +165,15 @@ def mlp_of(p):
 
 def allocated_at_peak(step):
     """The most bytes of tensors that a step has at once, beyond those that were there before it."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
         step(lambda name: None)
     events = flattened(profile.profiler.kineto_results.experimental_event_tree())
     sizes = [
-        (event.start_time_ns, event.extra_fields.alloc_size) for event in events if event.tag == _EventType.Allocation
+        (event.start_time_ns, event.extra_fields.alloc_size)
+        for event in events
+        if event.tag == _EventType.Allocation
     ]
     there, most = 0, 0
     for _, size in sorted(sizes, key=lambda pair: pair[0]):
@@ -167,18 +191,21 @@ def flattened(events):
 def test_inference_holds_weights_cache_and_a_block():
     full = gpt_config("124m")
     weights, cache = 2 * full.stored_parameters, 2 * 12 * 2 * 768 * 100 * 2
-    assert gpt_inference_bytes(full, 2, 1, 100, "bf16") == weights + cache + 2 * 2 * (50304 + 2 * 768)
+    assert gpt_inference_bytes(full, 2, 1, 100, "bf16") == weights + cache + 2 * 2 * (
+        50304 + 2 * 768
+    )
 
 
 def test_a_size_that_cannot_fit_is_refused_with_the_predicted_bytes():
     giant = gpt_training(gpt_config("175b"), 1, 1024, "bf16", "adamw")
     with pytest.raises(
-        Unsupported, match=rf"needs about 2,?\d+\.\d GiB \(predicted {giant.peak:,} bytes\), Fake device"
+        Unsupported,
+        match=rf"needs about 2,?\d+\.\d GiB \(predicted {giant.peak:,} bytes\), Fake device",
     ):
         giant.require(FakeDevice())
     assert (
-        gpt_of(SimpleNamespace(batch=1, seq=8, dtype="fp32", optimizer="adamw", attention="flash")).require(
-            FakeDevice()
-        )
+        gpt_of(
+            SimpleNamespace(batch=1, seq=8, dtype="fp32", optimizer="adamw", attention="flash")
+        ).require(FakeDevice())
         > 0
     )

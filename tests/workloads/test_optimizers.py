@@ -1,4 +1,5 @@
-"""The closed forms of an update, held against torch's documented formulas and against torch's own optimizers."""
+"""The closed forms of an update, held against torch's documented formulas and against torch's own
+optimizers."""
 
 import math
 
@@ -89,7 +90,11 @@ def test_an_optimizer_remembers_as_many_tensors_as_it_says(name):
     optimizer = make_optimizer(name, [parameter], open_device("cpu"))
     parameter.grad = torch.ones(5)
     optimizer.step()
-    states = [state for state in optimizer.state[parameter].values() if state is not None and state.numel() == 5]
+    states = [
+        state
+        for state in optimizer.state[parameter].values()
+        if state is not None and state.numel() == 5
+    ]
     assert len(states) == OPTIMIZERS[name].states
     held = sum(tensor.nbytes for tensor in (parameter, parameter.grad, *states))
     assert held == optimizers.train_state_bytes(5, name)
@@ -108,7 +113,9 @@ def test_further_batches_read_the_weights_and_add_to_the_gradients():
 
 
 def test_so_do_further_parts_of_a_batch():
-    at_once, in_parts = (optimizers.train_bytes(20, 10, "adamw", accumulate) for accumulate in (None, 4))
+    at_once, in_parts = (
+        optimizers.train_bytes(20, 10, "adamw", accumulate) for accumulate in (None, 4)
+    )
     assert optimizers.train_bytes(20, 10, "adamw", 1) == at_once
     assert in_parts - at_once == 4 * 3 * (20 + 2 * 10)
     both = optimizers.train_bytes(20, 10, "gd", 2)

@@ -1,4 +1,5 @@
-"""Inference under load: the server, the search for a rate, and the load generator over a model of known slowness."""
+"""Inference under load: the server, the search for a rate, and the load generator over a model of
+known slowness."""
 
 import importlib.util
 import sys
@@ -27,7 +28,8 @@ from workloads.serving.server import Request, Server
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 needs_loadgen = pytest.mark.skipif(
-    importlib.util.find_spec("mlperf_loadgen") is None, reason="mlcommons-loadgen is not installed: the extra [loadgen]"
+    importlib.util.find_spec("mlperf_loadgen") is None,
+    reason="mlcommons-loadgen is not installed: the extra [loadgen]",
 )
 
 SERVE = discover()["gpt/serve"]
@@ -50,7 +52,8 @@ Server.answer = broken
 
 
 class Slow:
-    """A model that takes `seconds` for a prompt or a token, whatever the batch, and notes what it was asked for."""
+    """A model that takes `seconds` for a prompt or a token, whatever the batch, and notes what it
+    was asked for."""
 
     def __init__(self, seconds=0.0):
         self.seconds = seconds
@@ -99,7 +102,9 @@ class TestServer:
         for together in arrivals:
             server.put(requests(*together))
         server.close()
-        server.serve(lambda group: None, lambda group: groups.append([r.number for r in group]), marks.append)
+        server.serve(
+            lambda group: None, lambda group: groups.append([r.number for r in group]), marks.append
+        )
         return groups, marks
 
     def test_who_waits_is_served_together_in_the_order_of_arrival(self):
@@ -116,7 +121,11 @@ class TestServer:
         late = iter([lambda: server.put(requests(1, 2)), server.close])
         model.before = lambda: next(late)()
         server.put(requests(0))
-        server.serve(lambda group: None, lambda group: groups.append([r.number for r in group]), lambda name: None)
+        server.serve(
+            lambda group: None,
+            lambda group: groups.append([r.number for r in group]),
+            lambda name: None,
+        )
         assert groups == [[0], [1, 2]]
 
     def test_a_server_serves_again_after_it_was_closed(self):
@@ -130,7 +139,9 @@ class TestServer:
     def test_an_answer_is_a_prefill_and_a_decode_for_each_further_token(self):
         model, told = Slow(), []
         server_of(model, batch=4).answer(
-            requests(5, 6), lambda group: told.append(len(model.asked)), lambda group: told.append(len(model.asked))
+            requests(5, 6),
+            lambda group: told.append(len(model.asked)),
+            lambda group: told.append(len(model.asked)),
         )
         decodes = [("decode", (2, 1), PROMPT + i) for i in range(NEW - 1)]
         assert model.asked == [("prefill", (2, PROMPT), 2), *decodes]
@@ -163,7 +174,12 @@ class TestBuild:
             SERVE.axes["rate"].parse("rate", text)
 
     def test_rates(self):
-        assert [SERVE.axes["rate"].parse("rate", text) for text in ("0.5", "4", "max", "none")] == [0.5, 4, "max", None]
+        assert [SERVE.axes["rate"].parse("rate", text) for text in ("0.5", "4", "max", "none")] == [
+            0.5,
+            4,
+            "max",
+            None,
+        ]
 
     def test_without_loadgen_the_cure_is_named(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
@@ -204,7 +220,9 @@ class TestBuild:
     @needs_loadgen
     def test_an_objective_that_no_rate_meets_is_an_answer(self, monkeypatch):
         monkeypatch.setattr(serve, "run_test", lambda *_: LoadTest(Requests(), False, False, ""))
-        with pytest.raises(Unsupported, match="no rate meets the objective, as 13 tests have shown"):
+        with pytest.raises(
+            Unsupported, match="no rate meets the objective, as 13 tests have shown"
+        ):
             self.build(scenario="server", rate="max")
 
 
@@ -212,7 +230,8 @@ class TestBuild:
 class TestLoadgen:
     @pytest.mark.parametrize("scenario", SCENARIOS)
     def test_our_percentiles_are_its_own_to_the_nanosecond(self, scenario):
-        """From what the table stores to what the log says, for every percentile that the log has."""
+        """From what the table stores to what the log says, for every percentile that the log
+        has."""
         test = run_test(load_of(scenario), server_of(Slow(0.0005)))
         times = times_ns(pd.DataFrame(vars(test.requests)))
         keys = {
@@ -222,35 +241,59 @@ class TestLoadgen:
             "tpot_s": "result_time_per_output_token_{}_percentile_ns",
         }
         compared = {
-            (name, share): (percentile_ns(times[name], share / 100), test.log[key.format(f"{share:.2f}")])
+            (name, share): (
+                percentile_ns(times[name], share / 100),
+                test.log[key.format(f"{share:.2f}")],
+            )
             for name, key in keys.items()
             for share in (50, 90, 95, 97, 99, 99.9)
             if key.format(f"{share:.2f}") in test.log
         }
-        assert len(compared) == {"single-stream": 18, "server": 18, "multi-stream": 24, "offline": 6}[scenario]
-        assert {key: ours for key, (ours, _) in compared.items()} == {key: its for key, (_, its) in compared.items()}
+        assert (
+            len(compared)
+            == {"single-stream": 18, "server": 18, "multi-stream": 24, "offline": 6}[scenario]
+        )
+        assert {key: ours for key, (ours, _) in compared.items()} == {
+            key: its for key, (_, its) in compared.items()
+        }
 
     @pytest.mark.parametrize(
         ("scenario", "batch", "together"),
-        [("single-stream", 8, {1}), ("multi-stream", 8, {8}), ("multi-stream", 3, {3, 2}), ("offline", 8, {8, 1})],
+        [
+            ("single-stream", 8, {1}),
+            ("multi-stream", 8, {8}),
+            ("multi-stream", 3, {3, 2}),
+            ("offline", 8, {8, 1}),
+        ],
     )
     def test_scenarios_make_the_batches_that_they_should(self, scenario, batch, together):
         found = run_test(load_of(scenario, rate=96.36, queries=8), server_of(batch=batch)).requests
-        assert set(found.batch) <= together | ({len(found.batch) % batch} if scenario == "offline" else set())
+        assert set(found.batch) <= together | (
+            {len(found.batch) % batch} if scenario == "offline" else set()
+        )
         assert found.request == list(range(len(found.request)))
         assert set(found.prompt_tokens) == {PROMPT}
         assert set(found.new_tokens) == {NEW}
         queries = pd.Series(found.query).value_counts()
-        assert set(queries) == {"multi-stream": {8}, "single-stream": {1}}.get(scenario, {len(found.query)})
+        assert set(queries) == {"multi-stream": {8}, "single-stream": {1}}.get(
+            scenario, {len(found.query)}
+        )
 
     def test_an_overloaded_server_cannot_hide_its_queue(self):
-        """Twice the rate that it can do. Of requests served one by one for 3 ms each, the k-th cannot be done before
-        3(k + 1) ms after the first came, though each is answered as fast as ever once its turn has come."""
+        """Twice the rate that it can do. Of requests served one by one for 3 ms each, the k-th
+        cannot be done before 3(k + 1) ms after the first came, though each is answered as fast as
+        ever once its turn has come."""
         service_s = 0.003
-        test = run_test(load_of("server", rate=2 / service_s), server_of(Slow(service_s / NEW), batch=1))
+        test = run_test(
+            load_of("server", rate=2 / service_s), server_of(Slow(service_s / NEW), batch=1)
+        )
         latencies = times_ns(pd.DataFrame(vars(test.requests)))["latency_s"]
-        for k, (scheduled, latency) in enumerate(zip(test.requests.scheduled_ns, latencies, strict=True)):
-            assert latency >= service_s * 1e9 * (k + 1) - (scheduled - test.requests.scheduled_ns[0])
+        for k, (scheduled, latency) in enumerate(
+            zip(test.requests.scheduled_ns, latencies, strict=True)
+        ):
+            assert latency >= service_s * 1e9 * (k + 1) - (
+                scheduled - test.requests.scheduled_ns[0]
+            )
         assert len(latencies) > 50
 
     @pytest.mark.parametrize(("ttft_ms", "met"), [(10_000, True), (1, False)])
@@ -268,7 +311,9 @@ class TestLoadgen:
 
     def test_arrivals_are_those_of_the_seed(self):
         def arrivals(seed):
-            found = run_test(load_of("server", duration_s=0.1, seed=seed), server_of()).requests.scheduled_ns
+            found = run_test(
+                load_of("server", duration_s=0.1, seed=seed), server_of()
+            ).requests.scheduled_ns
             return [at - found[0] for at in found]
 
         assert arrivals(7) == arrivals(7) != arrivals(8)
@@ -293,21 +338,33 @@ class TestLoadgen:
         assert not list(tmp_path.iterdir())
 
     def test_a_server_that_fails_in_mid_test_is_an_error_and_no_hang(self, tmp_path):
-        """In a process of its own, as always: the generator, which still waits for its answer, ends with it."""
+        """In a process of its own, as always: the generator, which still waits for its answer, ends
+        with it."""
         file = tmp_path / "broken.py"
         file.write_text(BROKEN)
-        request = {"case": vars(nano("server", rate=20.0)), "policy": {}, "device": "cpu", "files": [str(file)]}
+        request = {
+            "case": vars(nano("server", rate=20.0)),
+            "policy": {},
+            "device": "cpu",
+            "files": [str(file)],
+        }
         done = run_process(request, 120, tmp_path / "log", lambda phase: None)
         assert (done.outcome, done.reason) == ("error", "ValueError: broken")
 
     def test_a_whole_case(self):
-        """Through the worker: one step, nothing before it, its requests beside it, and its verdict as a note."""
+        """Through the worker: one step, nothing before it, its requests beside it, and its verdict
+        as a note."""
         phases = []
         done = worker.run_case(nano("multi-stream"), Policy(), "cpu", [], phases.append)
         assert (done.outcome, done.reason) == ("ok", "")
         assert (done.window.warmup_steps, done.window.timed_steps) == (0, 1)
         assert phases == ["build", "measure"]
-        assert len(done.requests.request) % loadgen.SAMPLES_PER_QUERY == 0 < len(done.requests.request)
+        assert (
+            len(done.requests.request) % loadgen.SAMPLES_PER_QUERY == 0 < len(done.requests.request)
+        )
         assert set(done.window.spans.name) == {"wait", "serve"}
-        assert [note.partition(":")[0] for note in done.notes if "loadgen" in note] in ([], ["loadgen_invalid"])
+        assert [note.partition(":")[0] for note in done.notes if "loadgen" in note] in (
+            [],
+            ["loadgen_invalid"],
+        )
         assert type(done).from_json(done.as_json()) == done

@@ -1,4 +1,5 @@
-"""torch.compile as the workloads use it: off, as it comes, in one of its modes; refused where it means nothing."""
+"""torch.compile as the workloads use it: off, as it comes, in one of its modes; refused where it
+means nothing."""
 
 from types import SimpleNamespace
 
@@ -18,7 +19,9 @@ def double(x):
 def options(monkeypatch):
     """What torch.compile would have been called with."""
     seen = {}
-    monkeypatch.setattr(torch, "compile", lambda function, **options: seen.update(options, function=function))
+    monkeypatch.setattr(
+        torch, "compile", lambda function, **options: seen.update(options, function=function)
+    )
     return seen
 
 
@@ -43,7 +46,9 @@ def test_cuda_graphs_are_a_cuda_devices(options):
 
 
 def test_where_there_are_no_cuda_graphs_their_mode_is_unsupported():
-    with pytest.raises(Unsupported, match=r"^compile=reduce-overhead replays CUDA graphs, .* use compile=true$"):
+    with pytest.raises(
+        Unsupported, match=r"^compile=reduce-overhead replays CUDA graphs, .* use compile=true$"
+    ):
         compiled(double, with_compiler(), "reduce-overhead")
 
 
@@ -55,7 +60,10 @@ def test_without_a_compiler_every_mode_is_unsupported(monkeypatch):
 
 
 def test_the_words_of_the_axis():
-    assert [COMPILE.parse("compile", word) for word in ("false", "true", "max-autotune", "reduce-overhead")] == [
+    assert [
+        COMPILE.parse("compile", word)
+        for word in ("false", "true", "max-autotune", "reduce-overhead")
+    ] == [
         False,
         True,
         "max-autotune",

@@ -1,5 +1,5 @@
-"""Every workload that trains does learn, with every optimizer and format; a step is the step it says it is, and one
-that breaks is seen."""
+"""Every workload that trains does learn, with every optimizer and format; a step is the step it
+says it is, and one that breaks is seen."""
 
 import math
 from types import SimpleNamespace
@@ -35,7 +35,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def samples(name, count):
-    """Inputs and targets: random vectors for the feed-forward network, else sequences of eight random tokens."""
+    """Inputs and targets: random vectors for the feed-forward network, else sequences of eight
+    random tokens."""
     if name == "mlp":
         return torch.randn(count, 64), torch.randn(count, 64)
     ids = torch.randint(1000, (count, 9))
@@ -57,7 +58,8 @@ def ignore(_mark):
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize(
-    "optimizer", [pytest.param("adamw", marks=pytest.mark.machine), *sorted({*OPTIMIZERS} - {"adamw"})]
+    "optimizer",
+    [pytest.param("adamw", marks=pytest.mark.machine), *sorted({*OPTIMIZERS} - {"adamw"})],
 )
 @pytest.mark.parametrize("name", MODELS)
 def test_training_learns_its_data_set_by_heart(name, optimizer, dtype):
@@ -83,7 +85,9 @@ def test_gradient_descent_steps_down_the_gradient_of_the_whole_data_set(name):
     torch.testing.assert_close([parameter.detach() for parameter in model.parameters()], expected)
 
 
-@pytest.mark.parametrize(("optimizer", "size"), [("sgd", 1), ("sgd-minibatch", 3), ("adam", 3), ("adamw", 3)])
+@pytest.mark.parametrize(
+    ("optimizer", "size"), [("sgd", 1), ("sgd-minibatch", 3), ("adam", 3), ("adamw", 3)]
+)
 def test_a_stochastic_step_draws_its_batch_at_random_from_the_whole_data_set(optimizer, size):
     model, data, seen = MODELS["mlp"](), samples("mlp", 3 * DATASET_BATCHES), []
 
@@ -111,7 +115,10 @@ def marks_of(step):
 @pytest.mark.parametrize("accumulate", [1, 2, 3, 6])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_parts_of_a_batch_add_up_to_the_gradient_of_the_whole(name, accumulate):
-    model, data = MODELS[name](), [torch.cat([tensor] * DATASET_BATCHES) for tensor in samples(name, 6)]
+    model, data = (
+        MODELS[name](),
+        [torch.cat([tensor] * DATASET_BATCHES) for tensor in samples(name, 6)],
+    )
     model.loss(data[0][:6], data[1][:6]).backward()  # all batches are the same one
     expected = [parameter.detach() - 0.1 * parameter.grad for parameter in model.parameters()]
     model.zero_grad(set_to_none=True)
@@ -120,18 +127,27 @@ def test_the_parts_of_a_batch_add_up_to_the_gradient_of_the_whole(name, accumula
 
 
 def test_in_float64_they_add_up_to_the_last_digits():
-    model, data = MODELS["mlp"]().double(), [torch.cat([t.double()] * DATASET_BATCHES) for t in samples("mlp", 4)]
+    model, data = (
+        MODELS["mlp"]().double(),
+        [torch.cat([t.double()] * DATASET_BATCHES) for t in samples("mlp", 4)],
+    )
     p = SimpleNamespace(optimizer="sgd-minibatch", batch=4, accumulate=4, dtype="fp32")
     F.mse_loss(model(data[0]), data[1]).backward()
     expected = [parameter.detach() - 0.1 * parameter.grad for parameter in model.parameters()]
     model.zero_grad(set_to_none=True)
-    training_step(p, CPU, lambda x, y: F.mse_loss(model(x), y), model.parameters(), data, 0.1)(ignore)
-    torch.testing.assert_close([parameter.detach() for parameter in model.parameters()], expected, rtol=1e-13, atol=0)
+    training_step(p, CPU, lambda x, y: F.mse_loss(model(x), y), model.parameters(), data, 0.1)(
+        ignore
+    )
+    torch.testing.assert_close(
+        [parameter.detach() for parameter in model.parameters()], expected, rtol=1e-13, atol=0
+    )
 
 
 @pytest.mark.parametrize(("optimizer", "passes"), [("adamw", 3), ("gd", 3 * DATASET_BATCHES)])
 def test_each_part_is_marked_and_the_update_once(optimizer, passes):
-    step = step_of(optimizer, MODELS["mlp"](), samples("mlp", 6 * DATASET_BATCHES), 0.1, batch=6, accumulate=3)
+    step = step_of(
+        optimizer, MODELS["mlp"](), samples("mlp", 6 * DATASET_BATCHES), 0.1, batch=6, accumulate=3
+    )
     for _ in range(2):
         assert marks_of(step) == ["forward", "backward"] * passes + ["optimizer"]
 
@@ -179,17 +195,23 @@ class Graphed:
 
 
 @pytest.mark.parametrize(
-    ("compile", "accumulate", "stays"), [("max-autotune", 2, True), ("max-autotune", None, False), (True, 2, False)]
+    ("compile", "accumulate", "stays"),
+    [("max-autotune", 2, True), ("max-autotune", None, False), (True, 2, False)],
 )
 def test_gradients_that_cuda_graphs_add_to_lie_in_buffers_that_stay(compile, accumulate, stays):
     model, data = MODELS["mlp"](), samples("mlp", 2 * DATASET_BATCHES)
-    p = SimpleNamespace(optimizer="sgd-minibatch", batch=2, accumulate=accumulate, compile=compile, dtype="fp32")
+    p = SimpleNamespace(
+        optimizer="sgd-minibatch", batch=2, accumulate=accumulate, compile=compile, dtype="fp32"
+    )
     step = training_step(p, Graphed(), model.loss, model.parameters(), data)
     before = [parameter.grad for parameter in model.parameters()]
     for _ in range(2):
         step(ignore)
     after = [parameter.grad for parameter in model.parameters()]
-    assert all((a is b and not a.any()) if stays else (a is b is None) for a, b in zip(before, after, strict=True))
+    assert all(
+        (a is b and not a.any()) if stays else (a is b is None)
+        for a, b in zip(before, after, strict=True)
+    )
 
 
 # Spans
@@ -200,7 +222,9 @@ def test_the_work_of_a_step_falls_into_its_spans():
     forward = Work(tokens=8, flops=30, bytes=100, flops_full_attention=40, hardware_flops=30)
     assert training_spans(work, forward, 10, "adamw") == {
         "forward": forward,
-        "backward": Work(tokens=8, flops=60, bytes=1000 - 100 - 280, flops_full_attention=80, hardware_flops=80),
+        "backward": Work(
+            tokens=8, flops=60, bytes=1000 - 100 - 280, flops_full_attention=80, hardware_flops=80
+        ),
         "optimizer": Work(flops=160, bytes=280),
     }
 
@@ -224,7 +248,8 @@ def test_one_weight_that_is_no_number_spoils_every_later_loss(name, optimizer, d
     with torch.no_grad():
         next(model.parameters())[int(data[0].flatten()[0]) if name != "mlp" else 0, 0] = math.nan
     losses = [step(ignore).item() for _ in range(60)]
-    first = next(i for i, loss in enumerate(losses) if math.isnan(loss))  # sgd meets the weight by chance
+    # sgd meets the weight by chance
+    first = next(i for i, loss in enumerate(losses) if math.isnan(loss))
     assert all(math.isnan(loss) for loss in losses[first:])
 
 

@@ -1,4 +1,5 @@
-"""The built-in workloads and suites, as the rest of hwbench sees them: built, stepped, counted, refused."""
+"""The built-in workloads and suites, as the rest of hwbench sees them: built, stepped, counted,
+refused."""
 
 import math
 import tomllib
@@ -65,7 +66,9 @@ pytestmark = pytest.mark.usefixtures("one_thread", "quick_ceilings")
 
 def build(name, dtype="fp32", device=None, **given):
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS[name].axes.items() if key != "dtype"}
-    return WORKLOADS[name].build(params_of(axes | SMALL[name] | given, dtype), device or open_device("cpu"))
+    return WORKLOADS[name].build(
+        params_of(axes | SMALL[name] | given, dtype), device or open_device("cpu")
+    )
 
 
 def stepped(built):
@@ -114,7 +117,9 @@ def test_every_workload_builds_steps_and_marks_its_spans(name, dtype):
 
 def test_no_workload_is_left_out_here():
     """But for hf/*, which test_hf.py has: they need an extra."""
-    built_in = {name for name, workload in WORKLOADS.items() if workload.origin.startswith("workloads.")}
+    built_in = {
+        name for name, workload in WORKLOADS.items() if workload.origin.startswith("workloads.")
+    }
     ours = {name for name in built_in - UNDER_LOAD if not name.startswith("hf/")}
     assert ours == set(SMALL) == set(MARKS)
 
@@ -124,7 +129,11 @@ def test_no_workload_is_left_out_here():
 
 def test_gemm_counts_two_flops_a_product_and_each_matrix_once():
     work = build("gemm", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (None, 2 * 8 * 16 * 32, 2 * (8 * 32 + 32 * 16 + 8 * 16))
+    assert (work.tokens, work.flops, work.bytes) == (
+        None,
+        2 * 8 * 16 * 32,
+        2 * (8 * 32 + 32 * 16 + 8 * 16),
+    )
 
 
 @pytest.mark.parametrize(("op", "arrays"), [("copy", 2), ("triad", 3)])
@@ -135,7 +144,8 @@ def test_copy_counts_as_stream_does(op, arrays):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "sequences"), [("adamw", 2), ("adam", 2), ("sgd", 1), ("sgd-minibatch", 2), ("gd", 8)]
+    ("optimizer", "sequences"),
+    [("adamw", 2), ("adam", 2), ("sgd", 1), ("sgd-minibatch", 2), ("gd", 8)],
 )
 def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequences):
     c, work = SIZES["nano"], build("gpt/train", optimizer=optimizer).work
@@ -146,10 +156,16 @@ def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequen
     assert (work.tokens, work.flops) == (sequences * 16, c.train_flops(sequences, 16))
     assert work.bytes == c.train_bytes(1 if optimizer == "sgd" else 2, 16, optimizer)
     c, work = MLP_SIZES["nano"], build("mlp/train", optimizer=optimizer).work
-    assert (work.tokens, work.flops, work.bytes) == (None, c.train_flops(sequences), c.train_bytes(optimizer))
+    assert (work.tokens, work.flops, work.bytes) == (
+        None,
+        c.train_flops(sequences),
+        c.train_bytes(optimizer),
+    )
 
 
-@pytest.mark.parametrize("given", [{}, {"accumulate": 2}, {"size": "llama-nano"}, {"optimizer": "gd"}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{}, {"accumulate": 2}, {"size": "llama-nano"}, {"optimizer": "gd"}], ids=str
+)
 def test_the_spans_of_gpt_training_add_up_to_its_step(given):
     built = build("gpt/train", **given)
     work, spans = built.work, built.declared.spans
@@ -173,10 +189,14 @@ def test_checkpointing_adds_hardware_flops_and_no_model_flops():
     assert plain.work.hardware_flops == plain.work.flops == again.work.flops
     assert again.work.hardware_flops == again.work.flops + c.recomputed_flops(2, 16)
     assert again.declared.spans["forward"].hardware_flops == again.work.flops // 3
-    assert again.declared.spans["backward"].hardware_flops == again.work.flops * 2 // 3 + c.recomputed_flops(2, 16)
+    assert again.declared.spans[
+        "backward"
+    ].hardware_flops == again.work.flops * 2 // 3 + c.recomputed_flops(2, 16)
 
 
-@pytest.mark.parametrize("given", [{"checkpoint": True}, {"loss_chunks": 3}, {"accumulate": 2}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{"checkpoint": True}, {"loss_chunks": 3}, {"accumulate": 2}], ids=str
+)
 def test_settings_of_gpt_training_change_no_loss(given):
     torch.manual_seed(0)
     built = build("gpt/train", optimizer="gd")
@@ -191,7 +211,9 @@ def test_settings_of_gpt_training_change_no_loss(given):
 
 def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
     changed = []
-    monkeypatch.setattr("workloads.gpt.use_fp8_linears", lambda model, device: changed.extend(model.modules()))
+    monkeypatch.setattr(
+        "workloads.gpt.use_fp8_linears", lambda model, device: changed.extend(model.modules())
+    )
     device = open_device("cpu")
     monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
     built = build("gpt/train", "fp8", device=device, size="llama-nano")
@@ -202,18 +224,24 @@ def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
 
 
 def test_more_chunks_than_positions_are_unsupported():
-    with pytest.raises(Unsupported, match="loss_chunks=33 is more than the 32 positions of a pass; lower it"):
+    with pytest.raises(
+        Unsupported, match="loss_chunks=33 is more than the 32 positions of a pass; lower it"
+    ):
         build("gpt/train", loss_chunks=33)
 
 
 def test_a_pass_that_fp8_cannot_multiply_is_unsupported_before_it_is_built(monkeypatch):
     device = open_device("cpu")
     monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
-    with pytest.raises(Unsupported, match="fp8 takes a multiple of 16 positions a pass, here are 34; change seq"):
+    with pytest.raises(
+        Unsupported, match="fp8 takes a multiple of 16 positions a pass, here are 34; change seq"
+    ):
         build("gpt/train", "fp8", device=device, seq=17)
 
 
-@pytest.mark.parametrize(("name", "span"), [(f"gpt/{span}", span) for span in ("forward", "prefill", "decode")])
+@pytest.mark.parametrize(
+    ("name", "span"), [(f"gpt/{span}", span) for span in ("forward", "prefill", "decode")]
+)
 def test_the_one_span_of_gpt_inference_is_its_step(name, span):
     built = build(name, "bf16")
     assert built.declared.spans == {span: built.work}
@@ -221,17 +249,33 @@ def test_the_one_span_of_gpt_inference_is_its_step(name, span):
 
 def test_forward_counts_its_batch():
     c, work = SIZES["nano"], build("gpt/forward", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (32, c.forward_flops(2, 16), c.forward_bytes(2, 16, "bf16"))
+    assert (work.tokens, work.flops, work.bytes) == (
+        32,
+        c.forward_flops(2, 16),
+        c.forward_bytes(2, 16, "bf16"),
+    )
     assert work.flops_full_attention == c.forward_flops(2, 16, full_attention=True)
     c, work = LSTM_SIZES["nano"], build("lstm/forward", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (32, c.forward_flops(2, 16), c.forward_bytes(2, 16, "bf16"))
+    assert (work.tokens, work.flops, work.bytes) == (
+        32,
+        c.forward_flops(2, 16),
+        c.forward_bytes(2, 16, "bf16"),
+    )
     c, work = MLP_SIZES["nano"], build("mlp/forward", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (None, c.forward_flops(2), c.forward_bytes("bf16"))
+    assert (work.tokens, work.flops, work.bytes) == (
+        None,
+        c.forward_flops(2),
+        c.forward_bytes("bf16"),
+    )
 
 
 def test_prefill_counts_its_prompt():
     c, work = SIZES["nano"], build("gpt/prefill", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (32, c.prefill_flops(2, 16), c.prefill_bytes(2, 16, "bf16"))
+    assert (work.tokens, work.flops, work.bytes) == (
+        32,
+        c.prefill_flops(2, 16),
+        c.prefill_bytes(2, 16, "bf16"),
+    )
     assert work.flops_full_attention == c.prefill_flops(2, 16, full_attention=True)
 
 
@@ -247,7 +291,8 @@ def test_decode_counts_its_new_tokens_each_at_its_own_position():
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(
-    ("name", "loss"), [("gpt/train", math.log(1024)), ("lstm/train", math.log(1000)), ("mlp/train", 1)]
+    ("name", "loss"),
+    [("gpt/train", math.log(1024)), ("lstm/train", math.log(1000)), ("mlp/train", 1)],
 )
 def test_a_training_step_returns_the_loss_of_a_guess_at_first(name, loss, optimizer):
     first = stepped(build(name, optimizer=optimizer))[0]
@@ -256,7 +301,9 @@ def test_a_training_step_returns_the_loss_of_a_guess_at_first(name, loss, optimi
 
 
 def test_gradient_descent_marks_each_batch_of_its_data_set():
-    assert stepped(build("lstm/train", optimizer="gd"))[1] == ["forward", "backward"] * 4 + ["optimizer"]
+    assert stepped(build("lstm/train", optimizer="gd"))[1] == ["forward", "backward"] * 4 + [
+        "optimizer"
+    ]
 
 
 @TORCH_WARNS_OF_ITSELF
@@ -322,7 +369,9 @@ def test_for_cuda_graphs_the_cache_stays_in_place_and_no_token_is_the_graphs_own
     ],
 )
 def test_a_sequence_beyond_the_positions_is_unsupported(name, given):
-    with pytest.raises(Unsupported, match=r"gpt nano has 256 positions, a sequence of 25\d asked for"):
+    with pytest.raises(
+        Unsupported, match=r"gpt nano has 256 positions, a sequence of 25\d asked for"
+    ):
         build(name, **given)
 
 
@@ -344,7 +393,8 @@ def test_more_layers_than_there_are_is_unsupported(name):
         ("mlp/train", {"size": "default"}),
         ("mlp/train", {"batch": 1 << 20}),  # the data set is what does not fit
         ("mlp/forward", {"size": "default"}),
-        ("gpt/decode", {"size": "nano", "prompt": 128, "batch": 1 << 20}),  # the cache is what does not fit
+        # the cache is what does not fit
+        ("gpt/decode", {"size": "nano", "prompt": 128, "batch": 1 << 20}),
         ("gemm", {"m": 4096, "n": 4096, "k": 4096}),
         ("copy", {"mb": 256}),
         ("attention", {"seq": 1 << 20}),
@@ -357,7 +407,9 @@ def test_what_cannot_fit_is_refused_before_anything_is_allocated(name, given, mo
     monkeypatch.setattr(GPT, "build", lambda *args: pytest.fail("built"))
     for model in (LSTM, MLP):
         monkeypatch.setattr(model, "__init__", lambda *args: pytest.fail("built"))
-    with pytest.raises(Unsupported, match=r"needs (at least|about) \d+\.\d GiB.*, this one has 0\.0 GiB"):
+    with pytest.raises(
+        Unsupported, match=r"needs (at least|about) \d+\.\d GiB.*, this one has 0\.0 GiB"
+    ):
         build(name, device=SmallDevice(), **given)
 
 
@@ -368,7 +420,9 @@ def test_a_format_that_is_not_stored_is_unsupported():
 
 def test_compile_without_a_compiler_is_unsupported_and_says_the_cure(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(Unsupported, match="there is no no-such-compiler here; install one, name it in CXX"):
+    with pytest.raises(
+        Unsupported, match="there is no no-such-compiler here; install one, name it in CXX"
+    ):
         build("gpt/train", compile=True)
 
 

@@ -1,10 +1,13 @@
-"""Measure all that only a GPU can show, within a budget of seconds: `make gpu-check`, or `python tools/gpu_check`.
+"""Measure all that only a GPU can show, within a budget of seconds: `make gpu-check`, or `python
+tools/gpu_check`.
 
-Everything comes from the environment: BUDGET (seconds for all of it, 480), OUT (the folder of the results, gpu-check),
-DEVICE (cuda), STAGES (names of stages, to run these alone), DRY=1 (the smallest sizes: proves the stages, measures
-nothing). This process needs the standard library alone, so that nothing that it runs can take it along.
+Everything comes from the environment: BUDGET (seconds for all of it, 480), OUT (the folder of the
+results, gpu-check), DEVICE (cuda), STAGES (names of stages, to run these alone), DRY=1 (the
+smallest sizes: proves the stages, measures nothing). This process needs the standard library alone,
+so that nothing that it runs can take it along.
 
-Exit status: 0 all passed · 1 a stage failed or was out of time, or a target was missed · 2 it cannot start.
+Exit status: 0 all passed · 1 a stage failed or was out of time, or a target was missed · 2 it
+cannot start.
 """
 
 import os
@@ -58,13 +61,13 @@ def _check(out: Path, work: Path, budget: Budget) -> int:
     found, problem = open_place(place, opening(place), min(OPENING_S, budget.left_s()))
     if found is None:
         if "No module named" in problem:
-            problem = (
-                f"{sys.executable}: {problem.partition(' (')[0].removeprefix('hwbench: ')}; name another with PYTHON="
-            )
+            problem = f"{sys.executable}: {problem.partition(' (')[0].removeprefix('hwbench: ')}; name another with PYTHON="
         return _refuse(problem.removeprefix("hwbench: "))
     place = Place(device, str(found["kind"]), work, dry, environment)
     tell = log_to(out / "gpu-check.log")
-    tell(f"== gpu-check on {found['name']} ({device}), {budget.seconds:.0f} s{', a dry run' if dry else ''}")
+    tell(
+        f"== gpu-check on {found['name']} ({device}), {budget.seconds:.0f} s{', a dry run' if dry else ''}"
+    )
     return Check(place, budget, Handover(out, work, tell), tell).run(_choose(make_stages(place)))
 
 
@@ -81,7 +84,8 @@ def _choose(stages: list[Stage]) -> list[Stage]:
 def _environment(device: str, dry: bool, work: Path) -> dict[str, str]:
     """What the commands have in their environment beside this process's."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    threads = {"OMP_NUM_THREADS": "1"} if dry else {}  # on tensors so small, threads only wait for one another
+    # on tensors so small, threads only wait for one another
+    threads = {"OMP_NUM_THREADS": "1"} if dry else {}
     return {
         **threads,
         "PYTHONPATH": path,

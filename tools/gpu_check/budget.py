@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 
 RESERVE_S, RESERVE_SHARE = 6.0, 0.05
-"""What is kept of the budget for the last hand-over: so many seconds, or this share of a short budget."""
+"""What is kept of the budget for the last hand-over: so many seconds, or this share of a short
+budget."""
 
 
 class Budget:

@@ -34,7 +34,8 @@ class Stopped(BaseException):
 
 @dataclass
 class Done:
-    """What became of a stage: `passed`, `failed`, `out of time`, `skipped` (it cannot run here), or `interrupted`."""
+    """What became of a stage: `passed`, `failed`, `out of time`, `skipped` (it cannot run here), or
+    `interrupted`."""
 
     name: str
     status: str
@@ -50,7 +51,9 @@ class Done:
 class Check:
     """One check. `tell` takes a line for the terminal and the log."""
 
-    def __init__(self, place: Place, budget: Budget, handover: Handover, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, place: Place, budget: Budget, handover: Handover, tell: Callable[[str], None]
+    ) -> None:
         self._place, self._budget, self._handover, self._tell = place, budget, handover, tell
         self._figures = Figures()
         self._done: list[Done] = []
@@ -66,7 +69,11 @@ class Check:
             ignore_signals()
             self._tell(f"== stopped by {stopped}")
             ran = {done.name for done in self._done}
-            self._done += [Done(each.name, "interrupted", str(stopped)) for each in stages if each.name not in ran]
+            self._done += [
+                Done(each.name, "interrupted", str(stopped))
+                for each in stages
+                if each.name not in ran
+            ]
             self._stopped = str(stopped)
             self._hand_over()
         return self._conclude()
@@ -89,7 +96,8 @@ class Check:
         return done
 
     def _run(self, command: Command, limit_s: float, done: Done) -> None:
-        """Run a command of a stage and note what became of it; the first thing that went wrong names the stage's."""
+        """Run a command of a stage and note what became of it; the first thing that went wrong
+        names the stage's."""
         shown = str(command)
         brief = f"{shown[:BRIEF]}…" if len(shown) > BRIEF else shown
         if limit_s < LEAST_S:
@@ -121,7 +129,9 @@ class Check:
         self._tell(line)
 
     def _judge(self) -> list[targets.Judgement]:
-        return targets.judge(self._figures, {done.name: str(done) for done in self._done}, self._place.dry)
+        return targets.judge(
+            self._figures, {done.name: str(done) for done in self._done}, self._place.dry
+        )
 
     def _hand_over(self) -> None:
         judgements = self._judge()
@@ -146,17 +156,26 @@ class Check:
             self._tell(line)
         for done in self._done:
             self._tell(f"{done.name:<9} {done.seconds:5.0f} s  {done}")
-        if late := [done.name for done in self._done if done.status in ("out of time", "interrupted")]:
+        if late := [
+            done.name for done in self._done if done.status in ("out of time", "interrupted")
+        ]:
             self._tell(f'== what is left: STAGES="{" ".join(late)}"')
         failed = [done.name for done in self._done if done.status not in ("passed", "skipped")]
         missed = [judgement.name for judgement in judgements if judgement.state == "missed"]
-        wrong = [*failed, *missed, *self._handover.missing, *([f"stopped by {self._stopped}"] if self._stopped else [])]
+        wrong = [
+            *failed,
+            *missed,
+            *self._handover.missing,
+            *([f"stopped by {self._stopped}"] if self._stopped else []),
+        ]
         verdict = "passed" if not wrong else f"FAILED: {', '.join(wrong)}"
         self._tell(f"== {verdict} ({self._budget.spent_s():.0f} s of {self._budget.seconds:.0f} s)")
         return 1 if wrong else 0
 
 
-def open_place(place: Place, command: Command, limit_s: float) -> tuple[Mapping[str, Any] | None, str]:
+def open_place(
+    place: Place, command: Command, limit_s: float
+) -> tuple[Mapping[str, Any] | None, str]:
     """What the device says of itself, or None and the last words of the command that asked it."""
     words: list[str] = []
     output = place.results / command.output
@@ -164,8 +183,14 @@ def open_place(place: Place, command: Command, limit_s: float) -> tuple[Mapping[
     ended = run_command(command.words, limit_s, words.append, environment, ROOT, output)
     if ended.status == 0 and ended.in_time:
         return json.loads(output.read_text(encoding="utf-8"))["device"], ""
-    said = next((word for word in reversed(words) if word.strip() and not word.startswith("==")), "no answer")
-    return None, said if ended.in_time else f"device {place.device} did not answer within {limit_s:.0f} s"
+    said = next(
+        (word for word in reversed(words) if word.strip() and not word.startswith("==")),
+        "no answer",
+    )
+    return (
+        None,
+        said if ended.in_time else f"device {place.device} did not answer within {limit_s:.0f} s",
+    )
 
 
 def stop_on_signals() -> None:
@@ -188,7 +213,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def log_to(file: Path) -> Callable[[str], None]:
-    """A function that writes a line to the terminal and to `file`, at once. A closed terminal stops nothing."""
+    """A function that writes a line to the terminal and to `file`, at once. A closed terminal stops
+    nothing."""
     log = file.open("w", encoding="utf-8", buffering=1)
 
     def tell(line: str) -> None:

@@ -1,4 +1,5 @@
-"""Print what a report on this machine needs: Python, its headers, compilers, torch. Needs no torch itself."""
+"""Print what a report on this machine needs: Python, its headers, compilers, torch. Needs no torch
+itself."""
 
 import os
 import platform
@@ -7,13 +8,26 @@ import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("torch", "triton", "transformers", "numpy", "pandas", "pyarrow", "psutil", "nvidia-ml-py")
+PACKAGES = (
+    "torch",
+    "triton",
+    "transformers",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "psutil",
+    "nvidia-ml-py",
+)
 
 
 def main() -> None:
     header = Path(sysconfig.get_path("include"), "Python.h")
-    print(f"python    {platform.python_version()} on {platform.platform()}, {os.cpu_count()} processors")
-    print(f"Python.h  {'there' if header.is_file() else 'missing: compile=true will be unsupported'}")
+    print(
+        f"python    {platform.python_version()} on {platform.platform()}, {os.cpu_count()} processors"
+    )
+    print(
+        f"Python.h  {'there' if header.is_file() else 'missing: compile=true will be unsupported'}"
+    )
     for tool in ("gcc", "clang", "nvcc", "ptxas"):
         print(f"{tool:<9} {'there' if shutil.which(tool) else 'missing'}")
     for package in PACKAGES:

@@ -1,4 +1,5 @@
-"""Collect the figures that the stages print: rows of `hwbench run --json`, and lines `name: number`."""
+"""Collect the figures that the stages print: rows of `hwbench run --json`, and lines `name:
+number`."""
 
 import json
 import re
@@ -7,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 NUMBER = re.compile(r"([a-z][a-z0-9_]*): ([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)")
-SHOWN = {"tokens_per_s": "tokens/s", "flops_per_s": "FLOP/s", "bytes_per_s": "B/s", "mfu": "MFU", "mbu": "MBU"}
+SHOWN = {
+    "tokens_per_s": "tokens/s",
+    "flops_per_s": "FLOP/s",
+    "bytes_per_s": "B/s",
+    "mfu": "MFU",
+    "mbu": "MBU",
+}
 
 Row = dict[str, Any]
-"""A case of a run as `hwbench run --json` prints it: workload, params, dtype, outcome, reason and its metrics."""
+"""A case of a run as `hwbench run --json` prints it: workload, params, dtype, outcome, reason and
+its metrics."""
 
 
 @dataclass
@@ -26,7 +34,8 @@ class Figures:
             self.numbers[match[1]] = float(match[2])
 
     def read_run(self, file: Path) -> list[Row]:
-        """Take the rows of a run and return them; none where the command was killed before it printed them."""
+        """Take the rows of a run and return them; none where the command was killed before it
+        printed them."""
         rows = read_rows(file)
         self.rows += rows
         return rows
@@ -43,7 +52,9 @@ def read_rows(file: Path) -> list[Row]:
 
 def describe_row(row: Row) -> str:
     """A case and what came out of it, in a line."""
-    params = " ".join(f"{name}={value}" for name, value in row["params"].items() if value not in (None, False))
+    params = " ".join(
+        f"{name}={value}" for name, value in row["params"].items() if value not in (None, False)
+    )
     head = f"{row['workload']} {params} {row['dtype']}"
     if row["outcome"] != "ok":
         return f"{head}: {row['outcome']}: {row['reason']}"

@@ -1,9 +1,10 @@
-"""Run the plain functions of a file that begin with a prefix: `python functions.py FILE PREFIX [NAME …]`.
+"""Run the plain functions of a file that begin with a prefix: `python functions.py FILE PREFIX
+[NAME …]`.
 
-Each result is printed as it comes: `ok`, `skipped` (unittest.SkipTest) or `FAILED`; what a function returns is printed
-as `name: value`. They run in one child process, in the order of the file. One that takes more than its share
-(`share_of`) of the time that is left is killed with its process, and the others go on in a new one. Exit status 1 if
-one failed.
+Each result is printed as it comes: `ok`, `skipped` (unittest.SkipTest) or `FAILED`; what a function
+returns is printed as `name: value`. They run in one child process, in the order of the file. One
+that takes more than its share (`share_of`) of the time that is left is killed with its process, and
+the others go on in a new one. Exit status 1 if one failed.
 """
 
 import importlib.util
@@ -27,7 +28,8 @@ BEGIN, END = "\x02begin ", "\x02end "
 
 DEFAULT_S = 600.0
 MARGIN_SHARE = 0.05
-"""How long before the check interrupts this process the last function must end, so that one that hangs is named."""
+"""How long before the check interrupts this process the last function must end, so that one that
+hangs is named."""
 
 OPENING_SHARE = 0.5
 """How much of the time left a child may take to import the file and open the device."""
@@ -36,7 +38,9 @@ OPENING_SHARE = 0.5
 def main(file: str, prefix: str, chosen: list[str]) -> int:
     """Run them all in children; the number of failures decides the exit status."""
     limit_s = float(os.environ.get("GPU_CHECK_LIMIT_S", DEFAULT_S))
-    deadline = time.monotonic() + limit_s - min(GRACE_S, GRACE_SHARE * limit_s) - MARGIN_SHARE * limit_s
+    deadline = (
+        time.monotonic() + limit_s - min(GRACE_S, GRACE_SHARE * limit_s) - MARGIN_SHARE * limit_s
+    )
     names = chosen or names_in(file, prefix)
     total, failed = len(names), 0
     while names:
@@ -47,8 +51,8 @@ def main(file: str, prefix: str, chosen: list[str]) -> int:
 
 
 def share_of(left: int) -> float:
-    """The most that the first of `left` functions may take of the time: thrice an even share, since most take little,
-    but no more than half of it while another waits."""
+    """The most that the first of `left` functions may take of the time: thrice an even share, since
+    most take little, but no more than half of it while another waits."""
     return min(0.5, 3 / left) if left > 1 else 1.0
 
 
@@ -59,7 +63,8 @@ def names_in(file: str, prefix: str) -> list[str]:
 
 
 def _run_child(file: str, prefix: str, names: list[str], deadline: float) -> tuple[list[str], int]:
-    """Run `names` in one child. Returns those that are left after one hung or died, and how many failed."""
+    """Run `names` in one child. Returns those that are left after one hung or died, and how many
+    failed."""
     command = [sys.executable, __file__, file, prefix, "--child", *names]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, preexec_fn=end_with_parent)
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -73,7 +78,11 @@ def _run_child(file: str, prefix: str, names: list[str], deadline: float) -> tup
             child.kill()
             child.wait()
             name = left.pop(0)
-            what = "took more than its share of the time" if running else "waited too long for the device"
+            what = (
+                "took more than its share of the time"
+                if running
+                else "waited too long for the device"
+            )
             print(f"FAILED  {name}: {what}", flush=True)
             return left, failed + 1
         if line.startswith(BEGIN):
@@ -88,7 +97,10 @@ def _run_child(file: str, prefix: str, names: list[str], deadline: float) -> tup
         else:
             status = child.wait()
             if left:
-                print(f"FAILED  {left.pop(0)}: its process ended with exit status {status}", flush=True)
+                print(
+                    f"FAILED  {left.pop(0)}: its process ended with exit status {status}",
+                    flush=True,
+                )
                 return left, failed + 1
             return [], failed
 
@@ -118,7 +130,8 @@ def run_here(file: str, prefix: str, names: list[str]) -> None:
 
 
 def _outcome(function: Any) -> tuple[str, object]:
-    """`ok` and what it returned, `skipped` and why, or `FAILED` and the figure that its error bears, if any."""
+    """`ok` and what it returned, `skipped` and why, or `FAILED` and the figure that its error
+    bears, if any."""
     try:
         return "ok", function()
     except unittest.SkipTest as why:

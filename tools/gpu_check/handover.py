@@ -1,4 +1,5 @@
-"""Put what a stage made into the folder that the caller gets back: each file whole or not at all."""
+"""Put what a stage made into the folder that the caller gets back: each file whole or not at
+all."""
 
 import os
 import shutil
@@ -13,7 +14,8 @@ ARCHIVE = "runs.tar.gz"
 
 
 class Handover:
-    """Files of the folder `out`, made from the folder `work`. `tell` hears of what may not come back."""
+    """Files of the folder `out`, made from the folder `work`. `tell` hears of what may not come
+    back."""
 
     def __init__(self, out: Path, work: Path, tell: Callable[[str], None]) -> None:
         self._out, self._work, self._tell = out, work, tell
@@ -30,14 +32,17 @@ class Handover:
     def copy(self, name: str) -> None:
         """Hand over a file of the work folder, if it is there and has changed."""
         source, target = self._work / name, self._out / name
-        if source.is_file() and not (target.exists() and target.stat().st_mtime >= source.stat().st_mtime):
+        if source.is_file() and not (
+            target.exists() and target.stat().st_mtime >= source.stat().st_mtime
+        ):
             self._place(name, lambda part: shutil.copyfile(source, part))
 
     def archive(self, folder: str) -> None:
         """Hand over a folder of the work folder as ARCHIVE."""
 
         def pack(part: Path) -> None:
-            with tarfile.open(part, "w:gz", compresslevel=1) as archive:  # Parquet is packed already
+            # Parquet is packed already
+            with tarfile.open(part, "w:gz", compresslevel=1) as archive:
                 archive.add(self._work / folder, arcname=".", filter=_finished)
 
         self._place(ARCHIVE, pack)
@@ -56,7 +61,9 @@ class Handover:
             return
         self._missing.pop(name, None)
         if (size := (self._out / name).stat().st_size) > MOST_BYTES:
-            self._tell(f"{name}: {size / 2**20:.0f} MiB, more than may come back ({MOST_BYTES >> 20} MiB)")
+            self._tell(
+                f"{name}: {size / 2**20:.0f} MiB, more than may come back ({MOST_BYTES >> 20} MiB)"
+            )
 
 
 def _finished(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -1,7 +1,8 @@
-"""Run hwbench's command line and say whether its own process has opened CUDA: `python parent.py run gemm …`.
+"""Run hwbench's command line and say whether its own process has opened CUDA: `python parent.py run
+gemm …`.
 
-A run's parent that holds the device takes memory from what it measures, and its workers see a stranger on the GPU. Exit
-status 1 if it does, else that of the command.
+A run's parent that holds the device takes memory from what it measures, and its workers see a
+stranger on the GPU. Exit status 1 if it does, else that of the command.
 """
 
 import sys

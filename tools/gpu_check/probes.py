@@ -1,7 +1,9 @@
-"""What hwbench says of a CUDA device, held against the truth: functions that return a figure, or fail with it.
+"""What hwbench says of a CUDA device, held against the truth: functions that return a figure, or
+fail with it.
 
-`python tools/gpu_check/functions.py tools/gpu_check/probes.py probe_` runs them. Elsewhere than on CUDA each says that
-it is skipped. Those that look at a run take RUN_ID, which the stage makes before them.
+`python tools/gpu_check/functions.py tools/gpu_check/probes.py probe_` runs them. Elsewhere than on
+CUDA each says that it is skipped. Those that look at a run take RUN_ID, which the stage makes
+before them.
 """
 
 import json
@@ -75,7 +77,8 @@ def uuid() -> str:
 
 @cache
 def open_fresh() -> Any:
-    """What a fresh process says of the device where CUDA_VISIBLE_DEVICES names it alone: base, index, uuid."""
+    """What a fresh process says of the device where CUDA_VISIBLE_DEVICES names it alone: base,
+    index, uuid."""
     command = [sys.executable, "-c", OPEN, "cuda:0"]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": f"GPU-{uuid()}"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -119,22 +122,31 @@ def probe_gpu_shared_notes() -> int:
     from hwbench import tables
 
     measurements = tables.read_run(RESULTS / RUN_ID).measurements
-    notes = [note for row in measurements.notes for note in json.loads(row) if note.startswith("gpu_shared")]
+    notes = [
+        note
+        for row in measurements.notes
+        for note in json.loads(row)
+        if note.startswith("gpu_shared")
+    ]
     require(bool(len(measurements)), "no row", "a run")
     require(not notes, "; ".join(notes), "no note gpu_shared")
     return len(notes)
 
 
 def probe_energy_residual_ratio() -> float:
-    """The energy counter is within its stated uncertainty of the integral of power: the median |residual| over it, of
-    all windows of 5 s and more that the check has measured so far."""
+    """The energy counter is within its stated uncertainty of the integral of power: the median
+    |residual| over it, of all windows of 5 s and more that the check has measured so far."""
     cuda()
     from hwbench import tables
 
     ratios: list[float] = []
     for folder in sorted(path.parent for path in RESULTS.glob("*/readings")):
         readings = tables.read_run(folder).readings
-        found = readings[(readings.quantity == "energy_residual") & (readings.span == "") & (readings.window_s >= 5)]
+        found = readings[
+            (readings.quantity == "energy_residual")
+            & (readings.span == "")
+            & (readings.window_s >= 5)
+        ]
         ratios += list((found.value.abs() / found.uncertainty).dropna())
     require(bool(ratios), "none", "a window in which the driver shows both energy and power")
     print(f"energy_windows: {len(ratios)}")
@@ -160,7 +172,8 @@ def probe_lstm_fp32_error() -> float:
 
 
 def probe_timer_bytes_a_step() -> float:
-    """2·10⁵ steps leave a process as large as it was, but for the stamps themselves: events are used again."""
+    """2·10⁵ steps leave a process as large as it was, but for the stamps themselves: events are
+    used again."""
     import psutil
 
     from hwbench.recording.harness import run_phase
@@ -218,16 +231,36 @@ def probe_attention() -> str:
     from hwbench.discovery import find
 
     device = cuda()
-    p = {"size": "124m", "batch": 4, "seq": 1024, "layers": 2, "attention": None, "compile": False, "dtype": "bf16"}
+    p = {
+        "size": "124m",
+        "batch": 4,
+        "seq": 1024,
+        "layers": 2,
+        "attention": None,
+        "compile": False,
+        "dtype": "bf16",
+    }
     built = find("gpt/forward", ()).build(SimpleNamespace(**p), device)
     built.step(lambda name: None)
     activities = [torch.profiler.ProfilerActivity.CUDA, torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities) as profiler:
         built.step(lambda name: None)
         device.synchronize()
-    names = {event.key.lower() for event in profiler.key_averages() if event.self_device_time_total > 0}
+    names = {
+        event.key.lower() for event in profiler.key_averages() if event.self_device_time_total > 0
+    }
     said = built.declared.choices.get("attention", "unknown")
-    seen = [backend for backend, words in KERNELS.items() if any(word in name for word in words for name in names)]
-    print(f"attention kernels: {', '.join(sorted(name[:60] for name in names if 'elementwise' not in name))}")
-    require(said in (seen or ["math", "eager"]), f"says {said}, ran {' and '.join(seen) or 'plain products'}", "one")
+    seen = [
+        backend
+        for backend, words in KERNELS.items()
+        if any(word in name for word in words for name in names)
+    ]
+    print(
+        f"attention kernels: {', '.join(sorted(name[:60] for name in names if 'elementwise' not in name))}"
+    )
+    require(
+        said in (seen or ["math", "eager"]),
+        f"says {said}, ran {' and '.join(seen) or 'plain products'}",
+        "one",
+    )
     return str(said)

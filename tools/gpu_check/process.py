@@ -1,4 +1,5 @@
-"""Run one command: hand its output on line by line, and end it at its limit with all that it started."""
+"""Run one command: hand its output on line by line, and end it at its limit with all that it
+started."""
 
 import ctypes
 import os
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 GRACE_S, GRACE_SHARE = 8.0, 0.25
-"""How long before its limit a command is interrupted (`hwbench run` then stores what it has and writes its page)."""
+"""How long before its limit a command is interrupted (`hwbench run` then stores what it has and
+writes its page)."""
 
 KILL_S, KILL_SHARE = 1.5, 0.1
 """How long before its limit a command that ignores the interrupt is killed."""
@@ -28,7 +30,8 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit status (None if it could not be started or killed), and whether in time."""
+    """How a command ended: its exit status (None if it could not be started or killed), and whether
+    in time."""
 
     status: int | None
     seconds: float
@@ -45,9 +48,9 @@ def run_command(
 ) -> Ended:
     """Run `words` for at most `limit_s` seconds; each line that it prints goes to `tell`.
 
-    With `output`, standard output goes to that file and only standard error to `tell`. The command has a process group
-    of its own: SIGINT first, then SIGKILL, which also ends its descendants in other groups. An exception (a signal to
-    the check) ends the command and passes through.
+    With `output`, standard output goes to that file and only standard error to `tell`. The command
+    has a process group of its own: SIGINT first, then SIGKILL, which also ends its descendants in
+    other groups. An exception (a signal to the check) ends the command and passes through.
     """
     began = time.monotonic()
     deadline = began + limit_s
@@ -95,7 +98,8 @@ def run_command(
 
 
 class _Lines:
-    """Hands the lines of a pipe on; never waits for a process that holds the pipe open and prints nothing."""
+    """Hands the lines of a pipe on; never waits for a process that holds the pipe open and prints
+    nothing."""
 
     def __init__(self, stream: IO[bytes], tell: Callable[[str], None]) -> None:
         self._stream, self._tell, self._rest, self._open = stream, tell, b"", True
@@ -128,7 +132,8 @@ class _Lines:
 
 
 def _prepare() -> None:
-    """In the child: take an interrupt even where the check was started in a shell's background, and end with it."""
+    """In the child: take an interrupt even where the check was started in a shell's background, and
+    end with it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_with_parent()
 
@@ -139,7 +144,8 @@ def end_with_parent() -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, so that none is lost from sight (Linux)."""
+    """Become the parent of descendants whose own parent ends, so that none is lost from sight
+    (Linux)."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -160,12 +166,14 @@ _LIBC = _libc()
 
 
 def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+    # macOS answers EPERM for a group of zombies
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
 
 
 def kill_descendants(child: "subprocess.Popen[bytes]") -> None:
-    """Kill the command, its group and whatever else this process has below it, for a second at most."""
+    """Kill the command, its group and whatever else this process has below it, for a second at
+    most."""
     end = time.monotonic() + 1.0
     while True:
         _signal_group(child, signal.SIGKILL)
@@ -180,15 +188,20 @@ def kill_descendants(child: "subprocess.Popen[bytes]") -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """The processes below `root`; empty where there is no /proc. Zombies of `root` that it adopted are reaped."""
+    """The processes below `root`; empty where there is no /proc. Zombies of `root` that it adopted
+    are reaped."""
     children: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
-            pid, rest = int(stat.parent.name), stat.read_text(errors="replace").rpartition(")")[2].split()
+            pid, rest = (
+                int(stat.parent.name),
+                stat.read_text(errors="replace").rpartition(")")[2].split(),
+            )
             state, parent = rest[0], int(rest[1])
             if state != "Z":
                 children[parent].append(pid)
-            elif parent == root and os.getpgid(pid) != pid:  # a leader is the command itself, which Popen waits for
+            # a leader is the command itself, which Popen waits for
+            elif parent == root and os.getpgid(pid) != pid:
                 os.waitpid(pid, os.WNOHANG)
     found, pending = [], [root]
     while pending:

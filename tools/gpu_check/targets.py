@@ -12,7 +12,8 @@ State = Literal["held", "missed", "not measured"]
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that a stage measures, and the bound that it must keep. `find` gives all values; the best one counts."""
+    """A figure that a stage measures, and the bound that it must keep. `find` gives all values; the
+    best one counts."""
 
     name: str
     stage: str
@@ -24,7 +25,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A target and what came of it. `value` is None where it is not measured, and `reason` says why."""
+    """A target and what came of it. `value` is None where it is not measured, and `reason` says
+    why."""
 
     name: str
     target: str
@@ -36,7 +38,9 @@ class Judgement:
         return asdict(self)
 
 
-def in_rows(metric: str, workloads: tuple[str, ...], dtype: str, **params: object) -> Callable[[Figures], list[float]]:
+def in_rows(
+    metric: str, workloads: tuple[str, ...], dtype: str, **params: object
+) -> Callable[[Figures], list[float]]:
     """The metric of every case of these workloads that has this dtype and these parameters."""
 
     def find(figures: Figures) -> list[float]:
@@ -45,7 +49,11 @@ def in_rows(metric: str, workloads: tuple[str, ...], dtype: str, **params: objec
     def _is_of(row: Row) -> bool:
         is_sound = row["outcome"] == "ok" and row.get("validity") != "invalid"
         is_it = row["workload"] in workloads and row["dtype"] == dtype
-        return is_sound and is_it and all(row["params"].get(name) == value for name, value in params.items())
+        return (
+            is_sound
+            and is_it
+            and all(row["params"].get(name) == value for name, value in params.items())
+        )
 
     return find
 
@@ -56,9 +64,21 @@ def in_numbers(name: str) -> Callable[[Figures], list[float]]:
 
 TARGETS = (
     Target(
-        "gpt 1.5b bf16, causal MFU", "training", 0.55, True, "", in_rows("mfu", ("gpt/train",), "bf16", size="1.5b")
+        "gpt 1.5b bf16, causal MFU",
+        "training",
+        0.55,
+        True,
+        "",
+        in_rows("mfu", ("gpt/train",), "bf16", size="1.5b"),
     ),
-    Target("gemm bf16", "products", 790e12, True, "FLOP/s", in_rows("flops_per_s", ("gemm", "gemm/best"), "bf16")),
+    Target(
+        "gemm bf16",
+        "products",
+        790e12,
+        True,
+        "FLOP/s",
+        in_rows("flops_per_s", ("gemm", "gemm/best"), "bf16"),
+    ),
     Target(
         "decode of 7b, batch 1, MBU",
         "decode",
@@ -81,9 +101,13 @@ TARGETS = (
 
 
 def judge(
-    figures: Figures, stages: Mapping[str, str], dry: bool = False, targets: Sequence[Target] = TARGETS
+    figures: Figures,
+    stages: Mapping[str, str],
+    dry: bool = False,
+    targets: Sequence[Target] = TARGETS,
 ) -> list[Judgement]:
-    """A judgement for each target. `stages` says, by name, what became of the stages that are over."""
+    """A judgement for each target. `stages` says, by name, what became of the stages that are
+    over."""
     return [_judge_one(target, figures, stages, dry) for target in targets]
 
 
@@ -104,7 +128,11 @@ def as_text(judgements: Sequence[Judgement]) -> str:
     rows = [("target", "bound", "value", "")]
     for one in judgements:
         value = "–" if one.value is None else f"{one.value:.4g}"
-        rows.append((one.name, one.target, value, f"{one.state}{f' ({one.reason})' if one.reason else ''}"))
+        rows.append(
+            (one.name, one.target, value, f"{one.state}{f' ({one.reason})' if one.reason else ''}")
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    padded = ["  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip() for row in rows]
+    padded = [
+        "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip() for row in rows
+    ]
     return "\n".join(padded) + "\n"

@@ -1,4 +1,5 @@
-"""A matrix product in each number format: how matrices are stored, what multiplies them, whether it works here."""
+"""A matrix product in each number format: how matrices are stored, what multiplies them, whether it
+works here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ class Shape(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """A multiply and an add for each of the mnk products; of integers they are integer operations."""
+        """A multiply and an add for each of the mnk products; of integers they are integer
+        operations."""
         return 2 * self.m * self.n * self.k
 
     def __str__(self) -> str:
@@ -41,8 +43,8 @@ Multiply = Callable[[Operands], object]
 
 @dataclass(frozen=True)
 class Format:
-    """How a number format is stored, what its products come out as, and whether B lies column by column, as tensor
-    cores read 8-bit numbers."""
+    """How a number format is stored, what its products come out as, and whether B lies column by
+    column, as tensor cores read 8-bit numbers."""
 
     stored: torch.dtype
     result: torch.dtype
@@ -57,7 +59,9 @@ class Format:
         """Random matrices: standard normal, or every int8 equally often; C is not set."""
         m, n, k = shape
         b = self._random(n, k, device).t() if self.by_columns else self._random(k, n, device)
-        return Operands(self._random(m, k, device), b, torch.empty(m, n, device=device.torch, dtype=self.result))
+        return Operands(
+            self._random(m, k, device), b, torch.empty(m, n, device=device.torch, dtype=self.result)
+        )
 
     def _random(self, rows: int, columns: int, device: Device) -> Tensor:
         if self.stored is torch.int8:
@@ -75,23 +79,27 @@ FORMATS = {
     "fp8": Format(torch.float8_e4m3fn, torch.bfloat16, by_columns=True),
     "int8": Format(torch.int8, torch.int32, by_columns=True),
 }
-"""fp8 is e4m3, of which models are made for inference. Sums of int8 are exact, but not on every CPU (`int8_sums`)."""
+"""fp8 is e4m3, of which models are made for inference. Sums of int8 are exact, but not on every CPU
+(`int8_sums`)."""
 
 
 def format_of(dtype: str, device: Device) -> Format:
-    """How `dtype` is stored on the device: FP8 as it multiplies it, which MI300 does in a kind of its own."""
+    """How `dtype` is stored on the device: FP8 as it multiplies it, which MI300 does in a kind of
+    its own."""
     known = FORMATS[dtype]
     return replace(known, stored=fp8_formats(device)[0]) if dtype == "fp8" else known
 
 
 TRIED = Shape(512, 512, 512)
-"""The product by which is found out what works: large enough for the kernels that large ones get."""
+"""The product by which is found out what works: large enough for the kernels that large ones
+get."""
 
 
 def product_of(dtype: str, device: Device) -> Multiply:
     """What multiplies in `dtype`, for all of this process (see Device.use_precision).
 
-    A format that torch emulates is measured as it runs. Unsupported if a product of it fails here, or TF32 is not.
+    A format that torch emulates is measured as it runs. Unsupported if a product of it fails here,
+    or TF32 is not.
     """
     if dtype not in FORMATS:
         raise Unsupported(f"there is no matmul of {dtype}; use one of {', '.join(FORMATS)}")
@@ -100,16 +108,20 @@ def product_of(dtype: str, device: Device) -> Multiply:
     try:
         multiply(format_of(dtype, device).draw(TRIED, device))
         device.synchronize()
-    except (RuntimeError, NotImplementedError, TypeError) as error:  # the last is MPS's, of a dtype that it has not
+    # the last is MPS's, of a dtype that it has not
+    except (RuntimeError, NotImplementedError, TypeError) as error:
         if device.is_out_of_memory(error):
             raise
-        raise Unsupported(f"{device.name} multiplies no {dtype}: {str(error).strip().splitlines()[0]}") from error
+        raise Unsupported(
+            f"{device.name} multiplies no {dtype}: {str(error).strip().splitlines()[0]}"
+        ) from error
     return multiply
 
 
 def int8_sums(multiply: Multiply, device: Device) -> dict[str, str]:
-    """For `Declared.choices`: whether sums of int8 are exact here. A CPU without VNNI adds two products in 16 bits, and
-    where these overflow it takes the largest number (vpmaddubsw): as fast, and not the same."""
+    """For `Declared.choices`: whether sums of int8 are exact here. A CPU without VNNI adds two
+    products in 16 bits, and where these overflow it takes the largest number (vpmaddubsw): as fast,
+    and not the same."""
     x = FORMATS["int8"].draw(TRIED, device)
     x.a.fill_(127)
     x.b.fill_(127)
@@ -126,10 +138,13 @@ def _int_mm(x: Operands) -> Tensor:
 
 
 def _scaled(device: Device) -> Multiply:
-    """Both scales are 1. Sums are of the faster kind, as forward passes take it (Hopper's keeps fewer bits)."""
+    """Both scales are 1. Sums are of the faster kind, as forward passes take it (Hopper's keeps
+    fewer bits)."""
     one = torch.ones((), device=device.torch)
 
     def scaled_mm(x: Operands) -> Tensor:
-        return torch._scaled_mm(x.a, x.b, one, one, out_dtype=x.c.dtype, use_fast_accum=True, out=x.c)
+        return torch._scaled_mm(
+            x.a, x.b, one, one, out_dtype=x.c.dtype, use_fast_accum=True, out=x.c
+        )
 
     return scaled_mm

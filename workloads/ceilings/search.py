@@ -1,7 +1,8 @@
 """The search for the shape that multiplies fastest on this device, in a few seconds.
 
-Sides are powers of two, so that a step can be the same number of FLOPs whichever shape wins: `step_flops` of the
-device's rate. Two processes that find two shapes then still do the same work in a step, and can be compared.
+Sides are powers of two, so that a step can be the same number of FLOPs whichever shape wins:
+`step_flops` of the device's rate. Two processes that find two shapes then still do the same work in
+a step, and can be compared.
 """
 
 import math
@@ -37,23 +38,27 @@ SHAPES = tuple(
 """Squares, flat ones (small k) and deep ones (large k), from few FLOPs to many."""
 
 STEP_FLOPS = (1 << 28, 1 << 34, 1 << 40, 1 << 46)
-"""What a step may be: so far apart that a device seldom lies where one process takes one and the next another."""
+"""What a step may be: so far apart that a device seldom lies where one process takes one and the
+next another."""
 
 STEP_S = 0.2
 """How long a step is at most, and a product that is tried."""
 
 SMALL_FLOPS = 1 << 31
-"""Products of fewer FLOPs say more of starting threads than of multiplying: the rates of larger ones do not follow."""
+"""Products of fewer FLOPs say more of starting threads than of multiplying: the rates of larger
+ones do not follow."""
 
 TRIALS = 5
-"""Timed products of each shape, after one that is not: the kernel is chosen and loaded in that. The fastest counts,
-since whatever disturbs a trial makes it slower; what the winner gives is measured afterwards, by medians."""
+"""Timed products of each shape, after one that is not: the kernel is chosen and loaded in that. The
+fastest counts, since whatever disturbs a trial makes it slower; what the winner gives is measured
+afterwards, by medians."""
 
 BUDGET_S = 5.0
 """How long the search goes on."""
 
 FLUSH = 2
-"""How often the last cache is written over, or held in operands, for nothing of an earlier product to be in it."""
+"""How often the last cache is written over, or held in operands, for nothing of an earlier product
+to be in it."""
 
 UNKNOWN_CACHE_BYTES = 1 << 29
 """What the last cache is taken for where nothing tells of it: more than an accelerator has."""
@@ -61,7 +66,8 @@ UNKNOWN_CACHE_BYTES = 1 << 29
 
 @dataclass(frozen=True)
 class Found:
-    """The fastest shape, how many were tried, and the FLOPs of a step: a multiple of the shape's."""
+    """The fastest shape, how many were tried, and the FLOPs of a step: a multiple of the
+    shape's."""
 
     shape: Shape
     tried: int
@@ -69,12 +75,15 @@ class Found:
 
 
 def search(
-    seconds_of: Callable[[Shape], float], fits: Callable[[Shape], bool], elapsed_s: Callable[[], float]
+    seconds_of: Callable[[Shape], float],
+    fits: Callable[[Shape], bool],
+    elapsed_s: Callable[[], float],
 ) -> Found:
     """The fastest of SHAPES for which a step has room: `seconds_of` times one product.
 
-    The first is always tried; a later one if it fits into memory and, at the best rate so far, its trials end before
-    `elapsed_s` is BUDGET_S and a product, unless it is small, takes no longer than STEP_S.
+    The first is always tried; a later one if it fits into memory and, at the best rate so far, its
+    trials end before `elapsed_s` is BUDGET_S and a product, unless it is small, takes no longer
+    than STEP_S.
     """
     rates = {SHAPES[0]: SHAPES[0].flops / seconds_of(SHAPES[0])}
     for shape in SHAPES[1:]:
@@ -83,11 +92,16 @@ def search(
         if is_wanted and elapsed_s() + (1 + TRIALS) * expected_s <= BUDGET_S and fits(shape):
             rates[shape] = shape.flops / seconds_of(shape)
     whole = step_flops(max(rates.values()))
-    return Found(max((shape for shape in rates if shape.flops <= whole), key=rates.__getitem__), len(rates), whole)
+    return Found(
+        max((shape for shape in rates if shape.flops <= whole), key=rates.__getitem__),
+        len(rates),
+        whole,
+    )
 
 
 def step_flops(rate: float) -> int:
-    """The most of STEP_FLOPS that take no longer than STEP_S at `rate` FLOP/s; at least the first."""
+    """The most of STEP_FLOPS that take no longer than STEP_S at `rate` FLOP/s; at least the
+    first."""
     return max((flops for flops in STEP_FLOPS if flops <= STEP_S * rate), default=STEP_FLOPS[0])
 
 
@@ -120,7 +134,8 @@ def search_on(device: Device, multiply: Multiply, dtype: str) -> Found:
 
 
 def sets_beyond_cache(device: Device, set_bytes: int) -> int:
-    """How many sets of operands hold FLUSH times the last cache: used in turn, none is there when its turn comes."""
+    """How many sets of operands hold FLUSH times the last cache: used in turn, none is there when
+    its turn comes."""
     return math.ceil(FLUSH * last_cache_bytes(device) / set_bytes)
 
 

@@ -1,8 +1,8 @@
 """The work of any standard decoder-only transformer, in closed form, from its shape alone.
 
-The conventions and symbols are those of `config`, which has the same for this suite's own GPT. Beyond that one, a
-decoder here may have fewer heads for keys and values than for queries, layers that look back over a window only, and a
-head that is not tied to the token embedding.
+The conventions and symbols are those of `config`, which has the same for this suite's own GPT.
+Beyond that one, a decoder here may have fewer heads for keys and values than for queries, layers
+that look back over a window only, and a head that is not tied to the token embedding.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from workloads.tensors import torch_dtype
 class Decoder:
     """What decides the work: sizes of weights in elements, widths of one layer in numbers a token.
 
-    `windows` has an entry a layer: how many tokens one looks at, itself included, or None for all before it.
-    `block_weights` are those of all matmuls but the head's, each used once a token.
+    `windows` has an entry a layer: how many tokens one looks at, itself included, or None for all
+    before it. `block_weights` are those of all matmuls but the head's, each used once a token.
     """
 
     parameters: int
@@ -32,15 +32,21 @@ class Decoder:
     # FLOPs
 
     def forward_flops(self, batch: int, seq: int, full_attention: bool = False) -> int:
-        """Model FLOPs of one forward pass with logits at every position: B(T(2W + 2dV) + 4·query_width·pairs)."""
-        return batch * (seq * (2 * self.block_weights + self._head_flops) + self._attention_flops(seq, full_attention))
+        """Model FLOPs of one forward pass with logits at every position: B(T(2W + 2dV) +
+        4·query_width·pairs)."""
+        return batch * (
+            seq * (2 * self.block_weights + self._head_flops)
+            + self._attention_flops(seq, full_attention)
+        )
 
     def train_flops(self, batch: int, seq: int, full_attention: bool = False) -> int:
-        """Model FLOPs of a training step: three times forward, as a matmul's backward is two matmuls of its size."""
+        """Model FLOPs of a training step: three times forward, as a matmul's backward is two
+        matmuls of its size."""
         return 3 * self.forward_flops(batch, seq, full_attention)
 
     def prefill_flops(self, batch: int, prompt: int, full_attention: bool = False) -> int:
-        """Model FLOPs to read a prompt and give one next token: as forward, the head on the last position only."""
+        """Model FLOPs to read a prompt and give one next token: as forward, the head on the last
+        position only."""
         attention = self._attention_flops(prompt, full_attention)
         return batch * (prompt * 2 * self.block_weights + attention + self._head_flops)
 
@@ -55,7 +61,11 @@ class Decoder:
 
     def _attention_flops(self, seq: int, full: bool) -> int:
         """Two matmuls of 2·query_width FLOPs a pair of tokens."""
-        pairs = seq * seq * len(self.windows) if full else sum(_pairs(seq, window) for window in self.windows)
+        pairs = (
+            seq * seq * len(self.windows)
+            if full
+            else sum(_pairs(seq, window) for window in self.windows)
+        )
         return 4 * self.query_width * pairs
 
     # Least bytes
@@ -64,22 +74,28 @@ class Decoder:
         """Fewest bytes of a forward pass of training: every weight once, in fp32."""
         return self._parameters_read(batch, seq) * optimizers.MASTER_BYTES
 
-    def train_bytes(self, batch: int, seq: int, optimizer: str, accumulate: int | None = None) -> int:
-        """Fewest bytes of a training step whose passes have `batch` sequences each, as `optimizers.train_bytes`.
+    def train_bytes(
+        self, batch: int, seq: int, optimizer: str, accumulate: int | None = None
+    ) -> int:
+        """Fewest bytes of a training step whose passes have `batch` sequences each, as
+        `optimizers.train_bytes`.
 
-        Weights are read in forward and again in backward, which does not read a table that is only looked up.
+        Weights are read in forward and again in backward, which does not read a table that is only
+        looked up.
         """
         forward = self._parameters_read(batch, seq)
         backward = forward if self.tied else forward - self._rows(batch, seq) * self.width
         return optimizers.train_bytes(forward + backward, self.parameters, optimizer, accumulate)
 
     def prefill_bytes(self, batch: int, prompt: int, dtype: str) -> int:
-        """Fewest bytes to read a prompt: every weight once, and the keys and values of the prompt written."""
+        """Fewest bytes to read a prompt: every weight once, and the keys and values of the prompt
+        written."""
         weights = self._parameters_read(batch, prompt) * torch_dtype(dtype).itemsize
         return weights + self.kv_cache_bytes(batch, prompt, dtype)
 
     def decode_bytes(self, batch: int, position: int, dtype: str) -> int:
-        """Fewest bytes of one token at index `position`: every weight once, the cache read, one entry written."""
+        """Fewest bytes of one token at index `position`: every weight once, the cache read, one
+        entry written."""
         weights = self._parameters_read(batch, 1) * torch_dtype(dtype).itemsize
         return weights + self.kv_cache_bytes(batch, position + 1, dtype)
 

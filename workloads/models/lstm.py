@@ -1,6 +1,7 @@
 """A recurrent language model, embedding → LSTM layers → head, and its work in closed form.
 
-The conventions are those of `config`: model FLOPs, fewest bytes, nothing for activations. The symbols:
+The conventions are those of `config`: model FLOPs, fewest bytes, nothing for activations. The
+symbols:
 
     L layers   h hidden width   E embedding width   V vocabulary   B batch   T tokens of a sequence   e bytes an element
 """
@@ -27,9 +28,11 @@ class LSTMConfig:
 
     @property
     def parameters(self) -> int:
-        """VE + Σ(4h(i + h) + 8h) + hV + V, where a layer's input i is E for the first and h after it.
+        """VE + Σ(4h(i + h) + 8h) + hV + V, where a layer's input i is E for the first and h after
+        it.
 
-        A layer has four gates, each with a matrix for the input, one for the past, and torch's two biases.
+        A layer has four gates, each with a matrix for the input, one for the past, and torch's two
+        biases.
         """
         biases = 8 * self.layers * self.hidden + self.vocab
         return self.vocab * self.embedding + self._gate_weights + self.hidden * self.vocab + biases
@@ -40,25 +43,32 @@ class LSTMConfig:
         return 4 * self.hidden * (inputs + self.layers * self.hidden)
 
     def forward_flops(self, batch: int, seq: int) -> int:
-        """Model FLOPs with logits at every position: BT(Σ 2·4h(i + h) + 2hV), two FLOPs a weight and token.
+        """Model FLOPs with logits at every position: BT(Σ 2·4h(i + h) + 2hV), two FLOPs a weight
+        and token.
 
-        The first token multiplies its past too, which is zero: torch and cuDNN do. Gates count nothing.
+        The first token multiplies its past too, which is zero: torch and cuDNN do. Gates count
+        nothing.
         """
         return 2 * batch * seq * (self._gate_weights + self.hidden * self.vocab)
 
     def train_flops(self, batch: int, seq: int) -> int:
-        """Model FLOPs of forward and backward: three times forward, as a matmul's backward is two of its size."""
+        """Model FLOPs of forward and backward: three times forward, as a matmul's backward is two
+        of its size."""
         return 3 * self.forward_flops(batch, seq)
 
     def forward_bytes(self, batch: int, seq: int, dtype: str) -> int:
-        """Fewest bytes of a forward pass: every weight once, of the embedding only the rows looked up, BT or V of them.
+        """Fewest bytes of a forward pass: every weight once, of the embedding only the rows looked
+        up, BT or V of them.
 
         Once for all tokens: an ideal cache keeps the recurrent weights from one token to the next.
         """
         return self._parameters_read(batch, seq) * torch_dtype(dtype).itemsize
 
-    def train_bytes(self, batch: int, seq: int, optimizer: str, accumulate: int | None = None) -> int:
-        """Fewest bytes of a training step, as `optimizers.train_bytes`, of passes of `batch` sequences each.
+    def train_bytes(
+        self, batch: int, seq: int, optimizer: str, accumulate: int | None = None
+    ) -> int:
+        """Fewest bytes of a training step, as `optimizers.train_bytes`, of passes of `batch`
+        sequences each.
 
         Backward does not read the embedding.
         """
@@ -76,18 +86,23 @@ SIZES = {
         LSTMConfig("gpt3-simplified", layers=12, hidden=1024, embedding=512, vocab=10_000),
     )
 }
-"""Both are ours. `gpt3-simplified` is no GPT: it is as deep as the smallest GPT-3 and has about as many parameters."""
+"""Both are ours. `gpt3-simplified` is no GPT: it is as deep as the smallest GPT-3 and has about as
+many parameters."""
 
 
 class LSTM(nn.Module):
     """The model, with the weights that torch draws by default."""
 
-    def __init__(self, config: LSTMConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, config: LSTMConfig, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
         self.config = config
         with device:  # drawn there and nowhere else
             self.tokens = nn.Embedding(config.vocab, config.embedding, dtype=dtype)
-            self.layers = nn.LSTM(config.embedding, config.hidden, config.layers, batch_first=True, dtype=dtype)
+            self.layers = nn.LSTM(
+                config.embedding, config.hidden, config.layers, batch_first=True, dtype=dtype
+            )
             self.head = nn.Linear(config.hidden, config.vocab, dtype=dtype)
 
     def forward(self, tokens: Tensor) -> Tensor:

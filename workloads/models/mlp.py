@@ -1,6 +1,8 @@
-"""A feed-forward network, linear layers of one width with GELU between them, and its work in closed form.
+"""A feed-forward network, linear layers of one width with GELU between them, and its work in closed
+form.
 
-The conventions are those of `config`: model FLOPs, fewest bytes, nothing for activations. The symbols:
+The conventions are those of `config`: model FLOPs, fewest bytes, nothing for activations. The
+symbols:
 
     D layers   w width   B batch   e bytes an element
 """
@@ -33,7 +35,8 @@ class MLPConfig:
         return 2 * batch * self.depth * self.width**2
 
     def train_flops(self, batch: int) -> int:
-        """Model FLOPs of forward and backward: 2B(3D - 1)w². Nobody needs the gradient of the first layer's input."""
+        """Model FLOPs of forward and backward: 2B(3D - 1)w². Nobody needs the gradient of the first
+        layer's input."""
         return 2 * batch * (3 * self.depth - 1) * self.width**2
 
     def forward_bytes(self, dtype: str) -> int:
@@ -41,9 +44,12 @@ class MLPConfig:
         return self.parameters * torch_dtype(dtype).itemsize
 
     def train_bytes(self, optimizer: str, accumulate: int | None = None) -> int:
-        """Fewest bytes of a training step, as `optimizers.train_bytes`; backward does not read the first layer."""
+        """Fewest bytes of a training step, as `optimizers.train_bytes`; backward does not read the
+        first layer."""
         first_layer = self.width**2 + self.width
-        return optimizers.train_bytes(2 * self.parameters - first_layer, self.parameters, optimizer, accumulate)
+        return optimizers.train_bytes(
+            2 * self.parameters - first_layer, self.parameters, optimizer, accumulate
+        )
 
 
 SIZES = {
@@ -58,10 +64,14 @@ SIZES = {
 class MLP(nn.Module):
     """The model, with the weights that torch draws by default."""
 
-    def __init__(self, config: MLPConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, config: MLPConfig, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
         with device:  # drawn there and nowhere else
-            self.layers = nn.ModuleList(nn.Linear(config.width, config.width, dtype=dtype) for _ in range(config.depth))
+            self.layers = nn.ModuleList(
+                nn.Linear(config.width, config.width, dtype=dtype) for _ in range(config.depth)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, w) → (B, w)."""

@@ -1,4 +1,5 @@
-"""Linear layers whose weights lie as oneDNN reads them best, once and for all: what a CPU wants for generation.
+"""Linear layers whose weights lie as oneDNN reads them best, once and for all: what a CPU wants for
+generation.
 
 A product with one row is bound by reading the weights. torch lays them out anew or reads them as they are at each call;
 packed when the model is built, some processors read them at twice the rate (docs/log.md), and some cannot pack every
@@ -16,8 +17,9 @@ MOST_WEIGHTS = 1 << 26
 
 
 def choose_layout(weight: Tensor, rows: int, device: Device) -> dict[str, str]:
-    """How products of `rows` rows with weights like `weight` (out, in) are the fastest, for `Declared.choices`:
-    `weights` is plain or packed, `weights_failed` why packing does not work here. Empty where there is no other layout.
+    """How products of `rows` rows with weights like `weight` (out, in) are the fastest, for
+    `Declared.choices`: `weights` is plain or packed, `weights_failed` why packing does not work
+    here. Empty where there is no other layout.
     """
     if not device.has_onednn:
         return {}
@@ -30,13 +32,18 @@ def choose_layout(weight: Tensor, rows: int, device: Device) -> dict[str, str]:
             held.append(packed(part, rows))
         return packed_linear(x, held[0], None)
 
-    question = f"{rows} rows by weights {tuple(part.shape)}, {str(part.dtype).removeprefix('torch.')}"
-    choice = device.findings.choose(question, {"plain": lambda: F.linear(x, part), "packed": multiply_packed})
+    question = (
+        f"{rows} rows by weights {tuple(part.shape)}, {str(part.dtype).removeprefix('torch.')}"
+    )
+    choice = device.findings.choose(
+        question, {"plain": lambda: F.linear(x, part), "packed": multiply_packed}
+    )
     return choice.as_choices("weights", choice.name)
 
 
 def pack_linears(model: nn.Module, rows: int) -> None:
-    """Pack each linear layer of `model` for products with so many rows, and let its own weights go. For inference."""
+    """Pack each linear layer of `model` for products with so many rows, and let its own weights go.
+    For inference."""
     for module in model.modules():
         if type(module) is nn.Linear:
             module.packed = packed(module.weight, rows)

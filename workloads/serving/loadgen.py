@@ -1,9 +1,11 @@
-"""MLPerf's load generator over a server in this process: it decides when requests arrive, stamps them, and judges.
+"""MLPerf's load generator over a server in this process: it decides when requests arrive, stamps
+them, and judges.
 
-Every time is taken by the generator, on its own clock and from the scheduled arrival, and read from its logs: what it
-says of a request and what we say cannot differ. Its trace is therefore on, which MLPerf leaves off: 1 to 2 kB on disk
-for each request while the test runs. A process takes one test at a time: the generator keeps its state in globals.
-Source: github.com/mlcommons/inference, loadgen.
+Every time is taken by the generator, on its own clock and from the scheduled arrival, and read from
+its logs: what it says of a request and what we say cannot differ. Its trace is therefore on, which
+MLPerf leaves off: 1 to 2 kB on disk for each request while the test runs. A process takes one test
+at a time: the generator keeps its state in globals. Source: github.com/mlcommons/inference,
+loadgen.
 """
 
 import contextlib
@@ -35,10 +37,12 @@ SAMPLES_PER_QUERY = 8
 """Requests that arrive together in multi-stream: MLPerf's number."""
 
 QUICKER_STREAM = 10
-"""How many times as fast as expected a stream may turn out: the generator makes so many queries beforehand."""
+"""How many times as fast as expected a stream may turn out: the generator makes so many queries
+beforehand."""
 
 QUICKER_OFFLINE = 1.25
-"""The same of `offline`, where all of them have to be answered; its own factor of 1.1 comes on top."""
+"""The same of `offline`, where all of them have to be answered; its own factor of 1.1 comes on
+top."""
 
 TRACE, DETAIL = "mlperf_log_trace.json", "mlperf_log_detail.txt"
 
@@ -55,8 +59,9 @@ _SERVER_TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Load:
-    """What a test is to be: a scenario; the target rate of `server` in requests/s, of others the rate expected; how
-    long and how many queries at least; the objective; the seed of arrivals and of the choice of prompts."""
+    """What a test is to be: a scenario; the target rate of `server` in requests/s, of others the
+    rate expected; how long and how many queries at least; the objective; the seed of arrivals and
+    of the choice of prompts."""
 
     scenario: str
     rate: float
@@ -69,8 +74,9 @@ class Load:
 
 @dataclass(frozen=True)
 class LoadTest:
-    """What became of a test: its requests, whether the generator calls it VALID, whether the objective was met (None
-    where the scenario has none), why it is not valid, and the figures of its log by their keys."""
+    """What became of a test: its requests, whether the generator calls it VALID, whether the
+    objective was met (None where the scenario has none), why it is not valid, and the figures of
+    its log by their keys."""
 
     requests: Requests
     valid: bool
@@ -84,14 +90,16 @@ def loadgen() -> ModuleType:
     try:
         return importlib.import_module("mlperf_loadgen")
     except ImportError as error:
-        raise Unsupported("MLPerf's load generator is missing: pip install 'hwbench[loadgen]'") from error
+        raise Unsupported(
+            "MLPerf's load generator is missing: pip install 'hwbench[loadgen]'"
+        ) from error
 
 
 def run_test(load: Load, server: Server, mark: Mark = lambda name: None) -> LoadTest:
     """One whole test. The generator runs in a thread of its own; the server computes in this one.
 
-    Whatever goes wrong in either is raised here. A server that fails leaves its generator waiting, in a thread that
-    ends with the process.
+    Whatever goes wrong in either is raised here. A server that fails leaves its generator waiting,
+    in a thread that ends with the process.
     """
     generator = _Generator(load, server)
     generator.start()
@@ -115,12 +123,16 @@ class _Generator:
         self._thread.start()
 
     def first_token(self, group: Sequence[Request]) -> None:
-        self._lg.FirstTokenComplete([self._lg.QuerySampleResponse(request.name, 0, 0, 1) for request in group])
+        self._lg.FirstTokenComplete(
+            [self._lg.QuerySampleResponse(request.name, 0, 0, 1) for request in group]
+        )
 
     def done(self, group: Sequence[Request]) -> None:
         self._batches.update({request.number: len(group) for request in group})
         new = self._server.new
-        self._lg.QuerySamplesComplete([self._lg.QuerySampleResponse(r.name, 0, 0, new) for r in group])
+        self._lg.QuerySamplesComplete(
+            [self._lg.QuerySampleResponse(r.name, 0, 0, new) for r in group]
+        )
 
     def result(self) -> LoadTest:
         """What the logs say, once the server has returned."""
@@ -134,7 +146,13 @@ class _Generator:
         log = read_detail(detail)
         requests = read_trace(trace, self._issued, self._batches, self._server)
         valid = log["result_validity"] == "VALID"
-        return LoadTest(requests, valid, log.get("result_perf_constraints_met"), "" if valid else _reason(log), log)
+        return LoadTest(
+            requests,
+            valid,
+            log.get("result_perf_constraints_met"),
+            "" if valid else _reason(log),
+            log,
+        )
 
     def _run(self) -> None:
         lg, sut, qsl = self._lg, None, None
@@ -160,7 +178,8 @@ class _Generator:
         self._server.put(arrived)
 
     def _take_logs(self, prompts: Sequence[int]) -> None:
-        """Keep hold of the logs, which are open by now, and remove the folder: a test that is killed leaves nothing."""
+        """Keep hold of the logs, which are open by now, and remove the folder: a test that is
+        killed leaves nothing."""
         if not self._logs:
             self._logs = {name: (self._folder / name).open("rb") for name in (TRACE, DETAIL)}
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -175,11 +194,18 @@ class _Generator:
         settings.server_target_qps = load.rate
         settings.offline_expected_qps = QUICKER_OFFLINE * load.rate
         settings.single_stream_expected_latency_ns = round(1e9 / load.rate / QUICKER_STREAM)
-        settings.multi_stream_expected_latency_ns = round(1e9 * SAMPLES_PER_QUERY / load.rate / QUICKER_STREAM)
+        settings.multi_stream_expected_latency_ns = round(
+            1e9 * SAMPLES_PER_QUERY / load.rate / QUICKER_STREAM
+        )
         settings.multi_stream_samples_per_query = SAMPLES_PER_QUERY
         settings.use_token_latencies = True
-        settings.ttft_latency, settings.tpot_latency = round(load.ttft_ms * 1e6), round(load.tpot_ms * 1e6)
-        settings.schedule_rng_seed = settings.sample_index_rng_seed = settings.qsl_rng_seed = load.seed
+        settings.ttft_latency, settings.tpot_latency = (
+            round(load.ttft_ms * 1e6),
+            round(load.tpot_ms * 1e6),
+        )
+        settings.schedule_rng_seed = settings.sample_index_rng_seed = settings.qsl_rng_seed = (
+            load.seed
+        )
         return settings
 
     def _log_settings(self) -> Any:
@@ -200,11 +226,14 @@ def read_detail(detail: bytes) -> dict[str, Any]:
     return found
 
 
-def read_trace(trace: bytes, issued: Sequence[Request], batches: Mapping[int, int], server: Server) -> Requests:
-    """The requests of a test in the order of their arrival, with the times of the generator's trace.
+def read_trace(
+    trace: bytes, issued: Sequence[Request], batches: Mapping[int, int], server: Server
+) -> Requests:
+    """The requests of a test in the order of their arrival, with the times of the generator's
+    trace.
 
-    The trace names a request in all it says of it but its first token in the scenario server: there queries are single
-    requests, and their scheduled times tell which is which.
+    The trace names a request in all it says of it but its first token in the scenario server: there
+    queries are single requests, and their scheduled times tell which is which.
     """
     done: dict[int, re.Match[bytes]] = {}
     first: dict[int, re.Match[bytes]] = {}
@@ -215,14 +244,18 @@ def read_trace(trace: bytes, issued: Sequence[Request], batches: Mapping[int, in
     tokens = {number: int(found["done"]) for number, found in first.items()}
     if not tokens:
         names = dict(zip(scheduled, sorted(done), strict=True))
-        tokens = {names[_ns(f)]: int(f["issued"]) + int(f["done"]) for f in _SERVER_TOKEN.finditer(trace)}
+        tokens = {
+            names[_ns(f)]: int(f["issued"]) + int(f["done"]) for f in _SERVER_TOKEN.finditer(trace)
+        }
     assert [int(found["prompt"]) for found in rows] == [request.prompt for request in issued]
     return Requests(
         request=sorted(done),
         query=[int(found["query"]) for found in rows],
         scheduled_ns=scheduled,
         issued_ns=[at + int(found["issued"]) for at, found in zip(scheduled, rows, strict=True)],
-        first_token_ns=[at + tokens[number] for at, number in zip(scheduled, sorted(done), strict=True)],
+        first_token_ns=[
+            at + tokens[number] for at, number in zip(scheduled, sorted(done), strict=True)
+        ],
         done_ns=[at + int(found["done"]) for at, found in zip(scheduled, rows, strict=True)],
         prompt_tokens=[server.prompts.shape[1]] * len(rows),
         new_tokens=[server.new] * len(rows),
@@ -245,6 +278,13 @@ def _reason(log: Mapping[str, Any]) -> str:
     if log.get("result_min_queries_met") is False:
         words.append("there were fewer queries than asked for")
     if log.get("early_stopping_met") is False:
-        told = next((log[key] for key in sorted(log) if key.startswith("early_") and log[key] and "result" in key), "")
+        told = next(
+            (
+                log[key]
+                for key in sorted(log)
+                if key.startswith("early_") and log[key] and "result" in key
+            ),
+            "",
+        )
         words.append(" ".join(str(told).replace("*", "").split()).rstrip("."))
     return "; ".join(words)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 PRECISION = 1.05
-"""A search ends when the rate that fails is no more than this times the rate that met the objective."""
+"""A search ends when the rate that fails is no more than this times the rate that met the
+objective."""
 
 MOST_DOUBLINGS = 12
 """How often a rate is doubled or halved in search of one that fails, or of one that does not."""
@@ -13,17 +14,19 @@ MOST_DOUBLINGS = 12
 
 @dataclass(frozen=True)
 class Found:
-    """The largest rate that was seen to meet the objective, None if none did, and the tests that it took."""
+    """The largest rate that was seen to meet the objective, None if none did, and the tests that it
+    took."""
 
     rate: float | None
     tests: int
 
 
 def largest_rate(meets: Callable[[float], bool], start: float) -> Found:
-    """Double or halve `start` until one rate meets the objective and one does not, then bisect on a logarithmic scale.
+    """Double or halve `start` until one rate meets the objective and one does not, then bisect on a
+    logarithmic scale.
 
-    It takes for granted that what a rate meets any smaller one meets too. A rate that `MOST_DOUBLINGS` doublings have
-    not made fail is taken as it is.
+    It takes for granted that what a rate meets any smaller one meets too. A rate that
+    `MOST_DOUBLINGS` doublings have not made fail is taken as it is.
     """
     tests, rate = 1, start
     met = meets(rate)

@@ -1,8 +1,10 @@
-"""A server in this process: requests wait in a queue, and those that wait are computed together, up to a batch.
+"""A server in this process: requests wait in a queue, and those that wait are computed together, up
+to a batch.
 
-The batches are dynamic and static: who waits when the server gets free goes into the next one, whose members start and
-end together. A request that comes a moment later waits until that batch is done, and its wait is in its time to first
-token. All prompts are equally long, and so are all answers.
+The batches are dynamic and static: who waits when the server gets free goes into the next one,
+whose members start and end together. A request that comes a moment later waits until that batch is
+done, and its wait is in its time to first token. All prompts are equally long, and so are all
+answers.
 """
 
 import queue
@@ -19,7 +21,8 @@ from workloads.models.gpt import GPT
 
 @dataclass(frozen=True)
 class Request:
-    """One request: its place among all in the order in which they came, the generator's name of it, its prompt."""
+    """One request: its place among all in the order in which they came, the generator's name of it,
+    its prompt."""
 
     number: int
     name: int
@@ -40,7 +43,9 @@ class Server:
         self.prompts, self.new, self.batch = prompts, new, batch
         self._model = model
         self._cache = model.new_cache(batch, prompts.shape[1] + new)
-        self._positions = [torch.tensor([prompts.shape[1] + i], device=prompts.device) for i in range(new - 1)]
+        self._positions = [
+            torch.tensor([prompts.shape[1] + i], device=prompts.device) for i in range(new - 1)
+        ]
         self._arrivals: queue.SimpleQueue[Sequence[Request] | None] = queue.SimpleQueue()
         self._waiting: deque[Request] = deque()
         self._closed = False
@@ -54,7 +59,8 @@ class Server:
         self._arrivals.put(None)
 
     def serve(self, first_token: Tell, done: Tell, mark: Mark) -> None:
-        """Answer what comes until `close`. The marks are `wait`, for somebody to come, and `serve`, a batch."""
+        """Answer what comes until `close`. The marks are `wait`, for somebody to come, and `serve`,
+        a batch."""
         while group := self._gather():
             mark("wait")
             self.answer(group, first_token, done)
@@ -63,7 +69,8 @@ class Server:
 
     @torch.inference_mode()
     def answer(self, group: Sequence[Request], first_token: Tell, done: Tell) -> None:
-        """Compute the answers of a group; each token reaches the host before the next, as a user would see it."""
+        """Compute the answers of a group; each token reaches the host before the next, as a user
+        would see it."""
         cache = [(keys[: len(group)], values[: len(group)]) for keys, values in self._cache]
         token = self._model.prefill(self.prompts[[request.prompt for request in group]], cache)
         token.tolist()
@@ -74,7 +81,8 @@ class Server:
         done(group)
 
     def _gather(self) -> list[Request]:
-        """Those who wait, the first to come first, up to a batch; waits for one if nobody does. Empty once closed."""
+        """Those who wait, the first to come first, up to a batch; waits for one if nobody does.
+        Empty once closed."""
         while not (self._waiting or self._closed):
             self._take()
         while not self._arrivals.empty():

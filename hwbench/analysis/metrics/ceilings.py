@@ -1,7 +1,7 @@
 """The ceilings that a run measured of its own machine, and which share of them its workloads reach.
 
-The matmul ceiling of a dtype is the best FLOP/s of `gemm` or `gemm/…` in it, the memory ceiling the best B/s of `copy`
-on arrays that no cache holds, whatever it does with them.
+The matmul ceiling of a dtype is the best FLOP/s of `gemm` or `gemm/…` in it, the memory ceiling the
+best B/s of `copy` on arrays that no cache holds, whatever it does with them.
 """
 
 import json
@@ -20,8 +20,8 @@ MEMORY = "memory"
 """The level of what no cache holds, which is also that of arrays whose level is not said."""
 
 NO_CEILING = 1.05
-"""A share above this says that what was beaten is no ceiling (too small a matmul, bytes that a cache holds): it is left
-out."""
+"""A share above this says that what was beaten is no ceiling (too small a matmul, bytes that a
+cache holds): it is left out."""
 
 CEILING_SHARES = {"mfu_achievable": "flops", "mbu_achievable": "bytes"}
 """Each metric with the work that it is of."""
@@ -36,7 +36,8 @@ COLUMNS = [*KEY, "metric", "unit", "value", *OF_A_SHARE]
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The fastest case of its kind: FLOP/s or B/s of each process, and the median over processes."""
+    """The fastest case of its kind: FLOP/s or B/s of each process, and the median over
+    processes."""
 
     case_id: str
     label: str
@@ -45,8 +46,8 @@ class Ceiling:
     by_process: Mapping[int, float]
 
     def of(self, process: int) -> float:
-        """The ceiling of the same round, the process of the same number, so that its noise is in the shares; where
-        that round has none, the median."""
+        """The ceiling of the same round, the process of the same number, so that its noise is in
+        the shares; where that round has none, the median."""
         return self.by_process.get(process, self.typical)
 
     def holds(self, value: float) -> bool:
@@ -58,7 +59,11 @@ def matmul_ceilings(run: RunTables) -> dict[str, Ceiling]:
     """By dtype."""
     measured = _measured(run)
     matmuls = measured[measured.workload.map(is_matmul).astype(bool)]
-    return {str(dtype): best for dtype, rows in matmuls.groupby("dtype") if (best := _best(rows, "flops"))}
+    return {
+        str(dtype): best
+        for dtype, rows in matmuls.groupby("dtype")
+        if (best := _best(rows, "flops"))
+    }
 
 
 def memory_ceilings(run: RunTables) -> dict[str, Ceiling]:
@@ -66,12 +71,14 @@ def memory_ceilings(run: RunTables) -> dict[str, Ceiling]:
     measured = _measured(run)
     copies = measured[measured.workload == COPY]
     levels = copies.params.map(_level)
-    return {str(level): best for level, rows in copies.groupby(levels) if (best := _best(rows, "bytes"))}
+    return {
+        str(level): best for level, rows in copies.groupby(levels) if (best := _best(rows, "bytes"))
+    }
 
 
 def shares_of_ceilings(run: RunTables) -> pd.DataFrame:
-    """A row (COLUMNS) for each process and metric of CEILING_SHARES whose work is declared and whose ceiling the run
-    measured, round by round."""
+    """A row (COLUMNS) for each process and metric of CEILING_SHARES whose work is declared and
+    whose ceiling the run measured, round by round."""
     measured = _measured(run)
     rows = []
     matmul, memory = matmul_ceilings(run), memory_ceilings(run).get(MEMORY)
@@ -80,16 +87,22 @@ def shares_of_ceilings(run: RunTables) -> pd.DataFrame:
         found["mbu_achievable"] = memory if moves_memory(processes).all() else None
         for metric, ceiling in found.items():
             if ceiling:
-                rows.append(share_of(ceiling, metric, processes[KEY], rate(processes, CEILING_SHARES[metric])))
+                rows.append(
+                    share_of(
+                        ceiling, metric, processes[KEY], rate(processes, CEILING_SHARES[metric])
+                    )
+                )
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=COLUMNS)
 
 
 def share_of(ceiling: Ceiling, metric: str, keyed: pd.DataFrame, rates: pd.Series) -> pd.DataFrame:
-    """The rows (COLUMNS) of one case or span: `rates` in the ceiling's unit, one a process of `keyed`. None where it is
-    no ceiling for them (NO_CEILING)."""
+    """The rows (COLUMNS) of one case or span: `rates` in the ceiling's unit, one a process of
+    `keyed`. None where it is no ceiling for them (NO_CEILING)."""
     value = rates / keyed.process.map(ceiling.of)
     source = f"measured in this run: {ceiling.label}"
-    rows = keyed[KEY].assign(metric=metric, unit="1", value=value, convention=CONVENTIONS[metric], source=source)
+    rows = keyed[KEY].assign(
+        metric=metric, unit="1", value=value, convention=CONVENTIONS[metric], source=source
+    )
     dtype = ceiling.dtype if metric == "mfu_achievable" else None
     rows = rows.assign(peak=ceiling.typical, peak_dtype=dtype).dropna(subset="value")
     return rows[COLUMNS] if ceiling.holds(rates.dropna().median()) else rows[COLUMNS].iloc[:0]
@@ -106,7 +119,8 @@ def is_ceiling(workload: str) -> bool:
 
 
 def moves_memory(measured: pd.DataFrame) -> pd.Series:
-    """Whether the bytes of each measurement are memory's: those of a copy within a cache are not."""
+    """Whether the bytes of each measurement are memory's: those of a copy within a cache are
+    not."""
     return (measured.workload != COPY) | (measured.params.map(_level) == MEMORY)
 
 

@@ -1,8 +1,9 @@
-"""Joules and watts of each process, from what the meters said of its window: what a step and a token take.
+"""Joules and watts of each process, from what the meters said of its window: what a step and a
+token take.
 
-The device that a case runs on has the headline. Its scopes are the GPUs that it uses, or the processor packages; the
-host beside a GPU, and memory beside a processor, are figures of their own, and sums are made only where every part is
-known. Nothing is made of readings that are not there.
+The device that a case runs on has the headline. Its scopes are the GPUs that it uses, or the
+processor packages; the host beside a GPU, and memory beside a processor, are figures of their own,
+and sums are made only where every part is known. Nothing is made of readings that are not there.
 """
 
 import math
@@ -34,9 +35,10 @@ PARTS = ("gpu", "package", "dram")
 def energy_of(run: RunTables) -> pd.DataFrame:
     """A row (COLUMNS) for each process and metric of ENERGY that is known.
 
-    `source` names meters and methods, and of a sum over several kinds of parts the kinds, too: with memory and without
-    it are not the same figure. `grade` is the worst of the parts, `uncertainty` (in the unit of the value) the sum of
-    theirs. `energy_net_j` is without what the device takes at rest, measured once in the run.
+    `source` names meters and methods, and of a sum over several kinds of parts the kinds, too: with
+    memory and without it are not the same figure. `grade` is the worst of the parts, `uncertainty`
+    (in the unit of the value) the sum of theirs. `energy_net_j` is without what the device takes at
+    rest, measured once in the run.
     """
     readings = run.readings[run.readings.span == ""]
     if readings.empty:
@@ -44,16 +46,23 @@ def energy_of(run: RunTables) -> pd.DataFrame:
     idle = _idle(readings, run)
     rows = []
     for measured in run.measurements[run.measurements.outcome == "ok"].to_dict("records"):
-        own = readings[(readings.case_id == measured["case_id"]) & (readings.process == measured["process"])]
+        own = readings[
+            (readings.case_id == measured["case_id"]) & (readings.process == measured["process"])
+        ]
         rows += _of_process(own, measured, _own_kind(run), idle)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _own_kind(run: RunTables) -> str:
-    """The kind of scope that the run's device is. A command that was metered may use any: with a GPU it is that."""
+    """The kind of scope that the run's device is. A command that was metered may use any: with a
+    GPU it is that."""
     if str(run.runs.device_kind.iloc[0]) not in ("cpu", "fake"):
         return "gpu"
-    return "gpu" if set(run.measurements.workload) == {"command"} and _is_of(run.readings, "gpu").any() else "package"
+    return (
+        "gpu"
+        if set(run.measurements.workload) == {"command"} and _is_of(run.readings, "gpu").any()
+        else "package"
+    )
 
 
 def _idle(readings: pd.DataFrame, run: RunTables) -> tuple[float, float]:
@@ -61,7 +70,11 @@ def _idle(readings: pd.DataFrame, run: RunTables) -> tuple[float, float]:
     at_rest = readings[(readings.quantity == "idle_power") & _is_of(readings, _own_kind(run))]
     if at_rest.empty:
         return math.nan, math.nan
-    parts = at_rest.groupby(KEY)[["value", "uncertainty"]].agg(lambda found: found.sum(skipna=False)).median()
+    parts = (
+        at_rest.groupby(KEY)[["value", "uncertainty"]]
+        .agg(lambda found: found.sum(skipna=False))
+        .median()
+    )
     return float(parts.value), float(parts.uncertainty)
 
 
@@ -69,9 +82,15 @@ def _of_process(
     readings: pd.DataFrame, measured: Mapping[str, Any], kind: str, idle: tuple[float, float]
 ) -> list[dict[str, Any]]:
     energy = readings[readings.quantity == "energy"]
-    own, others = energy[_is_of(energy, kind)], energy[_is_of(energy, *PARTS) & ~_is_of(energy, kind)]
+    own, others = (
+        energy[_is_of(energy, kind)],
+        energy[_is_of(energy, *PARTS) & ~_is_of(energy, kind)],
+    )
     steps, tokens, window_s = measured["samples"], measured["tokens"], measured["window_s"]
-    found = {"energy_j": _sum(own, 1 / steps), "power_w": _sum(own, 1 / window_s) if window_s else None}
+    found = {
+        "energy_j": _sum(own, 1 / steps),
+        "power_w": _sum(own, 1 / window_s) if window_s else None,
+    }
     found["energy_net_j"] = _less(found["energy_j"], *(watts * window_s / steps for watts in idle))
     if not pd.isna(tokens) and tokens:
         for name in ("energy_j", "energy_net_j"):
@@ -83,7 +102,11 @@ def _of_process(
         found["host_energy_j"] = _sum(others, 1 / steps) if kind == "gpu" else None
         found["total_energy_j"] = _sum(pd.concat([own, others]), 1 / steps) if len(own) else None
     key = {name: measured[name] for name in KEY}
-    return [key | {"metric": name, "unit": ENERGY[name]} | parts for name, parts in found.items() if parts]
+    return [
+        key | {"metric": name, "unit": ENERGY[name]} | parts
+        for name, parts in found.items()
+        if parts
+    ]
 
 
 def _is_of(readings: pd.DataFrame, *kinds: str) -> pd.Series:
@@ -100,7 +123,12 @@ def _sum(parts: pd.DataFrame, scale: float) -> dict[str, Any] | None:
         return None
     kinds = _kinds(parts)
     of_kind = [f" of {kind}" if kinds.nunique() > 1 else "" for kind in kinds]
-    sources = sorted({f"{row.meter} {row.method}{kind}" for row, kind in zip(parts.itertuples(), of_kind, strict=True)})
+    sources = sorted(
+        {
+            f"{row.meter} {row.method}{kind}"
+            for row, kind in zip(parts.itertuples(), of_kind, strict=True)
+        }
+    )
     return {
         "value": float(parts.value.sum()) * scale,
         "source": ", ".join(sources),
@@ -116,7 +144,8 @@ def _scaled(parts: dict[str, Any] | None, scale: float) -> dict[str, Any] | None
 
 
 def _less(parts: dict[str, Any] | None, taken: float, doubt: float) -> dict[str, Any] | None:
-    """Without so much ± its doubt; None if that is not known, or if what is left is less than its own doubt."""
+    """Without so much ± its doubt; None if that is not known, or if what is left is less than its
+    own doubt."""
     if parts is None or math.isnan(taken):
         return None
     left = parts | {"value": parts["value"] - taken, "uncertainty": parts["uncertainty"] + doubt}
@@ -124,7 +153,11 @@ def _less(parts: dict[str, Any] | None, taken: float, doubt: float) -> dict[str,
 
 
 def why_unknown(run: RunTables) -> list[str]:
-    """Why energy of the run's device is not known, each reason once, in one line; empty where it is."""
+    """Why energy of the run's device is not known, each reason once, in one line; empty where it
+    is."""
     energy = run.readings[(run.readings.quantity == "energy") & (run.readings.span == "")]
     lacking = energy[energy.value.isna() & _is_of(energy, _own_kind(run))]
-    return [f"{row.scope}, by {row.meter}: {row.reason}" for row in lacking.drop_duplicates("reason").itertuples()]
+    return [
+        f"{row.scope}, by {row.meter}: {row.reason}"
+        for row in lacking.drop_duplicates("reason").itertuples()
+    ]

@@ -1,4 +1,5 @@
-"""Percentiles of the step, and of generation the times that its reader waits for, process by process."""
+"""Percentiles of the step, and of generation the times that its reader waits for, process by
+process."""
 
 import pandas as pd
 
@@ -8,7 +9,8 @@ from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
 
 PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
-"""Each percentile with the samples a process must have for it; with fewer it would only name the slowest step."""
+"""Each percentile with the samples a process must have for it; with fewer it would only name the
+slowest step."""
 
 LATENCIES = [
     *(f"{name}_{percentile}" for name in ("step_s", "itl_s") for percentile in PERCENTILES),
@@ -18,10 +20,11 @@ LATENCIES = [
 
 
 def latencies(run: RunTables) -> pd.DataFrame:
-    """Percentiles of the step; of generation also ttft_s, itl_s and tpot_s, as metrics of each process.
+    """Percentiles of the step; of generation also ttft_s, itl_s and tpot_s, as metrics of each
+    process.
 
-    ttft_s is the span `prefill`, itl_s one span `decode`, tpot_s = (latency − TTFT)/(output tokens − 1), which is the
-    mean of a step's decode spans since prefill makes the first token.
+    ttft_s is the span `prefill`, itl_s one span `decode`, tpot_s = (latency − TTFT)/(output tokens
+    − 1), which is the mean of a step's decode spans since prefill makes the first token.
     """
     samples, spans = timed_samples(run), timed_spans(run)
     prefill, decode = spans[spans.name == "prefill"], spans[spans.name == "decode"]
@@ -36,7 +39,9 @@ def latencies(run: RunTables) -> pd.DataFrame:
     )
 
 
-def _percentiles(rows: pd.DataFrame, column: str, name: str, wanted: dict[str, int]) -> pd.DataFrame:
+def _percentiles(
+    rows: pd.DataFrame, column: str, name: str, wanted: dict[str, int]
+) -> pd.DataFrame:
     """`wanted` percentiles of `column` within each process, as metrics `<name>_p50` and so on."""
     groups = rows.groupby(KEY, sort=False)[column]
     frames = []

@@ -1,4 +1,5 @@
-"""Shares of what the device could do at most, process by process: how much of it a workload makes use of."""
+"""Shares of what the device could do at most, process by process: how much of it a workload makes
+use of."""
 
 import json
 
@@ -10,9 +11,14 @@ from hwbench.datasheets import peaks
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE
 
-SHARES = {"mfu": "flops", "mfu_palm": "flops_full_attention", "hfu": "hardware_flops", "mbu": "bytes"}
-"""Each metric with the work that it is of: model FLOPs utilization, causal and as PaLM counts it, the hardware's, and
-bandwidth's."""
+SHARES = {
+    "mfu": "flops",
+    "mfu_palm": "flops_full_attention",
+    "hfu": "hardware_flops",
+    "mbu": "bytes",
+}
+"""Each metric with the work that it is of: model FLOPs utilization, causal and as PaLM counts it,
+the hardware's, and bandwidth's."""
 
 CONVENTIONS = {
     "mfu": "model FLOPs, causal attention, nothing that is computed again",
@@ -25,10 +31,11 @@ COLUMNS = [*KEY, "metric", "unit", "value", *OF_A_SHARE]
 
 
 def shares_of_peak(run: RunTables) -> pd.DataFrame:
-    """A row (COLUMNS) for each process and metric of SHARES whose work is declared and whose peak is known.
+    """A row (COLUMNS) for each process and metric of SHARES whose work is declared and whose peak
+    is known.
 
-    The value is (work of a step × steps) / window_s over the peak of the case's dtype; `source` says which peak, and
-    where from. A copy within a cache has no share of the memory's bandwidth.
+    The value is (work of a step × steps) / window_s over the peak of the case's dtype; `source`
+    says which peak, and where from. A copy within a cache has no share of the memory's bandwidth.
     """
     measured = run.measurements[run.measurements.outcome == "ok"]
     rows = []
@@ -41,31 +48,45 @@ def shares_of_peak(run: RunTables) -> pd.DataFrame:
 
 
 def share_of(peak: peaks.Peak, metric: str, keyed: pd.DataFrame, rates: pd.Series) -> pd.DataFrame:
-    """The rows (COLUMNS) of `rates` in the peak's unit, one a process of `keyed`; none where a rate is null."""
-    rows = keyed[KEY].assign(metric=metric, unit="1", value=rates / peak.value, convention=CONVENTIONS[metric])
+    """The rows (COLUMNS) of `rates` in the peak's unit, one a process of `keyed`; none where a rate
+    is null."""
+    rows = keyed[KEY].assign(
+        metric=metric, unit="1", value=rates / peak.value, convention=CONVENTIONS[metric]
+    )
     rows = rows.assign(peak=peak.value, peak_dtype=peak.dtype, source=peak.source)
     return rows[COLUMNS].dropna(subset="value")
 
 
 def peak_of(run: RunTables, metric: str, dtype: str) -> peaks.Peak | None:
-    """The peak that a metric of SHARES is a share of, for cases in `dtype`; None if it is not known."""
-    device, environment = str(run.runs.device_name.iloc[0]), json.loads(run.runs.environment.iloc[0])
+    """The peak that a metric of SHARES is a share of, for cases in `dtype`; None if it is not
+    known."""
+    device, environment = (
+        str(run.runs.device_name.iloc[0]),
+        json.loads(run.runs.environment.iloc[0]),
+    )
     if SHARES[metric] == "bytes":
         return peaks.bandwidth(device, environment)
     return peaks.flops(device, dtype, environment, sustained_mhz(run, dtype))
 
 
 def sustained_mhz(run: RunTables, dtype: str) -> float | None:
-    """The processors' clock while they multiplied matrices in `dtype`: the median of what the meter `host` showed in
-    the windows of each process, then over processes. None where the run or the platform shows none."""
-    measured = run.measurements[(run.measurements.outcome == "ok") & (run.measurements.dtype == dtype)]
+    """The processors' clock while they multiplied matrices in `dtype`: the median of what the meter
+    `host` showed in the windows of each process, then over processes. None where the run or the
+    platform shows none."""
+    measured = run.measurements[
+        (run.measurements.outcome == "ok") & (run.measurements.dtype == dtype)
+    ]
     matmuls = measured[measured.workload.map(is_matmul).astype(bool)][KEY]
-    shown = run.telemetry[(run.telemetry.meter == "host") & (run.telemetry.quantity == "cpu_clock")].merge(
-        matmuls, on=KEY
-    )
+    shown = run.telemetry[
+        (run.telemetry.meter == "host") & (run.telemetry.quantity == "cpu_clock")
+    ].merge(matmuls, on=KEY)
     if shown.empty:
         return None
-    steps = run.samples[~run.samples.warmup.astype(bool)].merge(matmuls, on=KEY).dropna(subset="start_ns")
+    steps = (
+        run.samples[~run.samples.warmup.astype(bool)]
+        .merge(matmuls, on=KEY)
+        .dropna(subset="start_ns")
+    )
     ends = steps.assign(end_ns=steps.start_ns + steps.step_s * 1e9)
     windows = ends.groupby(KEY).agg(begin=("start_ns", "min"), end=("end_ns", "max")).reset_index()
     shown = shown.merge(windows, on=KEY)

@@ -15,18 +15,21 @@ RATES = [metric for metric, _ in THROUGHPUT.values()]
 
 
 def rate(measured: pd.DataFrame, work: str) -> pd.Series:
-    """Work over the window, (work of a step × steps) / window_s, of each measurement; NaN where it is not declared."""
+    """Work over the window, (work of a step × steps) / window_s, of each measurement; NaN where it
+    is not declared."""
     return measured[work].astype("float64") * measured.samples / measured.window_s
 
 
 def throughput(measured: pd.DataFrame) -> pd.DataFrame:
     """`rate` as metrics, for each process and kind of work that is declared."""
     return pd.concat(
-        as_metric(measured, metric, unit, rate(measured, work)) for work, (metric, unit) in THROUGHPUT.items()
+        as_metric(measured, metric, unit, rate(measured, work))
+        for work, (metric, unit) in THROUGHPUT.items()
     )
 
 
 def as_metric(keyed: pd.DataFrame, metric: str, unit: str, value: pd.Series) -> pd.DataFrame:
-    """Rows case_id, process, metric, unit, value; `value` lies beside `keyed`, and where it is null there is no row."""
+    """Rows case_id, process, metric, unit, value; `value` lies beside `keyed`, and where it is null
+    there is no row."""
     frame = keyed[KEY].assign(metric=metric, unit=unit, value=value.astype("float64"))
     return frame.dropna(subset="value")

@@ -23,8 +23,8 @@ def timed_spans(run: RunTables) -> pd.DataFrame:
 
 
 def spans_of_steps(run: RunTables) -> pd.DataFrame:
-    """What each timed step spent in each span: case_id, process, step, name, seconds, in the order of the marks. All
-    marks of one name in a step count together (decode has one a token)."""
+    """What each timed step spent in each span: case_id, process, step, name, seconds, in the order
+    of the marks. All marks of one name in a step count together (decode has one a token)."""
     key = [*KEY, "step", "name"]
     return timed_spans(run).groupby(key, sort=False).span_s.sum().reset_index(name="seconds")
 
@@ -37,8 +37,8 @@ def spans_of_processes(run: RunTables) -> pd.DataFrame:
 def span_times(run: RunTables) -> pd.DataFrame:
     """What a timed step spends in each span: case_id, name, seconds, in the order of the marks.
 
-    Median over steps, then over processes. What no mark covers comes last, as REST, where it is a thousandth of the
-    step or more.
+    Median over steps, then over processes. What no mark covers comes last, as REST, where it is a
+    thousandth of the step or more.
     """
     sums = spans_of_steps(run)
     if sums.empty:
@@ -51,7 +51,9 @@ def span_times(run: RunTables) -> pd.DataFrame:
     within = sums.groupby([*KEY, "name"], sort=False).seconds.median().reset_index()
     times = within.groupby(["case_id", "name"], sort=False).seconds.median().reset_index()
     typical = steps.groupby("case_id").step_s.median()
-    return times[(times.name != REST) | (times.seconds >= times.case_id.map(typical) / 1000)].reset_index(drop=True)
+    return times[
+        (times.name != REST) | (times.seconds >= times.case_id.map(typical) / 1000)
+    ].reset_index(drop=True)
 
 
 def _of_measured(rows: pd.DataFrame, run: RunTables) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """Raw tables in, metrics out: what each case came to over its processes.
 
-The process is the unit. Each figure is worked out within a process and the median over processes is reported, with an
-interval over processes, since one process differs from the next by more than its own steps differ among themselves.
+The process is the unit. Each figure is worked out within a process and the median over processes is
+reported, with an interval over processes, since one process differs from the next by more than its
+own steps differ among themselves.
 """
 
 import json
@@ -34,7 +35,12 @@ METRICS = [
     *SHARES,
     *CEILING_SHARES,
     *SERVING,
-    *dict.fromkeys([*LATENCIES, *(f"{name}_{percentile}" for name in REQUEST_TIMES for percentile in PERCENTILES)]),
+    *dict.fromkeys(
+        [
+            *LATENCIES,
+            *(f"{name}_{percentile}" for name in REQUEST_TIMES for percentile in PERCENTILES),
+        ]
+    ),
     "memory_peak_bytes",
     "compile_s",
     *ENERGY,
@@ -42,7 +48,8 @@ METRICS = [
 """Every metric of which more, or less, is better, and which can be judged."""
 
 PREDICTIONS = ("memory_predicted_bytes", "memory_predicted_ratio")
-"""What a workload says of its own memory, and how right it is: the predicted over what was held beyond the start."""
+"""What a workload says of its own memory, and how right it is: the predicted over what was held
+beyond the start."""
 
 
 OF_ENERGY = ["uncertainty", "grade"]
@@ -54,17 +61,21 @@ COLUMNS = SCHEMAS["metrics"].names
 
 
 def summarize(run: RunTables) -> pd.DataFrame:
-    """The `metrics` table of a run: one row a case and metric, for cases with at least one measured process.
+    """The `metrics` table of a run: one row a case and metric, for cases with at least one measured
+    process.
 
-    `value` is the median over processes, `ci_low` and `ci_high` its 95 % interval (stats.median_interval), whose unit
-    is the process; `n` counts processes. Of a single process, quantiles of many steps have an order-statistic interval.
-    A case that nowhere came out ok has no metrics; its rows stay in `measurements`.
+    `value` is the median over processes, `ci_low` and `ci_high` its 95 % interval
+    (stats.median_interval), whose unit is the process; `n` counts processes. Of a single process,
+    quantiles of many steps have an order-statistic interval. A case that nowhere came out ok has no
+    metrics; its rows stay in `measurements`.
     """
     values = per_process(run)
     if values.empty:
         return pd.DataFrame(columns=COLUMNS)
     measured = run.measurements[run.measurements.outcome == "ok"]
-    table = pd.DataFrame([_estimate(run, key, group) for key, group in values.groupby(UNIT, sort=False)])
+    table = pd.DataFrame(
+        [_estimate(run, key, group) for key, group in values.groupby(UNIT, sort=False)]
+    )
     first = measured.drop_duplicates("case_id").set_index("case_id")
     judged = {case_id: validity(run, rows, values) for case_id, rows in measured.groupby("case_id")}
     table = table.assign(
@@ -78,23 +89,33 @@ def summarize(run: RunTables) -> pd.DataFrame:
 
 
 def per_process(run: RunTables) -> pd.DataFrame:
-    """One value a process: case_id, process, metric, unit, value, for every metric of processes that came out ok; with
-    what a share is of and its source (OF_A_SHARE), and of energy the source, uncertainty and grade (energy_metrics). Of
-    a test under load its requests have the latencies and the tokens/s (request_metrics)."""
+    """One value a process: case_id, process, metric, unit, value, for every metric of processes
+    that came out ok; with what a share is of and its source (OF_A_SHARE), and of energy the source,
+    uncertainty and grade (energy_metrics). Of a test under load its requests have the latencies and
+    the tokens/s (request_metrics)."""
     measured = run.measurements[run.measurements.outcome == "ok"]
     tables = [throughput(measured), _memory(measured), latencies(run)]
     served = requests_of(run, PERCENTILES)
     if len(served):  # what the requests say comes before what steps and spans do
         tables = [pd.concat([*tables, served]).drop_duplicates([*KEY, "metric"], keep="last")]
-    tables += [table for table in (shares_of_ceilings(run), shares_of_peak(run), energy_of(run)) if not table.empty]
-    return pd.concat(tables, ignore_index=True).reindex(columns=[*KEY, "metric", "unit", "value", *SOURCED])
+    tables += [
+        table
+        for table in (shares_of_ceilings(run), shares_of_peak(run), energy_of(run))
+        if not table.empty
+    ]
+    return pd.concat(tables, ignore_index=True).reindex(
+        columns=[*KEY, "metric", "unit", "value", *SOURCED]
+    )
 
 
 def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) -> dict[str, Any]:
     """The row of one case and metric."""
     case_id, metric, unit = key
     row = {"case_id": case_id, "metric": metric, "unit": unit} | over_processes(group)
-    row |= {"uncertainty": group.uncertainty.max(), "grade": max(group.grade.dropna(), default=None)}
+    row |= {
+        "uncertainty": group.uncertainty.max(),
+        "grade": max(group.grade.dropna(), default=None),
+    }
     if row["n"] == 1 and metric.startswith("step_s_p"):
         steps = timed_samples(run)
         q = int(metric.removeprefix("step_s_p")) / 100
@@ -106,7 +127,8 @@ def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) ->
 
 
 def over_processes(group: pd.DataFrame) -> dict[str, Any]:
-    """One metric's values of its processes as columns: the median with its interval, n, method, and OF_A_SHARE."""
+    """One metric's values of its processes as columns: the median with its interval, n, method, and
+    OF_A_SHARE."""
     interval = stats.median_interval(group.value)
     return {
         "value": interval.value,
@@ -122,8 +144,9 @@ def over_processes(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def spread(run: RunTables) -> pd.DataFrame:
-    """How the steps of each case vary: case_id, lag1, effective_n (both the median over processes), within_cv,
-    between_cv (of the processes' medians), outliers (by Tukey's fences, counted and not dropped)."""
+    """How the steps of each case vary: case_id, lag1, effective_n (both the median over processes),
+    within_cv, between_cv (of the processes' medians), outliers (by Tukey's fences, counted and not
+    dropped)."""
     rows = []
     for case_id, steps in timed_samples(run).groupby("case_id", sort=False):
         processes = [group.step_s.to_numpy() for _, group in steps.groupby("process")]
@@ -138,13 +161,18 @@ def spread(run: RunTables) -> pd.DataFrame:
                 "outliers": sum(stats.outliers(x) for x in processes),
             }
         )
-    return pd.DataFrame(rows, columns=["case_id", "lag1", "effective_n", "within_cv", "between_cv", "outliers"])
+    return pd.DataFrame(
+        rows, columns=["case_id", "lag1", "effective_n", "within_cv", "between_cv", "outliers"]
+    )
 
 
 def _memory(measured: pd.DataFrame) -> pd.DataFrame:
-    """memory_predicted_ratio is what the workload says it holds at most over the peak less what was held before."""
+    """memory_predicted_ratio is what the workload says it holds at most over the peak less what was
+    held before."""
     predicted = measured.memory_predicted_bytes.astype("float64")
-    held = measured.memory_peak_bytes.astype("float64") - measured.memory_base_bytes.astype("float64")
+    held = measured.memory_peak_bytes.astype("float64") - measured.memory_base_bytes.astype(
+        "float64"
+    )
     return pd.concat(
         [
             as_metric(measured, "memory_peak_bytes", "B", measured.memory_peak_bytes),

@@ -1,6 +1,7 @@
 """Why a figure may be doubted: the closed list of reasons, what each means and what to do about it.
 
-A measurement carries them as notes, `code: what happened`; a metric's `validity` is that of its worst reason.
+A measurement carries them as notes, `code: what happened`; a metric's `validity` is that of its
+worst reason.
 """
 
 import json
@@ -26,8 +27,8 @@ VALIDITIES: tuple[Validity, ...] = ("valid", "wide", "suspect", "invalid")
 class Reason:
     """What the code stands for, in one line, and the cure, in another.
 
-    `wide`: the value stands, its interval is wider than asked for. `suspect`: the value itself is in doubt. `invalid`:
-    the value means nothing.
+    `wide`: the value stands, its interval is wider than asked for. `suspect`: the value itself is
+    in doubt. `invalid`: the value means nothing.
     """
 
     severity: Severity
@@ -144,12 +145,14 @@ INVALIDATING = frozenset(code for code, reason in REASONS.items() if reason.seve
 
 
 def severity_of(code: str) -> Severity:
-    """What a code makes of a figure; `suspect` for a code that is not in the list, as of a newer hwbench's run."""
+    """What a code makes of a figure; `suspect` for a code that is not in the list, as of a newer
+    hwbench's run."""
     return REASONS[code].severity if code in REASONS else "suspect"
 
 
 def validity_of(codes: Iterable[str]) -> Validity:
-    """The validity of a figure against which these codes speak: that of the worst, `valid` without any."""
+    """The validity of a figure against which these codes speak: that of the worst, `valid` without
+    any."""
     return max((severity_of(code) for code in codes), key=VALIDITIES.index, default="valid")
 
 
@@ -170,13 +173,18 @@ def precision_of(run: RunTables) -> float:
     return float(json.loads(run.runs.plan.iloc[0])["policy"].get("precision", PRECISION))
 
 
-def validity(run: RunTables, processes: pd.DataFrame, values: pd.DataFrame) -> tuple[Validity, list[str]]:
-    """A case's validity and the codes of what speaks against it, from its measured processes and their values."""
+def validity(
+    run: RunTables, processes: pd.DataFrame, values: pd.DataFrame
+) -> tuple[Validity, list[str]]:
+    """A case's validity and the codes of what speaks against it, from its measured processes and
+    their values."""
     notes = [note for row in processes.notes for note in json.loads(row)]
     codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
     own = values[values.case_id == processes.case_id.iloc[0]]
     rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")
-    intervals = [stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)]
+    intervals = [
+        stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)
+    ]
     widest = max(interval.relative_half_width for interval in intervals)
     if math.isinf(widest):
         codes.append("no_interval")

@@ -1,8 +1,10 @@
-"""The largest losses of a step in three sentences, each with what is known to cure it: a closed table, as `reasons` is.
+"""The largest losses of a step in three sentences, each with what is known to cure it: a closed
+table, as `reasons` is.
 
-A loss is time that a step spends on anything but products at their ceiling: what products take beyond it, what memory
-bounds, what is framework's, and what stands idle. No two losses count the same time. A cure that names an axis is one
-of hwbench's own, and none is named that the case does already or cannot do.
+A loss is time that a step spends on anything but products at their ceiling: what products take
+beyond it, what memory bounds, what is framework's, and what stands idle. No two losses count the
+same time. A cure that names an axis is one of hwbench's own, and none is named that the case does
+already or cannot do.
 """
 
 import json
@@ -21,8 +23,8 @@ from hwbench.tables.reader import RunTables
 
 MOST = 3
 MOST_MISSED = 0.5
-"""Where a profile misses so much of the clean step, something else ran beside one of the two, and what was lost says
-nothing of the step."""
+"""Where a profile misses so much of the clean step, something else ran beside one of the two, and
+what was lost says nothing of the step."""
 
 LEAST_SHARE = 0.01
 """Below this share of the step a loss is not worth a sentence."""
@@ -32,7 +34,9 @@ MOST_CURES = 2
 FASTER = 1.2
 """How many times the FLOP/s of its own dtype another's products must reach for it to be a cure."""
 
-OWN_LOSS = dict.fromkeys(("log_softmax", "nll_loss", "nll_loss2d", "cross_entropy_loss"), "cross_entropy") | {
+OWN_LOSS = dict.fromkeys(
+    ("log_softmax", "nll_loss", "nll_loss2d", "cross_entropy_loss"), "cross_entropy"
+) | {
     "embedding": "embedding",
     "embedding_dense": "embedding",
 }
@@ -45,8 +49,8 @@ KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"
 
 @dataclass(frozen=True)
 class Situation:
-    """What a cure depends on. `in_bf16` is how many times as fast as in the case's dtype the run's own products
-    were, None if it did not measure both."""
+    """What a cure depends on. `in_bf16` is how many times as fast as in the case's dtype the run's
+    own products were, None if it did not measure both."""
 
     case: ProfiledCase
     environment: Mapping[str, Any]
@@ -66,8 +70,12 @@ class Situation:
 
     @property
     def can_grow(self) -> bool:
-        """Whether a larger batch would be one: `sgd` learns from one sample, whatever was asked for."""
-        return isinstance(self.case.params.get("batch"), int) and self.case.params.get("optimizer") != "sgd"
+        """Whether a larger batch would be one: `sgd` learns from one sample, whatever was asked
+        for."""
+        return (
+            isinstance(self.case.params.get("batch"), int)
+            and self.case.params.get("optimizer") != "sgd"
+        )
 
     @property
     def twice(self) -> int:
@@ -80,7 +88,8 @@ Cure = Callable[[Situation], str | None]
 
 @dataclass(frozen=True)
 class Loss:
-    """What is lost, as the beginning of a sentence, and its cures, the one that helps most first."""
+    """What is lost, as the beginning of a sentence, and its cures, the one that helps most
+    first."""
 
     beginning: str
     cures: Sequence[Cure]
@@ -106,15 +115,24 @@ def _compile(why: str) -> Cure:
 
 def _bf16(at: Situation) -> str | None:
     computes = at.has("batch") or at.case.workload.startswith("attention")
-    if at.case.dtype not in ("fp32", "tf32") or not computes or (at.in_bf16 is not None and at.in_bf16 < FASTER):
+    if (
+        at.case.dtype not in ("fp32", "tf32")
+        or not computes
+        or (at.in_bf16 is not None and at.in_bf16 < FASTER)
+    ):
         return None
-    seen = f", whose products are {at.in_bf16:.2g} times as fast here" if at.in_bf16 is not None else ""
+    seen = (
+        f", whose products are {at.in_bf16:.2g} times as fast here"
+        if at.in_bf16 is not None
+        else ""
+    )
     return f"bf16 instead of {at.case.dtype} (--dtype bf16){seen}"
 
 
 def _longer_sequence(at: Situation) -> str | None:
     seq = at.case.params.get("seq")
-    if at.can_grow or not isinstance(seq, int):  # a batch may always be larger, a model has so many positions
+    # a batch may always be larger, a model has so many positions
+    if at.can_grow or not isinstance(seq, int):
         return None
     return f"a longer sequence than seq={seq}, where the model has the positions, makes them larger"
 
@@ -126,19 +144,29 @@ def _fewer_parts(at: Situation) -> str | None:
 
 def _autotune(at: Situation) -> str | None:
     tried = not at.has("compile") or at.case.params["compile"] == "max-autotune"
-    return None if tried or not at.case.on_accelerator else "compile=max-autotune searches for faster kernels"
+    return (
+        None
+        if tried or not at.case.on_accelerator
+        else "compile=max-autotune searches for faster kernels"
+    )
 
 
 def _graphs(at: Situation) -> str | None:
     replayed = not at.has("compile") or at.case.params["compile"] == "reduce-overhead"
     if replayed or not at.case.on_accelerator:
         return None
-    return "compile=reduce-overhead replays CUDA graphs, where the device has them, without the host"
+    return (
+        "compile=reduce-overhead replays CUDA graphs, where the device has them, without the host"
+    )
 
 
 def _other_backend(at: Situation) -> str | None:
     now = at.case.choices.get("attention")
-    return f"--set attention= tries another backend{f' than {now}' if now else ''}" if at.has("attention") else None
+    return (
+        f"--set attention= tries another backend{f' than {now}' if now else ''}"
+        if at.has("attention")
+        else None
+    )
 
 
 def _keep_memory(at: Situation) -> str | None:
@@ -150,12 +178,18 @@ def _keep_memory(at: Situation) -> str | None:
 
 
 def _weights_in_bf16(at: Situation) -> str | None:
-    return "weights held in bf16 need no cast in each step" if at.trains and at.case.dtype == "bf16" else None
+    return (
+        "weights held in bf16 need no cast in each step"
+        if at.trains and at.case.dtype == "bf16"
+        else None
+    )
 
 
 def _loss_in_chunks(at: Situation) -> str | None:
     return (
-        "loss_chunks=8 never holds all logits, which saves memory more than time" if at.leaves("loss_chunks") else None
+        "loss_chunks=8 never holds all logits, which saves memory more than time"
+        if at.leaves("loss_chunks")
+        else None
     )
 
 
@@ -171,13 +205,22 @@ def _always(text: str) -> Cure:
 LOSSES: dict[str, Loss] = {
     "products": Loss(
         "Products beyond the matmul ceiling take",
-        (_bf16, _larger_batch("makes them larger"), _fewer_parts, _longer_sequence, _autotune, _keep_memory),
+        (
+            _bf16,
+            _larger_batch("makes them larger"),
+            _fewer_parts,
+            _longer_sequence,
+            _autotune,
+            _keep_memory,
+        ),
     ),
     "thin_products": Loss(
         "Products bound by memory, which read a matrix for few rows, take",
         (_larger_batch("shares each reading"), _fewer_parts, _bf16),
     ),
-    "attention": Loss("Attention beyond the matmul ceiling takes", (_other_backend, _bf16, _longer_sequence)),
+    "attention": Loss(
+        "Attention beyond the matmul ceiling takes", (_other_backend, _bf16, _longer_sequence)
+    ),
     "elementwise": Loss(
         "Elementwise operators, norms and reductions take",
         (_compile("fuses them, so that each tensor is read and written once"), _keep_memory, _bf16),
@@ -186,27 +229,42 @@ LOSSES: dict[str, Loss] = {
         "The embedding, whose gradient is a whole table in each pass, takes",
         (_larger_batch("spreads it over more tokens"), _fewer_parts, _keep_memory),
     ),
-    "optimizer": Loss("The optimizer's update takes", (_fused, _larger_batch("spreads it over more tokens"))),
+    "optimizer": Loss(
+        "The optimizer's update takes", (_fused, _larger_batch("spreads it over more tokens"))
+    ),
     "cross_entropy": Loss(
         "Cross-entropy over the vocabulary takes",
         (_compile("fuses its passes over the logits"), _keep_memory, _loss_in_chunks),
     ),
-    "casts": Loss("Casts and copies take", (_compile("fuses them with their neighbours"), _weights_in_bf16)),
+    "casts": Loss(
+        "Casts and copies take", (_compile("fuses them with their neighbours"), _weights_in_bf16)
+    ),
     "transfers": Loss(
         "Copies between host and device take",
         (_always("pinned memory and non_blocking=True let them run beside the kernels"),),
     ),
     "framework": Loss(
         "The framework, outside of all operators, takes",
-        (_compile("calls fewer operators"), _larger_batch("makes each call longer and not more of them")),
+        (
+            _compile("calls fewer operators"),
+            _larger_batch("makes each call longer and not more of them"),
+        ),
     ),
     "host_late": Loss(
         "Waiting for a host that launches too late takes",
-        (_graphs, _compile("launches fewer kernels"), _larger_batch("makes each kernel longer and not more of them")),
+        (
+            _graphs,
+            _compile("launches fewer kernels"),
+            _larger_batch("makes each kernel longer and not more of them"),
+        ),
     ),
     "idle": Loss(
         "Launches and idle gaps between kernels take",
-        (_compile("launches fewer kernels"), _larger_batch("makes each kernel longer and not more of them"), _graphs),
+        (
+            _compile("launches fewer kernels"),
+            _larger_batch("makes each kernel longer and not more of them"),
+            _graphs,
+        ),
     ),
     "compiled": Loss(
         "Compiled code, whose single operators are not seen, takes",
@@ -224,8 +282,8 @@ LOSSES: dict[str, Loss] = {
 
 
 def advice(run: RunTables, case: ProfiledCase, found: Waterfall) -> list[Advice]:
-    """The MOST largest losses above LEAST_SHARE of the step, the largest first; none where the profile is not of such a
-    step (MOST_MISSED)."""
+    """The MOST largest losses above LEAST_SHARE of the step, the largest first; none where the
+    profile is not of such a step (MOST_MISSED)."""
     if abs(found.missed_s) > MOST_MISSED * found.clean_step_s:
         return []
     environment, ceilings = json.loads(run.runs.environment.iloc[0]), matmul_ceilings(run)
@@ -236,12 +294,17 @@ def advice(run: RunTables, case: ProfiledCase, found: Waterfall) -> list[Advice]
         share = seconds / found.clean_step_s
         if share > LEAST_SHARE:
             at = Situation(case, environment, in_bf16, names)
-            told.append(Advice(code, seconds, share, _sentence(LOSSES[code], seconds, share, least_s, at)))
+            told.append(
+                Advice(code, seconds, share, _sentence(LOSSES[code], seconds, share, least_s, at))
+            )
     return sorted(told, key=lambda one: -round(one.share, 9))[:MOST]
 
 
-def _losses(case: ProfiledCase, found: Waterfall) -> dict[str, tuple[float, float | None, frozenset[str]]]:
-    """For each code its seconds, what of them memory needs at least (None: not said), and its operators' names."""
+def _losses(
+    case: ProfiledCase, found: Waterfall
+) -> dict[str, tuple[float, float | None, frozenset[str]]]:
+    """For each code its seconds, what of them memory needs at least (None: not said), and its
+    operators' names."""
     working = found.operators[~only_looks(found.operators)]
     table = working.assign(common=working.name.map(common_name))
     table = table.assign(code=[_code(row) for row in table.to_dict("records")])
@@ -276,7 +339,9 @@ def _code(row: Mapping[str, Any]) -> str:
     return OWN_LOSS.get(row["common"]) or by_kind.get(row["kind"], "elementwise")
 
 
-def _sentence(loss: Loss, seconds: float, share: float, least_s: float | None, at: Situation) -> str:
+def _sentence(
+    loss: Loss, seconds: float, share: float, least_s: float | None, at: Situation
+) -> str:
     cures = [text for cure in loss.cures if (text := cure(at))][:MOST_CURES]
     needs = "" if least_s is None else f", of which memory needs {_time(least_s)}"
     known = "; or ".join(cures) or "no cure is known here"
@@ -284,5 +349,7 @@ def _sentence(loss: Loss, seconds: float, share: float, least_s: float | None, a
 
 
 def _time(seconds: float) -> str:
-    scale, unit = next(((s, u) for s, u in ((1.0, "s"), (1e-3, "ms")) if seconds >= s), (1e-6, "\N{MICRO SIGN}s"))
+    scale, unit = next(
+        ((s, u) for s, u in ((1.0, "s"), (1e-3, "ms")) if seconds >= s), (1e-6, "\N{MICRO SIGN}s")
+    )
     return f"{seconds / scale:.3g} {unit}"

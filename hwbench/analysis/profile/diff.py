@@ -1,7 +1,8 @@
 """Which operators account for the difference between two runs' clean steps.
 
-Operators are joined by span, common name and direction, so that a CPU and a GPU, or two versions of torch, line up.
-Beside them stand the framework's time and idle time; what the rows do not sum to is the residual.
+Operators are joined by span, common name and direction, so that a CPU and a GPU, or two versions of
+torch, line up. Beside them stand the framework's time and idle time; what the rows do not sum to is
+the residual.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +10,12 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from hwbench.analysis.profile.kinds import common_name
-from hwbench.analysis.profile.operators import ProfiledCase, operators, profiled_case, profiled_cases
+from hwbench.analysis.profile.operators import (
+    ProfiledCase,
+    operators,
+    profiled_case,
+    profiled_cases,
+)
 from hwbench.analysis.profile.waterfall import Waterfall, only_looks, outside, waterfall
 from hwbench.records import UserError
 from hwbench.tables.reader import RunTables
@@ -23,11 +29,12 @@ OUTSIDE = {"framework": "(framework)", "launch_and_idle": "(launch and idle)"}
 
 @dataclass(frozen=True)
 class OpDiff:
-    """Two profiled cases and the rows (DIFF) that account for the difference of their clean steps, b - a, the largest
-    first.
+    """Two profiled cases and the rows (DIFF) that account for the difference of their clean steps,
+    b - a, the largest first.
 
-    `a_s` and `b_s` are 0 where a run has no such operator; `share` is of the whole difference, null where there is
-    none. `residual_s` is what the rows do not account for; `notes` say in what the cases differ.
+    `a_s` and `b_s` are 0 where a run has no such operator; `share` is of the whole difference, null
+    where there is none. `residual_s` is what the rows do not account for; `notes` say in what the
+    cases differ.
     """
 
     a: ProfiledCase
@@ -39,22 +46,36 @@ class OpDiff:
 
 
 def diff(a: RunTables, b: RunTables, *, named: str | None = None) -> OpDiff:
-    """What makes a step of `b` longer or shorter than one of `a`, of the case that both profiled, or the one with the
-    id `named`. UserError, in a line, if there is none, or several and none is named, or if a profile is invalid."""
+    """What makes a step of `b` longer or shorter than one of `a`, of the case that both profiled,
+    or the one with the id `named`. UserError, in a line, if there is none, or several and none is
+    named, or if a profile is invalid."""
     first, second = _the_same(a, b, named)
     for run, case in ((a, first), (b, second)):
         if case.invalid:
-            raise UserError(f"the profile of run {run.run_id} is invalid ({case.invalid}); profile it again")
-    rows = _seconds(a, first).merge(_seconds(b, second), on=JOINED, how="outer", suffixes=("_a", "_b"), sort=False)
+            raise UserError(
+                f"the profile of run {run.run_id} is invalid ({case.invalid}); profile it again"
+            )
+    rows = _seconds(a, first).merge(
+        _seconds(b, second), on=JOINED, how="outer", suffixes=("_a", "_b"), sort=False
+    )
     difference_s = second.clean_step_s - first.clean_step_s
     table = rows.assign(
-        kind=rows.kind_a.fillna(rows.kind_b), a_s=rows.seconds_a.fillna(0.0), b_s=rows.seconds_b.fillna(0.0)
+        kind=rows.kind_a.fillna(rows.kind_b),
+        a_s=rows.seconds_a.fillna(0.0),
+        b_s=rows.seconds_b.fillna(0.0),
     )
     table["difference_s"] = table.b_s - table.a_s
     table["share"] = table.difference_s / difference_s if difference_s else None
-    table = table.sort_values("difference_s", key=abs, ascending=False, kind="stable", ignore_index=True)
+    table = table.sort_values(
+        "difference_s", key=abs, ascending=False, kind="stable", ignore_index=True
+    )
     return OpDiff(
-        first, second, table[DIFF], difference_s, difference_s - float(table.difference_s.sum()), _notes(first, second)
+        first,
+        second,
+        table[DIFF],
+        difference_s,
+        difference_s - float(table.difference_s.sum()),
+        _notes(first, second),
     )
 
 
@@ -68,7 +89,11 @@ def _seconds(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
         table = operators(run, case)
         beside = outside(run, case, table)
     table = table.assign(name=table.name.map(common_name).astype(object))
-    alike = table.groupby(JOINED, sort=False).agg(kind=("kind", "first"), seconds=("seconds", "sum")).reset_index()
+    alike = (
+        table.groupby(JOINED, sort=False)
+        .agg(kind=("kind", "first"), seconds=("seconds", "sum"))
+        .reset_index()
+    )
     rows = [
         {"span": "", "name": name, "backward": False, "kind": "outside", "seconds": beside[part]}
         for part, name in OUTSIDE.items()
@@ -93,7 +118,9 @@ def _the_same(a: RunTables, b: RunTables, named: str | None) -> tuple[ProfiledCa
     alike = [(x, y) for x in first.values() for y in second.values() if x.workload == y.workload]
     if len(alike) != 1:
         labels = [", ".join(case.label for case in found.values()) for found in (first, second)]
-        raise UserError(f"the runs have no profiled case in common: {a.run_id} has {labels[0]}; {b.run_id} {labels[1]}")
+        raise UserError(
+            f"the runs have no profiled case in common: {a.run_id} has {labels[0]}; {b.run_id} {labels[1]}"
+        )
     return alike[0]
 
 

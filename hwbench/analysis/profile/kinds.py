@@ -1,8 +1,9 @@
-"""What kind of work an operator is, and what it is called everywhere: closed tables of the names that torch gives.
+"""What kind of work an operator is, and what it is called everywhere: closed tables of the names
+that torch gives.
 
-The same work has many names: `aten::addmm`, `aten::mm` and `mkldnn::_linear_pointwise` are matrix products,
-`aten::_scaled_dot_product_flash_attention_for_cpu` and `…_cudnn_attention` one attention. A name is read without its
-namespace, its overload and the underscores around it.
+The same work has many names: `aten::addmm`, `aten::mm` and `mkldnn::_linear_pointwise` are matrix
+products, `aten::_scaled_dot_product_flash_attention_for_cpu` and `…_cudnn_attention` one attention.
+A name is read without its namespace, its overload and the underscores around it.
 """
 
 from functools import cache
@@ -11,16 +12,33 @@ from typing import Literal
 Kind = Literal["matmul", "attention", "memory", "optimizer", "copy", "other"]
 
 ARITHMETIC: frozenset[Kind] = frozenset({"matmul", "attention"})
-"""The kinds whose FLOPs the matmul ceiling bounds; the vector arithmetic of all others is not matrix units' work."""
+"""The kinds whose FLOPs the matmul ceiling bounds; the vector arithmetic of all others is not
+matrix units' work."""
 
 _MATMUL = (
     "mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "matmul", "linear", "scaled_mm", "grouped_mm",
     "scaled_grouped_mm", "int_mm", "mkl_linear", "mkldnn_linear", "weight_int4pack_mm", "weight_int8pack_mm",
     "convolution", "cudnn_convolution", "mkldnn_convolution", "lstm", "gru", "mkldnn_rnn_layer", "cudnn_rnn",
 )  # fmt: skip
-_ATTENTION = ("scaled_dot_product", "flash_attention", "efficient_attention", "cudnn_attention", "flex_attention")
+_ATTENTION = (
+    "scaled_dot_product",
+    "flash_attention",
+    "efficient_attention",
+    "cudnn_attention",
+    "flex_attention",
+)
 _OPTIMIZER = ("fused_adam", "fused_adamw", "fused_sgd", "fused_adagrad", "foreach")
-_COPY = ("copy", "to_copy", "to", "clone", "contiguous", "to_dense", "to_mkldnn", "pin_memory", "memcpy")
+_COPY = (
+    "copy",
+    "to_copy",
+    "to",
+    "clone",
+    "contiguous",
+    "to_dense",
+    "to_mkldnn",
+    "pin_memory",
+    "memcpy",
+)
 _MEMORY = (
     # elementwise
     "add", "sub", "rsub", "mul", "div", "neg", "pow", "sqrt", "rsqrt", "reciprocal", "exp", "log", "abs", "sin", "cos",
@@ -71,12 +89,21 @@ KERNELS: dict[str, Kind] = {
     "embedding": "memory",
     "index": "memory",
 }
-"""By what the name of a kernel, or of what torch.compile made, has in it; the first that it has counts."""
+"""By what the name of a kernel, or of what torch.compile made, has in it; the first that it has
+counts."""
 
 COMMON = {"matmul": "matmul", "attention": "scaled_dot_product_attention", "copy": "copy"}
 """What all operators of a kind are called where devices or versions of torch are to line up."""
 
-NOT_COMMON = ("convolution", "cudnn_convolution", "mkldnn_convolution", "lstm", "gru", "mkldnn_rnn_layer", "cudnn_rnn")
+NOT_COMMON = (
+    "convolution",
+    "cudnn_convolution",
+    "mkldnn_convolution",
+    "lstm",
+    "gru",
+    "mkldnn_rnn_layer",
+    "cudnn_rnn",
+)
 """Those that keep their name all the same."""
 
 _MADE_BY = ("native_", "cudnn_", "mkldnn_", "miopen_", "fused_")
@@ -104,8 +131,8 @@ def kind_of(name: str) -> Kind:
 
 @cache
 def common_name(name: str) -> str:
-    """What the operator is called on every device and in every version: that of its kind where it has one (COMMON),
-    else its own without who made it and its direction."""
+    """What the operator is called on every device and in every version: that of its kind where it
+    has one (COMMON), else its own without who made it and its direction."""
     short, kind = short_name(name), kind_of(name)
     if kind in COMMON and not short.startswith(NOT_COMMON):
         return COMMON[kind]

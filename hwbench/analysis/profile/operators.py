@@ -1,12 +1,14 @@
-"""The operators of a profiled case: what each does, how long it took, and how long this machine's ceilings allow it.
+"""The operators of a profiled case: what each does, how long it took, and how long this machine's
+ceilings allow it.
 
-The profiled step is longer than the clean one, since the profiler takes its time for each event that it records. The
-excess is shared out evenly over all events, c = (profiled - clean) / events, and c · events of a row is taken off its
-seconds; c has a bound, for a machine that was busy meanwhile. The kernels of an accelerator are timed by the device and
-need no correction.
+The profiled step is longer than the clean one, since the profiler takes its time for each event
+that it records. The excess is shared out evenly over all events, c = (profiled - clean) / events,
+and c · events of a row is taken off its seconds; c has a bound, for a machine that was busy
+meanwhile. The kernels of an accelerator are timed by the device and need no correction.
 
-An operator of F FLOPs and B bytes takes at least max(F / C, B / M), with C the run's best matmul in its dtype and M its
-best copy (Williams, Waterman and Patterson, 2009); F / C counts for products and attention alone.
+An operator of F FLOPs and B bytes takes at least max(F / C, B / M), with C the run's best matmul in
+its dtype and M its best copy (Williams, Waterman and Patterson, 2009); F / C counts for products
+and attention alone.
 """
 
 import json
@@ -33,17 +35,21 @@ ROOF = ["compute_ceiling", "memory_ceiling", "bound", "least_s", "over_s"]
 OPERATORS = [*ROW, "kind", *AMOUNTS, "profiled_s", *WORK, *RATES, *ROOF]
 
 MOST_EVENT_S = 20e-6
-"""The most that an event may have cost: on a quiet machine of two Zen 4 cores it is 2.7 microseconds."""
+"""The most that an event may have cost: on a quiet machine of two Zen 4 cores it is 2.7
+microseconds."""
 
 ROUNDED = {"tf32": ("fp32",), "fp8": ("fp8", "float8_e4m3fn", "float8_e5m2")}
-"""The dtypes of tensors whose products are a case's of another dtype: TF32 multiplies what is stored as fp32."""
+"""The dtypes of tensors whose products are a case's of another dtype: TF32 multiplies what is
+stored as fp32."""
 
 
 @dataclass(frozen=True)
 class ProfiledCase:
-    """A case that was profiled: of each figure the median over the processes whose profile is valid, None for unknown.
+    """A case that was profiled: of each figure the median over the processes whose profile is
+    valid, None for unknown.
 
-    `invalid` says why no profile of it stands, "" if one does; `unknown` what a profile has not, and why.
+    `invalid` says why no profile of it stands, "" if one does; `unknown` what a profile has not,
+    and why.
     """
 
     case_id: str
@@ -80,8 +86,8 @@ class ProfiledCase:
 
     @property
     def event_s(self) -> float:
-        """What the profiler took for an event, on the average: at most MOST_EVENT_S, since what a step was longer by
-        beyond that is something else's doing."""
+        """What the profiler took for an event, on the average: at most MOST_EVENT_S, since what a
+        step was longer by beyond that is something else's doing."""
         excess = self.profiled_step_s - self.clean_step_s
         return min(MOST_EVENT_S, max(0.0, excess / self.events)) if self.events > 0 else 0.0
 
@@ -101,8 +107,8 @@ def profiled_cases(run: RunTables) -> dict[str, ProfiledCase]:
 
 
 def profiled_case(run: RunTables, named: str | None = None) -> ProfiledCase:
-    """The case with the id `named`, or else the only one that was profiled. UserError if that is none, or one of
-    several."""
+    """The case with the id `named`, or else the only one that was profiled. UserError if that is
+    none, or one of several."""
     found = profiled_cases(run)
     if named in found:
         return found[named]
@@ -119,9 +125,10 @@ def profiled_case(run: RunTables, named: str | None = None) -> ProfiledCase:
 def operators(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     """A row (OPERATORS) for each operator of a valid profile, the most seconds first.
 
-    `profiled_s` are the seconds as recorded, `seconds` those corrected for the profiler's cost. `bound` is what takes
-    longer at least, compute or memory, `least_s` how long, but never more than it took, and `over_s` the rest of its
-    seconds. The three are null where work or a ceiling that it needs is not known.
+    `profiled_s` are the seconds as recorded, `seconds` those corrected for the profiler's cost.
+    `bound` is what takes longer at least, compute or memory, `least_s` how long, but never more
+    than it took, and `over_s` the rest of its seconds. The three are null where work or a ceiling
+    that it needs is not known.
     """
     table = rows_of(run, case, "operator")
     cost = 0.0 if case.on_accelerator else case.event_s
@@ -132,19 +139,26 @@ def operators(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     table["compute_ceiling"] = _compute_ceilings(run, case, table)
     table["memory_ceiling"] = memory.typical if memory else math.nan
     table = with_rates(_held_against_roofs(table))
-    return table.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)[OPERATORS]
+    return table.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)[
+        OPERATORS
+    ]
 
 
 def computed_in(dtype: str, case_dtype: str) -> str:
-    """The dtype whose matmul ceiling bounds a product of tensors of `dtype` in a case of `case_dtype`."""
+    """The dtype whose matmul ceiling bounds a product of tensors of `dtype` in a case of
+    `case_dtype`."""
     return case_dtype if dtype in ROUNDED.get(case_dtype, ()) else dtype
 
 
-def _compute_ceilings(run: RunTables, case: ProfiledCase, table: pd.DataFrame) -> "pd.Series[float]":
-    """The matmul ceiling of each row's dtype, NaN where none is known, or where the case's own products of that dtype
-    are faster together, so that it is none."""
+def _compute_ceilings(
+    run: RunTables, case: ProfiledCase, table: pd.DataFrame
+) -> "pd.Series[float]":
+    """The matmul ceiling of each row's dtype, NaN where none is known, or where the case's own
+    products of that dtype are faster together, so that it is none."""
     ceilings = {dtype: found.typical for dtype, found in matmul_ceilings(run).items()}
-    dtypes = pd.Series([computed_in(dtype, case.dtype) for dtype in table.dtype], index=table.index, dtype=object)
+    dtypes = pd.Series(
+        [computed_in(dtype, case.dtype) for dtype in table.dtype], index=table.index, dtype=object
+    )
     products = table[table.kind.isin(ARITHMETIC) & table.flops.notna()]
     sums = products.groupby(dtypes.loc[products.index])[["flops", "profiled_s"]].sum()
     for dtype, work in sums.iterrows():
@@ -154,21 +168,26 @@ def _compute_ceilings(run: RunTables, case: ProfiledCase, table: pd.DataFrame) -
 
 
 def rows_of(run: RunTables, case: ProfiledCase, level: str) -> pd.DataFrame:
-    """The rows of `ops` at a level: ROW, AMOUNTS and WORK, the median over the valid processes. What one of them did
-    not do took it no time."""
+    """The rows of `ops` at a level: ROW, AMOUNTS and WORK, the median over the valid processes.
+    What one of them did not do took it no time."""
     table = run.ops[(run.ops.case_id == case.case_id) & (run.ops.level == level)]
-    table = table[table.process.isin(case.processes)].astype(dict.fromkeys([*AMOUNTS, *WORK], "float64"))
+    table = table[table.process.isin(case.processes)].astype(
+        dict.fromkeys([*AMOUNTS, *WORK], "float64")
+    )
     within = totals(table, ["process", *ROW], [*AMOUNTS, *WORK])
     by_row = within.groupby(ROW, sort=False)
     middle = by_row[WORK].median()
     spread = within.set_index([*ROW, "process"])[AMOUNTS].unstack("process", fill_value=0.0)
     for name in AMOUNTS if len(spread) else []:
-        middle[name] = spread[name].reindex(columns=list(case.processes), fill_value=0.0).median(axis=1)
+        middle[name] = (
+            spread[name].reindex(columns=list(case.processes), fill_value=0.0).median(axis=1)
+        )
     return middle.reset_index().reindex(columns=[*ROW, *AMOUNTS, *WORK])
 
 
 def totals(table: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFrame:
-    """Sums of `columns` for each group, in order of appearance; a sum of which a part is null is null."""
+    """Sums of `columns` for each group, in order of appearance; a sum of which a part is null is
+    null."""
     groups = table.groupby(by, sort=False, dropna=False)[columns]
     sums = groups.sum()
     complete = groups.count().eq(table.groupby(by, sort=False, dropna=False).size(), axis=0)
@@ -176,7 +195,8 @@ def totals(table: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFra
 
 
 def with_rates(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the columns of RATES, null where the work or the time is not known or is none."""
+    """`table` with the columns of RATES, null where the work or the time is not known or is
+    none."""
     seconds = table.seconds.where(table.seconds > 0)
     return table.assign(
         intensity=table.flops / table.bytes.where(table.bytes > 0),
@@ -186,13 +206,18 @@ def with_rates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_name(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Rows of `operators` added up over what `by` does not tell apart, the most seconds first: `by`, kind, AMOUNTS,
-    WORK, RATES, bound (that of the most seconds), least_s and over_s, null where a part is."""
+    """Rows of `operators` added up over what `by` does not tell apart, the most seconds first:
+    `by`, kind, AMOUNTS, WORK, RATES, bound (that of the most seconds), least_s and over_s, null
+    where a part is."""
     if table.empty:
-        return pd.DataFrame(columns=[*by, "kind", *AMOUNTS, *WORK, *RATES, "bound", "least_s", "over_s"])
+        return pd.DataFrame(
+            columns=[*by, "kind", *AMOUNTS, *WORK, *RATES, "bound", "least_s", "over_s"]
+        )
     summed = with_rates(totals(table, by, [*AMOUNTS, *WORK, "least_s", "over_s"]))
     longest = table.sort_values("seconds", ascending=False, kind="stable").drop_duplicates(by)
-    summed = summed.merge(longest[[*by, *(name for name in ("kind", "bound") if name not in by)]], on=by)
+    summed = summed.merge(
+        longest[[*by, *(name for name in ("kind", "bound") if name not in by)]], on=by
+    )
     return summed.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -201,20 +226,31 @@ def _held_against_roofs(table: pd.DataFrame) -> pd.DataFrame:
     is_product = table.kind.isin(ARITHMETIC)
     arithmetic = (table.flops / table.compute_ceiling).where(is_product, 0.0)
     traffic = table.bytes / table.memory_ceiling
-    traffic = traffic.where(~is_product | table.bytes.notna(), 0.0)  # a product's FLOPs alone are a bound too
+    # a product's FLOPs alone are a bound too
+    traffic = traffic.where(~is_product | table.bytes.notna(), 0.0)
     least = pd.concat([arithmetic, traffic], axis=1).max(axis=1, skipna=False)
-    bound = pd.Series(np.where(arithmetic > traffic, "compute", "memory"), index=table.index, dtype=object)
+    bound = pd.Series(
+        np.where(arithmetic > traffic, "compute", "memory"), index=table.index, dtype=object
+    )
     least_s = least.where(least < table.seconds, table.seconds).where(least.notna())
-    return table.assign(bound=bound.where(least.notna(), None), least_s=least_s, over_s=table.seconds - least_s)
+    return table.assign(
+        bound=bound.where(least.notna(), None), least_s=least_s, over_s=table.seconds - least_s
+    )
 
 
-def _case(planned: Mapping[str, Any], profiles: pd.DataFrame, choices: "pd.Series[str]") -> ProfiledCase:
+def _case(
+    planned: Mapping[str, Any], profiles: pd.DataFrame, choices: "pd.Series[str]"
+) -> ProfiledCase:
     valid = profiles[profiles.invalid.fillna("") == ""].sort_values("process")
     taken = valid if len(valid) else profiles
     figures: dict[str, Any] = {
-        name: float(taken[name].dropna().median()) for name in ("clean_step_s", "profiled_step_s", "events")
+        name: float(taken[name].dropna().median())
+        for name in ("clean_step_s", "profiled_step_s", "events")
     }
-    figures |= {name: _median(taken[name]) for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share")}
+    figures |= {
+        name: _median(taken[name])
+        for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share")
+    }
     unknown: dict[str, str] = {}
     for text in taken.unknown.dropna():
         unknown |= json.loads(text)

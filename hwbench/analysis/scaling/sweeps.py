@@ -1,8 +1,10 @@
-"""Cases that differ in one number are a sweep: how the rate goes with it, and where more of it stops paying.
+"""Cases that differ in one number are a sweep: how the rate goes with it, and where more of it
+stops paying.
 
-The knee is the smallest value whose rate is at least 95 % of the best rate of the sweep: from there on more gives less
-than 5 %. It needs no model of the curve, and one noisy value moves it by a step at most. A knee is `certain` where the
-intervals agree: all smaller values lie wholly below that line, and it lies wholly above.
+The knee is the smallest value whose rate is at least 95 % of the best rate of the sweep: from there
+on more gives less than 5 %. It needs no model of the curve, and one noisy value moves it by a step
+at most. A knee is `certain` where the intervals agree: all smaller values lie wholly below that
+line, and it lies wholly above.
 """
 
 import json
@@ -38,7 +40,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The cases of a workload that differ in `axis` alone, with `params` in common, in the order of its values.
+    """The cases of a workload that differ in `axis` alone, with `params` in common, in the order of
+    its values.
 
     `metric` is the rate that tells most of them, in `unit`.
     """
@@ -70,7 +73,9 @@ class Sweep:
         line, knee = ENOUGH * self.best.rate, self.knee
         below = [point for point in self.points if point.at < knee.at]
         above = knee is self.best or (knee.rate if knee.low is None else knee.low) >= line
-        return above and all((point.rate if point.high is None else point.high) < line for point in below)
+        return above and all(
+            (point.rate if point.high is None else point.high) < line for point in below
+        )
 
     def half(self, point: Point) -> float | None:
         """Half a point's interval over its rate; None where it has none."""
@@ -86,13 +91,16 @@ class Sweep:
             return f"no knee: the rate still rises at {self.axis}={last.at}"
         where = f"{self.axis}={knee.at}" if knee is not first else f"{self.axis}={knee.at} or below"
         doubt = "" if self.is_certain else ", within the intervals' doubt"
-        return f"knee at {where}: {knee.rate / self.best.rate:.0%} of the best rate{doubt}".replace("%", " %")
+        return f"knee at {where}: {knee.rate / self.best.rate:.0%} of the best rate{doubt}".replace(
+            "%", " %"
+        )
 
 
 def sweeps(run: RunTables, metrics: pd.DataFrame | None = None) -> list[Sweep]:
-    """The sweeps of a run: every axis with whole numbers of which at least FEWEST_VALUES have a rate that means
-    something, all else being equal. The axis of which cases are slices is none: less of a model is another model.
-    `metrics` is what metrics.summarize says of the run, for who has it already."""
+    """The sweeps of a run: every axis with whole numbers of which at least FEWEST_VALUES have a
+    rate that means something, all else being equal. The axis of which cases are slices is none:
+    less of a model is another model. `metrics` is what metrics.summarize says of the run, for who
+    has it already."""
     planned = cases(run)
     table = summarize(run) if metrics is None else metrics
     table = table[table.validity != "invalid"]
@@ -123,7 +131,9 @@ def sweep_rows(run: RunTables) -> list[dict[str, Any]]:
     ]
 
 
-def _sweeps_of(workload: str, dtype: str, axis: str, group: pd.DataFrame, table: pd.DataFrame) -> list[Sweep]:
+def _sweeps_of(
+    workload: str, dtype: str, axis: str, group: pd.DataFrame, table: pd.DataFrame
+) -> list[Sweep]:
     """The sweeps over one axis, one for each combination of the others."""
     alike: dict[str, tuple[dict[str, Param], list[tuple[int, str]]]] = {}
     for case in group.itertuples():
@@ -133,9 +143,17 @@ def _sweeps_of(workload: str, dtype: str, axis: str, group: pd.DataFrame, table:
             alike.setdefault(json.dumps(others), (others, []))[1].append((at, case.case_id))
     found = []
     for others, members in alike.values():
-        metric = next((m for m in RATES if all(_has(table, case_id, m) for _, case_id in members)), None)
-        metric = metric or next((m for m in RATES if any(_has(table, case_id, m) for _, case_id in members)), None)
-        points = [_point(table, at, case_id, metric) for at, case_id in sorted(members) if _has(table, case_id, metric)]
+        metric = next(
+            (m for m in RATES if all(_has(table, case_id, m) for _, case_id in members)), None
+        )
+        metric = metric or next(
+            (m for m in RATES if any(_has(table, case_id, m) for _, case_id in members)), None
+        )
+        points = [
+            _point(table, at, case_id, metric)
+            for at, case_id in sorted(members)
+            if _has(table, case_id, metric)
+        ]
         if metric and len(points) >= FEWEST_VALUES:
             unit = str(table[table.metric == metric].unit.iloc[0])
             found.append(Sweep(workload, others, dtype, axis, metric, unit, points))
@@ -155,4 +173,7 @@ def _point(table: pd.DataFrame, at: int, case_id: str, metric: str | None) -> Po
 def _sliced(run: RunTables) -> set[tuple[str, str]]:
     """The workloads and axes of which the run has slices."""
     rows = run.measurements[run.measurements.slice_of.notna()]
-    return {(name, json.loads(text)["axis"]) for name, text in zip(rows.workload, rows.slice_of, strict=True)}
+    return {
+        (name, json.loads(text)["axis"])
+        for name, text in zip(rows.workload, rows.slice_of, strict=True)
+    }

@@ -1,6 +1,8 @@
-"""Whether two sides can be compared at all: the device, the clock, the work of a step, figures that mean something.
+"""Whether two sides can be compared at all: the device, the clock, the work of a step, figures that
+mean something.
 
-And what does not forbid it but may explain a difference: doubts about a side's figures, an environment that differs.
+And what does not forbid it but may explain a difference: doubts about a side's figures, an
+environment that differs.
 """
 
 import json
@@ -31,10 +33,14 @@ CONDITIONS = {
 class Obstacles:
     """Why there can be no verdict on rows of a baseline, of one run or several, and a candidate."""
 
-    def __init__(self, baseline: Sequence[RunTables], candidate: RunTables, across_devices: bool = False) -> None:
+    def __init__(
+        self, baseline: Sequence[RunTables], candidate: RunTables, across_devices: bool = False
+    ) -> None:
         self._strange = "" if across_devices else _strange_device(baseline, candidate)
         self._invalid = _invalid_cases(baseline, candidate)
-        self._clocks = {} if across_devices else _differing(baseline, candidate, ["timer_kind"], "clock")
+        self._clocks = (
+            {} if across_devices else _differing(baseline, candidate, ["timer_kind"], "clock")
+        )
         self._meters = _differing_meters(baseline, candidate)
         self._work = _differing(baseline, candidate, ["tokens", "flops", "bytes"], "work of a step")
 
@@ -42,12 +48,19 @@ class Obstacles:
         """The reason for this case and metric, in one line; empty if there is none."""
         work = self._work.get(case_id, "") if metric in WORK_METRICS else ""
         meter = self._meters.get((case_id, metric), "")
-        return self._strange or self._invalid.get(case_id, "") or self._clocks.get(case_id, "") or work or meter
+        return (
+            self._strange
+            or self._invalid.get(case_id, "")
+            or self._clocks.get(case_id, "")
+            or work
+            or meter
+        )
 
 
 def with_one_kind_of_peak(runs: Sequence[RunTables]) -> list[RunTables]:
-    """The runs, with peaks of memory that may be held against each other: where an older run has those of all that a
-    process did, the others have theirs of that too, and not of the timed steps alone."""
+    """The runs, with peaks of memory that may be held against each other: where an older run has
+    those of all that a process did, the others have theirs of that too, and not of the timed steps
+    alone."""
     known = [run.measurements.memory_build_peak_bytes.notna() for run in runs]
     if all(map(any, known)) or not any(map(any, known)):
         return list(runs)
@@ -57,7 +70,9 @@ def with_one_kind_of_peak(runs: Sequence[RunTables]) -> list[RunTables]:
 def _with_whole_peak(run: RunTables) -> RunTables:
     rows = run.measurements
     whole = rows[["memory_peak_bytes", "memory_build_peak_bytes"]].astype("float64").max(axis=1)
-    return replace(run, measurements=rows.assign(memory_peak_bytes=whole.where(rows.memory_peak_bytes.notna())))
+    return replace(
+        run, measurements=rows.assign(memory_peak_bytes=whole.where(rows.memory_peak_bytes.notna()))
+    )
 
 
 def invalid(run: RunTables) -> dict[str, str]:
@@ -67,8 +82,9 @@ def invalid(run: RunTables) -> dict[str, str]:
 
 
 def doubts(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str]:
-    """By case_id, what was noted against the values of either side, in words: "candidate: throttled". That a side's
-    interval is wide is no doubt of its value, and is in the interval of the ratio."""
+    """By case_id, what was noted against the values of either side, in words: "candidate:
+    throttled". That a side's interval is wide is no doubt of its value, and is in the interval of
+    the ratio."""
     found: dict[str, list[str]] = {}
     for name, run in _named(baseline, candidate):
         for case_id, codes in _codes(run).items():
@@ -78,9 +94,14 @@ def doubts(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str
 
 
 def differences(baseline: RunTables, candidate: RunTables) -> list[str]:
-    """What of the environment differs, "torch: 2.12.0 against 2.13.0"; whatever a side does not know is left out."""
+    """What of the environment differs, "torch: 2.12.0 against 2.13.0"; whatever a side does not
+    know is left out."""
     sides = [_conditions(run) for run in (baseline, candidate)]
-    names = [name for name in sides[0] | sides[1] if name.startswith("$") or name in sides[0].keys() & sides[1].keys()]
+    names = [
+        name
+        for name in sides[0] | sides[1]
+        if name.startswith("$") or name in sides[0].keys() & sides[1].keys()
+    ]
     return [
         f"{name}: {sides[0].get(name, 'not set')} against {sides[1].get(name, 'not set')}"
         for name in names
@@ -122,8 +143,11 @@ def _strange_device(baseline: Sequence[RunTables], candidate: RunTables) -> str:
     return ""
 
 
-def _differing(baseline: Sequence[RunTables], candidate: RunTables, columns: list[str], what: str) -> dict[str, str]:
-    """By case_id, how `columns` of its measurements differ between the sides, where both have measured it."""
+def _differing(
+    baseline: Sequence[RunTables], candidate: RunTables, columns: list[str], what: str
+) -> dict[str, str]:
+    """By case_id, how `columns` of its measurements differ between the sides, where both have
+    measured it."""
     theirs, ours = _values(baseline, columns), _values([candidate], columns)
     return {
         case_id: f"another {what}: {_in_words(theirs[case_id], columns)} against {_in_words(ours[case_id], columns)}"
@@ -132,8 +156,11 @@ def _differing(baseline: Sequence[RunTables], candidate: RunTables, columns: lis
     }
 
 
-def _differing_meters(baseline: Sequence[RunTables], candidate: RunTables) -> dict[tuple[str, str], str]:
-    """By case_id and metric, how the sources of an energy differ: an estimate and a counter have no ratio."""
+def _differing_meters(
+    baseline: Sequence[RunTables], candidate: RunTables
+) -> dict[tuple[str, str], str]:
+    """By case_id and metric, how the sources of an energy differ: an estimate and a counter have no
+    ratio."""
     theirs, ours = _sources(baseline), _sources([candidate])
     return {
         key: f"another meter: {' or '.join(sorted(theirs[key]))} against {' or '.join(sorted(ours[key]))}"
@@ -155,7 +182,9 @@ def _values(runs: Sequence[RunTables], columns: list[str]) -> dict[str, set[tupl
     measured = pd.concat([run.measurements[run.measurements.outcome == "ok"] for run in runs])
     found: dict[str, set[tuple[Any, ...]]] = {}
     for row in measured[["case_id", *columns]].itertuples(index=False):
-        found.setdefault(row[0], set()).add(tuple(None if pd.isna(value) else value for value in row[1:]))
+        found.setdefault(row[0], set()).add(
+            tuple(None if pd.isna(value) else value for value in row[1:])
+        )
     return found
 
 
@@ -164,7 +193,11 @@ def _in_words(values: set[tuple[Any, ...]], columns: list[str]) -> str:
     if len(columns) == 1:
         return ", ".join(sorted(str(value) for (value,) in values))
     named = [
-        " ".join(f"{name} {value:g}" for name, value in zip(columns, row, strict=True) if value is not None)
+        " ".join(
+            f"{name} {value:g}"
+            for name, value in zip(columns, row, strict=True)
+            if value is not None
+        )
         for row in values
     ]
     return " or ".join(sorted(words or "none declared" for words in named))
@@ -177,6 +210,8 @@ def _conditions(run: RunTables) -> dict[str, Any]:
         facts = environment.get(part)
         if isinstance(facts, dict):
             mark = "$" if names is None else ""
-            known = {f"{mark}{name}": facts.get(name) for name in (facts if names is None else names)}
+            known = {
+                f"{mark}{name}": facts.get(name) for name in (facts if names is None else names)
+            }
             found.update({name: value for name, value in known.items() if value is not None})
     return found

@@ -1,8 +1,9 @@
-"""The gate: does a candidate hold its baseline? Tables in, a status for each row and one outcome for all out.
+"""The gate: does a candidate hold its baseline? Tables in, a status for each row and one outcome
+for all out.
 
-A regression is a row whose interval leaves no change out, whose estimate passes the threshold (or this machine's
-floor, if that is higher), and that stays significant among all rows judged at once (Holm 1979). Nothing passes that
-has not been judged.
+A regression is a row whose interval leaves no change out, whose estimate passes the threshold (or
+this machine's floor, if that is higher), and that stays significant among all rows judged at once
+(Holm 1979). Nothing passes that has not been judged.
 """
 
 import math
@@ -23,7 +24,9 @@ from hwbench.records import FAILED
 from hwbench.tables.labels import of_label
 from hwbench.tables.reader import RunTables
 
-Status = Literal["regression", "failed", "missing", "incomparable", "inconclusive", "new", "skipped", "pass"]
+Status = Literal[
+    "regression", "failed", "missing", "incomparable", "inconclusive", "new", "skipped", "pass"
+]
 STATUSES: dict[Status, str] = {
     "regression": "worse than the threshold allows, beyond doubt",
     "failed": "the case failed in the candidate, or its figures are invalid",
@@ -55,7 +58,8 @@ def hold(
     floors: Mapping[tuple[str, str], float] | None = None,
     across_devices: bool = False,
 ) -> pd.DataFrame:
-    """The candidate against its baseline: a row (COLUMNS) for each case and metric, worst status first."""
+    """The candidate against its baseline: a row (COLUMNS) for each case and metric, worst status
+    first."""
     table = doubted(compare.judge(baseline, candidate, rules, floors, across_devices))
     broken, unmeasured = _broken(candidate), _unmeasured(baseline)
     rows = [
@@ -66,14 +70,16 @@ def hold(
 
 
 def doubted(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of `compare.judge` whose verdicts are `beyond_doubt` among all its rows; `reason` tells where not."""
+    """A table of `compare.judge` whose verdicts are `beyond_doubt` among all its rows; `reason`
+    tells where not."""
     words = np.array(beyond_doubt(list(table.verdict), table.p.to_numpy(np.float64)), dtype=object)
     reason = f"not beyond doubt among {table.p.notna().sum()} rows judged at once"
     return table.assign(reason=table.reason.where(words == table.verdict, reason), verdict=words)
 
 
 def beyond_doubt(verdicts: Sequence[str], p_values: stats.Numbers) -> list[str]:
-    """The verdicts of rows judged at once: `faster` and `slower` become `inconclusive` where Holm's p is above 5 %.
+    """The verdicts of rows judged at once: `faster` and `slower` become `inconclusive` where Holm's
+    p is above 5 %.
 
     Rows without a p-value (NaN) were not tested and do not count.
     """
@@ -89,7 +95,8 @@ def beyond_doubt(verdicts: Sequence[str], p_values: stats.Numbers) -> list[str]:
 
 
 def outcome(table: pd.DataFrame, strict: bool = False) -> Outcome:
-    """What all rows come to. An inconclusive row passes and is told, unless `strict`. No rows are no verdict."""
+    """What all rows come to. An inconclusive row passes and is told, unless `strict`. No rows are
+    no verdict."""
     found = set(table.status)
     if found & FAILING:
         return "fail"
@@ -110,30 +117,40 @@ def subject(baseline: Sequence[RunTables], candidate: RunTables) -> str:
 
 
 def overall(table: pd.DataFrame) -> str:
-    """The verdict over all rows that were judged: what only one side has, or neither, does not count."""
+    """The verdict over all rows that were judged: what only one side has, or neither, does not
+    count."""
     return compare.overall(list(table.verdict[~table.status.isin(("new", "skipped"))]))
 
 
 def confirmed(table: pd.DataFrame, again: pd.DataFrame, processes: int) -> pd.DataFrame:
-    """`table` after its regressions were measured once more in `processes` fresh processes and judged as `again`.
+    """`table` after its regressions were measured once more in `processes` fresh processes and
+    judged as `again`.
 
-    A regression that the second measurement does not show is inconclusive. Where it cannot tell there is no verdict:
-    few noisy processes must not clear what more of them found. One that it could not judge stays.
+    A regression that the second measurement does not show is inconclusive. Where it cannot tell
+    there is no verdict: few noisy processes must not clear what more of them found. One that it
+    could not judge stays.
     """
     second = {(row["case_id"], row["metric"]): row for row in again.to_dict("records")}
     rows = table.to_dict("records")
     for row in rows:
         if row["status"] == "regression":
-            told = second.get((row["case_id"], row["metric"]), {"status": "missing", "reason": "not measured again"})
+            told = second.get(
+                (row["case_id"], row["metric"]),
+                {"status": "missing", "reason": "not measured again"},
+            )
             row |= _second_opinion(row, told, processes)
     return _worst_first(pd.DataFrame(rows, columns=COLUMNS))
 
 
-def _second_opinion(row: Mapping[str, Any], told: Mapping[str, Any], processes: int) -> dict[str, Any]:
+def _second_opinion(
+    row: Mapping[str, Any], told: Mapping[str, Any], processes: int
+) -> dict[str, Any]:
     """What becomes of a regression when its second measurement is `told`."""
     if told["status"] == "regression":
         return {"reason": f"confirmed by {processes} fresh processes: ratio {told['ratio']:.4f}"}
-    if told["status"] == "pass" or (told["status"] == "inconclusive" and not _passes_threshold(told)):
+    if told["status"] == "pass" or (
+        told["status"] == "inconclusive" and not _passes_threshold(told)
+    ):
         doubt = f"{processes} fresh processes do not confirm it: ratio {told['ratio']:.4f}"
         return {"status": "inconclusive", "verdict": "inconclusive", "reason": doubt}
     if told["status"] == "inconclusive":
@@ -149,9 +166,11 @@ def _passes_threshold(row: Mapping[str, Any]) -> bool:
 
 
 def rolling(heads: pd.DataFrame, label: str, n: int, candidate: RunTables) -> list[Path]:
-    """The folders of the last `n` runs with a label, of those on the candidate's device if there are any.
+    """The folders of the last `n` runs with a label, of those on the candidate's device if there
+    are any.
 
-    `heads` are the `runs` rows of all runs with their `folder` (store.read_heads). The candidate itself is left out.
+    `heads` are the `runs` rows of all runs with their `folder` (store.read_heads). The candidate
+    itself is left out.
     """
     others = of_label(heads, label)
     here = others = others[others.run_id != candidate.run_id]
@@ -162,9 +181,11 @@ def rolling(heads: pd.DataFrame, label: str, n: int, candidate: RunTables) -> li
 
 
 def _broken(candidate: RunTables) -> dict[str, dict[str, str]]:
-    """Status and reason of each case of the candidate whose figures, if there are any, must not pass."""
+    """Status and reason of each case of the candidate whose figures, if there are any, must not
+    pass."""
     found: dict[str, tuple[Status, str]] = {
-        case_id: ("failed", f"candidate: invalid: {code}") for case_id, code in invalid(candidate).items()
+        case_id: ("failed", f"candidate: invalid: {code}")
+        for case_id, code in invalid(candidate).items()
     }
     for case in cases(candidate).itertuples():
         if case.outcome in FAILED:
@@ -178,7 +199,8 @@ def _broken(candidate: RunTables) -> dict[str, dict[str, str]]:
 
 
 def _unmeasured(baseline: Sequence[RunTables]) -> set[str]:
-    """The cases that the baseline planned and never measured, because they failed or it died: not new ones."""
+    """The cases that the baseline planned and never measured, because they failed or it died: not
+    new ones."""
     outcomes: dict[str, set[str]] = {}
     for run in baseline:
         for case in cases(run).itertuples():
@@ -187,8 +209,8 @@ def _unmeasured(baseline: Sequence[RunTables]) -> set[str]:
 
 
 def _status(row: Mapping[str, Any], unmeasured: bool) -> Status:
-    """The status of a judged row of a case that came out ok or unsupported in the candidate. `unmeasured`: the baseline
-    planned it and has no figure at all."""
+    """The status of a judged row of a case that came out ok or unsupported in the candidate.
+    `unmeasured`: the baseline planned it and has no figure at all."""
     if unmeasured:
         return "incomparable"
     if row["verdict"] == "missing":

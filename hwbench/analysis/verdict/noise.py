@@ -1,8 +1,8 @@
 """What this machine's noise alone can do: the same thing measured twice and compared with itself.
 
-An A/A run measures each case in processes that belong to two halves in turns, A B B A A B B A …; whatever the halves
-differ by is noise. The floor is that bound below which a difference between two runs of as many processes says
-nothing about what was changed, however small its interval.
+An A/A run measures each case in processes that belong to two halves in turns, A B B A A B B A …;
+whatever the halves differ by is noise. The floor is that bound below which a difference between two
+runs of as many processes says nothing about what was changed, however small its interval.
 """
 
 import math
@@ -25,10 +25,11 @@ TURNS = np.array([0, 1, 1, 0])
 def measure_floors(run: RunTables) -> pd.DataFrame:
     """The `noise` table of an A/A run: for each case and metric the floor, a share of the value.
 
-    With the halves' ratio r and its 95 % interval (Welch's t on logs, as in `compare`), the floor is e^x − 1 with x
-    the larger of the interval's half-width in logs and |ln r|. Where noise is log-normal, two runs of the same thing
-    with `n` processes each, as a half has, differ by more than the floor in fewer than 5 of 100 comparisons. Cases
-    with fewer than two processes in a half, or with a value that is not positive, have none.
+    With the halves' ratio r and its 95 % interval (Welch's t on logs, as in `compare`), the floor
+    is e^x − 1 with x the larger of the interval's half-width in logs and |ln r|. Where noise is
+    log-normal, two runs of the same thing with `n` processes each, as a half has, differ by more
+    than the floor in fewer than 5 of 100 comparisons. Cases with fewer than two processes in a
+    half, or with a value that is not positive, have none.
     """
     head = run.runs.iloc[0][["run_id", "started_at", "device_kind", "device_name"]].to_dict()
     rows = []
@@ -37,21 +38,30 @@ def measure_floors(run: RunTables) -> pd.DataFrame:
         values = [group.value.to_numpy()[half == side] for side in (0, 1)]
         floor = floor_of(stats.change(*values))
         if math.isfinite(floor):
-            rows.append(head | {"case_id": case_id, "metric": metric, "floor": floor, "n": min(map(len, values))})
+            rows.append(
+                head
+                | {"case_id": case_id, "metric": metric, "floor": floor, "n": min(map(len, values))}
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def floor_of(change: stats.Change) -> float:
-    """The floor that an A/A comparison shows (see `measure_floors`); NaN where it has no interval."""
+    """The floor that an A/A comparison shows (see `measure_floors`); NaN where it has no
+    interval."""
     half_width = (math.log(change.high) - math.log(change.low)) / 2
     return math.expm1(max(half_width, abs(math.log(change.ratio))))
 
 
 def floors(results: Path, run: RunTables, warn: Warn) -> dict[tuple[str, str], float]:
-    """By case_id and metric, the newest floor stored in `results` for the device of `run` (kind and name)."""
+    """By case_id and metric, the newest floor stored in `results` for the device of `run` (kind and
+    name)."""
     stored, head = read_noise(results, warn), run.runs.iloc[0]
-    here = stored[(stored.device_kind == head.device_kind) & (stored.device_name == head.device_name)]
-    newest = here.sort_values("started_at", kind="stable").drop_duplicates(["case_id", "metric"], keep="last")
+    here = stored[
+        (stored.device_kind == head.device_kind) & (stored.device_name == head.device_name)
+    ]
+    newest = here.sort_values("started_at", kind="stable").drop_duplicates(
+        ["case_id", "metric"], keep="last"
+    )
     known = newest[np.isfinite(newest.floor) & (newest.floor > 0)]
     return {(row.case_id, row.metric): float(row.floor) for row in known.itertuples()}
 

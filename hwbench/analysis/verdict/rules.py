@@ -1,4 +1,5 @@
-"""What is judged, and what change matters: the same for all cases, or by workload and metric from a `gate.toml`.
+"""What is judged, and what change matters: the same for all cases, or by workload and metric from a
+`gate.toml`.
 
 [default]
 threshold = "5%"
@@ -26,7 +27,8 @@ THRESHOLD = 0.05
 
 @dataclass(frozen=True)
 class Rule:
-    """The threshold, a share, of the workloads and metrics that match; `*`, `?` and `[…]` as in names of files."""
+    """The threshold, a share, of the workloads and metrics that match; `*`, `?` and `[…]` as in
+    names of files."""
 
     threshold: float
     workload: str = "*"
@@ -39,8 +41,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """`metrics` to judge of every case (none: those that `compare.judge` chooses), the `threshold` of all, and the
-    `special` rules, of which the last that matches wins. A metric that one names is judged where it applies."""
+    """`metrics` to judge of every case (none: those that `compare.judge` chooses), the `threshold`
+    of all, and the `special` rules, of which the last that matches wins. A metric that one names is
+    judged where it applies."""
 
     metrics: tuple[str, ...] = ()
     threshold: float = THRESHOLD
@@ -57,11 +60,15 @@ class Rules:
     def unused(self, workloads: Iterable[str]) -> list[Rule]:
         """The special rules that apply to none of the workloads."""
         names = set(workloads)
-        return [rule for rule in self.special if not any(_fits(name, rule.workload) for name in names)]
+        return [
+            rule for rule in self.special if not any(_fits(name, rule.workload) for name in names)
+        ]
 
     def narrowed(self, metrics: tuple[str, ...]) -> "Rules":
         """These rules for some metrics alone."""
-        special = tuple(rule for rule in self.special if not rule.names_a_metric or rule.metric in metrics)
+        special = tuple(
+            rule for rule in self.special if not rule.names_a_metric or rule.metric in metrics
+        )
         return replace(self, metrics=metrics, special=special)
 
     def _of(self, workload: str) -> list[Rule]:
@@ -74,7 +81,8 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def read_rules(file: Path) -> Rules:
-    """The rules of a TOML file. UserError, one line that names the file, for anything that it cannot mean."""
+    """The rules of a TOML file. UserError, one line that names the file, for anything that it
+    cannot mean."""
     content = read_toml(file)
     try:
         return _rules(content)
@@ -85,7 +93,11 @@ def read_rules(file: Path) -> Rules:
 def _rules(content: dict[str, Any]) -> Rules:
     _check_keys("key", content, ("default", "rules"))
     default, special = content.get("default", {}), content.get("rules", [])
-    if not isinstance(default, dict) or not isinstance(special, list) or not all(isinstance(r, dict) for r in special):
+    if (
+        not isinstance(default, dict)
+        or not isinstance(special, list)
+        or not all(isinstance(r, dict) for r in special)
+    ):
         raise UserError("expected a table [default] and tables [[rules]]")
     _check_keys("key in [default]", default, ("threshold", "metrics"))
     metrics = default.get("metrics", [])
@@ -103,7 +115,9 @@ def _rule(number: int, rule: dict[str, Any]) -> Rule:
         raise UserError(f"{where} has no threshold")
     workload, metric = rule.get("workload", "*"), rule.get("metric", "*")
     if not isinstance(workload, str) or not workload:
-        raise UserError(f"{where}: workload {shortened(workload)}: expected a name or a pattern such as gpt/*")
+        raise UserError(
+            f"{where}: workload {shortened(workload)}: expected a name or a pattern such as gpt/*"
+        )
     try:
         return Rule(_threshold(rule["threshold"]), workload, _metric(metric, patterns=True))
     except UserError as error:
@@ -118,8 +132,11 @@ def _threshold(word: object) -> float:
 
 
 def _metric(name: object, patterns: bool = False) -> str:
-    """The name of a metric, or a pattern that some metric matches. UserError suggests near names for another."""
-    if isinstance(name, str) and (name in METRICS or (patterns and any(fnmatchcase(m, name) for m in METRICS))):
+    """The name of a metric, or a pattern that some metric matches. UserError suggests near names
+    for another."""
+    if isinstance(name, str) and (
+        name in METRICS or (patterns and any(fnmatchcase(m, name) for m in METRICS))
+    ):
         return name
     raise UserError(unknown("metric", str(name), METRICS))
 

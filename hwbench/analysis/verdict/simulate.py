@@ -1,4 +1,5 @@
-"""The gate on processes whose truth is known: how often it cries wolf, and how small a slow-down it finds.
+"""The gate on processes whose truth is known: how often it cries wolf, and how small a slow-down it
+finds.
 
 The processes are a run's own, dealt out to two sides at random: what the sides differ by is noise. Or they are made
 up: a step of a process takes m · e^(b + w), where b is what the process was started with and w is first-order
@@ -35,7 +36,8 @@ COLUMNS = ["slowdown", "pairs", *WORDS, "slower_low", "slower_high"]
 
 @dataclass(frozen=True)
 class Noise:
-    """How processes vary: coefficients of variation between and within them, and the lag-1 autocorrelation of steps."""
+    """How processes vary: coefficients of variation between and within them, and the lag-1
+    autocorrelation of steps."""
 
     process_cv: float = 0.01
     within_cv: float = 0.003
@@ -51,8 +53,8 @@ class Noise:
 
 
 def noise_of(run: RunTables) -> dict[str, Noise]:
-    """How the steps of each case of a run varied, by the case's label; cases of one process, or of one
-    step, are left out."""
+    """How the steps of each case of a run varied, by the case's label; cases of one process, or of
+    one step, are left out."""
     cases = metrics.cases(run).set_index("case_id")
     timed = timed_samples(run).groupby(["case_id", "process"]).size().groupby("case_id").median()
     found = {}
@@ -60,7 +62,9 @@ def noise_of(run: RunTables) -> dict[str, Noise]:
         case = cases.loc[row.case_id]
         if case.processes > 1:
             lag1 = 0.0 if math.isnan(row.lag1) else min(max(row.lag1, 0.0), 0.99)
-            noise = Noise(row.between_cv, row.within_cv, lag1, int(case.processes), int(timed[row.case_id]))
+            noise = Noise(
+                row.between_cv, row.within_cv, lag1, int(case.processes), int(timed[row.case_id])
+            )
             if all(map(math.isfinite, (noise.process_cv, noise.within_cv))):
                 found[str(case.label)] = noise
     return found
@@ -85,7 +89,8 @@ def power(
     slowdowns: Sequence[float] = SLOWDOWNS,
     floor: float = 0.0,
 ) -> pd.DataFrame:
-    """A row (COLUMNS) for each slow-down: the shares of the verdicts, `slower` with its interval (Clopper–Pearson).
+    """A row (COLUMNS) for each slow-down: the shares of the verdicts, `slower` with its interval
+    (Clopper–Pearson).
 
     At a slow-down of 0 `slower` is the share of false alarms, above it the power.
     """
@@ -98,11 +103,14 @@ def power(
     return _power(draw, pairs, (threshold, floor), slowdowns)
 
 
-def dealt_power(times: Array, pairs: int, threshold: float, seed: int = 0, floor: float = 0.0) -> pd.DataFrame:
-    """As `power`, of a run's own processes by their times: each pair deals them out to two halves at random.
+def dealt_power(
+    times: Array, pairs: int, threshold: float, seed: int = 0, floor: float = 0.0
+) -> pd.DataFrame:
+    """As `power`, of a run's own processes by their times: each pair deals them out to two halves
+    at random.
 
-    There are no more pairs than there are ways to deal. They share their processes, so the interval is of these and not
-    of the machine for all time.
+    There are no more pairs than there are ways to deal. They share their processes, so the interval
+    is of these and not of the machine for all time.
     """
     generator, half = np.random.default_rng(seed), len(times) // 2
     pairs = min(pairs, math.comb(len(times), half))
@@ -115,8 +123,8 @@ def dealt_power(times: Array, pairs: int, threshold: float, seed: int = 0, floor
 
 
 def times_of(run: RunTables) -> dict[str, tuple[str, Array]]:
-    """By case_id, the metric that the gate judges first and what each process came to, as a time: a rate's inverse.
-    Cases with too few processes for two halves are left out."""
+    """By case_id, the metric that the gate judges first and what each process came to, as a time: a
+    rate's inverse. Cases with too few processes for two halves are left out."""
     found = {}
     for case_id, values in metrics.per_process(run).groupby("case_id", sort=False):
         metric = next((name for name in RATES if name in set(values.metric)), "step_s_p50")
@@ -127,24 +135,37 @@ def times_of(run: RunTables) -> dict[str, tuple[str, Array]]:
 
 
 def _power(
-    draw: Callable[[], tuple[Array, Array]], pairs: int, limits: tuple[float, float], slowdowns: Sequence[float]
+    draw: Callable[[], tuple[Array, Array]],
+    pairs: int,
+    limits: tuple[float, float],
+    slowdowns: Sequence[float],
 ) -> pd.DataFrame:
-    """The table of `power` at these limits, threshold and floor; `draw` gives the processes' medians of both sides,
-    each of shape (pairs, processes)."""
+    """The table of `power` at these limits, threshold and floor; `draw` gives the processes'
+    medians of both sides, each of shape (pairs, processes)."""
     rows = []
     for slowdown in slowdowns:
         baseline, candidate = draw()
-        words = [_judged(a, b, *limits)[0] for a, b in zip(baseline, candidate * (1 + slowdown), strict=True)]
+        words = [
+            _judged(a, b, *limits)[0]
+            for a, b in zip(baseline, candidate * (1 + slowdown), strict=True)
+        ]
         bound = stats.share_interval(words.count("slower"), pairs)
         shares = {word: words.count(word) / pairs for word in WORDS}
         rows.append(
-            {"slowdown": slowdown, "pairs": pairs, **shares, "slower_low": bound.low, "slower_high": bound.high}
+            {
+                "slowdown": slowdown,
+                "pairs": pairs,
+                **shares,
+                "slower_low": bound.low,
+                "slower_high": bound.high,
+            }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def family(noise: Noise, rows: int, pairs: int, threshold: float, seed: int = 0) -> stats.Interval:
-    """The share of A/A pairs of runs with any false alarm among `rows` metrics that are judged at once."""
+    """The share of A/A pairs of runs with any false alarm among `rows` metrics that are judged at
+    once."""
     generator = np.random.default_rng(seed)
     alarms = 0
     for _ in range(pairs):
@@ -154,14 +175,24 @@ def family(noise: Noise, rows: int, pairs: int, threshold: float, seed: int = 0)
     return stats.share_interval(alarms, pairs)
 
 
-def untold(noise: Noise, process_cv: float, pairs: int, threshold: float, seed: int = 0) -> stats.Interval:
-    """Of the pairs, A/A and slowed by up to the threshold, called neither faster nor slower: the share called
-    inconclusive and not the same, with processes that vary by `process_cv`."""
-    table = power(replace(noise, process_cv=process_cv), pairs, threshold, seed, (0.0, threshold / 2, threshold))
+def untold(
+    noise: Noise, process_cv: float, pairs: int, threshold: float, seed: int = 0
+) -> stats.Interval:
+    """Of the pairs, A/A and slowed by up to the threshold, called neither faster nor slower: the
+    share called inconclusive and not the same, with processes that vary by `process_cv`."""
+    table = power(
+        replace(noise, process_cv=process_cv),
+        pairs,
+        threshold,
+        seed,
+        (0.0, threshold / 2, threshold),
+    )
     counts = (table[["same", "inconclusive"]].mul(table.pairs, axis=0)).round().sum()
     return stats.share_interval(int(counts.inconclusive), int(counts.sum()))
 
 
-def _judged(baseline: Array, candidate: Array, threshold: float, floor: float = 0.0) -> tuple[str, float]:
+def _judged(
+    baseline: Array, candidate: Array, threshold: float, floor: float = 0.0
+) -> tuple[str, float]:
     change = stats.change(baseline, candidate)
     return verdict(change, threshold, higher_is_better=False, floor=floor), change.p

@@ -1,4 +1,5 @@
-"""NVIDIA's driver library: opened, its GPUs found, and its errors put into words with their cure."""
+"""NVIDIA's driver library: opened, its GPUs found, and its errors put into words with their
+cure."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,9 @@ class NoAnswer(Exception):
     `code` is NVML's, None where it is not the driver that fails. `again`: it may answer later.
     """
 
-    def __init__(self, reason: str, cure: str = "", code: int | None = None, again: bool = False) -> None:
+    def __init__(
+        self, reason: str, cure: str = "", code: int | None = None, again: bool = False
+    ) -> None:
         super().__init__(f"{reason}; {cure}" if cure else reason)
         self.reason, self.cure, self.code, self.again = reason, cure, code, again
 
@@ -26,7 +29,8 @@ class NoAnswer(Exception):
         return self.code in (LOST, RESET_REQUIRED)
 
 
-# The numbers are those of nvml.h, nvmlReturn_t: the module that names them may be the one that is missing.
+# The numbers are those of nvml.h, nvmlReturn_t: the module that names them may be the one that is
+# missing.
 INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NOT_LOADED = 2, 3, 4, 6, 9
 NO_LIBRARY, NO_FUNCTION, LOST, RESET_REQUIRED, OTHER_VERSION = 12, 13, 15, 16, 18
 IN_USE, NO_MEMORY, NO_DATA = 19, 20, 21
@@ -36,7 +40,10 @@ OPENING = {
         "no permission to open the NVIDIA driver",
         "let this user read and write /dev/nvidiactl and /dev/nvidia0, or run as root",
     ),
-    NOT_LOADED: ("the NVIDIA driver is not loaded", "load it: sudo modprobe nvidia; if there is none, install it"),
+    NOT_LOADED: (
+        "the NVIDIA driver is not loaded",
+        "load it: sudo modprobe nvidia; if there is none, install it",
+    ),
     NO_LIBRARY: (
         "there is no NVIDIA driver library (libnvidia-ml.so.1)",
         "install the NVIDIA driver; start a container with its GPUs, as docker run --gpus all does",
@@ -50,7 +57,10 @@ OPENING = {
 
 ASKING = {
     NOT_SUPPORTED: ("the driver does not show it for this GPU", ""),
-    NO_PERMISSION: ("no permission to ask the driver for it", "run as root, or ask who runs the machine"),
+    NO_PERMISSION: (
+        "no permission to ask the driver for it",
+        "run as root, or ask who runs the machine",
+    ),
     NOT_FOUND: ("the driver knows no such GPU", "compare with nvidia-smi -L"),
     NO_FUNCTION: ("the driver is too old to show it", "install a newer NVIDIA driver"),
     LOST: ("the GPU is lost", "sudo dmesg | grep Xid says why; reboot"),
@@ -59,36 +69,47 @@ ASKING = {
 }
 """The same of any other call."""
 
-TOO_OLD = ("the Python package nvidia-ml-py is too old to ask for it", "pip install --upgrade nvidia-ml-py")
+TOO_OLD = (
+    "the Python package nvidia-ml-py is too old to ask for it",
+    "pip install --upgrade nvidia-ml-py",
+)
 
 
 def open_library() -> Nvml:
-    """The driver's library, initialized; `nvmlShutdown` ends its use. NoAnswer if there is none that works."""
+    """The driver's library, initialized; `nvmlShutdown` ends its use. NoAnswer if there is none
+    that works."""
     try:
         import pynvml
     except ImportError as error:
-        raise NoAnswer("the Python package nvidia-ml-py is missing", "pip install nvidia-ml-py") from error
+        raise NoAnswer(
+            "the Python package nvidia-ml-py is missing", "pip install nvidia-ml-py"
+        ) from error
     answer(pynvml, pynvml.nvmlInit, OPENING)
     return pynvml
 
 
-def answer(nvml: Nvml, ask: Callable[[], Answer], words: dict[int, tuple[str, str]] = ASKING) -> Answer:
+def answer(
+    nvml: Nvml, ask: Callable[[], Answer], words: dict[int, tuple[str, str]] = ASKING
+) -> Answer:
     """What `ask` returns. NoAnswer instead of what it raises."""
     try:
         return ask()
     except nvml.NVMLError as error:
         code = error.value
-        reason, cure = words.get(code, (f"the driver fails (NVML: {error})", "sudo dmesg may say why"))
+        reason, cure = words.get(
+            code, (f"the driver fails (NVML: {error})", "sudo dmesg may say why")
+        )
         raise NoAnswer(reason, cure, code, again=code in (IN_USE, NO_MEMORY, NO_DATA)) from error
     except AttributeError as error:
         raise NoAnswer(*TOO_OLD) from error
 
 
 def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
-    """The place in the driver's list and the handle of a GPU, and whether who names it `gpu` has but a MIG slice of it.
+    """The place in the driver's list and the handle of a GPU, and whether who names it `gpu` has
+    but a MIG slice of it.
 
-    `gpu` is such a place, which means the whole card, or what a program that uses it knows it by: a UUID with or
-    without its prefix, or a PCI bus address. NoAnswer if there is none.
+    `gpu` is such a place, which means the whole card, or what a program that uses it knows it by: a
+    UUID with or without its prefix, or a PCI bus address. NoAnswer if there is none.
     """
     if isinstance(gpu, int):
         return gpu, answer(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(gpu)), False
@@ -101,7 +122,8 @@ def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
 
 
 def _is_partitioned(nvml: Nvml, handle: Handle) -> bool:
-    """Whether the card is in MIG mode: then no program has all of it, whatever UUID CUDA told that program."""
+    """Whether the card is in MIG mode: then no program has all of it, whatever UUID CUDA told that
+    program."""
     with suppress(NoAnswer):
         mode, _ = answer(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle))
         return bool(mode)
@@ -109,7 +131,8 @@ def _is_partitioned(nvml: Nvml, handle: Handle) -> bool:
 
 
 def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
-    """A GPU's handle and False, or of a MIG slice the handle of the GPU that it is a part of, and True."""
+    """A GPU's handle and False, or of a MIG slice the handle of the GPU that it is a part of, and
+    True."""
     if uuid.startswith("MIG-"):
         part = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid))
         return answer(nvml, lambda: nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part)), True
@@ -121,11 +144,13 @@ def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
             return _find_beside_lost(nvml, f"GPU-{bare}", why), False
         if bare != uuid or why.code not in (NOT_FOUND, INVALID_ARGUMENT):
             raise
-    return _find_by_uuid(nvml, f"MIG-{bare}")  # torch gives the UUID of a slice without its prefix, too
+    # torch gives the UUID of a slice without its prefix, too
+    return _find_by_uuid(nvml, f"MIG-{bare}")
 
 
 def _find_beside_lost(nvml: Nvml, uuid: str, why: NoAnswer) -> Handle:
-    """The same by asking GPU by GPU: NVML may fail to look for a UUID because any of its GPUs is lost. Raises `why`."""
+    """The same by asking GPU by GPU: NVML may fail to look for a UUID because any of its GPUs is
+    lost. Raises `why`."""
     for index in range(answer(nvml, nvml.nvmlDeviceGetCount)):
         with suppress(NoAnswer):
             handle = answer(nvml, lambda index=index: nvml.nvmlDeviceGetHandleByIndex(index))  # type: ignore[misc]

@@ -1,8 +1,10 @@
-"""NVIDIA GPUs, through the driver's NVML. Where the driver is silent, so is this, and says why; nothing here raises.
+"""NVIDIA GPUs, through the driver's NVML. Where the driver is silent, so is this, and says why;
+nothing here raises.
 
-Energy is the whole board's: the GPU, its memory and what feeds them. Of a MIG slice the energy is not measured: the
-card's includes what it takes at rest and what runs in other slices, and nobody knows how much of it is the slice's. It
-is null, with the reason, so that it cannot pass for the slice's; rates and the rest of the case stand.
+Energy is the whole board's: the GPU, its memory and what feeds them. Of a MIG slice the energy is
+not measured: the card's includes what it takes at rest and what runs in other slices, and nobody
+knows how much of it is the slice's. It is null, with the reason, so that it cannot pass for the
+slice's; rates and the rest of the case stand.
 """
 
 import time
@@ -15,7 +17,8 @@ from hwbench.meters.nvml.questions import ENERGY, INSTANT_POWER, POWER, QUESTION
 from hwbench.meters.sensors import gain_of, sensor_of
 
 COUNTER_TICK_S = 0.1
-"""How often the energy counter moves on: about 100 ms, as several have measured; NVIDIA does not say."""
+"""How often the energy counter moves on: about 100 ms, as several have measured; NVIDIA does not
+say."""
 
 QUANTUM = 1e-3
 """The smallest step of the counter, in J, and of the power, in W."""
@@ -30,10 +33,12 @@ SLOW_S = 1.0
 
 
 def open_meter(gpus: Sequence[str] | None = None) -> "NvmlMeter | None":
-    """A meter of `gpus`, or of all that the driver has; None where there is nothing to read (`sources` tells why).
+    """A meter of `gpus`, or of all that the driver has; None where there is nothing to read
+    (`sources` tells why).
 
-    `gpus` are those that are used: UUIDs as torch gives them, with or without prefix, or PCI bus addresses. Only these
-    are read. One that the driver does not know is named in the meter's `failures`.
+    `gpus` are those that are used: UUIDs as torch gives them, with or without prefix, or PCI bus
+    addresses. Only these are read. One that the driver does not know is named in the meter's
+    `failures`.
     """
     if gpus is not None and not gpus:
         return None
@@ -48,16 +53,24 @@ def open_meter(gpus: Sequence[str] | None = None) -> "NvmlMeter | None":
 
 
 def sources() -> list[Source]:
-    """A line for each GPU of the driver's with what it shows and, where something is missing, why; or one line with
-    the reason and the cure why there is none."""
+    """A line for each GPU of the driver's with what it shows and, where something is missing, why;
+    or one line with the reason and the cure why there is none."""
     try:
         meter = NvmlMeter(open_library(), None)
     except NoAnswer as why:
         return [Source("nvml", False, reason=why.reason, cure=why.cure)]
     meter.close()
-    known = sorted((*meter.signals, *meter.failures), key=lambda signal: -1 if signal.index is None else signal.index)
+    known = sorted(
+        (*meter.signals, *meter.failures),
+        key=lambda signal: -1 if signal.index is None else signal.index,
+    )
     scopes = dict.fromkeys(signal.scope for signal in known)
-    none = Source("nvml", False, reason="the NVIDIA driver has no GPU", cure="look for it with lspci and nvidia-smi")
+    none = Source(
+        "nvml",
+        False,
+        reason="the NVIDIA driver has no GPU",
+        cure="look for it with lspci and nvidia-smi",
+    )
     return [_source(meter, scope) for scope in scopes] or [none]
 
 
@@ -68,7 +81,12 @@ def _source(meter: "NvmlMeter", scope: str) -> Source:
     for signal, why in meter.failures.items():
         if signal.scope == scope:
             missing.setdefault(why, []).append(signal.quantity)
-    return Source("nvml", works, shown, "; ".join(f"no {', '.join(names)}: {why}" for why, names in missing.items()))
+    return Source(
+        "nvml",
+        works,
+        shown,
+        "; ".join(f"no {', '.join(names)}: {why}" for why, names in missing.items()),
+    )
 
 
 class NvmlMeter:
@@ -76,7 +94,9 @@ class NvmlMeter:
 
     name = "nvml"
 
-    def __init__(self, nvml: Nvml, gpus: Sequence[str] | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, nvml: Nvml, gpus: Sequence[str] | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.failures: dict[Signal, str] = {}
         self._nvml, self._clock, self._asked_slow_at = nvml, clock, float("-inf")
         self._gpus: dict[int, Gpu] = {}
@@ -84,10 +104,13 @@ class NvmlMeter:
         for gpu in self._all() if gpus is None else gpus:
             self._add(gpu)
         self.signals = [signal for gpu in self._gpus.values() for signal in gpu.signals]
-        self.energy: Sequence[EnergySource] = [source for gpu in self._gpus.values() for source in gpu.energy()]
+        self.energy: Sequence[EnergySource] = [
+            source for gpu in self._gpus.values() for source in gpu.energy()
+        ]
 
     def read(self) -> Iterator[Mapping[Signal, float]]:
-        """Ask the GPUs, one after the other; what changes slowly or takes long comes every SLOW_S."""
+        """Ask the GPUs, one after the other; what changes slowly or takes long comes every
+        SLOW_S."""
         now = self._clock()
         slow = now - self._asked_slow_at >= SLOW_S
         if slow:
@@ -96,7 +119,8 @@ class NvmlMeter:
             yield from gpu.read(slow)
 
     def close(self) -> None:
-        """Give the library back, once: NVML counts its users, so another one in this process keeps it."""
+        """Give the library back, once: NVML counts its users, so another one in this process keeps
+        it."""
         self._gpus = {}
         if self._open:
             self._open = False
@@ -125,12 +149,15 @@ class NvmlMeter:
 
 
 class Gpu:
-    """One GPU of the driver's, asked in the ways that it answers. What it does not show goes to `failures`.
+    """One GPU of the driver's, asked in the ways that it answers. What it does not show goes to
+    `failures`.
 
     So do energy and power of one that is `sliced`.
     """
 
-    def __init__(self, nvml: Nvml, index: int, handle: Handle, failures: dict[Signal, str], sliced: bool) -> None:
+    def __init__(
+        self, nvml: Nvml, index: int, handle: Handle, failures: dict[Signal, str], sliced: bool
+    ) -> None:
         self._nvml, self._handle, self._failures = nvml, handle, failures
         self._scope = f"gpu:{index}"
         self._ways: dict[Question, Way] = {}
@@ -149,7 +176,8 @@ class Gpu:
     def energy(self) -> list[EnergySource]:
         """Its energy counter and its power sensor, as far as it has them.
 
-        The counter adds up what the sensor shows, so the sensor's gain is taken to be the counter's, too.
+        The counter adds up what the sensor shows, so the sensor's gain is taken to be the
+        counter's, too.
         """
         gain, sensor = gain_of(self._board()), sensor_of(self._capability())
         found: list[EnergySource] = []
@@ -158,8 +186,12 @@ class Gpu:
             found.append(Counter(signal, tick_s=COUNTER_TICK_S, quantum=QUANTUM, gain=gain))
         if POWER in self._ways:
             (signal,) = self._signals(POWER)
-            averaging_s = sensor.instant_s if self._ways[POWER] is INSTANT_POWER else sensor.average_s
-            found.append(PowerSensor(signal, sensor.update_s, averaging_s, quantum=QUANTUM, gain=gain))
+            averaging_s = (
+                sensor.instant_s if self._ways[POWER] is INSTANT_POWER else sensor.average_s
+            )
+            found.append(
+                PowerSensor(signal, sensor.update_s, averaging_s, quantum=QUANTUM, gain=gain)
+            )
         return found
 
     def read(self, slow: bool) -> Iterator[dict[Signal, float]]:
@@ -176,7 +208,8 @@ class Gpu:
                 yield dict(zip(self._signals(question), values, strict=True))
 
     def _settle(self, question: Question) -> None:
-        """Find the first way that is answered. It is kept: a power that changes its averaging time is no power."""
+        """Find the first way that is answered. It is kept: a power that changes its averaging time
+        is no power."""
         reasons = []
         for way in question.ways:
             try:
@@ -189,7 +222,8 @@ class Gpu:
         self._fail(question, "; ".join(dict.fromkeys(reasons)))
 
     def _ask(self, question: Question, way: Way) -> Sequence[float]:
-        """NoAnswer as of `answer`, and for a zero that cannot be true. A lost GPU is not asked: that may take long."""
+        """NoAnswer as of `answer`, and for a zero that cannot be true. A lost GPU is not asked:
+        that may take long."""
         if self._lost:
             raise self._lost
         try:
@@ -221,6 +255,8 @@ class Gpu:
 
     def _capability(self) -> tuple[int, int] | None:
         with suppress(NoAnswer):
-            major, minor = answer(self._nvml, lambda: self._nvml.nvmlDeviceGetCudaComputeCapability(self._handle))
+            major, minor = answer(
+                self._nvml, lambda: self._nvml.nvmlDeviceGetCudaComputeCapability(self._handle)
+            )
             return major, minor
         return None

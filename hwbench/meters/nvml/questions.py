@@ -1,6 +1,7 @@
 """What an NVIDIA GPU is asked while it works, and in which ways: a table.
 
-Units and meaning of each call: NVIDIA's NVML API reference, https://docs.nvidia.com/deploy/nvml-api.
+Units and meaning of each call: NVIDIA's NVML API reference,
+https://docs.nvidia.com/deploy/nvml-api.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,23 +15,25 @@ MEGA = 1e6  # clocks are shown in MHz
 NANO = 1e-9  # violations are shown in ns
 
 Way = Callable[[Nvml, Handle], Sequence[float]]
-"""Asks the driver about a GPU. What it returns is in the order and the units of the signals of its question."""
+"""Asks the driver about a GPU. What it returns is in the order and the units of the signals of its
+question."""
 
 EVENTS = {
-    "throttled": 0x08 | 0x20 | 0x40 | 0x80,  # by the hardware; for heat, by the driver or the hardware; power brake
+    # by the hardware; for heat, by the driver or the hardware; power brake
+    "throttled": 0x08 | 0x20 | 0x40 | 0x80,
     "power_capped": 0x04,
     "idle": 0x01,
 }
-"""The bits of NVML's clocks event reasons (nvml.h, nvmlClocksEventReason…); all but idle mean that clocks are slower
-than asked for. Set clocks, sync boost and display are no faults."""
+"""The bits of NVML's clocks event reasons (nvml.h, nvmlClocksEventReason…); all but idle mean that
+clocks are slower than asked for. Set clocks, sync boost and display are no faults."""
 
 
 @dataclass(frozen=True)
 class Question:
     """The quantities that an answer shows, with their units, and the ways to ask, the best first.
 
-    `slow`: the driver may take milliseconds, so that it is asked seldom. `never_zero`: a GPU that is on cannot truly
-    answer 0.
+    `slow`: the driver may take milliseconds, so that it is asked seldom. `never_zero`: a GPU that
+    is on cannot truly answer 0.
     """
 
     signals: tuple[tuple[str, str], ...]
@@ -39,7 +42,9 @@ class Question:
     never_zero: bool = False
 
 
-def _single(quantity: str, unit: str, *asks: Callable[[Nvml, Handle], float], **traits: bool) -> Question:
+def _single(
+    quantity: str, unit: str, *asks: Callable[[Nvml, Handle], float], **traits: bool
+) -> Question:
     """A question about one quantity."""
     ways = tuple(lambda nvml, gpu, ask=ask: [float(ask(nvml, gpu))] for ask in asks)
     return Question(((quantity, unit),), ways, **traits)
@@ -63,12 +68,15 @@ def _number(kind: int, value: object) -> float:
     """The member of an nvmlValue_t that `kind`, an nvmlValueType_t, names."""
     members = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
     if kind not in range(len(members)):
-        raise NoAnswer(f"the driver shows it as a kind of number that hwbench does not know ({kind})")
+        raise NoAnswer(
+            f"the driver shows it as a kind of number that hwbench does not know ({kind})"
+        )
     return float(getattr(value, members[kind]))
 
 
 def _violation(nvml: Nvml, gpu: Handle, policy: int) -> float:
-    """For how long a policy has kept the clocks below those asked for, in seconds since the driver was loaded."""
+    """For how long a policy has kept the clocks below those asked for, in seconds since the driver
+    was loaded."""
     return float(nvml.nvmlDeviceGetViolationStatus(gpu, policy).violationTime) * NANO
 
 
@@ -82,7 +90,10 @@ def _flags(events: int) -> list[float]:
 
 
 ENERGY = _single(
-    "energy", "J", lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) * MILLI, never_zero=True
+    "energy",
+    "J",
+    lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) * MILLI,
+    never_zero=True,
 )
 POWER = _single(
     "power",
@@ -96,27 +107,47 @@ INSTANT_POWER = POWER.ways[0]
 QUESTIONS = (
     ENERGY,
     POWER,
-    _single("sm_clock", "Hz", lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM) * MEGA),
-    _single("memory_clock", "Hz", lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM) * MEGA),
-    _single("utilization", "1", lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100),
+    _single(
+        "sm_clock",
+        "Hz",
+        lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM) * MEGA,
+    ),
+    _single(
+        "memory_clock",
+        "Hz",
+        lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM) * MEGA,
+    ),
+    _single(
+        "utilization", "1", lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100
+    ),
     _single("memory_used", "B", lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used),
     Question(
         tuple((event, "1") for event in EVENTS),
         (
             lambda nvml, gpu: _flags(nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)),
-            lambda nvml, gpu: _flags(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)),  # before driver 535
+            # before driver 535
+            lambda nvml, gpu: _flags(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)),
         ),
     ),
     _single(
         "temperature",
         "°C",
         lambda nvml, gpu: nvml.nvmlDeviceGetTemperatureV(gpu, nvml.NVML_TEMPERATURE_GPU),
-        lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),  # gone in CUDA 14
+        # gone in CUDA 14
+        lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
         slow=True,
     ),
-    _single("power_violation", "s", lambda nvml, gpu: _violation(nvml, gpu, nvml.NVML_PERF_POLICY_POWER), slow=True),
     _single(
-        "thermal_violation", "s", lambda nvml, gpu: _violation(nvml, gpu, nvml.NVML_PERF_POLICY_THERMAL), slow=True
+        "power_violation",
+        "s",
+        lambda nvml, gpu: _violation(nvml, gpu, nvml.NVML_PERF_POLICY_POWER),
+        slow=True,
+    ),
+    _single(
+        "thermal_violation",
+        "s",
+        lambda nvml, gpu: _violation(nvml, gpu, nvml.NVML_PERF_POLICY_THERMAL),
+        slow=True,
     ),
     _single("other_processes", "1", _others, slow=True),
 )

@@ -1,4 +1,5 @@
-"""Runs as plain data for other programs: one long CSV table of their metrics, or everything as JSON."""
+"""Runs as plain data for other programs: one long CSV table of their metrics, or everything as
+JSON."""
 
 import csv
 import io
@@ -23,15 +24,24 @@ WIDE = "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINU
 MARKED = tuple(f"=+-@{WIDE}'")
 """A spreadsheet runs a text that begins like this, save for the last, which keeps it from that."""
 
-HEAD = ("run_id", "label", "device_kind", "device_name", "started_at", "hwbench_version", "schema_version")
+HEAD = (
+    "run_id",
+    "label",
+    "device_kind",
+    "device_name",
+    "started_at",
+    "hwbench_version",
+    "schema_version",
+)
 
 
 def as_csv(runs: Sequence[RunTables]) -> str:
-    """A row (CSV_COLUMNS) a run, case and metric, by RFC 4180: commas, CRLF, quotes where needed, one line of names.
+    """A row (CSV_COLUMNS) a run, case and metric, by RFC 4180: commas, CRLF, quotes where needed,
+    one line of names.
 
-    Numbers are written to their last digit; what is unknown or no finite number is an empty cell. A text that a
-    spreadsheet would take for a formula has a ' before it, and so has one that begins with a ': whoever reads the file
-    by program takes one away from the start of a text.
+    Numbers are written to their last digit; what is unknown or no finite number is an empty cell. A
+    text that a spreadsheet would take for a formula has a ' before it, and so has one that begins
+    with a ': whoever reads the file by program takes one away from the start of a text.
     """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
@@ -45,11 +55,15 @@ def as_csv(runs: Sequence[RunTables]) -> str:
     return stream.getvalue()
 
 
-def as_data(runs: Sequence[RunTables], floors: Mapping[tuple[str, str], float] | None = None) -> dict[str, Any]:
-    """{"runs": […], "comparison": rows of lineup.side_by_side, "history": {"points": …, "changes": …}}, ready for JSON.
+def as_data(
+    runs: Sequence[RunTables], floors: Mapping[tuple[str, str], float] | None = None
+) -> dict[str, Any]:
+    """{"runs": […], "comparison": rows of lineup.side_by_side, "history": {"points": …, "changes":
+    …}}, ready for JSON.
 
-    Numbers are in base units, null where unknown. A single run has no comparison (an empty list); runs of which no
-    three share label and device have no history (null). `floors` as in `history.changes`.
+    Numbers are in base units, null where unknown. A single run has no comparison (an empty list);
+    runs of which no three share label and device have no history (null). `floors` as in
+    `history.changes`.
     """
     tables, metrics = [cases(run) for run in runs], [summarize(run) for run in runs]
     compared = side_by_side(tables, metrics) if len(runs) > 1 else pd.DataFrame()
@@ -77,7 +91,10 @@ def _rows(table: pd.DataFrame, *parsed: str) -> list[dict[str, Any]]:
     """The rows of a table as JSON takes them; the columns `parsed` hold JSON."""
     rows = table.to_dict("records")
     return [
-        {str(name): _plain(json.loads(value) if name in parsed else value) for name, value in row.items()}
+        {
+            str(name): _plain(json.loads(value) if name in parsed else value)
+            for name, value in row.items()
+        }
         for row in rows
     ]
 
@@ -98,5 +115,9 @@ def _plain(value: Any) -> Any:
 def _cell(value: Any) -> str:
     value = _plain(value)
     if isinstance(value, str):
-        return f"'{value}" if value.lstrip().startswith(MARKED) or value.startswith(("\t", "\r", "\n")) else value
+        return (
+            f"'{value}"
+            if value.lstrip().startswith(MARKED) or value.startswith(("\t", "\r", "\n"))
+            else value
+        )
     return "" if value is None else repr(value)

@@ -1,6 +1,7 @@
 """A gate's table (gate.COLUMNS) as the workflow commands by which GitHub Actions annotates a run.
 
-Escaping as in the toolkit's `command.ts`: `%`, CR and LF in a message; also `:` and `,` in a property.
+Escaping as in the toolkit's `command.ts`: `%`, CR and LF in a message; also `:` and `,` in a
+property.
 """
 
 import pandas as pd
@@ -14,15 +15,22 @@ MOST = 9
 
 
 def annotations(table: pd.DataFrame, outcome: Outcome, message: str = "") -> list[str]:
-    """Lines for the log: errors for rows that fail, warnings for those without a verdict. `message`: why no row is."""
+    """Lines for the log: errors for rows that fail, warnings for those without a verdict.
+    `message`: why no row is."""
     lines = [] if len(table) else [_command("warning", f"hwbench gate: {outcome}", message)]
     for kind, statuses in (("error", FAILING), ("warning", UNDECIDED)):
         rows = table[table.status.isin(statuses)].to_dict("records")
         for row in rows[:MOST]:
             words = ": ".join(filter(None, [row["status"], row["reason"]]))
-            lines.append(_command(kind, f"{row['label']} {row['metric']}", f"{words} ({figures(row)})"))
+            lines.append(
+                _command(kind, f"{row['label']} {row['metric']}", f"{words} ({figures(row)})")
+            )
         if len(rows) > MOST:
-            lines.append(_command(kind, "hwbench gate", f"{count(len(rows) - MOST, 'more row')}: see the summary"))
+            lines.append(
+                _command(
+                    kind, "hwbench gate", f"{count(len(rows) - MOST, 'more row')}: see the summary"
+                )
+            )
     return lines
 
 

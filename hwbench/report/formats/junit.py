@@ -1,4 +1,5 @@
-"""A gate's table (gate.COLUMNS) as JUnit XML: what CI systems list as tests. One test case a row."""
+"""A gate's table (gate.COLUMNS) as JUnit XML: what CI systems list as tests. One test case a
+row."""
 
 import xml.etree.ElementTree as ElementTree
 from typing import Any
@@ -13,8 +14,8 @@ PASSING = ("pass", "new")
 
 
 def render(table: pd.DataFrame, message: str = "", subject: str = "") -> str:
-    """The XML text. `subject` names the runs (gate.subject). `message` says why there is no row at all, and then stands
-    as the one test case, skipped."""
+    """The XML text. `subject` names the runs (gate.subject). `message` says why there is no row at
+    all, and then stands as the one test case, skipped."""
     rows = table.to_dict("records")
     suite = ElementTree.Element("testsuite", name="hwbench gate")
     if subject:
@@ -23,23 +24,37 @@ def render(table: pd.DataFrame, message: str = "", subject: str = "") -> str:
     for row in rows:
         suite.append(_case(row))
     if not rows:
-        case = ElementTree.SubElement(suite, "testcase", classname="gate", name="baseline", time="0")
+        case = ElementTree.SubElement(
+            suite, "testcase", classname="gate", name="baseline", time="0"
+        )
         ElementTree.SubElement(case, "skipped", message=clean(message))
-    for name, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("skipped", "testcase/skipped")):
+    for name, tag in (
+        ("tests", "testcase"),
+        ("failures", "testcase/failure"),
+        ("skipped", "testcase/skipped"),
+    ):
         suite.set(name, str(len(suite.findall(tag))))
     suite.set("errors", "0")
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        + ElementTree.tostring(root, encoding="unicode")
+        + "\n"
+    )
 
 
 def _case(row: dict[str, Any]) -> ElementTree.Element:
     name = clean(f"{row['label']} {row['metric']}")
     case = ElementTree.Element("testcase", classname=clean(row["workload"]), name=name, time="0")
-    words = clean(": ".join(filter(None, [row["status"], row["reason"] or STATUSES[row["status"]]])))
+    words = clean(
+        ": ".join(filter(None, [row["status"], row["reason"] or STATUSES[row["status"]]]))
+    )
     if row["status"] in FAILING:
-        ElementTree.SubElement(case, "failure", message=words, type=row["status"]).text = clean(figures(row))
+        ElementTree.SubElement(case, "failure", message=words, type=row["status"]).text = clean(
+            figures(row)
+        )
     elif row["status"] not in PASSING:
         ElementTree.SubElement(case, "skipped", message=words)
     ElementTree.SubElement(case, "system-out").text = clean(figures(row))

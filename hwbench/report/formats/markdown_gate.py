@@ -1,4 +1,5 @@
-"""A gate's table (gate.COLUMNS) as Markdown for a comment on a pull request, which may be 64 KiB long."""
+"""A gate's table (gate.COLUMNS) as Markdown for a comment on a pull request, which may be 64 KiB
+long."""
 
 import re
 from typing import Any
@@ -15,16 +16,35 @@ LIMIT = 64_000
 LONGEST = 300
 """Characters of a cell."""
 
-TITLES = ("case", "metric", "baseline", "candidate", "ratio", "95 % interval", "threshold", "status")
-SIGNS = {"regression": "❌", "failed": "❌", "missing": "❌", "incomparable": "⚠️", "inconclusive": "⚠️", "new": "🆕"}
+TITLES = (
+    "case",
+    "metric",
+    "baseline",
+    "candidate",
+    "ratio",
+    "95 % interval",
+    "threshold",
+    "status",
+)
+SIGNS = {
+    "regression": "❌",
+    "failed": "❌",
+    "missing": "❌",
+    "incomparable": "⚠️",
+    "inconclusive": "⚠️",
+    "new": "🆕",
+}
 SPECIAL = re.compile(r"[\\`*_{}\[\]<>&|#@~$:!]")
 APART = "&#8203;"
-"""A space of no width. GitHub looks for @names and #numbers in what Markdown has made of the text, where `&#64;` is an
-@ again (github/cmark-gfm issue 181); with this after it there is no name."""
+"""A space of no width. GitHub looks for @names and #numbers in what Markdown has made of the text,
+where `&#64;` is an @ again (github/cmark-gfm issue 181); with this after it there is no name."""
 
 
-def render(table: pd.DataFrame, outcome: Outcome, message: str = "", subject: str = "", limit: int = LIMIT) -> str:
-    """The text, in at most `limit` bytes: rows of the best statuses are left out first, and counted.
+def render(
+    table: pd.DataFrame, outcome: Outcome, message: str = "", subject: str = "", limit: int = LIMIT
+) -> str:
+    """The text, in at most `limit` bytes: rows of the best statuses are left out first, and
+    counted.
 
     `subject` names the runs (gate.subject); `message` says why there is no row at all.
     """
@@ -40,15 +60,22 @@ def render(table: pd.DataFrame, outcome: Outcome, message: str = "", subject: st
     while kept < len(lines) and (room := room - len(lines[kept].encode())) >= 0:
         kept += 1
     left_out = len(lines) - kept
-    foot = f"\n{count(left_out, 'row')} more left out: {summary(table[-left_out:])}\n" if left_out else ""
+    foot = (
+        f"\n{count(left_out, 'row')} more left out: {summary(table[-left_out:])}\n"
+        if left_out
+        else ""
+    )
     return head + "\n" + "".join(lines[:kept]) + foot
 
 
 def cell(text: str) -> str:
-    """A text that Markdown, HTML and GitHub's mentions leave as it is, on one line and of bounded length."""
+    """A text that Markdown, HTML and GitHub's mentions leave as it is, on one line and of bounded
+    length."""
     words = " ".join(clean(text).split())
     words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
-    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};{APART if found[0] in '@#' else ''}", words)
+    return SPECIAL.sub(
+        lambda found: f"&#{ord(found[0])};{APART if found[0] in '@#' else ''}", words
+    )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -27,7 +27,16 @@ FOOT = 100
 BEFORE = 5
 """Runs of one label that the newest is held against."""
 
-HISTORY = ("Case", "First run at the new level", "Commit", "Started", "Before", "After", "Change", "p")
+HISTORY = (
+    "Case",
+    "First run at the new level",
+    "Commit",
+    "Started",
+    "Before",
+    "After",
+    "Change",
+    "p",
+)
 ORDER = ("slower", "missing", "incomparable", "inconclusive", "faster", "same")
 SIGNS = {
     "faster": "✅",
@@ -49,7 +58,8 @@ class Part:
     noun: str = "row"
 
     def fitted(self, room: int) -> str:
-        """As many of its lines as fit into so many bytes with the heading and the number of those left out."""
+        """As many of its lines as fit into so many bytes with the heading and the number of those
+        left out."""
         size, kept = len(self.heading.encode()) + FOOT, 0
         while kept < len(self.lines) and (size := size + len(self.lines[kept].encode())) <= room:
             kept += 1
@@ -60,25 +70,31 @@ class Part:
 
 @dataclass(frozen=True)
 class Pair:
-    """A candidate held against a baseline: the table of `compare.judge`, and how both are called."""
+    """A candidate held against a baseline: the table of `compare.judge`, and how both are
+    called."""
 
     name: str
     table: pd.DataFrame = field(repr=False)
 
 
 def render(runs: Sequence[RunTables], floors: Mapping[tuple[str, str], float] | None = None) -> str:
-    """The text, in at most LIMIT bytes whatever the runs hold: the verdict, badges with their reasons, history,
-    comparison (of one run its results), failures and machines. `floors` as in `history.changes`.
+    """The text, in at most LIMIT bytes whatever the runs hold: the verdict, badges with their
+    reasons, history, comparison (of one run its results), failures and machines. `floors` as in
+    `history.changes`.
 
-    Of several runs each is held against the first; where three or more all share a label and a device, the newest
-    against the BEFORE before it.
+    Of several runs each is held against the first; where three or more all share a label and a
+    device, the newest against the BEFORE before it.
     """
     if not runs:
         raise ValueError("a report needs at least one run")
     views = view_runs(runs)
     pairs = _pairs(views)
     parts = [_verdict(views, pairs), _badges(views), *_history(views, floors)]
-    parts += [_comparison(pairs) if pairs else _results(views[0]), _failures(views), _machines(views)]
+    parts += [
+        _comparison(pairs) if pairs else _results(views[0]),
+        _failures(views),
+        _machines(views),
+    ]
     parts = [part for part in parts if part.lines]
     text, room = "", LIMIT
     for still_to_come, part in zip(reversed(range(len(parts))), parts, strict=True):
@@ -122,32 +138,47 @@ def _verdict(views: Sequence[RunView], pairs: Sequence[Pair]) -> Part:
 
 
 def _badges(views: Sequence[RunView]) -> Part:
-    """What a reader must know before trusting the figures; that nothing speaks against them, if nothing does."""
+    """What a reader must know before trusting the figures; that nothing speaks against them, if
+    nothing does."""
     lines = []
     for view in views:
         run = _letter(view, views)
         if view.unfinished:
-            lines.append(f"❌ {run}not complete: {view.stored} of {count(view.planned, 'process')} stored")
+            lines.append(
+                f"❌ {run}not complete: {view.stored} of {count(view.planned, 'process')} stored"
+            )
         for doubt in doubts(view):
-            sign, word = SIGNS.get(doubt.word, "❔"), " ".join(filter(None, [doubt.word, doubt.widths]))
+            sign, word = (
+                SIGNS.get(doubt.word, "❔"),
+                " ".join(filter(None, [doubt.word, doubt.widths])),
+            )
             where = f"({cell(doubt.code)}; {cell(doubt.where(view))})"
             lines.append(f"{sign} {run}{cell(word)}: {cell(doubt.texts[0] or doubt.code)} {where}")
     measured = any(case.values for view in views for case in view.cases)
     lines = lines or (["✅ nothing speaks against the figures"] if measured else [])
-    worst_first = sorted(lines, key=lambda line: (not line.startswith("❌"), line.startswith(SIGNS["wide"])))
+    worst_first = sorted(
+        lines, key=lambda line: (not line.startswith("❌"), line.startswith(SIGNS["wide"]))
+    )
     return Part("**Validity**\n\n", [f"- {line}\n" for line in worst_first], "line")
 
 
-def _history(views: Sequence[RunView], floors: Mapping[tuple[str, str], float] | None) -> list[Part]:
+def _history(
+    views: Sequence[RunView], floors: Mapping[tuple[str, str], float] | None
+) -> list[Part]:
     """What there is of each label, and every change of level, the newest first."""
-    known = points([v.tables.runs for v in views], [v.outcomes for v in views], [v.metrics for v in views])
+    known = points(
+        [v.tables.runs for v in views], [v.outcomes for v in views], [v.metrics for v in views]
+    )
     found = tracks(known, changes(known, floors))
     lines = [
         (str(row.started_at), [track.title, *(text.text for text in cells[-len(HISTORY) + 1 :])])
         for track in found
         for row, cells in zip(track.changes.itertuples(), change_table([track]).rows, strict=True)
     ]
-    newest = [_line(map(cell, words)) for _, words in sorted(lines, key=lambda line: line[0], reverse=True)]
+    newest = [
+        _line(map(cell, words))
+        for _, words in sorted(lines, key=lambda line: line[0], reverse=True)
+    ]
     told = Part("**History**\n\n", [f"- {cell(line)}\n" for line in sentences(found)], "line")
     return [told, Part(_head(HISTORY), newest, "change")]
 
@@ -167,8 +198,13 @@ def _comparison(pairs: Sequence[Pair]) -> Part:
 
 def _results(view: RunView) -> Part:
     """Of a run alone: each case's throughput, or else its median step."""
-    lines = [_line(map(cell, [f"{case.short}", *_figures(case), case.status])) for case in view.cases]
-    return Part(f"**Results**\n\n{_head(['Case', 'Throughput', '±', 'Step, p50', 'Memory peak', 'Outcome'])}", lines)
+    lines = [
+        _line(map(cell, [f"{case.short}", *_figures(case), case.status])) for case in view.cases
+    ]
+    return Part(
+        f"**Results**\n\n{_head(['Case', 'Throughput', '±', 'Step, p50', 'Memory peak', 'Outcome'])}",
+        lines,
+    )
 
 
 def _figures(case: CaseView) -> list[str]:
@@ -180,7 +216,8 @@ def _figures(case: CaseView) -> list[str]:
 def _failures(views: Sequence[RunView]) -> Part:
     bad = [(view, case) for view in views for case in view.cases if case.outcome != "ok"]
     lines = [
-        _line(map(cell, [view.letter, case.short, case.outcome, case.reason or "nothing stored"])) for view, case in bad
+        _line(map(cell, [view.letter, case.short, case.outcome, case.reason or "nothing stored"]))
+        for view, case in bad
     ]
     heads = ["Run", "Case", "Outcome", "Reason"]
     return Part(f"**Cases that failed, did not apply or are missing**\n\n{_head(heads)}", lines)

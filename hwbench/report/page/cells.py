@@ -48,7 +48,8 @@ TONES = {
 
 @dataclass(frozen=True)
 class Cell:
-    """`sub` is a second, quieter line; `head` makes it the row's heading, which spans `rows` rows."""
+    """`sub` is a second, quieter line; `head` makes it the row's heading, which spans `rows`
+    rows."""
 
     text: str
     sub: str = ""
@@ -59,7 +60,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """`align` has a letter a column: l for words, r for numbers. Later rows under a spanning head start after it."""
+    """`align` has a letter a column: l for words, r for numbers. Later rows under a spanning head
+    start after it."""
 
     caption: str
     align: str
@@ -109,12 +111,17 @@ def results(run: RunView) -> Table:
         for case in run.cases
     ]
     head = ["Case", *shown, "±", "Processes", "Outcome"]
-    return Table("Results: median of the processes of each case", "l" + "r" * (len(shown) + 2) + "l", head, rows)
+    return Table(
+        "Results: median of the processes of each case",
+        "l" + "r" * (len(shown) + 2) + "l",
+        head,
+        rows,
+    )
 
 
 def comparison(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> Table:
-    """`lineup.side_by_side` as rows: each run's value, and each later run's ratio to the first with its interval: in
-    columns of their own, or of many runs under the values."""
+    """`lineup.side_by_side` as rows: each run's value, and each later run's ratio to the first with
+    its interval: in columns of their own, or of many runs under the values."""
     names = {case.case_id: case.short for run in reversed(runs) for case in run.cases}
     apart = len(runs) <= MOST_APART
     rows = []
@@ -126,9 +133,13 @@ def comparison(runs: Sequence[RunView], table: pd.DataFrame, intervals: Interval
             ratios = [_ratio(row, intervals) for row in line.iloc[1:].itertuples()]
             if not apart:
                 under = [" ".join(filter(None, [cell.text, cell.sub])) for cell in ratios]
-                values[1:] = [replace(cell, sub=text) for cell, text in zip(values[1:], under, strict=True)]
+                values[1:] = [
+                    replace(cell, sub=text) for cell, text in zip(values[1:], under, strict=True)
+                ]
             title = Cell(METRICS[metric] if pd.notna(metric) else "No figures")
-            rows.append([*([head] if position == 0 else []), title, *values, *(ratios if apart else [])])
+            rows.append(
+                [*([head] if position == 0 else []), title, *values, *(ratios if apart else [])]
+            )
     letters = [run.letter for run in runs]
     heads = ["Case", "Quantity", *(f"{run.letter}: {run.name}" for run in runs)]
     heads += [f"{letter} / {letters[0]}" for letter in letters[1:]] if apart else []
@@ -139,7 +150,10 @@ def not_shared(runs: Sequence[RunView], table: pd.DataFrame, shared: Sequence[st
     """The cases that cannot be compared, with what each run has of them."""
     names = {case.case_id: case.short for run in runs for case in run.cases}
     rows = [
-        [Cell(names[case_id], head=True), *(Cell(outcome, tone=tone(outcome)) for outcome in outcomes)]
+        [
+            Cell(names[case_id], head=True),
+            *(Cell(outcome, tone=tone(outcome)) for outcome in outcomes),
+        ]
         for case_id, *outcomes in presence(table).drop(index=list(shared)).itertuples()
     ]
     heads = ["Case", *(f"{run.letter}: {run.name}" for run in runs)]
@@ -151,16 +165,26 @@ def spans(runs: Sequence[RunView], groups: Spans) -> Table:
     rows: list[list[Cell]] = []
     for run, case, group in groups:
         total = group.seconds.sum()
-        where = [Cell(case.short, sub=f"Run {run.letter}" if len(runs) > 1 else "", head=True, rows=len(group))]
+        where = [
+            Cell(
+                case.short,
+                sub=f"Run {run.letter}" if len(runs) > 1 else "",
+                head=True,
+                rows=len(group),
+            )
+        ]
         for row in group.itertuples():
             share = quantity(row.seconds / total if total else None, "1", 3)
             rows.append([*where, Cell(row.name), Cell(quantity(row.seconds, "s")), Cell(share)])
             where = []
-    return Table("Parts of a step: the median step's", "llrr", ["Case", "Span", "Time", "Share"], rows)
+    return Table(
+        "Parts of a step: the median step's", "llrr", ["Case", "Span", "Time", "Share"], rows
+    )
 
 
 def percentiles(run: RunView, samples: Mapping[str, pd.DataFrame]) -> Table:
-    """The distribution of step times, from the metrics; `samples` are the timed samples of each case."""
+    """The distribution of step times, from the metrics; `samples` are the timed samples of each
+    case."""
     rows = []
     for case in run.cases:
         if case.case_id not in samples:
@@ -169,16 +193,23 @@ def percentiles(run: RunView, samples: Mapping[str, pd.DataFrame]) -> Table:
         size, least, most = len(steps), steps.min(), steps.max()
         middle = [Cell(quantity(case.get(f"step_s_{p}"), "s")) for p in PERCENTILES]
         ends = [Cell(quantity(least, "s")), *middle, Cell(quantity(most, "s"))]
-        rows.append([Cell(case.short, head=True), Cell(f"{case.processes}"), Cell(f"{size:,}"), *ends])
+        rows.append(
+            [Cell(case.short, head=True), Cell(f"{case.processes}"), Cell(f"{size:,}"), *ends]
+        )
     head = ["Case", "Processes", "Steps", "Fastest", *PERCENTILES, "Slowest"]
     return Table("Step times", "l" + "r" * (len(head) - 1), head, rows)
 
 
 def generation(run: RunView) -> Table:
     """Latency of generation, for the cases that mark it."""
-    columns = {"TTFT p50": "ttft_s_p50", "TPOT p50": "tpot_s_p50"} | {f"ITL {p}": f"itl_s_{p}" for p in PERCENTILES}
+    columns = {"TTFT p50": "ttft_s_p50", "TPOT p50": "tpot_s_p50"} | {
+        f"ITL {p}": f"itl_s_{p}" for p in PERCENTILES
+    }
     rows = [
-        [Cell(case.short, head=True), *(Cell(quantity(case.get(metric), "s")) for metric in columns.values())]
+        [
+            Cell(case.short, head=True),
+            *(Cell(quantity(case.get(metric), "s")) for metric in columns.values()),
+        ]
         for case in run.cases
         if any(metric in case.values for metric in columns.values())
     ]
@@ -186,7 +217,8 @@ def generation(run: RunView) -> Table:
 
 
 def under_load(run: RunView) -> Table:
-    """Rates and latencies of requests, from their scheduled arrival, for the cases that serve them."""
+    """Rates and latencies of requests, from their scheduled arrival, for the cases that serve
+    them."""
     columns = {
         "Requests/s": ("requests_per_s", "1/s"),
         "Goodput": ("goodput_requests_per_s", "1/s"),
@@ -199,23 +231,38 @@ def under_load(run: RunView) -> Table:
         "Latency p99": ("latency_s_p99", "s"),
     }
     rows = [
-        [Cell(case.short, head=True), *(Cell(quantity(case.get(m), unit)) for m, unit in columns.values())]
+        [
+            Cell(case.short, head=True),
+            *(Cell(quantity(case.get(m), unit)) for m, unit in columns.values()),
+        ]
         for case in run.cases
         if "requests_per_s" in case.values
     ]
     return Table(
-        "Requests under load, timed from their scheduled arrival", "l" + "r" * len(columns), ["Case", *columns], rows
+        "Requests under load, timed from their scheduled arrival",
+        "l" + "r" * len(columns),
+        ["Case", *columns],
+        rows,
     )
 
 
 def failures(run: RunView) -> Table:
     """The cases that did not come out ok everywhere, with the reason."""
     rows = [
-        [Cell(case.short, head=True), Cell(case.outcome, tone=tone(case.outcome)), Cell(_reason(case))]
+        [
+            Cell(case.short, head=True),
+            Cell(case.outcome, tone=tone(case.outcome)),
+            Cell(_reason(case)),
+        ]
         for case in run.cases
         if case.outcome != "ok"
     ]
-    return Table("Cases that failed, did not apply or are missing", "lll", ["Case", "Outcome", "Reason"], rows)
+    return Table(
+        "Cases that failed, did not apply or are missing",
+        "lll",
+        ["Case", "Outcome", "Reason"],
+        rows,
+    )
 
 
 def notes(run: RunView) -> Table:
@@ -227,7 +274,12 @@ def notes(run: RunView) -> Table:
         said = Cell(doubt.word, sub=doubt.widths, tone=tone(doubt.word))
         what = Cell((doubt.texts[0] + more) or doubt.code, sub=doubt.code, head=True)
         rows.append([what, said, Cell(doubt.where(run)), Cell(cure)])
-    return Table("What speaks against figures", "llll", ["What happened", "Figures are", "Cases", "What to do"], rows)
+    return Table(
+        "What speaks against figures",
+        "llll",
+        ["What happened", "Figures are", "Cases", "What to do"],
+        rows,
+    )
 
 
 def policy(run: RunView) -> Table:
@@ -243,7 +295,8 @@ def policy(run: RunView) -> Table:
         "Time-out": quantity(asked.get("timeout_s"), "s"),
         "Budget": quantity(asked.get("budget_s"), "s") if asked.get("budget_s") else "none",
         "Seed": json.dumps(asked.get("seed")),
-        "Clock of the steps": ", ".join(clocks.get(kind, kind) for kind in kinds) or "nothing was timed",
+        "Clock of the steps": ", ".join(clocks.get(kind, kind) for kind in kinds)
+        or "nothing was timed",
     }
     rows = [[Cell(title, head=True), Cell(text)] for title, text in lines.items()]
     return Table("How long and how often", "ll", ["Setting", "Value"], rows)
@@ -251,7 +304,9 @@ def policy(run: RunView) -> Table:
 
 def _figure(case: CaseView, metric: str, unit: str) -> Cell:
     digits = 3 if unit == "1" else 4
-    return Cell(quantity(case.get(metric), unit, digits), tone="void" if case.validity == "invalid" else "")
+    return Cell(
+        quantity(case.get(metric), unit, digits), tone="void" if case.validity == "invalid" else ""
+    )
 
 
 def _value(row: Any) -> Cell:

@@ -1,4 +1,5 @@
-"""One page of one or more runs: a single file that asks nothing of the network and is whole without a script."""
+"""One page of one or more runs: a single file that asks nothing of the network and is whole without
+a script."""
 
 import base64
 import hashlib
@@ -89,8 +90,8 @@ class RunPart:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the page says of several runs together. `verdict` has a line a run, `summary` few; `shared` counts the cases
-    that two runs have figures for."""
+    """What the page says of several runs together. `verdict` has a line a run, `summary` few;
+    `shared` counts the cases that two runs have figures for."""
 
     summary: Sequence[str]
     verdict: Sequence[str]
@@ -101,8 +102,9 @@ class Comparison:
 
 
 def render(runs: list[RunTables], floors: Mapping[tuple[str, str], float] | None = None) -> str:
-    """The page of `runs`, the first of which is the base of every ratio; a change over runs of one label counts from
-    the noise `floors` on, by case and metric. The same runs give the same text."""
+    """The page of `runs`, the first of which is the base of every ratio; a change over runs of one
+    label counts from the noise `floors` on, by case and metric. The same runs give the same
+    text."""
     if not runs:
         raise ValueError("a report needs at least one run")
     with house_style():
@@ -181,7 +183,8 @@ def _comparison(runs: list[RunView]) -> Comparison:
 
 
 def _inline(name: str) -> Inline:
-    """A file of the package for the inside of the page. The hash is of exactly what stands between the tags."""
+    """A file of the package for the inside of the page. The hash is of exactly what stands between
+    the tags."""
     text = (FOLDER / name).read_text()
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Inline(Markup(text), f"sha256-{digest}")

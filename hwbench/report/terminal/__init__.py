@@ -1,6 +1,12 @@
 """Tables for the terminal, and the same as data."""
 
-from hwbench.report.terminal.run import roofline_table, summary_rows, summary_table, together_rows, together_tables
+from hwbench.report.terminal.run import (
+    roofline_table,
+    summary_rows,
+    summary_table,
+    together_rows,
+    together_tables,
+)
 
 __all__ = [
     "roofline_table",

@@ -10,7 +10,18 @@ from rich.text import Text
 
 from hwbench.report.numbers import clean, plain, quantity
 
-ROW = ("case_id", "workload", "metric", "baseline", "candidate", "ratio", "ci_low", "ci_high", "verdict", "reason")
+ROW = (
+    "case_id",
+    "workload",
+    "metric",
+    "baseline",
+    "candidate",
+    "ratio",
+    "ci_low",
+    "ci_high",
+    "verdict",
+    "reason",
+)
 COLORS = {"faster": "green", "same": "green", "pass": "green"} | dict.fromkeys(
     ("slower", "regression", "failed", "missing"), "red"
 )
@@ -18,13 +29,15 @@ COLORS = {"faster": "green", "same": "green", "pass": "green"} | dict.fromkeys(
 
 
 def as_data(table: pd.DataFrame, verdict: str, more: Sequence[str] = ()) -> dict[str, Any]:
-    """{"verdict": …, "rows": […]}, numbers in base units, null where unknown. `more` names further columns."""
+    """{"verdict": …, "rows": […]}, numbers in base units, null where unknown. `more` names further
+    columns."""
     rows = [{name: plain(row[name]) for name in (*ROW, *more)} for row in table.to_dict("records")]
     return {"verdict": verdict, "rows": rows}
 
 
 def as_table(table: pd.DataFrame, word: str = "verdict") -> Table:
-    """One row a case and metric, with its `word` (a column): never a ratio without the values that it is of."""
+    """One row a case and metric, with its `word` (a column): never a ratio without the values that
+    it is of."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     drawn.add_column("case", overflow="fold")
     for title in ("metric", "baseline", "candidate", "ratio", "95 % interval", "threshold"):
@@ -43,15 +56,25 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def columns_of(row: dict[str, Any]) -> list[str]:
-    """Case, metric, baseline, candidate, ratio, interval and threshold of a row, as people read them."""
+    """Case, metric, baseline, candidate, ratio, interval and threshold of a row, as people read
+    them."""
     values = [quantity(row[side], row["unit"]) for side in ("baseline", "candidate")]
-    return [row["label"], row["metric"], *values, _ratio(row["ratio"]), _interval(row), quantity(row["threshold"], "1")]
+    return [
+        row["label"],
+        row["metric"],
+        *values,
+        _ratio(row["ratio"]),
+        _interval(row),
+        quantity(row["threshold"], "1"),
+    ]
 
 
 def figures(row: dict[str, Any]) -> str:
     """A row's values and ratio in one line."""
     _, _, baseline, candidate, ratio, interval, threshold = columns_of(row)
-    return f"{baseline} → {candidate}, ratio {ratio}, 95 % interval {interval}, threshold {threshold}"
+    return (
+        f"{baseline} → {candidate}, ratio {ratio}, 95 % interval {interval}, threshold {threshold}"
+    )
 
 
 def _ratio(value: float) -> str:

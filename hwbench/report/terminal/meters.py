@@ -17,13 +17,20 @@ ENERGY_TITLES = ("scope", "energy", "±", "power", "peak", "grade", "from")
 
 
 def as_table(metered: "Metered") -> Table:
-    """A row for each scope: energy with its uncertainty, mean and peak power, grade and source; why where unknown."""
+    """A row for each scope: energy with its uncertainty, mean and peak power, grade and source; why
+    where unknown."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ENERGY_TITLES:
-        table.add_column(title, justify="right" if title in ENERGY_TITLES[1:5] else "left", overflow="fold")
+        table.add_column(
+            title, justify="right" if title in ENERGY_TITLES[1:5] else "left", overflow="fold"
+        )
     for scope, found in _by_scope(metered.readings).items():
         energy, power, peak = (found.get(name) for name in ("energy", "power", "power_peak"))
-        source = f"{energy.meter} {energy.method}" if energy and energy.value is not None else _why(energy)
+        source = (
+            f"{energy.meter} {energy.method}"
+            if energy and energy.value is not None
+            else _why(energy)
+        )
         table.add_row(
             scope, _amount(energy), _doubt(energy), _amount(power), _amount(peak),
             (energy.grade if energy else None) or UNKNOWN, Text(clean(source)),
@@ -34,12 +41,17 @@ def as_table(metered: "Metered") -> Table:
 def summary(metered: "Metered") -> str:
     """How the command ended, in one line, and what was noted meanwhile."""
     took = f"{quantity(metered.elapsed_s, 's')}, exit status {metered.exit_status}"
-    memory = f", memory peak {quantity(metered.memory_peak_bytes, 'B')}" if metered.memory_peak_bytes else ""
+    memory = (
+        f", memory peak {quantity(metered.memory_peak_bytes, 'B')}"
+        if metered.memory_peak_bytes
+        else ""
+    )
     return "; ".join([took + memory, *metered.notes])
 
 
 def as_data(metered: "Metered") -> dict[str, Any]:
-    """Plain data: how the command ended and how long it took, and every reading with all its columns."""
+    """Plain data: how the command ended and how long it took, and every reading with all its
+    columns."""
     return {
         "exit_status": metered.exit_status,
         "elapsed_s": metered.elapsed_s,
@@ -55,9 +67,17 @@ def sources_table(sources: Sequence["Source"]) -> Table:
     for title in ("meter", "works", "measures, or why not"):
         table.add_column(title, overflow="fold")
     for source in sources:
-        words = [", ".join(source.signals), source.reason, f"Cure: {source.cure}" if source.cure else ""]
+        words = [
+            ", ".join(source.signals),
+            source.reason,
+            f"Cure: {source.cure}" if source.cure else "",
+        ]
         said = ". ".join(word.rstrip(".") for word in words if word)
-        table.add_row(source.meter, Text("yes", "green") if source.works else Text("no", "yellow"), Text(clean(said)))
+        table.add_row(
+            source.meter,
+            Text("yes", "green") if source.works else Text("no", "yellow"),
+            Text(clean(said)),
+        )
     return table
 
 

@@ -1,4 +1,5 @@
-"""A run in a few lines: the table at the end of `hwbench run`, and the same as plain data for `--json`."""
+"""A run in a few lines: the table at the end of `hwbench run`, and the same as plain data for
+`--json`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,8 +25,8 @@ COLUMNS = {
     "step p50": {"step_s_p50": "s"},
     "memory": {"memory_peak_bytes": "B"},
 }
-"""Column title to metrics and their units, of which the first that is known is shown: a terminal has 80 columns.
-`matmul` is the share of the measured matmul ceiling."""
+"""Column title to metrics and their units, of which the first that is known is shown: a terminal
+has 80 columns. `matmul` is the share of the measured matmul ceiling."""
 
 IN_JSON_ALONE = (*SHARES, "mbu_achievable", *PREDICTIONS)
 """Metrics that the table has no room for."""
@@ -42,8 +43,8 @@ DIGITS = 3
 
 
 def summary_table(run: RunTables) -> Table:
-    """One row a case of the plan: its headline figures, a dash where unknown, and its outcome; below it what narrows
-    the intervals that are wide."""
+    """One row a case of the plan: its headline figures, a dash where unknown, and its outcome;
+    below it what narrows the intervals that are wide."""
     view = view_runs([run])[0]
     table = _plain_table()
     table.caption, table.caption_justify = _wide_note(view), "left"
@@ -59,7 +60,8 @@ def summary_table(run: RunTables) -> Table:
 
 
 def together_tables(run: RunTables) -> list[Group]:
-    """What cases tell together: the wholes that are extrapolated from slices, and a table a sweep with its knee."""
+    """What cases tell together: the wholes that are extrapolated from slices, and a table a sweep
+    with its knee."""
     return [*_extrapolated(run), *map(_sweep_table, sweeps(run))]
 
 
@@ -75,16 +77,21 @@ def _extrapolated(run: RunTables) -> list[Group]:
     for label, group in wholes.groupby("label", sort=False):
         rows = {row.metric: row for row in group.itertuples()}
         figures = [
-            _with_interval(rows[metric], unit) if metric in rows else UNKNOWN for metric, unit in WHOLES.values()
+            _with_interval(rows[metric], unit) if metric in rows else UNKNOWN
+            for metric, unit in WHOLES.values()
         ]
         first = group.iloc[0]
-        table.add_row(_text(str(label)), *figures, _text(", ".join([first.validity, *first.reasons])))
+        table.add_row(
+            _text(str(label)), *figures, _text(", ".join([first.validity, *first.reasons]))
+        )
     return [_titled("extrapolated, not measured", table)]
 
 
 def _with_interval(row: Any, unit: str) -> str:
     """A value and, on a second line, its interval where it has one."""
-    value, low, high = (quantity(number, unit, DIGITS) for number in (row.value, row.ci_low, row.ci_high))
+    value, low, high = (
+        quantity(number, unit, DIGITS) for number in (row.value, row.ci_low, row.ci_high)
+    )
     return value if low == UNKNOWN else f"{value}\n{low} to {high}"
 
 
@@ -95,7 +102,9 @@ def _sweep_table(sweep: Sweep) -> Group:
     for point in sweep.points:
         rate = quantity(point.rate, "" if sweep.unit == "tokens/s" else sweep.unit, DIGITS)
         half = uncertainty(sweep.half(point))
-        table.add_row(f"{point.at:,}", rate, half, quantity(point.rate / sweep.best.rate, "1", DIGITS))
+        table.add_row(
+            f"{point.at:,}", rate, half, quantity(point.rate / sweep.best.rate, "1", DIGITS)
+        )
     return _titled(f"{sweep.label}: {sweep.finding}", table)
 
 
@@ -110,12 +119,16 @@ def _titled(title: str, table: Table) -> Group:
 
 def together_rows(run: RunTables) -> dict[str, list[dict[str, Any]]]:
     """The same as plain data: `extrapolated` and `sweeps`."""
-    wholes = [{name: plain(value) for name, value in row.items()} for row in extrapolate(run).to_dict("records")]
+    wholes = [
+        {name: plain(value) for name, value in row.items()}
+        for row in extrapolate(run).to_dict("records")
+    ]
     return {"extrapolated": wholes, "sweeps": sweep_rows(run)}
 
 
 def summary_rows(run: RunTables) -> list[dict[str, Any]]:
-    """One dict a case of the plan, ready for JSON: figures in base units (s, B, FLOP/s), null where unknown."""
+    """One dict a case of the plan, ready for JSON: figures in base units (s, B, FLOP/s), null where
+    unknown."""
     return [
         {
             "case_id": case.case_id,
@@ -138,12 +151,18 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
 
 
 def roofline_table(run: RunTables) -> Table | None:
-    """One row a case and basis: what the roofline allows the sum of its spans, against the measured step. None where no
-    span has declared work that a ceiling is known for."""
+    """One row a case and basis: what the roofline allows the sum of its spans, against the measured
+    step. None where no span has declared work that a ceiling is known for."""
     found = sums(points(run))
     if found.empty:
         return None
-    table = Table(box=None, pad_edge=False, header_style="bold", title="roofline, span by span", title_justify="left")
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        title="roofline, span by span",
+        title_justify="left",
+    )
     table.add_column("case", overflow="fold", min_width=18)
     for title in ("ceilings", "spans", "of the step", "at least", "step p50", "share"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -155,7 +174,9 @@ def roofline_table(run: RunTables) -> Table | None:
 
 
 def _figure(case: CaseView, metrics: Mapping[str, str]) -> str:
-    known = next((metric for metric in metrics if case.get(metric) is not None), next(iter(metrics)))
+    known = next(
+        (metric for metric in metrics if case.get(metric) is not None), next(iter(metrics))
+    )
     return quantity(case.get(known), metrics[known], DIGITS)
 
 
@@ -174,10 +195,15 @@ def _outcome(case: CaseView) -> Text:
 
 def _wide_note(run: RunView) -> Text | None:
     """What `wide` stands for, with its cure; None where nothing is."""
-    wide = [d for d in doubts(run) if d.word == "wide" and any(case.validity == "wide" for case in d.cases)]
+    wide = [
+        d
+        for d in doubts(run)
+        if d.word == "wide" and any(case.validity == "wide" for case in d.cases)
+    ]
     told = " ".join(f"{REASONS[doubt.code].meaning} {REASONS[doubt.code].cure}" for doubt in wide)
     return _text(f"wide: {told}", "dim") if told else None
 
 
 def _text(text: str, style: str = "") -> Text:
-    return Text(" ".join(clean(text).split()), style)  # a Text, so that brackets in a name are no markup
+    # a Text, so that brackets in a name are no markup
+    return Text(" ".join(clean(text).split()), style)

@@ -1,4 +1,5 @@
-"""What the gate's self-test found (simulate.power): a table for people, plain data, and a figure for the docs."""
+"""What the gate's self-test found (simulate.power): a table for people, plain data, and a figure
+for the docs."""
 
 import io
 from collections.abc import Mapping
@@ -24,12 +25,19 @@ def as_table(found: pd.DataFrame) -> Table:
     for row in found.to_dict("records"):
         slowdown = f"{row['slowdown']:.1%}" if row["slowdown"] else "none (A/A)"
         bound = f"{row['slower_low']:.2%} to {row['slower_high']:.2%}"
-        drawn.add_row(slowdown, str(row["pairs"]), f"{row['slower']:.2%}", bound, *(f"{row[w]:.1%}" for w in WORDS[1:]))
+        drawn.add_row(
+            slowdown,
+            str(row["pairs"]),
+            f"{row['slower']:.2%}",
+            bound,
+            *(f"{row[w]:.1%}" for w in WORDS[1:]),
+        )
     return drawn
 
 
 def figure(curves: Mapping[str, pd.DataFrame], threshold: float, caption: str) -> str:
-    """The share of `slower` over the slow-down with its interval, a curve each, as a self-contained SVG."""
+    """The share of `slower` over the slow-down with its interval, a curve each, as a self-contained
+    SVG."""
     with house_style():
         drawn = Figure(figsize=(7.2, 4.2), layout="constrained")
         axes = drawn.add_subplot()
@@ -40,7 +48,9 @@ def figure(curves: Mapping[str, pd.DataFrame], threshold: float, caption: str) -
                 color=color, linestyle=dashes, marker=marker, markersize=5, capsize=3, label=label,
             )  # fmt: skip
         axes.axvline(threshold * 100, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
-        axes.annotate("threshold", (threshold * 100, 106), (4, 0), textcoords="offset points", color=MUTED)
+        axes.annotate(
+            "threshold", (threshold * 100, 106), (4, 0), textcoords="offset points", color=MUTED
+        )
         axes.set_ylim(-4, 112)
         axes.set_xlabel("injected slow-down, %", color=INK)
         axes.set_ylabel("pairs called slower, %", color=INK)

@@ -1,8 +1,8 @@
 """Other people's results as measurements: pytest-benchmark's and pyperf's JSON.
 
-A pytest-benchmark file is one process of each of its benchmarks; a pyperf file has its processes in it, as runs. All
-times are taken as they were measured, in seconds for one execution. What a file does not say stays unknown, and host
-names, users and paths stay out.
+A pytest-benchmark file is one process of each of its benchmarks; a pyperf file has its processes in
+it, as runs. All times are taken as they were measured, in seconds for one execution. What a file
+does not say stays unknown, and host names, users and paths stay out.
 """
 
 import json
@@ -19,12 +19,14 @@ DTYPE = "-"
 """These tools know nothing of number formats."""
 
 PYPERF_VERSION = "1.0"
-"""Of pyperf's JSON. Its times are for one execution: what the clock said over loops × inner_loops."""
+"""Of pyperf's JSON. Its times are for one execution: what the clock said over loops ×
+inner_loops."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """When and on what it was measured, and what came out: one measurement for each process of a case, in order."""
+    """When and on what it was measured, and what came out: one measurement for each process of a
+    case, in order."""
 
     started_at: str  # ISO 8601
     device_name: str
@@ -37,21 +39,29 @@ class _Foreign(Exception):
 
 
 def read(tool: str, files: Sequence[Path]) -> Imported:
-    """The results in `files`, of one of TOOLS and of one machine; later files add processes to the cases.
+    """The results in `files`, of one of TOOLS and of one machine; later files add processes to the
+    cases.
 
-    UserError, one line, for a file that cannot be read, is broken, another tool's, empty, of another machine, or
-    without the single times.
+    UserError, one line, for a file that cannot be read, is broken, another tool's, empty, of
+    another machine, or without the single times.
     """
     parts = [_read(tool, file) for file in files]
     first = parts[0]
     for file, part in zip(files, parts, strict=True):
         if part.device_name != first.device_name:
-            raise UserError(f"{file}: measured on {part.device_name}, and {files[0]} on {first.device_name}")
+            raise UserError(
+                f"{file}: measured on {part.device_name}, and {files[0]} on {first.device_name}"
+            )
     for number, part in enumerate(parts):
         if any(part.measured == earlier.measured for earlier in parts[:number]):
-            raise UserError(f"{files[number]}: the same results a second time; they would count twice")
+            raise UserError(
+                f"{files[number]}: the same results a second time; they would count twice"
+            )
     return Imported(
-        first.started_at, first.device_name, first.environment, [pair for part in parts for pair in part.measured]
+        first.started_at,
+        first.device_name,
+        first.environment,
+        [pair for part in parts for pair in part.measured],
     )
 
 
@@ -65,14 +75,17 @@ def _read(tool: str, file: Path) -> Imported:
     try:
         found = TOOLS[tool](content)
     except _Foreign as error:
-        raise UserError(f"{file}: not a result of {tool}: {' '.join(str(error).split())}") from error
+        raise UserError(
+            f"{file}: not a result of {tool}: {' '.join(str(error).split())}"
+        ) from error
     if not found.measured:
         raise UserError(f"{file}: no benchmark in it")
     return found
 
 
 def _pytest_benchmark(content: Any) -> Imported:
-    """One file of pytest-benchmark: each round of a benchmark is a sample, the mean of its iterations."""
+    """One file of pytest-benchmark: each round of a benchmark is a sample, the mean of its
+    iterations."""
     machine = _part(content, "machine_info", dict, "the file")
     cpu = machine["cpu"] if isinstance(machine.get("cpu"), dict) else {}
     measured: dict[str, tuple[Case, Measurement]] = {}
@@ -80,7 +93,9 @@ def _pytest_benchmark(content: Any) -> Imported:
         name = _part(entry, "fullname", str, "a benchmark")
         stats = _part(entry, "stats", dict, name)
         if "data" not in stats:
-            raise _Foreign(f"{name} has no single times; save it with --benchmark-json FILE or --benchmark-save-data")
+            raise _Foreign(
+                f"{name} has no single times; save it with --benchmark-json FILE or --benchmark-save-data"
+            )
         case = _case(f"pytest-benchmark/{name}", entry.get("params"))
         if case.case_id in measured:
             raise _Foreign(f"two benchmarks are called {name}")
@@ -91,14 +106,20 @@ def _pytest_benchmark(content: Any) -> Imported:
         "packages": {"pytest-benchmark": content.get("version")},
         "git": _commit(content.get("commit_info")),
     }
-    device = _device(cpu.get("brand_raw") or machine.get("processor") or machine.get("machine"), cpu.get("count"))
+    device = _device(
+        cpu.get("brand_raw") or machine.get("processor") or machine.get("machine"), cpu.get("count")
+    )
     return Imported(
-        _moment(content.get("datetime")), device["name"], _environment(device, environment), [*measured.values()]
+        _moment(content.get("datetime")),
+        device["name"],
+        _environment(device, environment),
+        [*measured.values()],
     )
 
 
 def _pyperf(content: Any) -> Imported:
-    """One file of pyperf: each of its runs with values is a process; runs that only calibrate are left out."""
+    """One file of pyperf: each of its runs with values is a process; runs that only calibrate are
+    left out."""
     benchmarks = _part(content, "benchmarks", list, "the file")
     if (version := content.get("version")) != PYPERF_VERSION:
         raise _Foreign(f"its format is {version!r:.20}, not {PYPERF_VERSION!r}")
@@ -123,13 +144,16 @@ def _pyperf(content: Any) -> Imported:
         "packages": {"pyperf": known.get("perf_version")},
     }
     device = _device(known.get("cpu_model_name"), known.get("cpu_count"))
-    return Imported(_moment(known.get("date")), device["name"], _environment(device, environment), measured)
+    return Imported(
+        _moment(known.get("date")), device["name"], _environment(device, environment), measured
+    )
 
 
 def _pyperf_run(run: Mapping[str, Any], about: dict[str, Any], name: str) -> Measurement:
     """One process of pyperf, its warm-ups (pairs of loops and time) first."""
     warmups = [
-        pair[1] if isinstance(pair, list) and len(pair) == 2 else None for pair in _optional(run, "warmups", list)
+        pair[1] if isinstance(pair, list) and len(pair) == 2 else None
+        for pair in _optional(run, "warmups", list)
     ]
     peak = (about | _optional(run, "metadata")).get("mem_max_rss")
     return _measurement(
@@ -150,7 +174,11 @@ def _part(content: Any, key: str, kind: type, where: str) -> Any:
 
 
 def _optional(content: Any, key: str, kind: type = dict) -> Any:
-    return _part(content, key, kind, "a part of it") if isinstance(content, dict) and key in content else kind()
+    return (
+        _part(content, key, kind, "a part of it")
+        if isinstance(content, dict) and key in content
+        else kind()
+    )
 
 
 def _times(values: Any, name: str) -> list[float]:
@@ -165,12 +193,18 @@ def _times(values: Any, name: str) -> list[float]:
 
 def _case(name: str, params: Any) -> Case:
     named = params if isinstance(params, dict) else {"params": params} if params is not None else {}
-    return Case(_storable(name), {_storable(key): _param(value) for key, value in named.items()}, DTYPE)
+    return Case(
+        _storable(name), {_storable(key): _param(value) for key, value in named.items()}, DTYPE
+    )
 
 
 def _param(value: Any) -> Param:
     """A parameter as it is, or as JSON where it is more than a word or a number."""
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if (
+        value is None
+        or isinstance(value, bool | int)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
         return value
     return _storable(value if isinstance(value, str) else json.dumps(value))
 
@@ -180,8 +214,11 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _measurement(warmups: list[float], times: list[float], memory_peak_bytes: int | None = None) -> Measurement:
-    """One process; when each step began is not known. Its stopping rule was the other tool's own."""
+def _measurement(
+    warmups: list[float], times: list[float], memory_peak_bytes: int | None = None
+) -> Measurement:
+    """One process; when each step began is not known. Its stopping rule was the other tool's
+    own."""
     count = len(warmups) + len(times)
     samples = Samples(
         step=list(range(count)),
@@ -190,7 +227,14 @@ def _measurement(warmups: list[float], times: list[float], memory_peak_bytes: in
         step_s=warmups + times,
         flags=[""] * count,
     )
-    window = Window("host", samples, Spans(), math.fsum(times), converged=True, memory_peak_bytes=memory_peak_bytes)
+    window = Window(
+        "host",
+        samples,
+        Spans(),
+        math.fsum(times),
+        converged=True,
+        memory_peak_bytes=memory_peak_bytes,
+    )
     return Measurement("ok", window=window)
 
 

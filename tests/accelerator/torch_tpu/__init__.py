@@ -1,7 +1,8 @@
-"""A stand-in for torch_tpu: torch's PrivateUse1 renamed to "tpu", whose device is one thread of the host (device.cpp).
+"""A stand-in for torch_tpu: torch's PrivateUse1 renamed to "tpu", whose device is one thread of the
+host (device.cpp).
 
-Importing it builds the device once, with the C++ compiler, and registers it with torch for all of this process.
-TOY_TPU_LOG names a file in which each process that does so leaves its number.
+Importing it builds the device once, with the C++ compiler, and registers it with torch for all of
+this process. TOY_TPU_LOG names a file in which each process that does so leaves its number.
 """
 
 import os

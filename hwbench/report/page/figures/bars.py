@@ -1,5 +1,5 @@
-"""Bars of values and of ratios. Labels stand above their bars, so that a label may be long and a screen narrow; values
-stand at the bars' ends. Sizes are CSS pixels."""
+"""Bars of values and of ratios. Labels stand above their bars, so that a label may be long and a
+screen narrow; values stand at the bars' ends. Sizes are CSS pixels."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,8 @@ from hwbench.report.page.figures.svg import HATCHES, INK, LINE, MUTED, SURFACE, 
 
 LABEL, BAR, GAP, AXIS = 20, 17, 11, 32
 LOG_FROM = 30
-"""From this ratio within a case on, the slower bar could not be seen, so dots on a logarithmic axis take over."""
+"""From this ratio within a case on, the slower bar could not be seen, so dots on a logarithmic axis
+take over."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Group:
 
 
 def bars(groups: Sequence[Group], unit: str, letters: Sequence[str]) -> Figure:
-    """Values of one unit, a group of bars a case and a bar a run. `letters` name the runs where there are several."""
+    """Values of one unit, a group of bars a case and a bar a run. `letters` name the runs where
+    there are several."""
     known = [value for group in groups for value in group.values if value]
     divisor, unit_name = scale_of(max(known, default=1.0), unit)
     figure, axes = _rows(groups, letters, right=112)
@@ -49,12 +51,15 @@ def bars(groups: Sequence[Group], unit: str, letters: Sequence[str]) -> Figure:
     axes.minorticks_off()
     axes.xaxis.set_major_locator(LogLocator(numticks=4) if logarithmic else MaxNLocator(3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick:,.10g}"))
-    axes.set_xlabel(f"{unit_name}, logarithmic" if logarithmic else unit_name, loc="right", fontsize=10)
+    axes.set_xlabel(
+        f"{unit_name}, logarithmic" if logarithmic else unit_name, loc="right", fontsize=10
+    )
     return figure
 
 
 def ratios(groups: Sequence[Group], letters: Sequence[str]) -> Figure:
-    """Ratios to the first run, as bars from 1 on a logarithmic axis: twice and half are equally far from it."""
+    """Ratios to the first run, as bars from 1 on a logarithmic axis: twice and half are equally far
+    from it."""
     known = [math.log10(value) for group in groups for value in group.values if value]
     low, high = min([0.0, *known]), max([0.0, *known])
     room = max(high - low, 0.01)
@@ -62,7 +67,8 @@ def ratios(groups: Sequence[Group], letters: Sequence[str]) -> Figure:
     axes.set_xlim(low - (0.3 if low < 0 else 0.0) * room, high + 0.01 * room)
     for y, series, value, text in _placed(groups):
         end = math.log10(value) if value else 0.0
-        _bar(axes, min(0, end), abs(end), y, series + 1, text)  # the first series is the base, which has no bar
+        # the first series is the base, which has no bar
+        _bar(axes, min(0, end), abs(end), y, series + 1, text)
         _text(axes, end, y, text, offset=-8 if end < 0 else 8)
     axes.axvline(0, color=MUTED, linewidth=1)
     ticks = _ratio_ticks(low, high)
@@ -72,7 +78,8 @@ def ratios(groups: Sequence[Group], letters: Sequence[str]) -> Figure:
 
 
 def _rows(groups: Sequence[Group], letters: Sequence[str], right: int) -> tuple[Figure, Axes]:
-    """Axes whose y counts pixels from the top, with each group's label above its bars and each run's letter before."""
+    """Axes whose y counts pixels from the top, with each group's label above its bars and each
+    run's letter before."""
     left = 24 if len(letters) > 1 else 8
     height = sum(_height(group) for group in groups)
     figure, axes = canvas(WIDTH, height + AXIS, left, right, 0, AXIS)
@@ -120,7 +127,9 @@ def _placed(groups: Sequence[Group]) -> Iterator[tuple[float, int, float | None,
 
 
 def _bar(axes: Axes, start: float, length: float, y: float, series: int, tip: str) -> None:
-    box = patch(start, y - BAR / 2 + 1, length, BAR - 2, color(series), HATCHES[series % len(HATCHES)])
+    box = patch(
+        start, y - BAR / 2 + 1, length, BAR - 2, color(series), HATCHES[series % len(HATCHES)]
+    )
     axes.add_artist(tipped(box, tip))
 
 

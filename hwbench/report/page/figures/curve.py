@@ -1,4 +1,5 @@
-"""A sweep as a curve: the rate over the axis, with its intervals and the knee. Sizes are CSS pixels."""
+"""A sweep as a curve: the rate over the axis, with its intervals and the knee. Sizes are CSS
+pixels."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,21 +11,35 @@ from hwbench.report.page.figures.svg import INK, LINE, MUTED, SERIES, SURFACE, c
 
 WIDTH, HEIGHT = 330, 210
 LOG_FROM = 8
-"""From this ratio of the largest value to the smallest on, the axis is logarithmic: values mostly double."""
+"""From this ratio of the largest value to the smallest on, the axis is logarithmic: values mostly
+double."""
 
 MOST_TICKS = 7
 
 
 def curve(sweep: Sweep) -> Figure:
-    """Rates as dots with their 95 % intervals, joined; a dashed line at 95 % of the best, a ring around the knee."""
+    """Rates as dots with their 95 % intervals, joined; a dashed line at 95 % of the best, a ring
+    around the knee."""
     divisor, unit = scale_of(sweep.best.rate, sweep.unit)
     figure, axes = canvas(WIDTH, HEIGHT, 52, 14, 12, 36)
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     at = [point.at for point in sweep.points]
-    axes.plot(at, [point.rate / divisor for point in sweep.points], "-o", color=SERIES[0], linewidth=1.8, markersize=5)
+    axes.plot(
+        at,
+        [point.rate / divisor for point in sweep.points],
+        "-o",
+        color=SERIES[0],
+        linewidth=1.8,
+        markersize=5,
+    )
     for point in sweep.points:
         if point.low is not None and point.high is not None:
-            axes.plot([point.at] * 2, [point.low / divisor, point.high / divisor], color=SERIES[0], linewidth=1.2)
+            axes.plot(
+                [point.at] * 2,
+                [point.low / divisor, point.high / divisor],
+                color=SERIES[0],
+                linewidth=1.2,
+            )
     axes.axhline(ENOUGH * sweep.best.rate / divisor, color=MUTED, linewidth=1, linestyle="--")
     if sweep.knee is not sweep.points[-1]:
         _ring(axes, sweep.knee.at, sweep.knee.rate / divisor)
@@ -38,9 +53,26 @@ def curve(sweep: Sweep) -> Figure:
 
 
 def _ring(axes: Axes, x: float, y: float) -> None:
-    axes.plot([x], [y], "o", markersize=11, markerfacecolor=SURFACE, markeredgecolor=INK, markeredgewidth=1.4, zorder=2)
+    axes.plot(
+        [x],
+        [y],
+        "o",
+        markersize=11,
+        markerfacecolor=SURFACE,
+        markeredgecolor=INK,
+        markeredgewidth=1.4,
+        zorder=2,
+    )
     axes.plot([x], [y], "o", markersize=5, color=SERIES[0], zorder=3)
-    axes.annotate("knee", (x, y), xytext=(0, -16), textcoords="offset points", ha="center", va="top", fontsize=10)
+    axes.annotate(
+        "knee",
+        (x, y),
+        xytext=(0, -16),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=10,
+    )
 
 
 def _scale(axes: Axes, at: list[int]) -> None:

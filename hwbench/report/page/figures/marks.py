@@ -1,4 +1,5 @@
-"""What the figures share: bars with their hatches, a legend that wraps, names cut to length. Sizes are CSS pixels."""
+"""What the figures share: bars with their hatches, a legend that wraps, names cut to length. Sizes
+are CSS pixels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +30,9 @@ def tipped(artist: Artist, text: str) -> Artist:
 
 
 def patch(x: float, y: float, width: float, height: float, fill: str, hatch: str) -> Rectangle:
-    return Rectangle((x, y), width, height, facecolor=fill, edgecolor=SURFACE, linewidth=1, hatch=hatch)
+    return Rectangle(
+        (x, y), width, height, facecolor=fill, edgecolor=SURFACE, linewidth=1, hatch=hatch
+    )
 
 
 def mark(axes: Axes | Figure, x: float, y: float, series: int, tip: str = "") -> None:
@@ -56,7 +59,9 @@ def legend(names: Sequence[str]) -> tuple[Mapping[str, tuple[float, int]], int]:
 
 def legend_text(figure: Figure, name: str, x: float, y: float) -> None:
     """A name in the legend, `y` as a share of the figure's height."""
-    figure.text((x + 18) / WIDE, y, short(name, 24), va="center", fontsize=10, color=MUTED, parse_math=False)
+    figure.text(
+        (x + 18) / WIDE, y, short(name, 24), va="center", fontsize=10, color=MUTED, parse_math=False
+    )
 
 
 def short(text: str, most: int = 72) -> str:

@@ -21,8 +21,9 @@ class Spot:
 
 
 def roofline(spots: Sequence[Spot], flops_per_s: float, memories: Mapping[str, float]) -> Figure:
-    """FLOP/s over FLOP per byte, both logarithmic: the roof of the arithmetic, a slope for each of `memories` (name:
-    B/s, the first of them drawn whole), and the spots under them, of which a legend has the names."""
+    """FLOP/s over FLOP per byte, both logarithmic: the roof of the arithmetic, a slope for each of
+    `memories` (name: B/s, the first of them drawn whole), and the spots under them, of which a
+    legend has the names."""
     places, lines = legend([spot.label for spot in spots])
     head = LINE_OF_LEGEND * lines + 8
     figure, axes = canvas(WIDE, head + 260, 52, 16, head, 36)
@@ -32,15 +33,29 @@ def roofline(spots: Sequence[Spot], flops_per_s: float, memories: Mapping[str, f
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(low, high)
-    axes.set_ylim(min([spot.flops_per_s for spot in spots] + [low * min(memories.values())]) / 2, 2.5 * flops_per_s)
+    axes.set_ylim(
+        min([spot.flops_per_s for spot in spots] + [low * min(memories.values())]) / 2,
+        2.5 * flops_per_s,
+    )
     axes.minorticks_off()
     axes.grid(color=LINE, linewidth=0.8)
     axes.plot([min(ridges), high], [flops_per_s] * 2, color=INK, linewidth=1.6)
     for position, (name, bandwidth) in enumerate(memories.items()):
         ridge = flops_per_s / bandwidth
-        axes.plot([low, ridge], [low * bandwidth, flops_per_s], "--" if position else "-", color=INK, linewidth=1.6)
+        axes.plot(
+            [low, ridge],
+            [low * bandwidth, flops_per_s],
+            "--" if position else "-",
+            color=INK,
+            linewidth=1.6,
+        )
         axes.annotate(
-            clean(name), (ridge, flops_per_s), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=10
+            clean(name),
+            (ridge, flops_per_s),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=10,
         )
     for position, spot in enumerate(spots):
         told = f"{spot.label}: {spot.intensity:.3g} FLOP/B, {quantity(spot.flops_per_s, 'FLOP/s')}"

@@ -8,16 +8,28 @@ from matplotlib.ticker import FuncFormatter
 from hwbench.analysis.metrics.steps import REST as REST_OF_STEP
 from hwbench.report.numbers import clean
 from hwbench.report.page.figures.bars import GAP, LABEL
-from hwbench.report.page.figures.marks import LINE_OF_LEGEND, WIDE, color, legend, legend_text, patch, short, tipped
+from hwbench.report.page.figures.marks import (
+    LINE_OF_LEGEND,
+    WIDE,
+    color,
+    legend,
+    legend_text,
+    patch,
+    short,
+    tipped,
+)
 from hwbench.report.page.figures.svg import HATCHES, REST, SURFACE, canvas
 
 
 def stacks(shares: Mapping[str, Mapping[str, float]], totals: Mapping[str, str]) -> Figure:
-    """A bar of 100 % for each label, cut into its spans: {label: {span: share}}, with `totals` at the bars' ends."""
+    """A bar of 100 % for each label, cut into its spans: {label: {span: share}}, with `totals` at
+    the bars' ends."""
     names = list(dict.fromkeys(name for spans in shares.values() for name in spans))
     named = [name for name in names if name != REST_OF_STEP]
     names = [*named, REST_OF_STEP] if len(named) < len(names) else named
-    styles = {name: (color(i), HATCHES[i % len(HATCHES)]) for i, name in enumerate(named)} | {REST_OF_STEP: (REST, "")}
+    styles = {name: (color(i), HATCHES[i % len(HATCHES)]) for i, name in enumerate(named)} | {
+        REST_OF_STEP: (REST, "")
+    }
     places, lines = legend(names)
     head = LINE_OF_LEGEND * lines + 8
     height = head + len(shares) * (LABEL + 22 + GAP) + 24
@@ -46,7 +58,9 @@ def stacks(shares: Mapping[str, Mapping[str, float]], totals: Mapping[str, str])
                     parse_math=False,
                 )
             start += share
-        axes.annotate(totals[label], (100, row + 0.61), xytext=(8, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            totals[label], (100, row + 0.61), xytext=(8, 0), textcoords="offset points", va="center"
+        )
     for name, (x, line) in places.items():
         y = 1 - (LINE_OF_LEGEND * line + 9) / height
         figure.add_artist(patch(x / WIDE, y - 6 / height, 12 / WIDE, 12 / height, *styles[name]))

@@ -1,9 +1,11 @@
-"""A matplotlib figure as SVG for the inside of a page: named for screen readers, coloured by the page's own style.
+"""A matplotlib figure as SVG for the inside of a page: named for screen readers, coloured by the
+page's own style.
 
-Figures are drawn in the stand-in colours below, which become CSS variables, so that light, dark and print all work
-without a script. All of it is in presentation attributes, each colour with the light theme's after the variable: a page
-whose styles a server forbids still has figures that look right. Text stays text. Every id carries the figure's prefix,
-since matplotlib's ids repeat between figures.
+Figures are drawn in the stand-in colours below, which become CSS variables, so that light, dark and
+print all work without a script. All of it is in presentation attributes, each colour with the light
+theme's after the variable: a page whose styles a server forbids still has figures that look right.
+Text stays text. Every id carries the figure's prefix, since matplotlib's ids repeat between
+figures.
 """
 
 import io
@@ -41,8 +43,8 @@ _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SURFACE: "surface", REST
 _VARIABLES |= {color: f"series-{number}" for number, color in enumerate(SERIES)}
 
 HATCHES = ("", "//", "\\\\", "xx", "||", "--", "++")
-"""So that series can be told apart without colour; seven, so that colour and hatch together repeat late. Lines only:
-a dot is a curve of hundreds of characters."""
+"""So that series can be told apart without colour; seven, so that colour and hatch together repeat
+late. Lines only: a dot is a curve of hundreds of characters."""
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -62,15 +64,24 @@ _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 def house_style() -> Iterator[None]:
     """The style that figures are made and written in, whatever matplotlib is set to elsewhere."""
     with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # matplotlib's font only measures; the reader's draws
+        # matplotlib's font only measures; the reader's draws
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
         yield
 
 
-def canvas(width: float, height: float, left: float, right: float, top: float, bottom: float) -> tuple[Figure, Axes]:
-    """A figure and its axes with fixed margins, in CSS pixels, without frame, background or tick marks."""
+def canvas(
+    width: float, height: float, left: float, right: float, top: float, bottom: float
+) -> tuple[Figure, Axes]:
+    """A figure and its axes with fixed margins, in CSS pixels, without frame, background or tick
+    marks."""
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
     figure.patch.set_visible(False)
-    box = (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
+    box = (
+        left / width,
+        bottom / height,
+        (width - left - right) / width,
+        (height - top - bottom) / height,
+    )
     axes = figure.add_axes(box)
     axes.patch.set_visible(False)
     axes.spines[:].set_visible(False)
@@ -80,12 +91,16 @@ def canvas(width: float, height: float, left: float, right: float, top: float, b
 
 
 def variable(name: str) -> str:
-    """A colour of the page for an attribute: the variable, and after it what it is in the light theme."""
+    """A colour of the page for an attribute: the variable, and after it what it is in the light
+    theme."""
     return f"var(--{name}, {LIGHT[name]})"
 
 
-def wrapped(content: str, size: tuple[float, float], prefix: str, title: str, description: str) -> Markup:
-    """Shapes as an `<svg role="img">` element of (width, height) CSS pixels at most, with a title and a description."""
+def wrapped(
+    content: str, size: tuple[float, float], prefix: str, title: str, description: str
+) -> Markup:
+    """Shapes as an `<svg role="img">` element of (width, height) CSS pixels at most, with a title
+    and a description."""
     title, description = clean(title), clean(description)
     width, height = (f"{side:g}" for side in size)
     return Markup(
@@ -113,7 +128,8 @@ def inline_svg(figure: Figure, prefix: str, title: str, description: str) -> Mar
 
 
 def _tidy(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
-    """Make one element fit for the inside of a page: plain names, ids of its own, the page's colours and font."""
+    """Make one element fit for the inside of a page: plain names, ids of its own, the page's
+    colours and font."""
     element.tag = element.tag.rpartition("}")[2]
     element.tail = None
     if element.tag not in ("text", "title"):
@@ -126,12 +142,15 @@ def _tidy(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
             tip = ElementTree.Element("title")
             tip.text = value.removeprefix(TIP)
             element.insert(0, tip)
-        elif not (name == "id" and value not in used) and not (name == "transform" and value.startswith("rotate(-0")):
+        elif not (name == "id" and value not in used) and not (
+            name == "transform" and value.startswith("rotate(-0")
+        ):
             element.set(name, _attribute(name, value, prefix))
 
 
 def _presentation(style: str) -> dict[str, str]:
-    """A style as presentation attributes, which no policy forbids. The font is the page's; its size and weight stay."""
+    """A style as presentation attributes, which no policy forbids. The font is the page's; its size
+    and weight stay."""
     declared = dict(re.findall(r"([\w-]+): *([^;]+)", style))
     font = declared.pop("font", "")
     declared.pop("font-family", None)
@@ -148,7 +167,8 @@ def _attribute(name: str, value: str, prefix: str) -> str:
     if name == "href":
         return value.replace("#", f"#{prefix}-", 1)
     if name in ("d", "transform", "x", "y"):
-        return re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split()))  # a hundredth of a pixel will do
+        # a hundredth of a pixel will do
+        return re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split()))
     value = value.replace("url(#", f"url(#{prefix}-")
     return re.sub(r"#[0-9a-f]{6}\b", lambda color: _color(color[0]), value)
 

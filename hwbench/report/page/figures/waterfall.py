@@ -1,4 +1,5 @@
-"""The figures of a profile: what a step is made of, and what its memory holds, operator by operator. CSS pixels."""
+"""The figures of a profile: what a step is made of, and what its memory holds, operator by
+operator. CSS pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class Bar:
 
 
 def waterfall(bars: Sequence[Bar], whole: Bar, unit: str) -> Figure:
-    """The parts of a whole, one below the other, each from where the last ended, and the whole under them."""
+    """The parts of a whole, one below the other, each from where the last ended, and the whole
+    under them."""
     divisor, unit_name = scale_of(whole.value, unit)
     height = (len(bars) + 1) * (LABEL + BAR + GAP)
     figure, axes = canvas(WIDE, height + AXIS, 12, 118, 0, AXIS)
@@ -42,13 +44,17 @@ def waterfall(bars: Sequence[Bar], whole: Bar, unit: str) -> Figure:
     for position, bar in enumerate([*bars, whole]):
         start = start if position < len(bars) else 0.0
         style = (
-            (SERIES[position % len(SERIES)], HATCHES[position % len(HATCHES)]) if position < len(bars) else (REST, "")
+            (SERIES[position % len(SERIES)], HATCHES[position % len(HATCHES)])
+            if position < len(bars)
+            else (REST, "")
         )
         end = start + bar.value / divisor
         _label(axes, top, bar)
         _box(axes, start, top + LABEL, bar.value / divisor, *style)
         if position + 1 < len(bars):
-            axes.plot([end, end], [top + LABEL, top + 2 * LABEL + BAR + GAP], color=MUTED, linewidth=1)
+            axes.plot(
+                [end, end], [top + LABEL, top + 2 * LABEL + BAR + GAP], color=MUTED, linewidth=1
+            )
         start, top = end, top + LABEL + BAR + GAP
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick:,.10g}"))
@@ -65,7 +71,8 @@ class Area:
 
 
 def memory(positions: NDArray[np.float64], areas: Sequence[Area]) -> Figure:
-    """Bytes over the operators of a step, stacked, each area with its colour and hatch; a line marks the peak."""
+    """Bytes over the operators of a step, stacked, each area with its colour and hatch; a line
+    marks the peak."""
     columns = WIDE // COLUMN
     head = 20 * -(-len(areas) // columns) + 8
     figure, axes = canvas(WIDE, head + 230, 56, 16, head, 36)
@@ -76,7 +83,8 @@ def memory(positions: NDArray[np.float64], areas: Sequence[Area]) -> Figure:
     axes.set_ylim(0, max(1.12 * float(total[peak]) / divisor, 1e-9))
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     tops = np.cumsum([area.held / divisor for area in areas], axis=0)
-    for position, area in reversed(list(enumerate(areas))):  # each covers what is below, so one outline is enough
+    # each covers what is below, so one outline is enough
+    for position, area in reversed(list(enumerate(areas))):
         style: dict[str, Any] = {
             "facecolor": SERIES[position % len(SERIES)],
             "hatch": HATCHES[position % len(HATCHES)],
@@ -88,7 +96,15 @@ def memory(positions: NDArray[np.float64], areas: Sequence[Area]) -> Figure:
         x, y = 12 + position % columns * COLUMN, 1 - (20 * (position // columns) + 9) / (head + 230)
         mark = Rectangle((x / WIDE, y - 6 / (head + 230)), 12 / WIDE, 12 / (head + 230), **style)
         figure.add_artist(mark)
-        figure.text((x + 18) / WIDE, y, clean(area.label), va="center", fontsize=10, color=MUTED, parse_math=False)
+        figure.text(
+            (x + 18) / WIDE,
+            y,
+            clean(area.label),
+            va="center",
+            fontsize=10,
+            color=MUTED,
+            parse_math=False,
+        )
     axes.axvline(float(positions[peak]), color=INK, linewidth=1, linestyle="--")
     right = 2 * positions[peak] > positions[0] + positions[-1]
     axes.annotate(
@@ -110,7 +126,9 @@ def memory(positions: NDArray[np.float64], areas: Sequence[Area]) -> Figure:
 
 
 def _label(axes: Axes, top: float, bar: Bar) -> None:
-    label = axes.annotate(clean(bar.label), (0, top + LABEL - 4), xycoords=("axes fraction", "data"), parse_math=False)
+    label = axes.annotate(
+        clean(bar.label), (0, top + LABEL - 4), xycoords=("axes fraction", "data"), parse_math=False
+    )
     label.set_bbox({"facecolor": SURFACE, "edgecolor": "none", "pad": 1})
     axes.annotate(
         clean(bar.text),
@@ -126,5 +144,7 @@ def _label(axes: Axes, top: float, bar: Bar) -> None:
 
 def _box(axes: Axes, x: float, y: float, width: float, color: str, hatch: str) -> None:
     """A bar, or where there is nothing to fill one, a line."""
-    axes.add_artist(Rectangle((x, y), width, BAR, facecolor=color, edgecolor=SURFACE, linewidth=1, hatch=hatch))
+    axes.add_artist(
+        Rectangle((x, y), width, BAR, facecolor=color, edgecolor=SURFACE, linewidth=1, hatch=hatch)
+    )
     axes.plot([x, x], [y, y + BAR], color=MUTED, linewidth=1)

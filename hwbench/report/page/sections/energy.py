@@ -29,12 +29,29 @@ def table(run: RunView) -> Table:
     for case in run.cases:
         if case.case_id in sources.index:
             row = sources.loc[case.case_id]
-            share = row.uncertainty / row.value if row.value > 0 and math.isfinite(row.uncertainty) else None
+            share = (
+                row.uncertainty / row.value
+                if row.value > 0 and math.isfinite(row.uncertainty)
+                else None
+            )
             figures = [Cell(_figure(case, metric)) for metric in shown.values()]
             from_where = Cell(str(row.source), tone="" if row.grade != "C" else "warn")
-            rows.append([Cell(case.short, head=True), *figures, Cell(uncertainty(share)), Cell(row.grade), from_where])
+            rows.append(
+                [
+                    Cell(case.short, head=True),
+                    *figures,
+                    Cell(uncertainty(share)),
+                    Cell(row.grade),
+                    from_where,
+                ]
+            )
     head = ["Case", *shown, "±", "Grade", "From"]
-    return Table("Energy: median of the processes of each case", "l" + "r" * (len(shown) + 1) + "ll", head, rows)
+    return Table(
+        "Energy: median of the processes of each case",
+        "l" + "r" * (len(shown) + 1) + "ll",
+        head,
+        rows,
+    )
 
 
 def _figure(case: CaseView, metric: str) -> str:

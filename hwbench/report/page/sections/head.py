@@ -1,4 +1,5 @@
-"""The top of the page: what was measured, on what, when, and what came out, in a title, a few sentences and tiles."""
+"""The top of the page: what was measured, on what, when, and what came out, in a title, a few
+sentences and tiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ class Alert:
 
 @dataclass(frozen=True)
 class Badge:
-    """A case with how far its figures can be trusted: its validity, of a wide one with its ±; or the outcome that
-    left no figures."""
+    """A case with how far its figures can be trusted: its validity, of a wide one with its ±; or
+    the outcome that left no figures."""
 
     case: str
     word: str
@@ -54,29 +55,40 @@ def title(runs: Sequence[RunView]) -> str:
     """The device of the one run, or the names of a few against each other."""
     if len(runs) > 3:
         return f"{runs[0].name} against {len(runs) - 1} other runs"
-    return runs[0].row("device_name") if len(runs) == 1 else " against ".join(run.name for run in runs)
+    return (
+        runs[0].row("device_name") if len(runs) == 1 else " against ".join(run.name for run in runs)
+    )
 
 
 def sentence(run: RunView) -> str:
-    """What was measured, on what and when, e.g. "8 cases of gemm and copy on AMD EPYC, 2026-11-24 08:00 UTC.\""""
+    """What was measured, on what and when, e.g. "8 cases of gemm and copy on AMD EPYC, 2026-11-24
+    08:00 UTC.\""""
     workloads = list(dict.fromkeys(case.workload for case in run.cases))
-    named = ", ".join(workloads[:5]) + (f" and {len(workloads) - 5} more" if len(workloads) > 5 else "")
+    named = ", ".join(workloads[:5]) + (
+        f" and {len(workloads) - 5} more" if len(workloads) > 5 else ""
+    )
     measured = sum(bool(case.values) for case in run.cases)
-    amount = count(measured, "case") if measured == len(run.cases) else f"{measured} of {count(len(run.cases), 'case')}"
+    amount = (
+        count(measured, "case")
+        if measured == len(run.cases)
+        else f"{measured} of {count(len(run.cases), 'case')}"
+    )
     device = run.row("device_name")
     return f"{amount} measured on {device}, started {moment(run.row('started_at'))}. Workloads: {named or 'none'}."
 
 
 def verdict(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> list[str]:
-    """How much faster each later run is than the first, by the throughput of the cases that both measured, and in how
-    many of them that is more than chance."""
+    """How much faster each later run is than the first, by the throughput of the cases that both
+    measured, and in how many of them that is more than chance."""
     rates = _rates(runs, table)
     lines = []
     for position, run in enumerate(runs[1:], start=1):
         own = rates[rates.run == position]
         found = own.ratio
         if found.empty:
-            lines.append(f"{run.letter} and {runs[0].letter} have no case whose throughput can be compared.")
+            lines.append(
+                f"{run.letter} and {runs[0].letter} have no case whose throughput can be compared."
+            )
             continue
         low, high = (ratio(value) for value in (found.min(), found.max()))
         span = low if low == high else f"{low} to {high}"
@@ -95,11 +107,16 @@ def _shown(rates: pd.DataFrame, intervals: Intervals) -> str:
         return "With one process on a side, how much of that is chance is not known."
     if len(known) == 1:
         return f"Its 95 % interval {'excludes' if apart else 'holds'} 1×."
-    return f"In {apart} of them the 95 % interval excludes 1×." if apart else "Each 95 % interval holds 1×."
+    return (
+        f"In {apart} of them the 95 % interval excludes 1×."
+        if apart
+        else "Each 95 % interval holds 1×."
+    )
 
 
 def summary(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> list[str]:
-    """The verdict in few sentences: each later run's, or of many the fastest and the slowest by their medians."""
+    """The verdict in few sentences: each later run's, or of many the fastest and the slowest by
+    their medians."""
     middle = _rates(runs, table).groupby("run").ratio.median().drop(index=0, errors="ignore")
     if len(runs) - 1 <= MOST_VERDICTS or middle.empty:
         return verdict(runs[: MOST_VERDICTS + 1], table, intervals)
@@ -121,7 +138,8 @@ def badges(run: RunView) -> list[Badge]:
 
 
 def trust(run: RunView) -> str:
-    """How many cases are valid, wide, suspect, invalid or without figures, e.g. "8 valid, 3 wide (± 2.1–9.4 %)"."""
+    """How many cases are valid, wide, suspect, invalid or without figures, e.g. "8 valid, 3 wide (±
+    2.1–9.4 %)"."""
     words = [_word(case) for case in run.cases]
     order = sorted(dict.fromkeys(words), key=lambda word: (*VALIDITIES, word).index(word))
     told = {word: f"{words.count(word)} {word}" for word in order}
@@ -134,24 +152,41 @@ def alerts(run: RunView) -> list[Alert]:
     """What a reader must know before trusting the figures; empty where all is well."""
     found = []
     if run.unfinished:
-        found.append(Alert("bad", f"This run is not complete: {run.stored} of {run.planned} processes stored."))
+        found.append(
+            Alert(
+                "bad", f"This run is not complete: {run.stored} of {run.planned} processes stored."
+            )
+        )
     for how, words, cases in (
         ("bad", "failed", [c for c in run.cases if c.outcome in FAILED]),
         ("bad", "gave invalid figures", [c for c in run.cases if c.validity == "invalid"]),
-        ("warn", "gave figures to be read with care", [c for c in run.cases if c.validity == "suspect"]),
+        (
+            "warn",
+            "gave figures to be read with care",
+            [c for c in run.cases if c.validity == "suspect"],
+        ),
         ("warn", "could not run here", [c for c in run.cases if c.outcome == "unsupported"]),
     ):
         if cases:
-            found.append(Alert(how, f"{count(len(cases), 'case')} {words}: {_listed([c.short for c in cases])}."))
+            found.append(
+                Alert(
+                    how,
+                    f"{count(len(cases), 'case')} {words}: {_listed([c.short for c in cases])}.",
+                )
+            )
     return [*found, *_wide_alerts(run)]
 
 
 def tiles(run: RunView) -> list[Tile]:
-    """The best throughput of each workload, in the order of the plan, without figures that are invalid."""
+    """The best throughput of each workload, in the order of the plan, without figures that are
+    invalid."""
     best: dict[str, CaseView] = {}
     for case in run.cases:
         rate = case.rate
-        if rate and (case.workload not in best or (case.get(rate) or 0) > (best[case.workload].get(rate) or 0)):
+        if rate and (
+            case.workload not in best
+            or (case.get(rate) or 0) > (best[case.workload].get(rate) or 0)
+        ):
             best[case.workload] = case
     return [_tile(case) for case in list(best.values())[:MOST_TILES]]
 
@@ -182,7 +217,8 @@ def _badge(case: CaseView) -> Badge:
 
 
 def _rates(runs: Sequence[RunView], table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `side_by_side` with the ratios of the throughput that tells most of each case of the first run."""
+    """The rows of `side_by_side` with the ratios of the throughput that tells most of each case of
+    the first run."""
     base = {case.case_id: case.rate for case in runs[0].cases}
     return table[table.metric == table.case_id.map(base)].dropna(subset="ratio")
 

@@ -1,4 +1,5 @@
-"""Many runs of one label on the page: each case's values over its runs, its levels, and where they changed.
+"""Many runs of one label on the page: each case's values over its runs, its levels, and where they
+changed.
 
 Sizes are CSS pixels.
 """
@@ -74,9 +75,16 @@ class Track:
         return str(self.points.unit.iloc[0])
 
 
-def history(runs: Sequence[RunView], floors: Mapping[tuple[str, str], float] | None = None) -> History | None:
-    """The history of the runs that share a label and a device; None where no three do. `floors` as in `changes`."""
-    known = points([run.tables.runs for run in runs], [run.outcomes for run in runs], [run.metrics for run in runs])
+def history(
+    runs: Sequence[RunView], floors: Mapping[tuple[str, str], float] | None = None
+) -> History | None:
+    """The history of the runs that share a label and a device; None where no three do. `floors` as
+    in `changes`."""
+    known = points(
+        [run.tables.runs for run in runs],
+        [run.outcomes for run in runs],
+        [run.metrics for run in runs],
+    )
     found = tracks(known, changes(known, floors))
     if not found:
         return None
@@ -92,7 +100,11 @@ def history(runs: Sequence[RunView], floors: Mapping[tuple[str, str], float] | N
 
 def tracks(points: pd.DataFrame, changes: pd.DataFrame) -> list[Track]:
     """Each series of FEWEST points or more, with a title that no other has."""
-    groups = [series for _, series in points.groupby(SERIES, sort=False, dropna=False) if len(series) >= FEWEST]
+    groups = [
+        series
+        for _, series in points.groupby(SERIES, sort=False, dropna=False)
+        if len(series) >= FEWEST
+    ]
     several = len({tuple(series[GROUP].iloc[0]) for series in groups}) > 1
     found = []
     for series in groups:
@@ -129,7 +141,16 @@ def change_table(found: Sequence[Track]) -> Table:
             ]
             rows.append([*head, *cells])
             head = []
-    heads = ["Case", "First run at the new level", "Commit", "Started", "Before", "After", "Change", "p"]
+    heads = [
+        "Case",
+        "First run at the new level",
+        "Commit",
+        "Started",
+        "Before",
+        "After",
+        "Change",
+        "p",
+    ]
     return Table("Changes of level", "llllrrrr", heads, rows)
 
 
@@ -146,14 +167,19 @@ def short_commit(commit: str | None) -> str:
 
 
 def timeline(track: Track, most: int = MOST_POINTS) -> Figure:
-    """Values over the runs with their 95 % intervals, levels as lines, and a named line at each change."""
-    named = track.changes.loc[np.abs(np.log(track.changes.ratio)).sort_values().index[::-1][:MOST_LABELS]]
+    """Values over the runs with their 95 % intervals, levels as lines, and a named line at each
+    change."""
+    named = track.changes.loc[
+        np.abs(np.log(track.changes.ratio)).sort_values().index[::-1][:MOST_LABELS]
+    ]
     head = LINE_HEIGHT * (len(named) + 1) + 4
     height = head + HEIGHT + BOTTOM
     figure, axes = canvas(WIDTH, height, LEFT, RIGHT, head, BOTTOM)
     divisor, unit = scale_of(float(track.points.value.abs().max()), track.unit)
     shown = thinned(track, most)
-    scaled = shown.assign(**{name: shown[name] / divisor for name in ("value", "ci_low", "ci_high")})
+    scaled = shown.assign(
+        **{name: shown[name] / divisor for name in ("value", "ci_low", "ci_high")}
+    )
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     _limits(axes, scaled, len(track.points) and int(track.points.position.max()))
     _intervals(axes, scaled)
@@ -161,11 +187,25 @@ def timeline(track: Track, most: int = MOST_POINTS) -> Figure:
     _values(axes, scaled)
     for line, change in enumerate(named.sort_values("position").itertuples(), start=1):
         text = f"{percent(change.ratio)} at run {change.run_id}"
-        text += "" if short_commit(change.commit) == UNKNOWN else f" (commit {short_commit(change.commit)})"
-        _name(figure, axes, change.position - 0.5, _clipped(text), 1 - LINE_HEIGHT * (line + 0.5) / height)
+        text += (
+            ""
+            if short_commit(change.commit) == UNKNOWN
+            else f" (commit {short_commit(change.commit)})"
+        )
+        _name(
+            figure,
+            axes,
+            change.position - 0.5,
+            _clipped(text),
+            1 - LINE_HEIGHT * (line + 0.5) / height,
+        )
     for change in track.changes.itertuples():
         axes.axvline(change.position - 0.5, color=MUTED, linewidth=1.2, linestyle="--", zorder=1)
-    _legend(figure, list(dict.fromkeys(_kind(word) for word in shown.validity)), 1 - LINE_HEIGHT / 2 / height)
+    _legend(
+        figure,
+        list(dict.fromkeys(_kind(word) for word in shown.validity)),
+        1 - LINE_HEIGHT / 2 / height,
+    )
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick + 1:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -175,7 +215,8 @@ def timeline(track: Track, most: int = MOST_POINTS) -> Figure:
 
 
 def thinned(track: Track, most: int) -> pd.DataFrame:
-    """At most `most` of the points, evenly from the first to the last, those at which a level begins among them."""
+    """At most `most` of the points, evenly from the first to the last, those at which a level
+    begins among them."""
     table = track.points
     if len(table) <= most:
         return table
@@ -212,9 +253,14 @@ def _data(track: Track, most: int) -> Table:
         for row in shown.itertuples()
     ]
     left_out = len(track.points) - len(shown)
-    caption = f"{track.title}, run by run" + (f"; {count(left_out, 'run')} in between left out" if left_out else "")
+    caption = f"{track.title}, run by run" + (
+        f"; {count(left_out, 'run')} in between left out" if left_out else ""
+    )
     return Table(
-        caption, "lllrrl", ["Run", "Started", "Commit", METRICS[track.metric], "95 % interval", "Figures are"], rows
+        caption,
+        "lllrrl",
+        ["Run", "Started", "Commit", METRICS[track.metric], "95 % interval", "Figures are"],
+        rows,
     )
 
 
@@ -228,7 +274,11 @@ def _sentence(label: str, device: str, group: Sequence[Track]) -> str:
 
 
 def _interval(low: float, high: float, unit: str) -> str:
-    return f"{quantity(low, unit)} to {quantity(high, unit)}" if np.isfinite([low, high]).all() else UNKNOWN
+    return (
+        f"{quantity(low, unit)} to {quantity(high, unit)}"
+        if np.isfinite([low, high]).all()
+        else UNKNOWN
+    )
 
 
 def _limits(axes: Axes, shown: pd.DataFrame, last: int) -> None:
@@ -255,7 +305,13 @@ def _levels(axes: Axes, track: Track, divisor: float) -> None:
     for start, end in zip(starts, ends, strict=True):
         level = usable[usable.position.between(start, end)].value
         if len(level):
-            axes.plot([start - 0.5, end + 0.5], [level.median() / divisor] * 2, color=INK, linewidth=2, zorder=3)
+            axes.plot(
+                [start - 0.5, end + 0.5],
+                [level.median() / divisor] * 2,
+                color=INK,
+                linewidth=2,
+                zorder=3,
+            )
 
 
 def _values(axes: Axes, shown: pd.DataFrame) -> None:
@@ -263,17 +319,26 @@ def _values(axes: Axes, shown: pd.DataFrame) -> None:
     for kind, (marker, face, edge) in MARKS.items():
         own = shown[shown.validity.map(_kind) == kind]
         axes.plot(
-            own.position, own.value, marker, markersize=size, markerfacecolor=face, markeredgecolor=edge, zorder=4
+            own.position,
+            own.value,
+            marker,
+            markersize=size,
+            markerfacecolor=face,
+            markeredgecolor=edge,
+            zorder=4,
         )
 
 
 def _name(figure: Figure, axes: Axes, x: float, text: str, y: float) -> None:
-    """A label in a line of its own above the axes, as near to its change as the figure's edges let it."""
+    """A label in a line of its own above the axes, as near to its change as the figure's edges let
+    it."""
     low, high = axes.get_xlim()
     at = LEFT + (x - low) / (high - low) * (WIDTH - LEFT - RIGHT)
     half = LETTER * len(text) / 2
     middle = min(max(at, half + 2), WIDTH - half - 2)
-    figure.text(middle / WIDTH, y, text, ha="center", va="center", fontsize=10, color=INK, parse_math=False)
+    figure.text(
+        middle / WIDTH, y, text, ha="center", va="center", fontsize=10, color=INK, parse_math=False
+    )
 
 
 def _legend(figure: Figure, kinds: Sequence[str], y: float) -> None:
@@ -281,7 +346,14 @@ def _legend(figure: Figure, kinds: Sequence[str], y: float) -> None:
     x = float(LEFT)
     for kind in (kind for kind in MARKS if kind in kinds):
         marker, face, edge = MARKS[kind]
-        mark = Line2D([x / WIDTH], [y], marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=6)
+        mark = Line2D(
+            [x / WIDTH],
+            [y],
+            marker=marker,
+            markerfacecolor=face,
+            markeredgecolor=edge,
+            markersize=6,
+        )
         figure.add_artist(mark)
         figure.text((x + 10) / WIDTH, y, words[kind], va="center", fontsize=10, color=MUTED)
         x += 10 + LETTER * len(words[kind]) + 18

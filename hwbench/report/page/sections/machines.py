@@ -1,4 +1,5 @@
-"""The machine and the software of a run: what `environment` stored, as a table, whatever keys it has."""
+"""The machine and the software of a run: what `environment` stored, as a table, whatever keys it
+has."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,17 +21,23 @@ def overview(runs: Sequence[RunView]) -> Table:
 
 
 def everything(runs: Sequence[RunView]) -> Table:
-    """All that was recorded, nested keys joined by dots, a column a run; a dash where a run has no such key."""
+    """All that was recorded, nested keys joined by dots, a column a run; a dash where a run has no
+    such key."""
     columns = [flatten(run.parsed("environment")) for run in runs]
     keys = dict.fromkeys(key for column in columns for key in column)
     rows = [_line(key, [column.get(key, "\N{EN DASH}") for column in columns]) for key in keys]
-    return Table("All that was recorded of the machine", "l" * (len(runs) + 1), _heads(runs, "Key"), rows)
+    return Table(
+        "All that was recorded of the machine", "l" * (len(runs) + 1), _heads(runs, "Key"), rows
+    )
 
 
 def flatten(value: Any, key: str = "") -> dict[str, str]:
-    """Nested JSON as {dotted key: text}. Null is "unknown"; sizes in bytes are given with a unit too."""
+    """Nested JSON as {dotted key: text}. Null is "unknown"; sizes in bytes are given with a unit
+    too."""
     if isinstance(value, Mapping) and value:
-        parts = (flatten(part, f"{key}.{name}" if key else str(name)) for name, part in value.items())
+        parts = (
+            flatten(part, f"{key}.{name}" if key else str(name)) for name, part in value.items()
+        )
         return {path: text for part in parts for path, text in part.items()}
     if isinstance(value, list) and any(isinstance(part, (Mapping, list)) for part in value):
         return flatten({str(position): part for position, part in enumerate(value)}, key)
@@ -47,7 +54,10 @@ def _overview(run: RunView) -> dict[str, str]:
     held_against = run.metrics[run.metrics.metric.isin(list(SHARES))].source.dropna().unique()
     why_none = peaks.why_unknown(str(run.row("device_name")), environment) or "no known peak"
     commit = first("git.commit")
-    cores, logical = first("cpu.cores", "device.cores"), first("cpu.logical_cores", "device.logical_cores")
+    cores, logical = (
+        first("cpu.cores", "device.cores"),
+        first("cpu.logical_cores", "device.logical_cores"),
+    )
     return {
         "Device": f"{run.row('device_name')} ({run.row('device_kind')})",
         "CPU": first("cpu.name", "cpu"),
@@ -69,7 +79,10 @@ def _overview(run: RunView) -> dict[str, str]:
 def _line(title: str, texts: list[str]) -> list[Cell]:
     """A row; where the runs differ, the heading says so."""
     differs = len(set(texts)) > 1
-    return [Cell(title, head=True, tone="differs" if differs else ""), *(Cell(text) for text in texts)]
+    return [
+        Cell(title, head=True, tone="differs" if differs else ""),
+        *(Cell(text) for text in texts),
+    ]
 
 
 def _heads(runs: Sequence[RunView], title: str) -> list[str]:

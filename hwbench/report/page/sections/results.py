@@ -16,7 +16,11 @@ from hwbench.report.view import RATES, CaseView, RunView, Spans
 
 __all__ = ["TITLES", "Panel", "distributions", "ratios", "rooflines", "spans", "throughput"]
 
-TITLES = {"tokens_per_s": "Tokens per second", "flops_per_s": "Model FLOP per second", "bytes_per_s": "Memory traffic"}
+TITLES = {
+    "tokens_per_s": "Tokens per second",
+    "flops_per_s": "Model FLOP per second",
+    "bytes_per_s": "Memory traffic",
+}
 
 MOST_DISTRIBUTIONS = 40
 """Cases of a page whose step times are drawn; their percentiles are in the table for all cases."""
@@ -31,12 +35,16 @@ MOST_SPOTS = 18
 def throughput(runs: Sequence[RunView]) -> list[Panel]:
     """A figure for each kind of throughput, with a group of bars a case and a bar a run."""
     cases = _cases(runs)
-    kinds = {m: [_group(row, m, u) for row in cases if any(c and c.get(m) for c in row)] for m, u in RATES.items()}
+    kinds = {
+        m: [_group(row, m, u) for row in cases if any(c and c.get(m) for c in row)]
+        for m, u in RATES.items()
+    }
     return [_rate(metric, groups, runs) for metric, groups in kinds.items() if groups]
 
 
 def ratios(runs: Sequence[RunView], table: pd.DataFrame) -> list[Panel]:
-    """A figure of each later run's throughput over the first's, for the cases they share; none if there are none."""
+    """A figure of each later run's throughput over the first's, for the cases they share; none if
+    there are none."""
     groups = []
     rates = dict(iter(table.groupby("case_id", sort=False)))
     for by_run in _cases(runs):
@@ -56,30 +64,36 @@ def ratios(runs: Sequence[RunView], table: pd.DataFrame) -> list[Panel]:
 
 
 def spans(runs: Sequence[RunView], groups: Spans, data: Table) -> list[Panel]:
-    """One figure of stacked bars: the share of each span in a step, a bar a case and run; none without spans. Its
-    `data` is `tables.spans`."""
+    """One figure of stacked bars: the share of each span in a step, a bar a case and run; none
+    without spans. Its `data` is `tables.spans`."""
     shares: dict[str, dict[str, float]] = {}
     totals: dict[str, str] = {}
     for run, case, group in groups[:MOST_BARS]:
         total = group.seconds.sum()
         label = f"{case.short} ({run.letter})" if len(runs) > 1 else case.short
-        shares[label] = dict(zip(group["name"], group.seconds / total, strict=True)) if total else {}
+        shares[label] = (
+            dict(zip(group["name"], group.seconds / total, strict=True)) if total else {}
+        )
         totals[label] = quantity(total, "s", 3)
     if not shares:
         return []
     title = "Where the time of a step goes" + _cut(len(shares), len(groups), "bar")
     parts = {
-        label: ", ".join(f"{name} {share:.0%}" for name, share in spans.items()) for label, spans in shares.items()
+        label: ", ".join(f"{name} {share:.0%}" for name, share in spans.items())
+        for label, spans in shares.items()
     }
     told = "; ".join(f"{label}: {text}" for label, text in parts.items())
     return [Panel(title, inline_svg(figures.stacks(shares, totals), "spans", title, told), data)]
 
 
 def rooflines(run: RunView, known: pd.DataFrame, points: pd.DataFrame) -> list[Panel]:
-    """A figure for each dtype with a measured roofline: its roofs, and under them the spans, or else the steps, of
-    the first MOST_SPOTS whose FLOPs and bytes are declared."""
+    """A figure for each dtype with a measured roofline: its roofs, and under them the spans, or
+    else the steps, of the first MOST_SPOTS whose FLOPs and bytes are declared."""
     measured, panels = known[known.basis == "measured"], []
-    memories = {_place(row.level): float(row.value) for row in measured[measured.kind == "memory"].itertuples()}
+    memories = {
+        _place(row.level): float(row.value)
+        for row in measured[measured.kind == "memory"].itertuples()
+    }
     memories = {name: memories[name] for name in sorted(memories, key=lambda name: name != MEMORY)}
     names = {case.case_id: case.short for case in run.cases}
     points = points[(points.basis == "measured") & (points.intensity > 0)]
@@ -92,7 +106,10 @@ def rooflines(run: RunView, known: pd.DataFrame, points: pd.DataFrame) -> list[P
         ]
         if spots := own[:MOST_SPOTS] if MEMORY in memories else []:
             title = f"Roofline, {roof.dtype}{_cut(len(spots), len(own), 'point')}"
-            told = "; ".join(f"{s.label}: {s.intensity:.3g} FLOP/B, {quantity(s.flops_per_s, 'FLOP/s')}" for s in spots)
+            told = "; ".join(
+                f"{s.label}: {s.intensity:.3g} FLOP/B, {quantity(s.flops_per_s, 'FLOP/s')}"
+                for s in spots
+            )
             drawn = figures.roofline(spots, float(roof.value), memories)
             svg = inline_svg(drawn, f"roofline-{run.letter}-{position}", title, told)
             panels.append(Panel(title, svg, _spots(title, own)))
@@ -100,13 +117,17 @@ def rooflines(run: RunView, known: pd.DataFrame, points: pd.DataFrame) -> list[P
 
 
 def distributions(run: RunView, timed: Mapping[str, pd.DataFrame], most: int) -> list[Panel]:
-    """Two figures a case, for at most `most` of them: how its timed steps are distributed, and how long they took over
-    the time of the window. `timed` has the timed samples of each case."""
+    """Two figures a case, for at most `most` of them: how its timed steps are distributed, and how
+    long they took over the time of the window. `timed` has the timed samples of each case."""
     panels = []
     for case in [case for case in run.cases if case.case_id in timed][:most]:
         if processes := steps.processes_of(timed[case.case_id]):
-            panels.append(steps.distribution(processes, f"steps-{run.letter}-{case.case_id}", case.short))
-            panels.append(steps.over_time(processes, f"drift-{run.letter}-{case.case_id}", case.short))
+            panels.append(
+                steps.distribution(processes, f"steps-{run.letter}-{case.case_id}", case.short)
+            )
+            panels.append(
+                steps.over_time(processes, f"drift-{run.letter}-{case.case_id}", case.short)
+            )
     return panels
 
 
@@ -114,11 +135,14 @@ def _rate(metric: str, groups: Sequence[Group], runs: Sequence[RunView]) -> Pane
     shown, cut = _shown(groups, len(runs))
     title = TITLES[metric] + cut
     drawn = figures.bars(shown, RATES[metric], [run.letter for run in runs])
-    return Panel(title, inline_svg(drawn, f"rate-{metric}", title, _told(shown)), _data(title, groups, runs))
+    return Panel(
+        title, inline_svg(drawn, f"rate-{metric}", title, _told(shown)), _data(title, groups, runs)
+    )
 
 
 def _shown(groups: Sequence[Group], bars: int) -> tuple[Sequence[Group], str]:
-    """The first groups, of `bars` each, that a figure has room for; and what is left out, for its title."""
+    """The first groups, of `bars` each, that a figure has room for; and what is left out, for its
+    title."""
     shown = groups[: max(1, MOST_BARS // bars)]
     return shown, _cut(len(shown), len(groups), "case")
 
@@ -140,7 +164,11 @@ def _data(caption: str, groups: Sequence[Group], runs: Sequence[RunView]) -> Tab
 
 def _spots(caption: str, spots: Sequence[Spot]) -> Table:
     rows = [
-        [Cell(s.label, head=True), Cell(quantity(s.intensity, "")), Cell(quantity(s.flops_per_s, "FLOP/s"))]
+        [
+            Cell(s.label, head=True),
+            Cell(quantity(s.intensity, "")),
+            Cell(quantity(s.flops_per_s, "FLOP/s")),
+        ]
         for s in spots
     ]
     return Table(caption, "lrr", ["Span and case", "FLOP/B", "FLOP/s"], rows)

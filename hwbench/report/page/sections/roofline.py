@@ -1,4 +1,5 @@
-"""What the device allows against what was reached, as the page's tables: ceilings, parts of a step, shares, memory."""
+"""What the device allows against what was reached, as the page's tables: ceilings, parts of a step,
+shares, memory."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,10 @@ def ceilings(known: pd.DataFrame) -> Table:
     """Every ceiling of `roofline.ceilings_of`, with the case or the datasheet that it is from."""
     rows = [
         [
-            Cell(f"Arithmetic, {row.dtype}" if row.kind == "compute" else _place(row.level), head=True),
+            Cell(
+                f"Arithmetic, {row.dtype}" if row.kind == "compute" else _place(row.level),
+                head=True,
+            ),
             Cell(quantity(row.value, row.unit)),
             Cell(row.basis),
             Cell(row.source),
@@ -28,8 +32,8 @@ def ceilings(known: pd.DataFrame) -> Table:
 
 
 def parts(run: RunView, points: pd.DataFrame) -> Table:
-    """The points of `roofline.points` on the measured roofline: each case's spans and their sum, or else its step.
-    Cases that are ceilings themselves are left out."""
+    """The points of `roofline.points` on the measured roofline: each case's spans and their sum, or
+    else its step. Cases that are ceilings themselves are left out."""
     measured = points[(points.basis == "measured") & ~points.workload.map(is_ceiling).astype(bool)]
     totals = {row["case_id"]: row for row in sums(measured).to_dict("records")}
     names = {case.case_id: case.short for case in run.cases}
@@ -40,7 +44,17 @@ def parts(run: RunView, points: pd.DataFrame) -> Table:
         lines += [_sum(totals[case_id])] if case_id in totals else []
         lines[0].insert(0, Cell(names[str(case_id)], head=True, rows=len(lines)))
         rows += lines
-    head = ["Case", "Span", "Time", "FLOP/s", "Memory traffic", "FLOP/B", "Bound by", "At least", "Share"]
+    head = [
+        "Case",
+        "Span",
+        "Time",
+        "FLOP/s",
+        "Memory traffic",
+        "FLOP/B",
+        "Bound by",
+        "At least",
+        "Share",
+    ]
     return Table("Spans against the measured ceilings", "llrrrrlrr", head, rows)
 
 
@@ -54,16 +68,27 @@ def shares(run: RunView) -> Table:
         for row in group.to_dict("records"):
             doubt = (row["ci_high"] - row["ci_low"]) / 2 / row["value"] if row["value"] else None
             unit = "B/s" if row["metric"].startswith("mbu") else "FLOP/s"
-            figures = [quantity(row["value"], "1", 3), uncertainty(doubt), quantity(row["peak"], unit)]
+            figures = [
+                quantity(row["value"], "1", 3),
+                uncertainty(doubt),
+                quantity(row["peak"], unit),
+            ]
             dtype = row["peak_dtype"] if isinstance(row["peak_dtype"], str) else UNKNOWN
-            rows.append([*head, Cell(row["metric"]), *map(Cell, [*figures, dtype, row["convention"], row["source"]])])
+            rows.append(
+                [
+                    *head,
+                    Cell(row["metric"]),
+                    *map(Cell, [*figures, dtype, row["convention"], row["source"]]),
+                ]
+            )
             head = []
     titles = ["Case", "Share", "Value", "±", "Of", "dtype", "What it counts", "From"]
     return Table("Shares, with what they count and what they are of", "llrrrlll", titles, rows)
 
 
 def declared(run: RunView) -> Table:
-    """What workloads settled for where they had a choice, and their memory against what they said of it."""
+    """What workloads settled for where they had a choice, and their memory against what they said
+    of it."""
     rows = [
         [
             Cell(case.short, head=True),
@@ -98,7 +123,12 @@ def _part(row: Mapping[str, Any]) -> list[Cell]:
 
 def _sum(row: Mapping[str, Any]) -> list[Cell]:
     title = f"sum of {count(row['spans'], 'span')}, {quantity(row['covered'], '1', 3)} of the step"
-    figures = [quantity(row["step_s"], "s"), *[""] * 4, quantity(row["least_s"], "s"), quantity(row["share"], "1", 3)]
+    figures = [
+        quantity(row["step_s"], "s"),
+        *[""] * 4,
+        quantity(row["least_s"], "s"),
+        quantity(row["share"], "1", 3),
+    ]
     return [Cell(title), *map(Cell, figures)]
 
 
@@ -108,4 +138,8 @@ def _held(values: Mapping[str, float]) -> str:
 
 
 def _error(ratio: float | None) -> str:
-    return UNKNOWN if ratio is None else f"{ratio:.3f}\N{MULTIPLICATION SIGN} ({ratio - 1:+.1%})".replace("%", " %")
+    return (
+        UNKNOWN
+        if ratio is None
+        else f"{ratio:.3f}\N{MULTIPLICATION SIGN} ({ratio - 1:+.1%})".replace("%", " %")
+    )

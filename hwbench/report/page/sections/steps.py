@@ -1,6 +1,8 @@
-"""How long the steps of a case took: their distribution, and over the time of the window, so that drift shows.
+"""How long the steps of a case took: their distribution, and over the time of the window, so that
+drift shows.
 
-Sizes are CSS pixels. A line a process, by their numbers; more than MOST_LINES would not be told apart.
+Sizes are CSS pixels. A line a process, by their numbers; more than MOST_LINES would not be told
+apart.
 """
 
 from collections.abc import Mapping
@@ -36,8 +38,15 @@ Processes = Mapping[int, NDArray[np.float64]]
 def processes_of(samples: pd.DataFrame) -> Processes:
     """The timed samples of a case, by process. A step that has no finite time is left out."""
     ordered = samples.sort_values(["process", "step"], kind="stable")
-    times = {int(process): rows.to_numpy(np.float64) for process, rows in ordered.groupby("process").step_s}
-    return {process: seconds[np.isfinite(seconds)] for process, seconds in times.items() if np.isfinite(seconds).any()}
+    times = {
+        int(process): rows.to_numpy(np.float64)
+        for process, rows in ordered.groupby("process").step_s
+    }
+    return {
+        process: seconds[np.isfinite(seconds)]
+        for process, seconds in times.items()
+        if np.isfinite(seconds).any()
+    }
 
 
 def distribution(processes: Processes, prefix: str, label: str) -> Panel:
@@ -63,8 +72,8 @@ def distribution(processes: Processes, prefix: str, label: str) -> Panel:
 
 
 def over_time(processes: Processes, prefix: str, label: str) -> Panel:
-    """The time of each step over the time of the window, a line a process; of many the median of groups of steps, in a
-    band from the fastest to the slowest of each."""
+    """The time of each step over the time of the window, a line a process; of many the median of
+    groups of steps, in a band from the fastest to the slowest of each."""
     shown = _shown(processes)
     unit, scaled = _scaled(shown)
     names, lines = plot.legend(_names(shown), WIDTH)
@@ -79,7 +88,10 @@ def over_time(processes: Processes, prefix: str, label: str) -> Panel:
         starts = (ends[process] - shown[process]) / divisor
         tip = f"process {process}: {count(len(seconds), 'step')}, first half {{:,.4g}}, second half {{:,.4g}} {unit}"
         middle = (len(seconds) + 1) // 2
-        tip = tip.format(np.median(seconds[:middle]), np.median(seconds[middle:] if middle < len(seconds) else seconds))
+        tip = tip.format(
+            np.median(seconds[:middle]),
+            np.median(seconds[middle:] if middle < len(seconds) else seconds),
+        )
         if len(seconds) > most:
             at, low, median, high = binned(starts, seconds, most // 3)
             drawn.append(plot.band(frame, at, low, high, series))
@@ -88,22 +100,44 @@ def over_time(processes: Processes, prefix: str, label: str) -> Panel:
             over.append(plot.line(frame, starts, seconds, series, tip))
         if len(seconds) <= FEW:
             over.append(
-                plot.dots(frame, starts, seconds, series, [f"process {process}: {t:,.4g} {unit}" for t in seconds])
+                plot.dots(
+                    frame,
+                    starts,
+                    seconds,
+                    series,
+                    [f"process {process}: {t:,.4g} {unit}" for t in seconds],
+                )
             )
     title = f"{label}: over time"
     told = "Time of a step over the time of its window, a line a process. A line that rises or falls is drift."
-    binning = " Of many steps the median of groups, in a band from the fastest to the slowest." if is_binned else ""
-    svg = wrapped("".join(drawn + over), (WIDTH, frame.height), prefix, title, told + binning + _left_out(processes))
+    binning = (
+        " Of many steps the median of groups, in a band from the fastest to the slowest."
+        if is_binned
+        else ""
+    )
+    svg = wrapped(
+        "".join(drawn + over),
+        (WIDTH, frame.height),
+        prefix,
+        title,
+        told + binning + _left_out(processes),
+    )
     return Panel(title, svg, _parts(shown, title))
 
 
-def steps_up_to(seconds: NDArray[np.float64], most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The empirical distribution: times in seconds, rising, and the percentage of steps at or below each.
+def steps_up_to(
+    seconds: NDArray[np.float64], most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The empirical distribution: times in seconds, rising, and the percentage of steps at or below
+    each.
 
-    At most `most` of its points, evenly spread from the fastest to the slowest step, after a first one at 0 %.
+    At most `most` of its points, evenly spread from the fastest to the slowest step, after a first
+    one at 0 %.
     """
     ordered = np.sort(seconds)
-    picked = np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), most)).round().astype(int))
+    picked = np.unique(
+        np.linspace(0, len(ordered) - 1, min(len(ordered), most)).round().astype(int)
+    )
     times, shares = ordered[picked], 100 * (picked + 1) / len(ordered)
     return np.concatenate([times[:1], times]), np.concatenate([[0.0], shares])
 
@@ -111,8 +145,8 @@ def steps_up_to(seconds: NDArray[np.float64], most: int) -> tuple[NDArray[np.flo
 def binned(
     at: NDArray[np.float64], values: NDArray[np.float64], bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """`values` in order, in `bins` groups as equal in number as can be: where each begins, and the least, the median
-    and the largest of each."""
+    """`values` in order, in `bins` groups as equal in number as can be: where each begins, and the
+    least, the median and the largest of each."""
     groups = np.array_split(values, bins)
     firsts = at[np.cumsum([0, *map(len, groups[:-1])])]
     found = np.array([(group.min(), np.median(group), group.max()) for group in groups])
@@ -125,11 +159,17 @@ def _shown(processes: Processes) -> Processes:
 
 def _names(processes: Processes) -> list[str]:
     """What the legend calls the lines."""
-    return [f"{'' if position else 'process '}{process}" for position, process in enumerate(processes)]
+    return [
+        f"{'' if position else 'process '}{process}" for position, process in enumerate(processes)
+    ]
 
 
 def _left_out(processes: Processes) -> str:
-    return f" The first {MOST_LINES} of {len(processes)} processes." if len(processes) > MOST_LINES else ""
+    return (
+        f" The first {MOST_LINES} of {len(processes)} processes."
+        if len(processes) > MOST_LINES
+        else ""
+    )
 
 
 def _scaled(processes: Processes) -> tuple[str, Processes]:
@@ -160,15 +200,24 @@ def _quantiles(processes: Processes, caption: str) -> Table:
 
 def _parts(processes: Processes, caption: str) -> Table:
     """The median step of each process in each part of its window, with its fastest and slowest."""
-    cut = {process: np.array_split(seconds, min(PARTS, len(seconds))) for process, seconds in processes.items()}
+    cut = {
+        process: np.array_split(seconds, min(PARTS, len(seconds)))
+        for process, seconds in processes.items()
+    }
     rows = []
     for part in range(max(map(len, cut.values()))):
-        cells = [_range(groups[part]) if part < len(groups) else Cell("") for groups in cut.values()]
+        cells = [
+            _range(groups[part]) if part < len(groups) else Cell("") for groups in cut.values()
+        ]
         rows.append([Cell(f"{part + 1}", head=True), *cells])
     head = ["Part of the window", *(f"Process {process}" for process in cut)]
     return Table(f"{caption}, median of each part of the window", "l" + "r" * len(cut), head, rows)
 
 
 def _range(seconds: NDArray[np.float64]) -> Cell:
-    ends = f"{quantity(float(seconds.min()), 's')} to {quantity(float(seconds.max()), 's')}" if len(seconds) > 1 else ""
+    ends = (
+        f"{quantity(float(seconds.min()), 's')} to {quantity(float(seconds.max()), 's')}"
+        if len(seconds) > 1
+        else ""
+    )
     return Cell(quantity(float(np.median(seconds)), "s"), sub=ends)

@@ -1,4 +1,5 @@
-"""What cases tell together: sweeps with their knees, and wholes that are extrapolated from slices."""
+"""What cases tell together: sweeps with their knees, and wholes that are extrapolated from
+slices."""
 
 from collections.abc import Sequence
 
@@ -19,8 +20,13 @@ def curves(run: RunView, found: Sequence[Sweep], most: int) -> list[Panel]:
     panels = []
     for position, sweep in enumerate(found[:most]):
         title = f"{TITLES[sweep.metric]}: {sweep.label}"
-        told = ", ".join(f"{sweep.axis}={point.at}: {quantity(point.rate, sweep.unit, 3)}" for point in sweep.points)
-        svg = inline_svg(curve(sweep), f"sweep-{run.letter}-{position}", title, f"{told}; {sweep.finding}")
+        told = ", ".join(
+            f"{sweep.axis}={point.at}: {quantity(point.rate, sweep.unit, 3)}"
+            for point in sweep.points
+        )
+        svg = inline_svg(
+            curve(sweep), f"sweep-{run.letter}-{position}", title, f"{told}; {sweep.finding}"
+        )
         panels.append(Panel(title, svg, sweep_table([sweep])))
     return panels
 
@@ -28,7 +34,12 @@ def curves(run: RunView, found: Sequence[Sweep], most: int) -> list[Panel]:
 def sweep_table(found: Sequence[Sweep]) -> Table:
     """Every point of every sweep, and its knee."""
     rows = [row for sweep in found for row in _rows(sweep)]
-    return Table("Sweeps, with the knee of each", "llrrr", ["Sweep", "Value", "Rate", "±", "Of the best"], rows)
+    return Table(
+        "Sweeps, with the knee of each",
+        "llrrr",
+        ["Sweep", "Value", "Rate", "±", "Of the best"],
+        rows,
+    )
 
 
 def extrapolated(run: RunView) -> Table:
@@ -38,7 +49,11 @@ def extrapolated(run: RunView) -> Table:
         head = [Cell(str(label), head=True, rows=len(group))]
         for row in group.itertuples():
             ends = f"{quantity(row.ci_low, row.unit)} to {quantity(row.ci_high, row.unit)}"
-            cells = [METRICS[row.metric], quantity(row.value, row.unit), ends if pd.notna(row.ci_low) else UNKNOWN]
+            cells = [
+                METRICS[row.metric],
+                quantity(row.value, row.unit),
+                ends if pd.notna(row.ci_low) else UNKNOWN,
+            ]
             doubts = f"extrapolated; {', '.join([row.validity, *row.reasons])}"
             rows.append([*head, *map(Cell, cells), Cell(doubts, tone=TONES[row.validity])])
             head = []
@@ -51,7 +66,10 @@ def _rows(sweep: Sweep) -> list[list[Cell]]:
     rows = []
     for point in sweep.points:
         is_knee = point is sweep.knee and point is not sweep.points[-1]
-        value = Cell(f"{sweep.axis}={point.at:,}{' (knee)' if is_knee else ''}", tone="good" if is_knee else "")
+        value = Cell(
+            f"{sweep.axis}={point.at:,}{' (knee)' if is_knee else ''}",
+            tone="good" if is_knee else "",
+        )
         rate, share = quantity(point.rate, sweep.unit), ratio(point.rate / sweep.best.rate)
         rows.append([*head, value, Cell(rate), Cell(uncertainty(sweep.half(point))), Cell(share)])
         head = []

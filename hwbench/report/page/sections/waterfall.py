@@ -8,7 +8,13 @@ import pandas as pd
 from hwbench.analysis.metrics.ceilings import MEMORY
 from hwbench.analysis.profile.advice import MOST_MISSED, advice
 from hwbench.analysis.profile.kinds import common_name
-from hwbench.analysis.profile.operators import ProfiledCase, by_name, computed_in, operators, profiled_cases
+from hwbench.analysis.profile.operators import (
+    ProfiledCase,
+    by_name,
+    computed_in,
+    operators,
+    profiled_cases,
+)
 from hwbench.analysis.profile.tables import HOLDERS, memory, thinned
 from hwbench.analysis.profile.waterfall import NoWaterfall, Waterfall, waterfall
 from hwbench.analysis.roofline import ceilings_of
@@ -33,7 +39,8 @@ from hwbench.report.view import RunView
 from hwbench.tables.reader import RunTables
 
 MOST_POINTS = 120
-"""Points of a memory timeline: each stands in the outlines of up to six areas, twice, and a page may have 20 cases."""
+"""Points of a memory timeline: each stands in the outlines of up to six areas, twice, and a page
+may have 20 cases."""
 
 PARTS = {
     "compute": "Compute, at the matmul ceiling",
@@ -93,14 +100,18 @@ def lines(case: ProfiledCase, found: Waterfall | NoWaterfall) -> list[str]:
                 f"{'more' if missed > 0 else 'less'} than the clean step: trust them no further than that."
             )
         if abs(missed) > MOST_MISSED:
-            told.append("Something disturbed the clean steps or the profiled ones, so no loss is named; profile again.")
+            told.append(
+                "Something disturbed the clean steps or the profiled ones, so no loss is named; profile again."
+            )
         told += [f"Not accounted for: {note}." for note in found.notes]
     if case.threads is not None:
         told.append(
             f"{count(int(case.threads), 'thread')} computed, busy {quantity(case.busy_share, '1', 3)} of the time."
         )
     if case.device_busy_s is not None:
-        busy, launch, copy = (quantity(value, "s") for value in (case.device_busy_s, case.launch_s, case.copy_s))
+        busy, launch, copy = (
+            quantity(value, "s") for value in (case.device_busy_s, case.launch_s, case.copy_s)
+        )
         told.append(
             f"The device was busy for {busy} of a step, {copy} of it copying; the host spent {launch} launching."
         )
@@ -116,15 +127,15 @@ def _cost(case: ProfiledCase) -> str:
     own_s = case.event_s * case.events
     longer = f", {quantity(case.overhead, '1', 3)} more"
     if own_s < (1 - NOT_SMALL) * (case.profiled_step_s - case.clean_step_s):
-        return (
-            f"{longer}, of which it can have cost {quantity(own_s, 's')} at most, which is taken off; the rest is noise"
-        )
+        return f"{longer}, of which it can have cost {quantity(own_s, 's')} at most, which is taken off; the rest is noise"
     return f"{longer}, which is taken off by the events that it recorded"
 
 
 def unknown(case: ProfiledCase, found: Waterfall | NoWaterfall) -> dict[str, str]:
     """What is not known of a profile, and why."""
-    return ({"waterfall": found.reason} if isinstance(found, NoWaterfall) else {}) | dict(case.unknown)
+    return ({"waterfall": found.reason} if isinstance(found, NoWaterfall) else {}) | dict(
+        case.unknown
+    )
 
 
 def _case(run: RunView, case: ProfiledCase, name: str) -> ExplainedCase:
@@ -147,7 +158,9 @@ def _case(run: RunView, case: ProfiledCase, name: str) -> ExplainedCase:
     ]
     return ExplainedCase(
         name=name,
-        sentences=[one.sentence for one in advice(tables, case, found)] if isinstance(found, Waterfall) else [],
+        sentences=[one.sentence for one in advice(tables, case, found)]
+        if isinstance(found, Waterfall)
+        else [],
         lines=lines(case, found),
         unknown=[f"{what}: {why}" for what, why in unknown(case, found).items()],
         figures=[
@@ -161,50 +174,85 @@ def _case(run: RunView, case: ProfiledCase, name: str) -> ExplainedCase:
 
 def _waterfall(found: Waterfall, name: str, prefix: str) -> list[Panel]:
     whole = found.clean_step_s
-    bars = [Bar(PARTS[part.part], part.seconds, _with_share(part.seconds, whole)) for part in found.parts]
+    bars = [
+        Bar(PARTS[part.part], part.seconds, _with_share(part.seconds, whole))
+        for part in found.parts
+    ]
     total = Bar("The clean step", whole, quantity(whole, "s", 3))
     title = f"From the least time to the step: {name}"
     told = "; ".join(f"{bar.label}: {bar.text}" for bar in [*bars, total])
     rows = [
-        [Cell(bar.label, head=True), Cell(quantity(bar.value, "s")), share(bar.value, whole)] for bar in [*bars, total]
+        [Cell(bar.label, head=True), Cell(quantity(bar.value, "s")), share(bar.value, whole)]
+        for bar in [*bars, total]
     ]
     rests = [
-        [Cell(f"of the rest: {RESTS[cause]}", head=True), Cell(quantity(seconds, "s")), share(seconds, whole)]
+        [
+            Cell(f"of the rest: {RESTS[cause]}", head=True),
+            Cell(quantity(seconds, "s")),
+            share(seconds, whole),
+        ]
         for cause, seconds in found.rest_of.items()
     ]
     data = Table(f"Parts of a step of {name}", "lrr", ["Part", "Time", "Share"], [*rows, *rests])
-    return [Panel(title, inline_svg(waterfalls.waterfall(bars, total, "s"), f"waterfall-{prefix}", title, told), data)]
+    return [
+        Panel(
+            title,
+            inline_svg(waterfalls.waterfall(bars, total, "s"), f"waterfall-{prefix}", title, told),
+            data,
+        )
+    ]
 
 
-def _rooflines(tables: RunTables, case: ProfiledCase, rows: pd.DataFrame, name: str, prefix: str) -> list[Panel]:
-    """A figure for each dtype of the products: operators by their common names, those with the most seconds."""
+def _rooflines(
+    tables: RunTables, case: ProfiledCase, rows: pd.DataFrame, name: str, prefix: str
+) -> list[Panel]:
+    """A figure for each dtype of the products: operators by their common names, those with the most
+    seconds."""
     ceilings = ceilings_of(tables)
     ceilings = ceilings[ceilings.basis == "measured"]
-    levels = ceilings[ceilings.kind == "memory"].sort_values("level", key=lambda level: level != MEMORY, kind="stable")
+    levels = ceilings[ceilings.kind == "memory"].sort_values(
+        "level", key=lambda level: level != MEMORY, kind="stable"
+    )
     memories = {str(row.level): float(row.value) for row in levels.itertuples()}
-    rows = rows.assign(name=rows.name.map(common_name), dtype=[computed_in(dtype, case.dtype) for dtype in rows.dtype])
+    rows = rows.assign(
+        name=rows.name.map(common_name),
+        dtype=[computed_in(dtype, case.dtype) for dtype in rows.dtype],
+    )
     standing = set(rows[rows.compute_ceiling.notna()].dtype)  # those that the case did not beat
     rows = by_name(rows[rows.flops.notna() & rows.bytes.notna()], ["name", "backward", "dtype"])
     panels = []
     for roof in ceilings[(ceilings.kind == "compute") & ceilings.dtype.isin(standing)].itertuples():
-        own = rows[(rows.dtype == roof.dtype) & (rows.intensity > 0) & (rows.flops_per_s > 0)].head(MOST_SPOTS)
+        own = rows[(rows.dtype == roof.dtype) & (rows.intensity > 0) & (rows.flops_per_s > 0)].head(
+            MOST_SPOTS
+        )
         spots = [
             Spot(_direction(row.name, row.backward), row.intensity, row.flops_per_s)
             for row in own.itertuples(index=False)
         ]
         if spots and MEMORY in memories:
             title = f"Operators on the roofline, {roof.dtype}: {name}"
-            told = "; ".join(f"{s.label}: {s.intensity:.3g} FLOP/B, {quantity(s.flops_per_s, 'FLOP/s')}" for s in spots)
+            told = "; ".join(
+                f"{s.label}: {s.intensity:.3g} FLOP/B, {quantity(s.flops_per_s, 'FLOP/s')}"
+                for s in spots
+            )
             drawn = figures.roofline(spots, float(roof.value), memories)
             panels.append(
-                Panel(title, inline_svg(drawn, f"operators-{prefix}-{roof.dtype}", title, told), _spots(title, spots))
+                Panel(
+                    title,
+                    inline_svg(drawn, f"operators-{prefix}-{roof.dtype}", title, told),
+                    _spots(title, spots),
+                )
             )
     return panels
 
 
 def _spots(title: str, spots: Sequence[Spot]) -> Table:
     rows = [
-        [Cell(spot.label, head=True), Cell(quantity(spot.intensity, "")), Cell(quantity(spot.flops_per_s, "FLOP/s"))]
+        [
+            Cell(spot.label, head=True),
+            Cell(quantity(spot.intensity, "")),
+            Cell(quantity(spot.flops_per_s, "FLOP/s")),
+        ]
         for spot in spots
     ]
     return Table(title, "lrr", ["Operator", "FLOP/B", "FLOP/s"], rows)
@@ -220,11 +268,16 @@ def _memory(held: pd.DataFrame, name: str, prefix: str) -> list[Panel]:
         if held[holder].any()
     ]
     title = f"Memory over a step: {name}"
-    told = "; ".join(f"{area.label}: at most {quantity(float(area.held.max()), 'B', 3)}" for area in areas)
+    told = "; ".join(
+        f"{area.label}: at most {quantity(float(area.held.max()), 'B', 3)}" for area in areas
+    )
     rows = [
         [
             Cell(area.label, head=True),
-            *(Cell(quantity(float(value), "B")) for value in (area.held[0], area.held.max(), area.held[-1])),
+            *(
+                Cell(quantity(float(value), "B"))
+                for value in (area.held[0], area.held.max(), area.held[-1])
+            ),
         ]
         for area in areas
     ]

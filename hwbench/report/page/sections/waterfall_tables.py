@@ -14,14 +14,22 @@ from hwbench.tables.reader import RunTables
 MOST_ROWS = 20
 """Rows of a table of operators, kernels or modules; the last one has the others."""
 
-CAUSES = {"host_late": "the host was late", "kernel_wait": "a kernel waited in the queue", "other": "cannot be told"}
+CAUSES = {
+    "host_late": "the host was late",
+    "kernel_wait": "a kernel waited in the queue",
+    "other": "cannot be told",
+}
 
 
 def operators_table(rows: pd.DataFrame, case: ProfiledCase) -> Table:
     table = by_name(rows, ["name", "backward", "dtype"])
     cells = [
         [
-            Cell(row["name"], sub=f"{'backward, ' if row['backward'] else ''}{row['dtype']}", head=True),
+            Cell(
+                row["name"],
+                sub=f"{'backward, ' if row['backward'] else ''}{row['dtype']}",
+                head=True,
+            ),
             Cell(row["kind"]),
             Cell(times(row["calls"])),
             *time(row["seconds"], case.clean_step_s),
@@ -33,7 +41,17 @@ def operators_table(rows: pd.DataFrame, case: ProfiledCase) -> Table:
         for row in table.head(MOST_ROWS).to_dict("records")
     ]
     cells += _others(table, case.clean_step_s, before=2, after=4)
-    head = ["Operator", "Kind", "Calls", "Time", "Share", "FLOP/s", "Memory traffic", "Bound by", "At least"]
+    head = [
+        "Operator",
+        "Kind",
+        "Calls",
+        "Time",
+        "Share",
+        "FLOP/s",
+        "Memory traffic",
+        "Bound by",
+        "At least",
+    ]
     return Table("Operators of a step, without the profiler's cost", "llrrrrrlr", head, cells)
 
 
@@ -42,19 +60,27 @@ def spans_table(tables: RunTables, case: ProfiledCase) -> Table:
         [Cell(row.span or "(rest)", head=True), *time(row.seconds, case.clean_step_s)]
         for row in spans(tables, case).itertuples()
     ]
-    return Table("Spans of the profiled step, on the host's clock", "lrr", ["Span", "Time", "Share"], rows)
+    return Table(
+        "Spans of the profiled step, on the host's clock", "lrr", ["Span", "Time", "Share"], rows
+    )
 
 
 def modules_table(tables: RunTables, case: ProfiledCase) -> Table:
     rows = [
         [
             Cell(
-                row.module or row.kind, sub=row.kind if row.modules == 1 else f"{row.modules} of {row.kind}", head=True
+                row.module or row.kind,
+                sub=row.kind if row.modules == 1 else f"{row.modules} of {row.kind}",
+                head=True,
             ),
             Cell(times(row.calls)),
             *(
                 Cell(quantity(seconds, "s", 3))
-                for seconds in (row.forward_s, row.backward_s, row.self_forward_s + row.self_backward_s)
+                for seconds in (
+                    row.forward_s,
+                    row.backward_s,
+                    row.self_forward_s + row.self_backward_s,
+                )
             ),
             Cell(quantity(row.share, "1", 3)),
         ]
@@ -65,9 +91,16 @@ def modules_table(tables: RunTables, case: ProfiledCase) -> Table:
 
 
 def kernels_table(tables: RunTables, case: ProfiledCase) -> Table:
-    table = by_name(rows_of(tables, case, "kernel").assign(kind="", bound=None, least_s=0.0, over_s=0.0), ["name"])
+    table = by_name(
+        rows_of(tables, case, "kernel").assign(kind="", bound=None, least_s=0.0, over_s=0.0),
+        ["name"],
+    )
     rows = [
-        [Cell(row["name"], head=True), Cell(times(row["calls"])), *time(row["seconds"], case.clean_step_s)]
+        [
+            Cell(row["name"], head=True),
+            Cell(times(row["calls"])),
+            *time(row["seconds"], case.clean_step_s),
+        ]
         for row in table.head(MOST_ROWS).to_dict("records")
     ]
     rows += _others(table, case.clean_step_s, before=1, after=0)
@@ -79,11 +112,14 @@ def gaps_table(tables: RunTables, case: ProfiledCase) -> Table:
         [Cell(CAUSES.get(cause, cause), sub=cause, head=True), *time(seconds, case.profiled_step_s)]
         for cause, seconds in gap_seconds(tables, case).items()
     ]
-    return Table("Idle gaps of the profiled step, by their cause", "lrr", ["Cause", "Time", "Share"], rows)
+    return Table(
+        "Idle gaps of the profiled step, by their cause", "lrr", ["Cause", "Time", "Share"], rows
+    )
 
 
 def peak(held: pd.DataFrame) -> dict[str, Any] | None:
-    """What holds the most memory of a step: bytes by holder, the operator and its place; None where it is unknown."""
+    """What holds the most memory of a step: bytes by holder, the operator and its place; None where
+    it is unknown."""
     if held.empty:
         return None
     row = held.loc[held.total_bytes.idxmax()]
@@ -103,7 +139,13 @@ def peak_table(held: pd.DataFrame) -> Table:
         [Cell(holder, head=True), Cell(quantity(bytes_held, "B")), share(bytes_held, total)]
         for holder, bytes_held in found["held_bytes"].items()
     ]
-    rows.append([Cell("all", sub=f"after {found['name']}", head=True), Cell(quantity(total, "B")), share(total, total)])
+    rows.append(
+        [
+            Cell("all", sub=f"after {found['name']}", head=True),
+            Cell(quantity(total, "B")),
+            share(total, total),
+        ]
+    )
     return Table("What holds the memory at its peak", "lrr", ["Held for", "Memory", "Share"], rows)
 
 
@@ -112,7 +154,11 @@ def _others(table: pd.DataFrame, whole: float, before: int, after: int) -> list[
     if rest.empty:
         return []
     empty = [Cell(UNKNOWN)]
-    head = [Cell(f"the other {len(rest):,}", head=True), *empty * (before - 1), Cell(times(rest.calls.sum()))]
+    head = [
+        Cell(f"the other {len(rest):,}", head=True),
+        *empty * (before - 1),
+        Cell(times(rest.calls.sum())),
+    ]
     return [[*head, *time(rest.seconds.sum(), whole), *empty * after]]
 
 
