@@ -1,7 +1,6 @@
 """`hwbench gate --confirm N`: measure the cases of suspected regressions once more, in fresh
 processes."""
 
-import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +20,13 @@ def check_machine(candidate: "RunTables") -> str:
     candidate's."""
     from hwbench.recording.launch.local import describe_device
 
-    head = candidate.runs.iloc[0]
-    index = json.loads(head.environment).get("device", {}).get("index")
-    device = head.device_kind if index is None else f"{head.device_kind}:{index}"
+    measured = candidate.device
+    index = candidate.environment.get("device", {}).get("index")
+    device = measured.kind if index is None else f"{measured.kind}:{index}"
     spec, found = describe_device(device, options.warn)
-    if found["name"] != head.device_name:
+    if found["name"] != measured.name:
         raise UserError(
-            f"--confirm measures here, on {found['name']}; the candidate is of {head.device_name}"
+            f"--confirm measures here, on {found['name']}; the candidate is of {measured.name}"
         )
     return spec
 
@@ -76,7 +75,7 @@ def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "
     from hwbench.recording.matrix import Plan
     from hwbench.records import Case, Policy
 
-    content = json.loads(candidate.runs.plan.iloc[0])
+    content = candidate.plan
     known = {field.name for field in fields(Policy)}
     policy = Policy(**{name: value for name, value in content["policy"].items() if name in known})
     shares, suspected = suspects.metric.isin(list(CEILING_SHARES)).any(), set(suspects.case_id)

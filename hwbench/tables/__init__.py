@@ -1,12 +1,13 @@
 """Records as Parquet and back: the result tables."""
 
-from hwbench.tables.reader import RunTables, find_run, read_heads, read_noise, read_run
+from hwbench.tables.reader import RunDevice, RunTables, find_run, read_heads, read_noise, read_run
 from hwbench.tables.schema import RAW, VERSION_KEY
 from hwbench.tables.writer import Writer, write_metrics, write_noise, write_span_metrics
 
 __all__ = [
     "RAW",
     "VERSION_KEY",
+    "RunDevice",
     "RunTables",
     "Writer",
     "find_run",

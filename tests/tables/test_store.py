@@ -71,6 +71,28 @@ def test_what_is_written_reads_back(run, training):
     assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
 
 
+def test_a_run_answers_for_its_columns(run, training):
+    run.add(training, 1, Measurement("oom", "too large"))
+    found = tables.read_run(run.folder)
+    row = found.runs.iloc[0]
+    assert found.device == tables.RunDevice(row.device_kind, row.device_name)
+    assert found.plan == json.loads(row.plan)
+    assert found.environment == json.loads(row.environment)
+    assert found.argv == json.loads(row.argv)
+    assert found.measurements.outcome.tolist() == ["ok", "oom"]
+    assert found.measured.outcome.tolist() == ["ok"]
+    assert found.plan is found.plan
+    assert found.measured is found.measured
+
+
+def test_a_changed_run_answers_for_its_own_columns(run):
+    found = tables.read_run(run.folder)
+    assert found.device.name != "another"
+    changed = replace(found, runs=found.runs.assign(device_name="another"))
+    assert changed.device.name == "another"
+    assert len({found, changed, found}) == 2
+
+
 def test_a_part_is_synced_before_it_has_its_name_and_its_folder_after(run, training, monkeypatch):
     synced, folder = [], run.folder / "measurements"
 
