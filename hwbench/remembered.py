@@ -9,9 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from hwbench.files import atomic_write
 
 Answer = TypeVar("Answer")
 
@@ -43,14 +44,12 @@ class Remembered(Generic[Answer]):
     def put(self, question: str, answer: Answer) -> None:
         """Remember it, with what others have written meanwhile. The file is whole at any moment."""
         content = self._read() | {self._key(question): answer}
-        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
+        text = json.dumps(content, indent=1, sort_keys=True)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
-            temporary.replace(self.file)
+            with atomic_write(self.file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             self._warn_once(f"{self.file}: nothing is remembered: {error.strerror}")
 
     def _key(self, question: str) -> str:

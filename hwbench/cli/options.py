@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from hwbench import inputs
+from hwbench.files import atomic_write
 from hwbench.records import UserError
 
 UNBOUNDED = 1000
@@ -204,12 +205,7 @@ def write_page(file: Path, text: str) -> None:
         if target.exists() and not target.is_file():
             target.write_text(text, encoding="utf-8")
             return
-        temporary = target.with_name(target.name + ".part")
-        try:
+        with atomic_write(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
-            temporary.replace(target)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise UserError(f"{file}: cannot be written: {error.strerror}") from error

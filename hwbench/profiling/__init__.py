@@ -40,7 +40,7 @@ def profile(built: Built, device: Device, window: Window, trace: Path | None = N
     there too.
 
     A trace that lost events or whose events overlap gives a profile that says so in `invalid` and
-    has no tables; it is not kept. A trace is written beside its place first, and takes it whole.
+    has no tables; it is not kept. A trace is written whole or not at all.
     """
     unfinished = trace.with_name(f"part-{trace.name}") if trace else None
     try:
@@ -82,8 +82,7 @@ def _profile(
     found = _told_apart(events, count, counted, model)
     if trace and unfinished:
         steps = Steps(events)
-        add_rows(unfinished, events, steps, calls(_host(events), steps))
-        unfinished.replace(trace)
+        add_rows(unfinished, trace, events, steps, calls(_host(events), steps))
     memory = MemoryUse() if built.compiled else counted.memory()
     return replace(head, unknown=_unknown(built, model), memory=memory, **found)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwbench.files import atomic_write
 from hwbench.profiling.attribution import Call, Steps
 from hwbench.profiling.events import MODULE, STEP, Event
 
@@ -22,11 +23,16 @@ Slice = tuple[str, str, int, int]
 """The row, what stands in it, begin and end in nanoseconds."""
 
 
-def add_rows(file: Path, events: Sequence[Event], steps: Steps, calls: Sequence[Call]) -> None:
-    """Put the rows at the top of the trace in `file`, JSON or JSON in gzip. ValueError if it has no
-    step of ours."""
-    packed = file.suffix == ".gz"
-    trace = json.loads(gzip.decompress(file.read_bytes()) if packed else file.read_bytes())
+def add_rows(
+    recorded: Path, target: Path, events: Sequence[Event], steps: Steps, calls: Sequence[Call]
+) -> None:
+    """Write the `recorded` trace with the rows at its top to `target`, whole or not at all.
+
+    Both are JSON, in gzip where the name ends with .gz. ValueError if the trace has no step of
+    ours.
+    """
+    content = recorded.read_bytes()
+    trace = json.loads(gzip.decompress(content) if recorded.suffix == ".gz" else content)
     first = min((e.start_ns for e in events if e.name == STEP), default=None)
     seen = min((e["ts"] for e in trace["traceEvents"] if e.get("name") == STEP), default=None)
     if first is None or seen is None:
@@ -43,7 +49,10 @@ def add_rows(file: Path, events: Sequence[Event], steps: Steps, calls: Sequence[
     trace["traceEvents"] = added + trace["traceEvents"]
     trace.pop("host_name", None)  # a trace is to be shown to others
     content = json.dumps(trace).encode()
-    file.write_bytes(gzip.compress(content, COMPRESSION) if packed else content)
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(
+            gzip.compress(content, COMPRESSION) if target.suffix == ".gz" else content
+        )
 
 
 def _named(what: str, row: int | None, name: str, order: int) -> list[dict[str, Any]]:

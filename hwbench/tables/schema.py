@@ -294,4 +294,3 @@ RAW = (
     *PROFILE_TABLES,
 )
 """All tables but those that are derived from them."""
-TEMPORARY = ".part"  # ends a name that is still being written; no glob for *.parquet meets it

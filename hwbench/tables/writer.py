@@ -6,7 +6,6 @@ moment keeps every part already written, and rows without a measurement are not 
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import hwbench
+from hwbench.files import atomic_write
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.records.profile import PROFILE_TABLES, Profile
 from hwbench.tables.reader import RunTables
@@ -27,7 +27,6 @@ from hwbench.tables.schema import (
     RUN_ID,
     SCHEMA_VERSION,
     SCHEMAS,
-    TEMPORARY,
     VERSION_KEY,
 )
 
@@ -116,19 +115,11 @@ def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
     """Write one part so that it is there whole or not at all, and stays after a crash of the
     machine."""
     target = folder / table / f"{part}.parquet"
-    temporary = target.with_name(target.name + TEMPORARY)
     target.parent.mkdir(exist_ok=True)
     stamped = content.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()})
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(stamped, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
+    # Arrow's own errors for a path have no `strerror` that a user could read
+    with atomic_write(target) as temporary, temporary.open("wb") as file:
+        pq.write_table(stamped, file, compression="zstd")
 
 
 def write_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
@@ -213,16 +204,3 @@ def _window_columns(window: Window | None) -> dict[str, Any]:
         "memory_peak_bytes": window.memory_peak_bytes if window else None,
         "memory_build_peak_bytes": window.memory_build_peak_bytes if window else None,
     }
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last: the folder's own entry has to reach the disk too. Not every platform lets
-    a folder open."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -209,19 +209,19 @@ def test_rows_without_a_measurement_are_not_part_of_the_run(run, training):
 
 
 def test_a_part_being_written_is_no_result(run, training, monkeypatch):
-    """Stopped between writing and renaming, as by kill -9, a part leaves a name that no glob for
-    results meets."""
-    monkeypatch.setattr(
-        Path,
-        "rename",
-        lambda *_: os._exit(0) if False else (_ for _ in ()).throw(KeyboardInterrupt),
-    )
+    """What a process leaves that is killed between writing a part and renaming it."""
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run.add(training, 1, measured())
     monkeypatch.undo()
     assert [f.name for f in (run.folder / "samples").iterdir() if f.name.endswith(".part")]
     assert set(tables.read_run(run.folder).measurements.process) == {0}
     assert len(list(run.folder.glob("samples/*.parquet"))) == 1
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_a_write_that_fails_leaves_no_file_behind(run, training, monkeypatch):
