@@ -109,11 +109,11 @@ def command(
 def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
     """Store the metrics and print the judgement; the exit status."""
     from hwbench.analysis.verdict import compare
-    from hwbench.recording.session import write_derived
+    from hwbench.recording.session import derive
     from hwbench.report.terminal import comparison
 
     for run in runs:
-        write_derived(run)
+        derive(run)
     if as_json:
         options.print_json(
             comparison.as_data(table, compare.overall(list(table.verdict)))

@@ -26,7 +26,7 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     interval; a pyperf file (-o FILE) has its processes in it.
     """
     from hwbench import tables
-    from hwbench.recording.session import write_derived
+    from hwbench.recording.session import derive
     from hwbench.report import terminal
     from hwbench.tables import importers
 
@@ -37,7 +37,7 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
         writer.add(case, numbers[case.case_id], measurement)
         numbers[case.case_id] += 1
     run = tables.read_run(writer.folder)
-    write_derived(run)
+    derive(run)
     if as_json:
         options.print_json(
             {"run_id": run.run_id, "folder": str(run.folder), "rows": terminal.summary_rows(run)}

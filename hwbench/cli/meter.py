@@ -84,7 +84,7 @@ def _store(
     from hwbench.meters.command import as_measurement
     from hwbench.meters.machine import Place
     from hwbench.recording.matrix import Plan
-    from hwbench.recording.session import describe_run, new_run_id, write_derived
+    from hwbench.recording.session import derive, describe_run, new_run_id
     from hwbench.records import Case, Policy
 
     case = Case("command", {"argv": shlex.join(words)}, "none")
@@ -97,6 +97,6 @@ def _store(
 
     def add(metered: "Metered") -> None:
         writer.add(case, 0, as_measurement(metered))
-        write_derived(store.read_run(writer.folder))
+        derive(store.read_run(writer.folder))
 
     return writer.folder, add

@@ -131,13 +131,13 @@ def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
     many came out but are not valid."""
     from hwbench import tables
     from hwbench.analysis import metrics
-    from hwbench.recording.session import write_derived
+    from hwbench.recording.session import derive
     from hwbench.report import terminal
     from hwbench.report.page import html
 
     run = tables.read_run(folder)
     try:
-        write_derived(run)
+        derive(run)
         options.write_page(folder / "report.html", html.render([run]))
         click.echo(f"report: {folder / 'report.html'}", err=True)
     except (OSError, UserError) as error:

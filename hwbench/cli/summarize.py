@@ -17,11 +17,11 @@ def command(run: str, output: Path, as_json: bool) -> int:
     from hwbench import tables as store
     from hwbench.analysis import roofline
     from hwbench.analysis.metrics import spans
-    from hwbench.recording.session import write_derived
+    from hwbench.recording.session import derive
     from hwbench.report import terminal
 
     tables = store.read_run(store.find_run(run, output))
-    metrics = write_derived(tables)
+    metrics = derive(tables)
     if as_json:
         content = {
             "run_id": tables.run_id,

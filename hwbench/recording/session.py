@@ -52,7 +52,7 @@ class Session:
     def close(self) -> RunTables:
         """The run as it is stored, its derived tables beside it."""
         run = read_run(self.folder)
-        write_derived(run)
+        derive(run)
         return run
 
 
@@ -119,7 +119,7 @@ def describe_run(
     )
 
 
-def write_derived(run: RunTables) -> Any:
+def derive(run: RunTables) -> Any:
     """Make the derived tables of a run and store them beside its raw ones; returns its metrics, a
     DataFrame."""
     from hwbench.analysis.metrics.spans import summarize_spans
