@@ -50,7 +50,7 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
         session.measure(progress)
     run = session.close()
     table = noise.measure_floors(run)
-    tables.write_noise(run, table)
+    tables.write_derived(run.folder, "noise", table)
     _show(run, table, as_json)
     return 1 if FAILED & set(run.measurements.outcome) else 0
 

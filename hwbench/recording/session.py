@@ -20,7 +20,7 @@ from hwbench.recording.rounds import Rounds
 from hwbench.recording.runner import Progress, run_plan
 from hwbench.records import Run
 from hwbench.tables.reader import RunTables, read_run
-from hwbench.tables.writer import Writer, write_metrics, write_span_metrics
+from hwbench.tables.writer import Writer, write_derived
 
 Tell = Callable[[str], None]
 
@@ -126,6 +126,6 @@ def derive(run: RunTables) -> Any:
     from hwbench.analysis.metrics.summary import summarize
 
     found = summarize(run)
-    write_metrics(run, found)
-    write_span_metrics(run, summarize_spans(run))
+    write_derived(run.folder, "metrics", found)
+    write_derived(run.folder, "span_metrics", summarize_spans(run))
     return found

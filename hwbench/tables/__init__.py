@@ -2,7 +2,7 @@
 
 from hwbench.tables.reader import RunDevice, RunTables, find_run, read_heads, read_noise, read_run
 from hwbench.tables.schema import RAW, VERSION_KEY
-from hwbench.tables.writer import Writer, write_metrics, write_noise, write_span_metrics
+from hwbench.tables.writer import Writer, write_derived
 
 __all__ = [
     "RAW",
@@ -14,7 +14,5 @@ __all__ = [
     "read_heads",
     "read_noise",
     "read_run",
-    "write_metrics",
-    "write_noise",
-    "write_span_metrics",
+    "write_derived",
 ]

@@ -20,7 +20,6 @@ import hwbench
 from hwbench.files import atomic_write
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.records.profile import PROFILE_TABLES, Profile
-from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import (
     RAW,
     REFERENCE,
@@ -122,22 +121,11 @@ def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
         pq.write_table(stamped, file, compression="zstd")
 
 
-def write_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
-    """Store the derived table of a run, replacing what an earlier summary left there."""
-    table = pa.Table.from_pandas(metrics, schema=SCHEMAS["metrics"], preserve_index=False)
-    write_part(run.folder, "metrics", "metrics", table)
-
-
-def write_span_metrics(run: RunTables, metrics: pd.DataFrame) -> None:
-    """Store the derived table of a run's spans, replacing what an earlier summary left there."""
-    table = pa.Table.from_pandas(metrics, schema=SCHEMAS["span_metrics"], preserve_index=False)
-    write_part(run.folder, "span_metrics", "span_metrics", table)
-
-
-def write_noise(run: RunTables, noise: pd.DataFrame) -> None:
-    """Store the noise floors that a run measured, beside its other tables."""
-    table = pa.Table.from_pandas(noise, schema=SCHEMAS["noise"], preserve_index=False)
-    write_part(run.folder, "noise", "noise", table)
+def write_derived(folder: Path, table: str, frame: pd.DataFrame) -> None:
+    """Store a derived table ("metrics", "span_metrics", "noise") of the run in `folder`. It replaces
+    what an earlier summary left there."""
+    content = pa.Table.from_pandas(frame, schema=SCHEMAS[table], preserve_index=False)
+    write_part(folder, table, table, content)
 
 
 def _columns(key: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

@@ -182,7 +182,7 @@ def test_a_run_without_a_measured_case_has_no_metrics(tmp_path, training):
     run = tables.read_run(writer.folder)
     assert metrics.summarize(run).empty
     assert timed.span_times(run).empty
-    tables.write_metrics(run, metrics.summarize(run))
+    tables.write_derived(run.folder, "metrics", metrics.summarize(run))
 
 
 def test_memory_is_held_against_its_prediction_without_what_was_there_before(tmp_path, training):
@@ -265,7 +265,9 @@ class TestIntervals:
     def test_a_run_stored_as_suspect_is_wide_when_read_again(self, tmp_path, training):
         """The table `metrics` is derived: what an older hwbench stored in it is never read back."""
         run = self.run(tmp_path, training, [0.003, 0.0031, 0.0032])
-        tables.write_metrics(run, metrics.summarize(run).assign(validity="suspect"))
+        tables.write_derived(
+            run.folder, "metrics", metrics.summarize(run).assign(validity="suspect")
+        )
         assert set(metrics.summarize(tables.read_run(run.folder)).validity) == {"wide"}
 
     def test_of_one_process_the_order_statistics_speak(self, tmp_path, training):

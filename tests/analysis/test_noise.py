@@ -73,7 +73,9 @@ class TestFinding:
     def stored(self, results, run_id, times, case, day=24, **fields):
         run = a_run(results, run_id, times, case, **fields)
         table = noise.measure_floors(run)
-        tables.write_noise(run, table.assign(started_at=f"2026-11-{day}T08:00:00+00:00"))
+        tables.write_derived(
+            run.folder, "noise", table.assign(started_at=f"2026-11-{day}T08:00:00+00:00")
+        )
         return run
 
     def test_the_newest_of_each_case(self, tmp_path, training):

@@ -122,7 +122,7 @@ def test_spans_without_declared_work_have_no_rows(tmp_path, spans):
     run = run_of(tmp_path, 0.003, spans=spans)
     table = span_metrics.summarize_spans(run)
     assert table.empty
-    tables.write_span_metrics(run, table)
+    tables.write_derived(run.folder, "span_metrics", table)
     assert (run.folder / "span_metrics" / "span_metrics.parquet").is_file()
 
 
@@ -136,7 +136,7 @@ def test_an_older_run_says_nothing_of_its_spans(tmp_path):
 def test_the_table_can_be_read_back(tmp_path):
     run = run_of(tmp_path, 0.003)
     table = span_metrics.summarize_spans(run)
-    tables.write_span_metrics(run, table)
+    tables.write_derived(run.folder, "span_metrics", table)
     back = pd.read_parquet(run.folder / "span_metrics")
     assert back.columns.tolist() == span_metrics.COLUMNS
     assert back.value.tolist() == table.value.tolist()
