@@ -1,4 +1,4 @@
-"""Shared helpers: synthetic runs whose every figure is known beforehand."""
+"""What all tests share: fixtures, and the environment that torch is imported in."""
 
 import atexit
 import gc
@@ -7,9 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 # Before torch is imported, and for the processes that tests start: on tensors as small as theirs,
 # threads only wait for one another, and there are as many test processes as processors.
@@ -30,12 +28,7 @@ import pytest
 from commands import call  # noqa: F401  a fixture for all
 from nvml_library import nvml_library  # noqa: F401  a fixture for all
 
-from hwbench.devices.fake import FakeDevice
-from hwbench.recording.harness import measure
-from hwbench.recording.stopping import FixedWindow
-from hwbench.records import Case, Measurement, Policy, Run, Unsupported, Work
-from hwbench.tables.writer import Writer
-from hwbench.workload import Mark
+from hwbench.records import Case, Unsupported
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,62 +55,6 @@ def no_wait_for_the_disk() -> Iterator[None]:
     patch.setattr(os, "fsync", lambda handle: None)
     yield
     patch.undo()
-
-
-def fake_step(device: FakeDevice, forward_s: float = 0.001, backward_s: float = 0.002):
-    """A step of known duration on the fake device: two spans, launched without waiting."""
-
-    def step(mark: Mark) -> float:
-        device.launch(forward_s)
-        mark("forward")
-        device.launch(backward_s)
-        mark("backward")
-        return 1.0
-
-    return step
-
-
-def make_run(
-    results: Path,
-    run_id: str,
-    cases: list[Case],
-    device_kind: str = "fake",
-    policy: Policy | None = None,
-) -> Writer:
-    """An empty run of `cases`, ready to be added to."""
-    policy = policy or Policy(processes=2)
-    plan = {"policy": vars(policy), "cases": [vars(c) | {"case_id": c.case_id} for c in cases]}
-    run = Run(
-        run_id,
-        "2026-11-24T08:00:00+00:00",
-        "",
-        device_kind,
-        "Fake device",
-        {},
-        ["hwbench", "run"],
-        plan,
-    )
-    return Writer(results, run)
-
-
-def measured(
-    step_s: float = 0.003,
-    steps: int = 10,
-    work: Work | None = None,
-    memory_peak_bytes: int | None = None,
-    **fields,
-) -> Measurement:
-    """What the harness makes of `steps` fake steps of `step_s` seconds, a third of it forward, the
-    rest backward."""
-    device = FakeDevice()
-    rule = FixedWindow(0.0, 1e9, steps)
-    window, _ = measure(
-        fake_step(device, step_s / 3, 2 * step_s / 3), device, FixedWindow(0.0, 1e9, 1), rule
-    )
-    window = replace(window, memory_peak_bytes=memory_peak_bytes)
-    return Measurement(
-        "ok", work=work or Work(tokens=30, flops=6000, bytes=900), window=window, **fields
-    )
 
 
 @pytest.fixture

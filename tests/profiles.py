@@ -4,7 +4,7 @@ hold them."""
 import json
 from dataclasses import replace
 
-from synthetic import profiled, run_of, with_measurements
+from runs import profiled, run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile

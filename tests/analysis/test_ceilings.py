@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from conftest import make_run, measured
+from runs import make_run, measured
 
 from hwbench import tables
 from hwbench.analysis import metrics

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import CASE, OTHER, around, run_of, with_measurements, with_precision
+from runs import CASE, OTHER, around, run_of, with_measurements, with_precision
 
 from hwbench.analysis import metrics
 from hwbench.analysis.verdict import comparable, compare

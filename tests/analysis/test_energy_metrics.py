@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from synthetic import CASE, around, frame, run_of, with_measurements
+from runs import CASE, around, frame, run_of, with_measurements
 
 from hwbench.analysis import metrics
 from hwbench.analysis.metrics.energy import why_unknown

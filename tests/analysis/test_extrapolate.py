@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import around, run_of, with_measurements
+from runs import around, run_of, with_measurements
 
 from hwbench.analysis.scaling.extrapolate import extrapolate, fit, label_of
 from hwbench.records import Case

@@ -9,10 +9,9 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 import pytest
 from commands import assert_one_line
-from conftest import make_run, measured
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synthetic import CASE, OTHER, run_of, with_measurements
+from runs import CASE, OTHER, make_run, measured, run_of, with_measurements
 from test_gate import rewrite, store_run
 
 from hwbench.analysis.metrics.summary import METRICS

@@ -12,8 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from commands import PYTHONPATH, assert_one_line
-from conftest import make_run, measured
-from synthetic import CASE, OTHER, around, run_of, with_measurements, with_precision
+from runs import CASE, OTHER, around, make_run, measured, run_of, with_measurements, with_precision
 
 from hwbench.analysis import metrics
 from hwbench.analysis.verdict import gate

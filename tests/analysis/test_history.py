@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import CASE, OTHER, around, run_of, with_measurements
+from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench.analysis.history import CHANGES, POINTS, changes, commit_of, points
 from hwbench.analysis.metrics.summary import summarize

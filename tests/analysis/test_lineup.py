@@ -2,7 +2,7 @@ import math
 
 import pandas as pd
 import pytest
-from conftest import make_run, measured
+from runs import make_run, measured
 
 from hwbench.analysis import lineup
 from hwbench.analysis.metrics.summary import summarize

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from commands import FAKE
-from conftest import make_run, measured
+from runs import make_run, measured
 from scipy.stats import t
 
 from hwbench import stats, tables

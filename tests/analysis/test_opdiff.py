@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from profiles import TRAIN, gap, op, profile_of, run_with, training
-from synthetic import profiled
+from runs import profiled
 from test_waterfall import profiles as any_profile
 
 from hwbench.analysis.profile.diff import diff

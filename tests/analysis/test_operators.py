@@ -4,7 +4,7 @@ import math
 
 import pytest
 from profiles import COPY, GEMM, TRAIN, op, profile_of, run_with, training
-from synthetic import profiled
+from runs import profiled
 
 from hwbench.analysis.profile.kinds import common_name, kind_of
 from hwbench.analysis.profile.operators import (

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from synthetic import frame, run_of, whole, with_measurements
+from runs import frame, run_of, whole, with_measurements
 
 from hwbench.analysis import metrics
 from hwbench.analysis.metrics import peak_shares

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from conftest import make_run, measured
+from runs import make_run, measured
 
 from hwbench import tables as store
 from hwbench.analysis import metrics

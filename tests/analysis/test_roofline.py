@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from conftest import make_run, measured
-from synthetic import whole
+from runs import make_run, measured, whole
 
 from hwbench import tables
 from hwbench.analysis import roofline

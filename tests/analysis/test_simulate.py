@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import CASE, OTHER, around, run_of, with_measurements
+from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench import stats
 from hwbench.analysis.verdict import compare, gate, simulate

@@ -6,8 +6,7 @@ import math
 
 import pandas as pd
 import pytest
-from conftest import make_run, measured
-from synthetic import whole
+from runs import make_run, measured, whole
 
 from hwbench import tables
 from hwbench.analysis.metrics import spans as span_metrics

@@ -3,7 +3,7 @@ import json
 
 import pytest
 from rich.console import Console
-from synthetic import around, run_of, with_measurements
+from runs import around, run_of, with_measurements
 
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.scaling.sweeps import sweep_rows, sweeps

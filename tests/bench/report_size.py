@@ -15,7 +15,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from synthetic import frame, run_of, with_measurements
+from runs import frame, run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.report.page.html import render

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from synthetic import CASE, OTHER, around, frame, run_of, with_measurements
+from runs import CASE, OTHER, around, frame, run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.report.page.html import render

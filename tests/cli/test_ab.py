@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands import FILE, assert_one_line
-from conftest import make_run, measured
+from runs import make_run, measured
 
 from hwbench import tables
 from hwbench.analysis.verdict.paired import judge

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from commands import FAKE, FILE, PYTHONPATH, assert_one_line, hwbench
-from conftest import make_run, measured
+from runs import make_run, measured
 
 from hwbench.records import Case, Declared, Work
 

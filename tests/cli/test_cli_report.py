@@ -8,7 +8,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 from commands import assert_one_line
-from conftest import make_run, measured
+from runs import make_run, measured
 
 from hwbench.records import Case, Policy, Run
 from hwbench.tables.schema import ADDED, VERSION_KEY

@@ -1,5 +1,5 @@
 import pytest
-from conftest import fake_step
+from runs import fake_step
 
 from hwbench.devices.fake import FakeDevice
 from hwbench.recording.harness import RunAhead, measure, measure_once, run_phase

@@ -1,7 +1,7 @@
 """The meters beside a measured process, on a device whose time and power are numbers."""
 
 import pytest
-from conftest import fake_step
+from runs import fake_step
 
 from hwbench.devices.fake import ENERGY, FakeDevice
 from hwbench.meters import Counter, PowerSensor, Signal

@@ -1,5 +1,5 @@
 import pytest
-from conftest import measured
+from runs import measured
 
 from hwbench.recording.matrix import Plan
 from hwbench.recording.rounds import Rounds

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import make_run
+from runs import make_run
 
 from hwbench import tables as store
 from hwbench.recording import runner

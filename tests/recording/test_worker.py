@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import measured
+from runs import measured
 
 from hwbench.worker import _clock_notes, _in_a_line
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import measured
+from runs import measured
 
 from hwbench.records import Case, Measurement, Work
 

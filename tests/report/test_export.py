@@ -8,7 +8,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import CASE, OTHER, around, run_of, with_measurements
+from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.records import Case

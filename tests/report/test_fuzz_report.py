@@ -10,7 +10,7 @@ import pytest
 from html_page import HTML, SoundPage
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from synthetic import around, frame, measurement, profiled, run_of, samples_of
+from runs import around, frame, measurement, profiled, run_of, samples_of
 
 from hwbench.analysis.metrics.validity import REASONS
 from hwbench.records import OUTCOMES, Case

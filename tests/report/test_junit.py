@@ -1,7 +1,7 @@
 import xml.etree.ElementTree as ElementTree
 
 import pandas as pd
-from synthetic import CASE, around, run_of
+from runs import CASE, around, run_of
 
 from hwbench.analysis.verdict import gate
 from hwbench.analysis.verdict.rules import Rules

@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import CASE, OTHER, around, run_of, with_measurements
+from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.report.formats.markdown_report import LIMIT, Part, render

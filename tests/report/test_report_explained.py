@@ -18,7 +18,7 @@ from profiles import (
     run_with,
     training,
 )
-from synthetic import profiled
+from runs import profiled
 from test_report_html import EVIL, Page
 from test_waterfall import profiles as any_profile
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import CASE, OTHER, around, run_of, with_measurements
+from runs import CASE, OTHER, around, run_of, with_measurements
 from test_history import history_of, level
 from test_report_html import Page
 

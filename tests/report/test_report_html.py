@@ -9,8 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import make_run, measured
-from synthetic import around, profiled, run_of, with_measurements
+from runs import around, make_run, measured, profiled, run_of, with_measurements
 
 from hwbench import stats
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work

@@ -1,7 +1,7 @@
 """What the device allows, on the page. The run's ceilings are 1 MFLOP/s and 1 MB/s."""
 
 import pytest
-from conftest import make_run, measured
+from runs import make_run, measured
 from test_report_html import Page
 
 from hwbench import tables as store

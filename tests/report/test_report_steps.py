@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from synthetic import CASE, OTHER, frame, run_of, samples_of
+from runs import CASE, OTHER, frame, run_of, samples_of
 
 from hwbench.report.page.figures import plot, watts
 from hwbench.report.page.sections import steps

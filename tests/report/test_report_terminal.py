@@ -3,8 +3,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from conftest import make_run, measured
 from rich.console import Console
+from runs import make_run, measured
 
 from hwbench.records import Case, Measurement, Policy, Work
 from hwbench.report.terminal.run import summary_rows, summary_table

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import make_run, measured
+from runs import make_run, measured
 
 from hwbench import tables
 from hwbench.records import Declared, Measurement, Reading, Requests, Telemetry, UserError, Work
