@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import Backends, chosen
@@ -29,7 +29,7 @@ from workloads.tensors import TORCH_DTYPES, torch_dtype
     backward=axis(False),
     dtype=axis("auto", choices=tuple(TORCH_DTYPES)),
 )
-def attention(p: Any, device: Device) -> Built:
+def attention(p: Any, device: TorchDevice) -> Built:
     """Causal attention of random queries (B, H, T, D) over keys and values (B, K, T, D), with
     `backward` its gradients.
 

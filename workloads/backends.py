@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hwbench.devices.findings import Choice
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 from hwbench.workload import axis
 from workloads.models.attention import eager_attention
@@ -84,7 +84,7 @@ class Backends:
         return cast(Called, inside)
 
 
-def attention_backends(asked: str | None, call: Call, device: Device) -> Backends:
+def attention_backends(asked: str | None, call: Call, device: TorchDevice) -> Backends:
     """The one `asked` for, else those that suit `device` best, for calls like `call`.
 
     Unsupported if the one asked for cannot do it here; it says which can.
@@ -109,7 +109,7 @@ def attention_backends(asked: str | None, call: Call, device: Device) -> Backend
     return Backends(order, runs)
 
 
-def fastest(call: Call, device: Device) -> Backends:
+def fastest(call: Call, device: TorchDevice) -> Backends:
     """The backends of the fastest of `ways_of` on `device`, in a trial of a layer's attention with
     random numbers."""
     orders = ways_of(call)
@@ -195,7 +195,7 @@ def call_over_sequence(
     batch: int,
     seq: int,
     dtype: torch.dtype,
-    device: Device,
+    device: TorchDevice,
     trained: bool = False,
 ) -> Call:
     """What `Attention` calls for over `seq` tokens at once, as `scaled_dot_product_attention` takes
@@ -222,7 +222,7 @@ def call_over_sequence(
 
 
 def call_on_cache(
-    config: GPTConfig, batch: int, length: int, dtype: torch.dtype, device: Device
+    config: GPTConfig, batch: int, length: int, dtype: torch.dtype, device: TorchDevice
 ) -> Call:
     """What `Attention` calls for to extend a cache of `length` by one token."""
     shape = (batch, config.key_heads, config.heads // config.key_heads, config.head_width)

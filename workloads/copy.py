@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.tensors import TORCH_DTYPES, torch_dtype
@@ -39,7 +39,7 @@ the time."""
     level=axis(None, choices=("l2", "l3", "memory")),
     dtype=axis("fp32", choices=tuple(TORCH_DTYPES)),
 )
-def copy(p: Any, device: Device) -> Built:
+def copy(p: Any, device: TorchDevice) -> Built:
     """Copy an array of mb megabytes (10⁶ bytes), a = b; add two, a = b + 3c (triad); read one, Σb;
     or write one, a = 3.
 
@@ -95,7 +95,7 @@ def operation(op: str, arrays: list[Tensor]) -> Callable[[], object]:
     return lambda: torch.add(others[0], others[1], alpha=SCALAR, out=a)
 
 
-def level_bytes(level: str, arrays: int, device: Device) -> int:
+def level_bytes(level: str, arrays: int, device: TorchDevice) -> int:
     """The bytes of each of so many arrays for them to lie in `level`. Unsupported, with the reason,
     if they cannot."""
     caches = dict(device.caches())

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 
 MULTIPLE = 16
@@ -23,7 +23,7 @@ Formats = tuple[torch.dtype, torch.dtype]
 """That of activations and weights, and that of gradients."""
 
 
-def use_fp8_linears(model: nn.Module, device: Device) -> None:
+def use_fp8_linears(model: nn.Module, device: TorchDevice) -> None:
     """Let the linear layers of `model` multiply in FP8; under autocast to bf16 all else is bf16.
 
     Layers with a dimension that is no multiple of 16 stay as they are, and so does a head that is
@@ -40,7 +40,7 @@ def use_fp8_linears(model: nn.Module, device: Device) -> None:
             module.formats = formats(device)
 
 
-def formats(device: Device) -> Formats:
+def formats(device: TorchDevice) -> Formats:
     """The two that the device multiplies: MI300 has its own, without a negative zero, all others
     those of the OCP."""
     if torch.version.hip and torch.cuda.get_device_properties(device.torch).gcnArchName.startswith(

@@ -8,7 +8,7 @@ was searched.
 from itertools import cycle
 from typing import Any
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, Step, axis, workload
 from workloads.ceilings.products import FORMATS, Shape, format_of, int8_sums, product_of
@@ -25,7 +25,7 @@ cooler warm."""
 
 
 @workload("gemm", m=axis(4096), n=axis(4096), k=axis(4096), dtype=DTYPE)
-def gemm(p: Any, device: Device) -> Built:
+def gemm(p: Any, device: TorchDevice) -> Built:
     """Multiply two random matrices, C = A·B with A (m, k) and B (k, n): 2mnk FLOPs; A and B read
     once, C written.
 
@@ -51,7 +51,7 @@ def gemm(p: Any, device: Device) -> Built:
 
 
 @workload("gemm/best", load=axis("cold", "sustained", choices=("cold", "sustained")), dtype=DTYPE)
-def gemm_best(p: Any, device: Device) -> Built:
+def gemm_best(p: Any, device: TorchDevice) -> Built:
     """The fastest matrix product of a list of shapes, after a rest (cold) or after 30 s of it
     (sustained).
 
@@ -93,7 +93,7 @@ def gemm_best(p: Any, device: Device) -> Built:
     )
 
 
-def loaded(step: Step, device: Device) -> Step:
+def loaded(step: Step, device: TorchDevice) -> Step:
     """`step`, whose first call repeats it unmarked for LOAD_S before."""
     is_first = True
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Whole, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.backends import (
@@ -59,7 +59,7 @@ INFERENCE_DTYPE = axis("auto", choices=tuple(TORCH_DTYPES))
     compile=COMPILE,
     dtype=TRAIN_DTYPE,
 )
-def gpt_train(p: Any, device: Device) -> Built:
+def gpt_train(p: Any, device: TorchDevice) -> Built:
     """One GPT training step on random tokens: forward, backward, optimizer.
 
     `gd` runs forward and backward over the whole data set of four batches, `sgd` over one random
@@ -93,7 +93,9 @@ def gpt_train(p: Any, device: Device) -> Built:
     return Built(step, work, bool(p.compile), declared, model=model)
 
 
-def training_memory(p: Any, config: GPTConfig, device: Device, attention: str | None) -> int | None:
+def training_memory(
+    p: Any, config: GPTConfig, device: TorchDevice, attention: str | None
+) -> int | None:
     """The bytes that the memory peak should be; None where no closed form is known. Unsupported if
     they cannot fit."""
     if (
@@ -158,7 +160,7 @@ def training_work(p: Any, config: GPTConfig) -> tuple[Work, dict[str, Work]]:
     compile=COMPILE,
     dtype=INFERENCE_DTYPE,
 )
-def gpt_forward(p: Any, device: Device) -> Built:
+def gpt_forward(p: Any, device: TorchDevice) -> Built:
     """One forward pass of a GPT over random tokens, logits at every position."""
     config, memory_bytes = inference_config(
         p, device, length=p.seq, cached=0, read=p.seq, logits=p.seq
@@ -198,7 +200,7 @@ def gpt_forward(p: Any, device: Device) -> Built:
     compile=COMPILE,
     dtype=INFERENCE_DTYPE,
 )
-def gpt_prefill(p: Any, device: Device) -> Built:
+def gpt_prefill(p: Any, device: TorchDevice) -> Built:
     """Read a prompt into the KV cache and hand the first new token to the host: the step is the
     time to first token."""
     config, memory_bytes = inference_config(
@@ -243,7 +245,7 @@ def gpt_prefill(p: Any, device: Device) -> Built:
     compile=COMPILE,
     dtype=INFERENCE_DTYPE,
 )
-def gpt_decode(p: Any, device: Device) -> Built:
+def gpt_decode(p: Any, device: TorchDevice) -> Built:
     """Write new tokens greedily after a prompt that is already cached; each token reaches the host
     before the next."""
     length = p.prompt + p.new
@@ -301,7 +303,7 @@ def whole_of(p: Any, work_of: Callable[[GPTConfig], Work]) -> Whole | None:
 
 
 def inference_config(
-    p: Any, device: Device, length: int, cached: int, read: int, logits: int = 1
+    p: Any, device: TorchDevice, length: int, cached: int, read: int, logits: int = 1
 ) -> tuple[GPTConfig, int | None]:
     """The config for sequences of `length`, `cached` tokens of each in a cache, `read` at once and
     `logits` for so many of them; and the bytes that the memory peak should be, None where no closed
@@ -320,7 +322,7 @@ def inference_config(
 
 
 def inference_model(
-    p: Any, device: Device, config: GPTConfig, backends: Backends | None = None
+    p: Any, device: TorchDevice, config: GPTConfig, backends: Backends | None = None
 ) -> GPT:
     """A GPT with weights stored in `p.dtype`."""
     model = GPT.build(config, device.torch, torch_dtype(p.dtype)).requires_grad_(False)
@@ -336,7 +338,7 @@ def keep_in_place(cache: list[Layer]) -> None:
         torch._dynamo.mark_static_address(tensor)
 
 
-def ready(function: F, p: Any, device: Device, backends: Backends) -> F:
+def ready(function: F, p: Any, device: TorchDevice, backends: Backends) -> F:
     """What a step is to call for `function`: compiled as `p.compile` says, attention on its
     backends."""
     return compiled(backends.within(function), device, p.compile) if p.compile else function

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import all_of, batch_of_parts, sequence_within
@@ -40,7 +40,7 @@ INFERENCE_DTYPE = axis("auto", choices=tuple(TORCH_DTYPES))
     compile=COMPILE,
     dtype=axis("auto", choices=("fp32", "bf16")),
 )
-def hf_train(p: Any, device: Device) -> Built:
+def hf_train(p: Any, device: TorchDevice) -> Built:
     """One training step of a Transformers model on random tokens: forward, backward, optimizer.
 
     The loss is the model's own, of each token but the first given those before it. Dropout is off.
@@ -70,7 +70,7 @@ def hf_train(p: Any, device: Device) -> Built:
     compile=COMPILE,
     dtype=INFERENCE_DTYPE,
 )
-def hf_prefill(p: Any, device: Device) -> Built:
+def hf_prefill(p: Any, device: TorchDevice) -> Built:
     """Read a prompt into the model's own cache and hand the first new token to the host: the time
     to first token."""
     described, model = inference_model(p, device, length=p.prompt)
@@ -108,7 +108,7 @@ def hf_prefill(p: Any, device: Device) -> Built:
     compile=COMPILE,
     dtype=INFERENCE_DTYPE,
 )
-def hf_decode(p: Any, device: Device) -> Built:
+def hf_decode(p: Any, device: TorchDevice) -> Built:
     """Write new tokens greedily after a prompt that is already cached; each token reaches the host
     before the next.
 
@@ -151,7 +151,7 @@ def hf_decode(p: Any, device: Device) -> Built:
 # Models
 
 
-def inference_model(p: Any, device: Device, length: int) -> tuple[hf.Described, Any]:
+def inference_model(p: Any, device: TorchDevice, length: int) -> tuple[hf.Described, Any]:
     """A model with weights in `p.dtype`, for sequences of `length`. Unsupported if it or its cache
     cannot be."""
     described = hf.describe(p.model, p.layers)

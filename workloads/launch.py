@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared
 from hwbench.workload import Built, Mark, axis, workload
 
@@ -13,7 +13,7 @@ LAUNCHES = 1000
 
 
 @workload("launch", wait=axis(False), dtype=axis("fp32", choices=("fp32",)))
-def launch(p: Any, device: Device) -> Built:
+def launch(p: Any, device: TorchDevice) -> Built:
     """Change the sign of one number, 1000 times: a step's milliseconds are a launch's microseconds.
 
     Without `wait` the launches go back to back, and their rate is the host's or the device's,

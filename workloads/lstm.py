@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, Step, axis, workload
 from workloads.fitting import batch_of_parts
@@ -34,7 +34,7 @@ Called = TypeVar("Called", bound=Callable[..., object])
     accumulate=ACCUMULATE,
     dtype=TRAIN_DTYPE,
 )
-def lstm_train(p: Any, device: Device) -> Built:
+def lstm_train(p: Any, device: TorchDevice) -> Built:
     """One training step of an LSTM language model on random tokens: forward, backward, optimizer.
 
     Not to be compiled: torch.compile runs `nn.LSTM` as it is (torch._dynamo.config.allow_rnn is
@@ -75,7 +75,7 @@ def lstm_train(p: Any, device: Device) -> Built:
 @workload(
     "lstm/forward", size=SIZE, batch=BATCH, seq=SEQ, dtype=axis("auto", choices=tuple(TORCH_DTYPES))
 )
-def lstm_forward(p: Any, device: Device) -> Built:
+def lstm_forward(p: Any, device: TorchDevice) -> Built:
     """One forward pass of an LSTM language model over random tokens, logits at every position."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
     memory_bytes = require(device, lstm_forward_bytes(config, p.batch, p.seq, p.dtype))
@@ -112,7 +112,7 @@ class Kernels:
         return step if self.are_default else without_onednn(step)
 
 
-def lstm_kernels(p: Any, device: Device, model: LSTM, trained: bool) -> Kernels:
+def lstm_kernels(p: Any, device: TorchDevice, model: LSTM, trained: bool) -> Kernels:
     """The kernels that suit the device, in a trial of a few tokens through the model, with
     gradients if `trained`.
 

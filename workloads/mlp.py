@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import batch_of_parts
@@ -30,7 +30,7 @@ BATCH = axis(256, largest=True)
     compile=COMPILE,
     dtype=TRAIN_DTYPE,
 )
-def mlp_train(p: Any, device: Device) -> Built:
+def mlp_train(p: Any, device: TorchDevice) -> Built:
     """One training step of a feed-forward network on random vectors: forward, backward,
     optimizer."""
     config = SIZES[p.size]
@@ -62,7 +62,7 @@ def mlp_train(p: Any, device: Device) -> Built:
 
 
 @workload("mlp/forward", size=SIZE, batch=BATCH, dtype=axis("auto", choices=tuple(TORCH_DTYPES)))
-def mlp_forward(p: Any, device: Device) -> Built:
+def mlp_forward(p: Any, device: TorchDevice) -> Built:
     """One forward pass of a feed-forward network over random vectors."""
     config, dtype = SIZES[p.size], torch_dtype(p.dtype)
     memory_bytes = require(device, mlp_forward_bytes(config, p.batch, p.dtype))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 
 DATASET_BATCHES = 4
@@ -87,7 +87,7 @@ OPTIMIZERS = {
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[Tensor], device: Device, lr: float = LEARNING_RATE
+    name: str, parameters: Iterable[Tensor], device: TorchDevice, lr: float = LEARNING_RATE
 ) -> torch.optim.Optimizer:
     """The optimizer of that name, fused where torch offers it."""
     fused: Any = True if device.fused_optimizers else None  # torch finds out only at the first step

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Served, Unsupported
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import sequence_within
@@ -51,7 +51,7 @@ SEARCH = "max"
     queries=axis(1),
     dtype=INFERENCE_DTYPE,
 )
-def gpt_serve(p: Any, device: Device) -> Built:
+def gpt_serve(p: Any, device: TorchDevice) -> Built:
     """Answer requests as they arrive, up to `batch` at once: the step is one test of MLPerf's load
     generator.
 

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 import torch
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 from hwbench.workload import axis
 
@@ -34,12 +34,12 @@ def torch_dtype(name: str) -> torch.dtype:
     return TORCH_DTYPES[name]
 
 
-def random_tokens(vocab: int, shape: tuple[int, ...], device: Device) -> torch.Tensor:
+def random_tokens(vocab: int, shape: tuple[int, ...], device: TorchDevice) -> torch.Tensor:
     """Uniform random token ids below `vocab`, int64, drawn on the host and put on the device."""
     return torch.randint(vocab, shape).to(device.torch)
 
 
-def compiled(function: F, device: Device, mode: bool | str) -> F:
+def compiled(function: F, device: TorchDevice, mode: bool | str) -> F:
     """`function` as `mode`, a value of COMPILE, wants it: itself, or under torch.compile,
     specialised to its shapes.
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Work
 from hwbench.workload import Mark, Step, axis
 from workloads.optimizers import (
@@ -32,7 +32,7 @@ Batch = list[tuple[Tensor, Tensor]]
 
 def training_step(
     p: Any,
-    device: Device,
+    device: TorchDevice,
     loss_of: Loss,
     parameters: Iterable[Tensor],
     data: tuple[Tensor, Tensor],
@@ -75,7 +75,7 @@ def training_step(
     return step
 
 
-def replays_graphs(p: Any, device: Device) -> bool:
+def replays_graphs(p: Any, device: TorchDevice) -> bool:
     """Whether `p.compile` makes torch replay CUDA graphs, as both its modes do.
 
     A graph writes its gradients to the same place each time, so that those of several passes add up

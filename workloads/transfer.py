@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.tensors import TORCH_DTYPES, torch_dtype
@@ -17,7 +17,7 @@ from workloads.tensors import TORCH_DTYPES, torch_dtype
     mb=axis(256),
     dtype=axis("fp32", choices=tuple(TORCH_DTYPES)),
 )
-def transfer(p: Any, device: Device) -> Built:
+def transfer(p: Any, device: TorchDevice) -> Built:
     """Copy mb megabytes (10⁶ bytes) between the host and the device; bytes count once, as they
     cross.
 

@@ -9,10 +9,10 @@ import re
 from importlib import import_module
 from types import ModuleType
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import Device, TorchDevice
 from hwbench.errors import UserError
 
-__all__ = ["Device", "available", "open_device", "resolve"]
+__all__ = ["Device", "TorchDevice", "available", "open_device", "resolve"]
 
 SPEC = re.compile(r"(auto|cpu|cuda|mps|xpu|tpu|fake)(?::(\d+))?")
 """What `--device` takes: a kind, with an index for the kinds that a machine may have several of."""

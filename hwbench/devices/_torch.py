@@ -18,6 +18,7 @@ import torch
 
 from hwbench.devices.findings import Findings, Stopwatch, Way
 from hwbench.devices.format_trial import measure_formats
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 
 DTYPES = {
@@ -92,7 +93,7 @@ class Queue:
         return max(1, time.perf_counter_ns() - begin) / 1e9 / calls
 
 
-def findings(device: Any, facts: Mapping[str, Any]) -> Findings:
+def findings(device: TorchDevice, facts: Mapping[str, Any]) -> Findings:
     """The findings of a device of torch's, which depend on `facts`, torch's version and
     SETTINGS."""
     on_cpu = device.kind == "cpu"
@@ -133,7 +134,7 @@ BEYOND_TF32 = 1 + 2**-12
 """What fp32 holds exactly and TF32, with 10 bits of mantissa, rounds to 1."""
 
 
-def use_precision(device: Any, dtype: str) -> None:
+def use_precision(device: TorchDevice, dtype: str) -> None:
     """Set what fp32 products keep of their bits, of matrices as in cuDNN's recurrent layers, which
     take TF32 otherwise.
 
@@ -155,7 +156,7 @@ def use_precision(device: Any, dtype: str) -> None:
         device.notes.append(note)
 
 
-def _rounds_fp32(device: Any) -> bool:
+def _rounds_fp32(device: TorchDevice) -> bool:
     """Whether a product of fp32 matrices, as torch is set now, keeps fewer bits than fp32 has."""
     a = torch.full((512, 512), BEYOND_TF32, device=device.torch)
     product = a @ torch.eye(512, device=device.torch)

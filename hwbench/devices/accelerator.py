@@ -20,6 +20,7 @@ from torch.utils._triton import has_triton
 from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.nvml import DriverView
+from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Meter, host, nvml
 from hwbench.meters.selection import open_meters
@@ -293,7 +294,7 @@ def available(kind: str) -> dict[str, str]:
     return {f"{kind}:{i}": device_name(kind, i) for i in range(torch.accelerator.device_count())}
 
 
-def open_device(spec: str) -> AcceleratorDevice:
+def open_device(spec: str) -> TorchDevice:
     kind, _, index = spec.partition(":")
     _register(kind)
     return AcceleratorDevice(kind, int(index or 0))

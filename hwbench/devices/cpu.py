@@ -13,6 +13,7 @@ import torch
 
 from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted, resident_bytes
+from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.selection import open_meters
@@ -155,7 +156,7 @@ def available(kind: str) -> dict[str, str]:
     return {"cpu": cpu_name()}
 
 
-def open_device(spec: str) -> CpuDevice:
+def open_device(spec: str) -> TorchDevice:
     return CpuDevice()
 
 

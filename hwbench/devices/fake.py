@@ -7,11 +7,11 @@ host work.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hwbench.devices.findings import Findings
 from hwbench.devices.footprint import Tensors, require_predicted
+from hwbench.devices.protocol import Device
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Counter, Meter, Signal
 from hwbench.meters.fake import FakeMeter
@@ -64,11 +64,6 @@ class FakeDevice:
 
     kind = "fake"
     name = "Fake device"
-    torch: Any = None
-    fused_optimizers = False
-    cuda_graphs = False
-    has_onednn = False
-    has_transfers = True
 
     def __init__(
         self,
@@ -112,21 +107,12 @@ class FakeDevice:
             return EventTimer(self.now_ns, lambda: FakeEvent(self), FakeEvent.synchronize)
         return HostTimer(self.now_ns, self.synchronize)
 
-    def autocast(self, dtype: str) -> AbstractContextManager[Any]:
-        return nullcontext()
-
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         if dtype == "fp8":
-            self.require_fp8()
-
-    def require_fp8(self) -> None:
-        raise Unsupported("the fake device has no fp8")
+            raise Unsupported("the fake device has no fp8")
 
     def use_precision(self, dtype: str) -> None:
         """It multiplies nothing."""
-
-    def caches(self) -> Mapping[str, int]:
-        return {}
 
     def footprint_bytes(
         self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None
@@ -138,9 +124,6 @@ class FakeDevice:
 
     def guard_memory(self) -> None:
         """Its allocator refuses what does not fit."""
-
-    def require_compiler(self) -> None:
-        raise Unsupported("the fake device compiles nothing")
 
     def seed(self, seed: int) -> None:
         self.seeded = seed
@@ -165,6 +148,9 @@ class FakeDevice:
         return isinstance(error, MemoryError)
 
     def missing_operator(self, error: BaseException) -> str | None:
+        """A line if a workload asked for what only devices of torch have."""
+        if isinstance(error, AttributeError) and error.obj is self:
+            return f"the fake device runs no torch workloads (it has no {error.name!r})"
         return None
 
     def describe(self) -> Mapping[str, Any]:
@@ -176,5 +162,5 @@ def available(kind: str) -> dict[str, str]:
     return {}
 
 
-def open_device(spec: str) -> FakeDevice:
+def open_device(spec: str) -> Device:
     return FakeDevice()

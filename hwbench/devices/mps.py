@@ -13,6 +13,7 @@ import torch
 
 from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted
+from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.selection import open_meters
@@ -108,7 +109,7 @@ def available(kind: str) -> dict[str, str]:
     return {"mps": "Apple GPU (Metal)"} if torch.backends.mps.is_available() else {}
 
 
-def open_device(spec: str) -> MpsDevice:
+def open_device(spec: str) -> TorchDevice:
     return MpsDevice()
 
 

@@ -20,7 +20,7 @@ from statistics import median
 import torch
 
 from hwbench import devices, stats
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.discovery import find
 from hwbench.workload import params_of
 from workloads.models.sizes import SIZES
@@ -72,7 +72,7 @@ CONTESTS = {
 }
 
 
-def ours(contest: Contest, device: Device) -> Seconds:
+def ours(contest: Contest, device: TorchDevice) -> Seconds:
     """A step of the built-in workload."""
     workload = find(contest.workload)
     axes = {name: axis.defaults[0] for name, axis in workload.axes.items() if name != "dtype"}
@@ -81,12 +81,12 @@ def ours(contest: Contest, device: Device) -> Seconds:
     return lambda: seconds(device, lambda: step(lambda name: None))
 
 
-def theirs(contest: Contest, device: Device) -> Seconds:
+def theirs(contest: Contest, device: TorchDevice) -> Seconds:
     """The same with Transformers."""
     return (their_training if contest.workload == "gpt/train" else their_decoding)(contest, device)
 
 
-def their_model(contest: Contest, device: Device, dtype: torch.dtype):
+def their_model(contest: Contest, device: TorchDevice, dtype: torch.dtype):
     os.environ["HF_HUB_OFFLINE"] = "1"
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -108,7 +108,7 @@ def their_model(contest: Contest, device: Device, dtype: torch.dtype):
     return model
 
 
-def their_training(contest: Contest, device: Device) -> Seconds:
+def their_training(contest: Contest, device: TorchDevice) -> Seconds:
     model = their_model(contest, device, torch.float32).train()
     optimizer = make_optimizer("adamw", model.parameters(), device)
     forward = torch.compile(model, dynamic=False) if contest.compile else model
@@ -128,7 +128,7 @@ def their_training(contest: Contest, device: Device) -> Seconds:
     return lambda: seconds(device, step)
 
 
-def their_decoding(contest: Contest, device: Device) -> Seconds:
+def their_decoding(contest: Contest, device: TorchDevice) -> Seconds:
     model = their_model(contest, device, torch_dtype(contest.dtype)).eval()
     prompt = random_tokens(
         SIZES[contest.size].vocab, (contest.shape["batch"], contest.shape["prompt"]), device
@@ -165,7 +165,7 @@ def their_decoding(contest: Contest, device: Device) -> Seconds:
     return step
 
 
-def seconds(device: Device, step: Callable[[], object]) -> float:
+def seconds(device: TorchDevice, step: Callable[[], object]) -> float:
     device.synchronize()
     began = time.perf_counter()
     step()
@@ -173,7 +173,7 @@ def seconds(device: Device, step: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def pairs_of_steps(contest: Contest, device: Device) -> Iterator[Pair]:
+def pairs_of_steps(contest: Contest, device: TorchDevice) -> Iterator[Pair]:
     """Pair by pair, the order within a pair changing each time."""
     our_s, their_s = ours(contest, device), theirs(contest, device)
     for side in (our_s, their_s):
@@ -190,7 +190,7 @@ def ratio(found: list[Pair]) -> stats.Interval:
     return stats.median_interval([theirs_s / ours_s for ours_s, theirs_s in found])
 
 
-def report(contest: Contest, device: Device, found: list[Pair]) -> str:
+def report(contest: Contest, device: TorchDevice, found: list[Pair]) -> str:
     interval = ratio(found)
     mine, other = (contest.tokens / median(side) for side in zip(*found, strict=True))
     return (

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 
 from hwbench import devices
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.recording.harness import run_phase
 from hwbench.recording.stopping import LOOK_BACK, Ended, PreciseWindow
 
@@ -41,7 +41,7 @@ def look_s(steps: int) -> float:
     return (time.perf_counter() - began) / 10
 
 
-def work_of_a_third(device: Device) -> Callable[[], None]:
+def work_of_a_third(device: TorchDevice) -> Callable[[], None]:
     """Work that takes a third of STEP_S: a fixed amount, so that the cost of a mark cannot hide in
     a wait."""
     if device.kind == "cpu":
@@ -59,7 +59,7 @@ def arithmetic(rounds: int) -> None:
         x = x * 1.0000001 + 1e-9
 
 
-def products_on(device: Device) -> Callable[[int], None]:
+def products_on(device: TorchDevice) -> Callable[[int], None]:
     """So many products, each of which takes less than a third of a step."""
     side = 1024
     while side > 64 and duration(device, products_of(side, device), calls=5) > STEP_S / 3:
@@ -73,7 +73,7 @@ def products_on(device: Device) -> Callable[[int], None]:
     return products
 
 
-def products_of(side: int, device: Device) -> Callable[[], object]:
+def products_of(side: int, device: TorchDevice) -> Callable[[], object]:
     """A product of square matrices of this side."""
     import torch
 
@@ -81,7 +81,7 @@ def products_of(side: int, device: Device) -> Callable[[], object]:
     return lambda: a @ a
 
 
-def duration(device: Device, work: Callable[[], object], calls: int = 200) -> float:
+def duration(device: TorchDevice, work: Callable[[], object], calls: int = 200) -> float:
     """Seconds of one call of `work` in a row of many."""
     device.synchronize()
     began = time.perf_counter()
@@ -91,7 +91,7 @@ def duration(device: Device, work: Callable[[], object], calls: int = 200) -> fl
     return (time.perf_counter() - began) / calls
 
 
-def ratios(device: Device) -> Iterator[float]:
+def ratios(device: TorchDevice) -> Iterator[float]:
     """Harness over bare loop, pair by pair, the order within a pair changing each time."""
     third = work_of_a_third(device)
 
@@ -127,7 +127,7 @@ def ratios(device: Device) -> Iterator[float]:
         yield after / before
 
 
-def report(device: Device, found: list[float]) -> str:
+def report(device: TorchDevice, found: list[float]) -> str:
     return (
         f"harness / bare loop on {device.name}, {STEP_S * 1e3:g} ms step with three marks: "
         f"median {median(found):.5f} of {len(found)} pairs (target at most {TARGET})"

@@ -14,7 +14,7 @@ from statistics import median
 import torch
 
 from hwbench import devices
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.meters.recorder import Recorder
 
 ROUND_S = 0.5
@@ -22,7 +22,7 @@ TARGET = 1.005
 ANY_TDP_W = 100.0
 
 
-def step_of(device: Device) -> Callable[[], None]:
+def step_of(device: TorchDevice) -> Callable[[], None]:
     a = torch.randn(512, 512, device=device.torch)
 
     def step() -> None:
@@ -31,7 +31,7 @@ def step_of(device: Device) -> Callable[[], None]:
     return step
 
 
-def round_s(device: Device, step: Callable[[], None], steps: int) -> float:
+def round_s(device: TorchDevice, step: Callable[[], None], steps: int) -> float:
     device.synchronize()
     began = time.perf_counter()
     for _ in range(steps):
@@ -40,7 +40,7 @@ def round_s(device: Device, step: Callable[[], None], steps: int) -> float:
     return time.perf_counter() - began
 
 
-def ratios(device: Device) -> Iterator[float]:
+def ratios(device: TorchDevice) -> Iterator[float]:
     """With meters over without, pair by pair, the order within a pair changing each time."""
     step, meters = step_of(device), device.meters(ANY_TDP_W)
     round_s(device, step, 100)
@@ -57,7 +57,7 @@ def ratios(device: Device) -> Iterator[float]:
         yield metered_s / without
 
 
-def report(device: Device, found: list[float]) -> str:
+def report(device: TorchDevice, found: list[float]) -> str:
     names = ", ".join(meter.name for meter in device.meters(ANY_TDP_W))
     return (
         f"meters ({names}) on / off on {device.name}: median {median(found):.5f} of {len(found)} pairs "

@@ -214,3 +214,13 @@ class TestWithoutAGpu:
 def test_the_fake_device_is_never_offered_but_there_for_who_asks():
     assert "fake" not in devices.available()
     assert isinstance(devices.open_device(devices.resolve("fake")), FakeDevice)
+
+
+def test_torch_workload_on_fake_device_is_unsupported():
+    device = FakeDevice()
+    with pytest.raises(AttributeError) as raised:
+        _ = device.torch
+    assert device.missing_operator(raised.value) == (
+        "the fake device runs no torch workloads (it has no 'torch')"
+    )
+    assert device.missing_operator(AttributeError("a workload's own mistake")) is None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 from workloads.fp8 import formats as fp8_formats
 
@@ -55,7 +55,7 @@ class Format:
         m, n, k = shape
         return (m * k + k * n) * self.stored.itemsize + m * n * self.result.itemsize
 
-    def draw(self, shape: Shape, device: Device) -> Operands:
+    def draw(self, shape: Shape, device: TorchDevice) -> Operands:
         """Random matrices: standard normal, or every int8 equally often; C is not set."""
         m, n, k = shape
         b = self._random(n, k, device).t() if self.by_columns else self._random(k, n, device)
@@ -63,7 +63,7 @@ class Format:
             self._random(m, k, device), b, torch.empty(m, n, device=device.torch, dtype=self.result)
         )
 
-    def _random(self, rows: int, columns: int, device: Device) -> Tensor:
+    def _random(self, rows: int, columns: int, device: TorchDevice) -> Tensor:
         if self.stored is torch.int8:
             return torch.randint(-128, 128, (rows, columns), device=device.torch, dtype=torch.int8)
         if self.stored.itemsize > 1:
@@ -83,7 +83,7 @@ FORMATS = {
 (`int8_sums`)."""
 
 
-def format_of(dtype: str, device: Device) -> Format:
+def format_of(dtype: str, device: TorchDevice) -> Format:
     """How `dtype` is stored on the device: FP8 as it multiplies it, which MI300 does in a kind of
     its own."""
     known = FORMATS[dtype]
@@ -95,7 +95,7 @@ TRIED = Shape(512, 512, 512)
 get."""
 
 
-def product_of(dtype: str, device: Device) -> Multiply:
+def product_of(dtype: str, device: TorchDevice) -> Multiply:
     """What multiplies in `dtype`, for all of this process (see Device.use_precision).
 
     A format that torch emulates is measured as it runs. Unsupported if a product of it fails here,
@@ -118,7 +118,7 @@ def product_of(dtype: str, device: Device) -> Multiply:
     return multiply
 
 
-def int8_sums(multiply: Multiply, device: Device) -> dict[str, str]:
+def int8_sums(multiply: Multiply, device: TorchDevice) -> dict[str, str]:
     """For `Declared.choices`: whether sums of int8 are exact here. A CPU without VNNI adds two
     products in 16 bits, and where these overflow it takes the largest number (vpmaddubsw): as fast,
     and not the same."""
@@ -137,7 +137,7 @@ def _int_mm(x: Operands) -> Tensor:
     return torch._int_mm(x.a, x.b, out=x.c)
 
 
-def _scaled(device: Device) -> Multiply:
+def _scaled(device: TorchDevice) -> Multiply:
     """Both scales are 1. Sums are of the faster kind, as forward passes take it (Hopper's keeps
     fewer bits)."""
     one = torch.ones((), device=device.torch)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 from workloads.ceilings.products import Multiply, Shape, format_of
 
@@ -105,7 +105,7 @@ def step_flops(rate: float) -> int:
     return max((flops for flops in STEP_FLOPS if flops <= STEP_S * rate), default=STEP_FLOPS[0])
 
 
-def search_on(device: Device, multiply: Multiply, dtype: str) -> Found:
+def search_on(device: TorchDevice, multiply: Multiply, dtype: str) -> Found:
     """`search` on a device: the fastest of TRIALS products, each with no operand in a cache."""
     begin, stored = device.now_ns(), format_of(dtype, device)
     flush = torch.zeros(FLUSH * last_cache_bytes(device), device=device.torch, dtype=torch.uint8)
@@ -133,11 +133,11 @@ def search_on(device: Device, multiply: Multiply, dtype: str) -> Found:
     return search(seconds_of, fits, lambda: (device.now_ns() - begin) / 1e9)
 
 
-def sets_beyond_cache(device: Device, set_bytes: int) -> int:
+def sets_beyond_cache(device: TorchDevice, set_bytes: int) -> int:
     """How many sets of operands hold FLUSH times the last cache: used in turn, none is there when
     its turn comes."""
     return math.ceil(FLUSH * last_cache_bytes(device) / set_bytes)
 
 
-def last_cache_bytes(device: Device) -> int:
+def last_cache_bytes(device: TorchDevice) -> int:
     return max(device.caches().values(), default=UNKNOWN_CACHE_BYTES)

@@ -19,7 +19,7 @@ What a tensor's bytes come to in the count of memory that a device keeps is for 
 from collections import Counter
 from dataclasses import dataclass
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 from workloads.models.config import GPTConfig
 from workloads.models.lstm import LSTMConfig
 from workloads.models.mlp import MLPConfig
@@ -64,7 +64,7 @@ class Training:
             earlier + total(self.kept) + self.loss, total(self.gradients) + self.last
         )
 
-    def require(self, device: Device) -> int:
+    def require(self, device: TorchDevice) -> int:
         """The bytes that `device` will count at the peak. Unsupported if it has not so many."""
         predicted = device.footprint_bytes(self.peak, self.kept, self.gradients)
         device.require_memory(predicted)
@@ -268,7 +268,7 @@ def mlp_forward_bytes(config: MLPConfig, batch: int, dtype: str) -> int:
     return (config.parameters + 3 * batch * config.width) * torch_dtype(dtype).itemsize
 
 
-def require(device: Device, tensor_bytes: int) -> int:
+def require(device: TorchDevice, tensor_bytes: int) -> int:
     """The bytes that `device` will count where tensors of `tensor_bytes` are there at once.
     Unsupported if it has not so many."""
     predicted = device.footprint_bytes(tensor_bytes)

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hwbench.devices.protocol import Device
+from hwbench.devices.protocol import TorchDevice
 
 MOST_WEIGHTS = 1 << 26
 """The most weights that a trial takes: more than a cache holds, and packed in a moment."""
 
 
-def choose_layout(weight: Tensor, rows: int, device: Device) -> dict[str, str]:
+def choose_layout(weight: Tensor, rows: int, device: TorchDevice) -> dict[str, str]:
     """How products of `rows` rows with weights like `weight` (out, in) are the fastest, for
     `Declared.choices`: `weights` is plain or packed, `weights_failed` why packing does not work
     here. Empty where there is no other layout.
