@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,10 +18,10 @@ from torch.utils._triton import has_triton
 
 from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted
-from hwbench.devices.nvml import DriverView
 from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
 from hwbench.meters import Meter, host, nvml
+from hwbench.meters.nvml.library import find_index
 from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
 
@@ -197,7 +196,7 @@ class AcceleratorDevice:
             found |= {
                 "compute_capability": f"{properties.major}.{properties.minor}",
                 "multiprocessors": properties.multi_processor_count,
-                "nvml_index": self._driver.index if self._driver else None,
+                "nvml_index": self._nvml_index(),
                 **self._libraries(),
             }
         return found
@@ -231,12 +230,11 @@ class AcceleratorDevice:
             return [] if bus is None else [f"{domain or 0:04x}:{bus:02x}:{number:02x}.0"]
         return [str(found.uuid)]
 
-    @cached_property
-    def _driver(self) -> DriverView | None:
-        """NVIDIA's driver's view of it; None of a device that is not NVIDIA's."""
+    def _nvml_index(self) -> int | None:
+        """Its place in the list of NVIDIA's driver; None if it is not NVIDIA's or not listed."""
         if self.kind != "cuda" or torch.version.hip:
             return None
-        return DriverView(str(torch.cuda.get_device_properties(self.torch).uuid))
+        return find_index(str(torch.cuda.get_device_properties(self.torch).uuid))
 
     def _memory_bytes(self) -> int | None:
         if self.kind in ("cuda", "xpu"):

@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import psutil
 
 from hwbench.machine.checks import check
-from hwbench.meters.nvml.sharing import foreign
+from hwbench.machine.nvidia import collect_gpus
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
 VARIABLES = (
@@ -68,7 +67,7 @@ def collect(device: Mapping[str, Any]) -> dict[str, Any]:
         "packages": {
             name: _or_none(partial(version, name), PackageNotFoundError) for name in PACKAGES
         },
-        "nvidia": _nvidia(),
+        "nvidia": collect_gpus(),
         "git": _git(),
         "variables": {
             k: v
@@ -122,62 +121,6 @@ def _container() -> dict[str, Any]:
         "memory_limit": _read("/sys/fs/cgroup/memory.max")
         or _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
     }
-
-
-def _nvidia() -> list[dict[str, Any]] | None:
-    """What the driver says of each NVIDIA GPU, by its place in the driver's list; None where there
-    is no driver.
-
-    Of a GPU that has fallen off the bus nothing but the driver is known. It keeps its place:
-    checks.py goes by it.
-    """
-    try:
-        import pynvml
-    except ImportError:
-        return None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        return [_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
-    except pynvml.NVMLError:
-        return None
-    finally:
-        with suppress(pynvml.NVMLError):
-            pynvml.nvmlShutdown()
-
-
-def _gpu(nvml: Any, index: int) -> dict[str, Any]:
-    handle = _or_none(lambda: nvml.nvmlDeviceGetHandleByIndex(index), nvml.NVMLError)
-
-    def ask(question: Callable[[Any], Any]) -> Any:
-        return None if handle is None else _or_none(lambda: question(handle), nvml.NVMLError)
-
-    return {
-        "name": ask(nvml.nvmlDeviceGetName),
-        "driver": _or_none(nvml.nvmlSystemGetDriverVersion, nvml.NVMLError),
-        "memory_bytes": ask(lambda gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total),
-        "power_limit_w": ask(lambda gpu: nvml.nvmlDeviceGetPowerManagementLimit(gpu) / 1000),
-        "sm_clock_max_mhz": ask(
-            lambda gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM)
-        ),
-        "sm_clock_application_mhz": ask(
-            lambda gpu: nvml.nvmlDeviceGetApplicationsClock(gpu, nvml.NVML_CLOCK_SM)
-        ),
-        "compute_processes": ask(lambda gpu: _foreign_processes(nvml, gpu)),
-        "persistence_mode": ask(lambda gpu: bool(nvml.nvmlDeviceGetPersistenceMode(gpu))),
-        "ecc": ask(lambda gpu: bool(nvml.nvmlDeviceGetEccMode(gpu)[0])),
-    }
-
-
-def _foreign_processes(nvml: Any, gpu: Any) -> int:
-    """How many processes compute on it besides this one, those that started it and those that it
-    started.
-
-    By the versioned name: the other one raises no NVMLError where a driver lacks it.
-    """
-    return foreign(process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu))
 
 
 def _git() -> dict[str, Any] | None:

@@ -76,7 +76,7 @@ TOO_OLD = (
 
 
 def open_library() -> Nvml:
-    """The driver's library, initialized; `nvmlShutdown` ends its use. NoAnswer if there is none
+    """The driver's library, initialized; `close_library` ends its use. NoAnswer if there is none
     that works."""
     try:
         import pynvml
@@ -86,6 +86,13 @@ def open_library() -> Nvml:
         ) from error
     answer(pynvml, pynvml.nvmlInit, OPENING)
     return pynvml
+
+
+def close_library(nvml: Nvml) -> None:
+    """End the use of an opened library. NVML counts its users, so another one in this process keeps
+    it open."""
+    with suppress(NoAnswer):
+        answer(nvml, nvml.nvmlShutdown)
 
 
 def answer(
@@ -102,6 +109,24 @@ def answer(
         raise NoAnswer(reason, cure, code, again=code in (IN_USE, NO_MEMORY, NO_DATA)) from error
     except AttributeError as error:
         raise NoAnswer(*TOO_OLD) from error
+
+
+def find_index(uuid: str) -> int | None:
+    """The place of a GPU in the driver's own list, which CUDA_VISIBLE_DEVICES does not change; of a
+    MIG slice the place of its card. None if the driver does not say.
+
+    `uuid` is the one that torch gives, with or without its prefix.
+    """
+    try:
+        nvml = open_library()
+    except NoAnswer:
+        return None
+    try:
+        return find(nvml, uuid)[0]
+    except NoAnswer:
+        return None
+    finally:
+        close_library(nvml)
 
 
 def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:

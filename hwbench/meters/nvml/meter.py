@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
-from hwbench.meters.nvml.library import Handle, NoAnswer, Nvml, answer, find, open_library
+from hwbench.meters.nvml.library import (
+    Handle,
+    NoAnswer,
+    Nvml,
+    answer,
+    close_library,
+    find,
+    open_library,
+)
 from hwbench.meters.nvml.questions import ENERGY, INSTANT_POWER, POWER, QUESTIONS, Question, Way
 from hwbench.meters.sensors import gain_of, sensor_of
 
@@ -119,13 +127,11 @@ class NvmlMeter:
             yield from gpu.read(slow)
 
     def close(self) -> None:
-        """Give the library back, once: NVML counts its users, so another one in this process keeps
-        it."""
+        """Ask no GPU any more and close the library, once."""
         self._gpus = {}
         if self._open:
             self._open = False
-            with suppress(NoAnswer):
-                answer(self._nvml, self._nvml.nvmlShutdown)
+            close_library(self._nvml)
 
     def _all(self) -> Sequence[int]:
         try:

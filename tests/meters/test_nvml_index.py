@@ -5,8 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from hwbench.devices.nvml import DriverView
-from hwbench.meters.nvml.library import NOT_FOUND, NOT_LOADED, NOT_SUPPORTED
+from hwbench.meters.nvml.library import NOT_FOUND, NOT_LOADED, NOT_SUPPORTED, find_index
 
 
 class NVMLError(Exception):
@@ -32,33 +31,33 @@ def driver(monkeypatch):
     return nvml
 
 
-def test_the_drivers_number(driver):
-    assert DriverView("1234").index == 3
+def test_index_is_place_in_drivers_list(driver):
+    assert find_index("1234") == 3
 
 
-def test_a_slice_has_the_number_of_its_card(driver):
-    assert DriverView("9999").index == 3
+def test_index_of_slice_is_that_of_its_card(driver):
+    assert find_index("9999") == 3
 
 
-def test_a_gpu_that_it_does_not_know_has_none(driver):
-    assert DriverView("5678").index is None
+def test_unknown_gpu_has_no_index(driver):
+    assert find_index("5678") is None
 
 
-def test_without_an_answer_there_is_none(driver):
+def test_failing_call_gives_no_index(driver):
     def fails(handle):
         raise NVMLError(NOT_SUPPORTED)
 
     driver.nvmlDeviceGetIndex = fails
-    assert DriverView("1234").index is None
+    assert find_index("1234") is None
     del driver.nvmlDeviceGetIndex
-    assert DriverView("1234").index is None
+    assert find_index("1234") is None
 
 
-def test_without_a_driver_there_is_none(driver, monkeypatch):
+def test_missing_driver_gives_no_index(driver, monkeypatch):
     def fails():
         raise NVMLError(NOT_LOADED)
 
     driver.nvmlInit = fails
-    assert DriverView("1234").index is None
+    assert find_index("1234") is None
     monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
-    assert DriverView("1234").index is None
+    assert find_index("1234") is None
