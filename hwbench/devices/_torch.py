@@ -1,24 +1,16 @@
 """What the devices that torch drives have in common."""
 
-import getpass
-import math
 import os
-import re
-import shlex
-import shutil
-import sysconfig
-import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from hwbench.devices.findings import Findings, Stopwatch, Way
+from hwbench.devices.findings import Findings, Stopwatch
 from hwbench.devices.format_trial import measure_formats
 from hwbench.devices.protocol import TorchDevice
+from hwbench.devices.stopwatches import OneThread, Queue
 from hwbench.records import Unsupported
 
 DTYPES = {
@@ -37,60 +29,6 @@ SETTINGS = (
     *("NVIDIA_TF32", "CUBLAS", "CUDNN", "HIPBLASLT_", "ROCBLAS_", "MIOPEN_", "ZE_", "SYCL_"),
 )
 """Prefixes of environment variables that may change which kernel runs."""
-
-
-LONG_ENOUGH_S = 2e-3
-"""What is timed by a queue's stopwatch takes so long, in as many calls as that needs: a launch and
-a wait take tens of microseconds, which would hide what is shorter."""
-
-
-class OneThread:
-    """The stopwatch of a CPU: the processor time of one thread, which other work on the machine
-    does not add to."""
-
-    def __enter__(self) -> None:
-        self._before = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self._before)
-
-    def require_device(self) -> None:
-        """A CPU outlives its errors."""
-
-    def seconds(self, way: Way) -> float:
-        begin = time.thread_time_ns()
-        way()
-        return max(1, time.thread_time_ns() - begin) / 1e9
-
-
-class Queue:
-    """The stopwatch of a device with a queue: the host's clock, from an empty queue to an empty
-    queue."""
-
-    def __init__(self, synchronize: Callable[[], None]) -> None:
-        self._synchronize = synchronize
-
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
-
-    def seconds(self, way: Way) -> float:
-        once = self._in_a_row(way, 1)
-        return (
-            once if once >= LONG_ENOUGH_S else self._in_a_row(way, math.ceil(LONG_ENOUGH_S / once))
-        )
-
-    def require_device(self) -> None:
-        self._synchronize()
-
-    def _in_a_row(self, way: Way, calls: int) -> float:
-        """Seconds of one of so many calls, which the queue takes one after another."""
-        self._synchronize()
-        begin = time.perf_counter_ns()
-        for _ in range(calls):
-            way()
-        self._synchronize()
-        return max(1, time.perf_counter_ns() - begin) / 1e9 / calls
 
 
 def findings(device: TorchDevice, facts: Mapping[str, Any]) -> Findings:
@@ -147,12 +85,9 @@ def use_precision(device: TorchDevice, dtype: str) -> None:
     if is_tf32 and not _rounds_fp32(device):
         raise Unsupported(f"{device.name} has no tf32: torch multiplies all bits of fp32 here")
     note = f"fp32_rounded: {device.name} rounds what it multiplies in fp32 to fewer bits"
-    if (
-        dtype == "fp32"
-        and device.kind != "cpu"
-        and note not in device.notes
-        and _rounds_fp32(device)
-    ):
+    if dtype != "fp32" or device.kind == "cpu" or note in device.notes:
+        return
+    if _rounds_fp32(device):
         device.notes.append(note)
 
 
@@ -179,21 +114,6 @@ def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> No
         )
 
 
-def keep_compiled_code_apart() -> None:
-    """Give inductor a cache for this version of torch and these instructions: its common one would
-    hand out code that was made by another version, or with instructions that are turned off now."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in a container
-        user = str(os.getuid())
-    kind = re.sub(
-        r"[^\w.+-]", "_", f"{user}-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
-    )
-    os.environ.setdefault(
-        "TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor-{kind}"))
-    )
-
-
 OUT_OF_MEMORY = (
     *("out of memory", "can't allocate memory", "alloc_failed"),
     *("out_of_device_memory", "out_of_host_memory", "resource_exhausted"),  # Level Zero and XLA
@@ -208,18 +128,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
         words in said for words in OUT_OF_MEMORY
     )
-
-
-def require_compiler(variable: str, names: list[str]) -> None:
-    """Unsupported, with the cure, unless a compiler that torch.compile can call is here, and
-    Python's headers."""
-    names = shlex.split(os.environ.get(variable, ""))[:1] or names  # as in CC="ccache gcc"
-    if not any(shutil.which(name) for name in names):
-        raise Unsupported(
-            f"compile=true needs a compiler and there is no {' or '.join(names)} here; "
-            f"install one, name it in {variable}, or use compile=false"
-        )
-    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
-        raise Unsupported(
-            "compile=true needs Python's headers; install them (python3-dev), or use compile=false"
-        )

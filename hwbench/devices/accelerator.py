@@ -7,7 +7,6 @@ clock is used and the notes say so.
 """
 
 import importlib.util
-import math
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils._triton import has_triton
 
-from hwbench.devices import _torch
+from hwbench.devices import _torch, compiler, event_clock
 from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
@@ -25,22 +24,9 @@ from hwbench.meters.nvml.library import find_index
 from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
 
-CHECK_S = 0.02
-"""How long a load the two clocks are compared on."""
-
-CHECKS = 5
-"""How often, until they agree: a host that was busy with something else says nothing about the
-events."""
-
-CHECK_SIZE = 1024
-"""The side of the matrices whose products are the load."""
-
 POLL_S = 0.0005
 """How often the host looks whether an event has ended: far less than it is ahead, and next to
 nothing of a core."""
-
-CLOCK_TOLERANCE = 0.05
-"""How far they may be apart on it: launching and waiting cost the host tens of microseconds."""
 
 FP8_ON_NVIDIA = (8, 9)
 """The first compute capability with FP8 tensor cores: Ada, then Hopper 9.0."""
@@ -70,10 +56,13 @@ class AcceleratorDevice:
         self.name = device_name(kind, index)
         self.notes: list[str] = []
         torch.accelerator.set_device_index(index)
-        load = torch.randn(CHECK_SIZE, CHECK_SIZE, device=self.torch)
-        # of what was just allocated
+        load = event_clock.make_load(self.torch)
+        # an allocator that counts knows of the load
         self._counts_memory = bool(_memory_stats().get("allocated_bytes.all.current"))
-        self._events_work = self._check_clocks(load)
+        clock_fault = event_clock.find_clock_fault(load, self._new_event, self.synchronize)
+        self._events_work = clock_fault is None
+        if clock_fault:
+            self.notes.append(clock_fault)
         self.findings = _torch.findings(
             self, {"kind": kind, "name": self.name, **self._size(), **self._libraries()}
         )
@@ -97,11 +86,7 @@ class AcceleratorDevice:
             self.require_fp8()
         else:
             _torch.torch_dtype(dtype)
-        if (
-            dtype == "bf16"
-            and self.kind == "cuda"
-            and not torch.cuda.is_bf16_supported(including_emulation=False)
-        ):
+        if dtype == "bf16" and not self._has_bf16():
             raise Unsupported(f"{self.name} has no bf16")
         _torch.require_memory(state_bytes, self._memory_bytes(), self.name)
 
@@ -113,19 +98,15 @@ class AcceleratorDevice:
             raise Unsupported(f"{self.name}: torch has no fp8 arithmetic for {self.kind}; use bf16")
         properties = torch.cuda.get_device_properties(self.torch)
         if torch.version.hip:
-            name, has_it = (
-                properties.gcnArchName.partition(":")[0],
-                properties.gcnArchName.startswith(FP8_ON_AMD),
-            )
+            architecture = properties.gcnArchName.partition(":")[0]
+            has_fp8, first = architecture.startswith(FP8_ON_AMD), FP8_ON_AMD[0]
         else:
-            name, has_it = (
-                f"{properties.major}.{properties.minor}",
-                (properties.major, properties.minor) >= FP8_ON_NVIDIA,
-            )
-        if not has_it:
-            least = FP8_ON_AMD[0] if torch.version.hip else ".".join(map(str, FP8_ON_NVIDIA))
+            architecture = f"{properties.major}.{properties.minor}"
+            has_fp8 = (properties.major, properties.minor) >= FP8_ON_NVIDIA
+            first = ".".join(map(str, FP8_ON_NVIDIA))
+        if not has_fp8:
             raise Unsupported(
-                f"{self.name} ({name}) has no fp8, which begins with {least}; use bf16"
+                f"{self.name} ({architecture}) has no fp8, which begins with {first}; use bf16"
             )
 
     def caches(self) -> Mapping[str, int]:
@@ -156,7 +137,7 @@ class AcceleratorDevice:
             raise Unsupported(
                 "compile=true on a TPU needs jax, whose Pallas torch writes kernels in; install it"
             )
-        _torch.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
+        compiler.require_compiler("CC", ["gcc", "clang"])  # Triton builds its launcher in C
 
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
@@ -201,13 +182,14 @@ class AcceleratorDevice:
             }
         return found
 
+    def _has_bf16(self) -> bool:
+        return self.kind != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
     def _size(self) -> dict[str, Any]:
         """What a partition has less of than the whole device, whose name it may have."""
-        units = (
-            torch.cuda.get_device_properties(self.torch).multi_processor_count
-            if self.kind == "cuda"
-            else None
-        )
+        units = None
+        if self.kind == "cuda":
+            units = torch.cuda.get_device_properties(self.torch).multi_processor_count
         return {"multiprocessors": units, "memory_bytes": self._memory_bytes()}
 
     def _libraries(self) -> dict[str, Any]:
@@ -244,42 +226,6 @@ class AcceleratorDevice:
 
     def _new_event(self) -> torch.Event:
         return torch.Event(device=self.torch, enable_timing=True)
-
-    def _check_clocks(self, a: torch.Tensor) -> bool:
-        """Whether events tell the same time as the host over CHECK_S of matrix products, in one of
-        CHECKS tries."""
-        try:
-            self._products(a, 3)  # the first ones load libraries and raise the clocks
-            count = max(3, math.ceil(CHECK_S / (self._products(a, 3)[0] / 3)))
-            for _ in range(CHECKS):
-                host_s, event_s = self._products(a, count)
-                if abs(event_s / host_s - 1) <= CLOCK_TOLERANCE:
-                    return True
-        except (RuntimeError, NotImplementedError) as error:
-            if _torch.is_out_of_memory(error):
-                raise
-            self.notes.append(
-                f"clock_fallback: no event clock ({str(error).splitlines()[0]}); timed by the host's clock"
-            )
-            return False
-        self.notes.append(
-            f"clock_disagreement: {event_s * 1e3:.2f} ms by the device's events, {host_s * 1e3:.2f} ms by the host; "
-            "timed by the host's clock"
-        )
-        return False
-
-    def _products(self, a: torch.Tensor, count: int) -> tuple[float, float]:
-        """Seconds of `count` products in a row, by the host's clock and by the device's events."""
-        begin, end = self._new_event(), self._new_event()
-        self.synchronize()
-        host_begin = time.perf_counter()
-        begin.record()
-        for _ in range(count):
-            a @ a
-        end.record()
-        self.synchronize()
-        host_s = time.perf_counter() - host_begin
-        return host_s, begin.elapsed_time(end) / 1e3
 
 
 def available(kind: str) -> dict[str, str]:

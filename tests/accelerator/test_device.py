@@ -8,8 +8,8 @@ import torch
 
 from hwbench import devices
 from hwbench.devices import accelerator
-from hwbench.devices._torch import Queue
 from hwbench.devices.accelerator import AcceleratorDevice
+from hwbench.devices.stopwatches import Queue
 from hwbench.devices.timers import EventTimer, HostTimer
 from hwbench.discovery import find
 from hwbench.recording.harness import measure, run_phase

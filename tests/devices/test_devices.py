@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hwbench import devices
-from hwbench.devices import _torch, cpu
+from hwbench.devices import _torch, compiler, host_memory, processor
 from hwbench.devices.fake import FakeDevice
 from hwbench.devices.timers import HostTimer
 from hwbench.meters import Source, nvml
@@ -70,14 +70,17 @@ class TestCpu:
             str(tmp_path / "max"): str(tmp_path / "used"),
             str(tmp_path / "limit"): str(tmp_path / "used"),
         }
-        monkeypatch.setattr(cpu, "CGROUP_USE", files | {str(tmp_path / "no"): "no"})
-        assert cpu.memory_limit_bytes() == 1000
-        assert cpu.free_bytes() == 700
+        monkeypatch.setattr(host_memory, "CGROUP_USE", files | {str(tmp_path / "no"): "no"})
+        assert host_memory.memory_limit_bytes() == 1000
+        assert host_memory.free_bytes() == 700
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to the limit")
     def test_a_guarded_process_runs_out_of_memory_before_the_machine_does(self):
-        code = "import torch; from hwbench import devices; from hwbench.devices import cpu\n"
-        code += "device = devices.open_device('cpu'); cpu.free_bytes = lambda: 300 << 20; device.guard_memory()\n"
+        code = (
+            "import torch; from hwbench import devices; from hwbench.devices import host_memory\n"
+        )
+        code += "device = devices.open_device('cpu'); host_memory.free_bytes = lambda: 300 << 20\n"
+        code += "device.guard_memory()\n"
         code += "torch.empty(50 << 20)\n"  # 200 MiB
         code += "try: torch.empty(75 << 20)\nexcept RuntimeError as error: print(device.is_out_of_memory(error))"
         done = subprocess.run(
@@ -119,8 +122,8 @@ class TestCpu:
             }.items():
                 (folder / file).write_text(f"{text}\n")
         (tmp_path / "cpu1/cache/index0/size").unlink()  # as some virtual machines have it
-        monkeypatch.setattr(cpu, "CPUS", tmp_path)
-        monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+        monkeypatch.setattr(processor, "CPUS", tmp_path)
+        monkeypatch.setattr(processor.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
         assert devices.open_device("cpu").caches() == {
             "l1": 32 << 10,
             "l2": 2 << 20,
@@ -128,11 +131,11 @@ class TestCpu:
         }
 
     def test_caches_that_nothing_tells_of_are_unknown(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(cpu, "CPUS", tmp_path)
+        monkeypatch.setattr(processor, "CPUS", tmp_path)
         assert devices.open_device("cpu").caches() == {}
 
     def test_compiling_where_the_linker_would_fail_is_unsupported(self, monkeypatch):
-        monkeypatch.setattr(_torch, "require_compiler", lambda *_: None)
+        monkeypatch.setattr(compiler, "require_compiler", lambda *_: None)
         monkeypatch.setattr(torch, "__file__", "/a b/torch/__init__.py")
         with pytest.raises(Unsupported, match="its path has a space"):
             devices.open_device("cpu").require_compiler()
@@ -141,24 +144,26 @@ class TestCpu:
 class TestCompiler:
     def test_one_of_the_names_is_enough(self, monkeypatch, tmp_path):
         monkeypatch.delenv("CC", raising=False)
-        monkeypatch.setattr(_torch.shutil, "which", lambda name: name if name == "clang" else None)
-        monkeypatch.setattr(_torch.sysconfig, "get_path", lambda _: str(tmp_path))
+        monkeypatch.setattr(
+            compiler.shutil, "which", lambda name: name if name == "clang" else None
+        )
+        monkeypatch.setattr(compiler.sysconfig, "get_path", lambda _: str(tmp_path))
         (tmp_path / "Python.h").touch()
-        _torch.require_compiler("CC", ["gcc", "clang"])
+        compiler.require_compiler("CC", ["gcc", "clang"])
 
     def test_without_one_the_cure_is_said(self, monkeypatch):
         monkeypatch.delenv("CC", raising=False)
-        monkeypatch.setattr(_torch.shutil, "which", lambda _: None)
+        monkeypatch.setattr(compiler.shutil, "which", lambda _: None)
         with pytest.raises(
             Unsupported, match="there is no gcc or clang here; install one, name it in CC"
         ):
-            _torch.require_compiler("CC", ["gcc", "clang"])
+            compiler.require_compiler("CC", ["gcc", "clang"])
 
     def test_pythons_headers_are_needed_too(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(_torch.shutil, "which", lambda name: name)
-        monkeypatch.setattr(_torch.sysconfig, "get_path", lambda _: str(tmp_path))
+        monkeypatch.setattr(compiler.shutil, "which", lambda name: name)
+        monkeypatch.setattr(compiler.sysconfig, "get_path", lambda _: str(tmp_path))
         with pytest.raises(Unsupported, match="needs Python's headers"):
-            _torch.require_compiler("CC", ["gcc"])
+            compiler.require_compiler("CC", ["gcc"])
 
 
 @pytest.mark.parametrize(
