@@ -68,7 +68,7 @@ def command(
     from hwbench.cli.progress import reporter
     from hwbench.recording import pairs
     from hwbench.recording.matrix import settle
-    from hwbench.recording.session import describe_run, new_run_id
+    from hwbench.recording.session import RunRequest, describe_run, new_run_id
 
     plan = plan_of(asked)
     device, files = asked["device"], asked["files"]
@@ -87,9 +87,8 @@ def command(
     plan = settle(plan, described[0])
     for side, found in zip(sides, described, strict=True):
         facts = side.environment(found)
-        run = describe_run(
-            plan, f"{run_id}-{side.name}", "", side.device, found, facts, command_line()
-        )
+        request = RunRequest(plan, run_id=f"{run_id}-{side.name}", argv=command_line())
+        run = describe_run(request, side.device, found, facts)
         writers.append(tables.Writer(output, run))
         click.echo(side, err=True)
     warn_of(run.environment)

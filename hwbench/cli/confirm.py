@@ -44,24 +44,15 @@ def measure_again(
     from hwbench import tables
     from hwbench.cli.measuring import command_line, kept, tell
     from hwbench.cli.progress import reporter
-    from hwbench.recording.session import open_session
+    from hwbench.recording.session import RunRequest, open_session
 
     suspects = table[table.status == "regression"]
     if suspects.empty:
         return None
     plan = _plan(candidate, suspects, processes)
-    named = ("confirm", None)
-    session = open_session(
-        plan,
-        spec,
-        files,
-        output,
-        named,
-        command_line(),
-        tell,
-        options.warn,
-        settle_for=lambda plan, found: plan,
-    )  # settled it is: it was measured before
+    request = RunRequest(plan, spec, files, output, label="confirm", argv=command_line())
+    # the candidate's plan was settled when that was measured
+    session = open_session(request, tell, options.warn, settle_for=lambda plan, _: plan)
     cases = suspects.case_id.nunique()
     tell(f"{session.folder.name}: {cases} suspected, measured again in {processes} processes")
     with kept(session.folder), reporter(plan) as progress:

@@ -10,24 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwbench.cli import options
-from hwbench.records import Policy, UserError
 
 if TYPE_CHECKING:
     from hwbench.recording.matrix import Plan
-
-DEFAULT_SUITE = "quick"
-POLICY = (
-    "processes",
-    "max_processes",
-    "precision",
-    "min_time_s",
-    "max_time_s",
-    "min_samples",
-    "timeout_s",
-    "seed",
-    "tdp_w",
-    "budget_s",
-)
 
 WORKLOADS = click.argument("workloads", nargs=-1)
 DEVICE = click.option(
@@ -95,33 +80,22 @@ def given(command: Callable[..., int], *parameters: Callable[[Any], Any]) -> Cal
 
 
 def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
-    """The plan that the options ask for. UserError names what is unknown or makes no sense, such as
-    a `max` where nothing will search for it."""
-    from hwbench.discovery import discover
-    from hwbench.recording import matrix
-    from hwbench.recording.policy import checked_policy
-    from hwbench.recording.suites import from_suite, load_suite
+    """The plan that the options ask for. UserError names what is unknown or out of its limits."""
+    from hwbench.recording.matrix import parse_settings
+    from hwbench.recording.planning import plan_for
+    from hwbench.recording.policy import LIMITS
 
-    names, suite = asked["workloads"], asked["suite"]
-    known = discover(asked["files"], names if suite is None else ())
-    words = [
-        *asked["settings"],
-        *([f"dtype={asked['dtype']}"] if asked["dtype"] is not None else []),
-    ]
-    changes = {name: asked[name] for name in POLICY if asked.get(name) is not None}
-    wanted = matrix.named(known, names)
-    if suite is not None or not names:
-        chosen = load_suite(DEFAULT_SUITE if suite is None else suite)
-        choices, policy = from_suite(chosen, known, names), chosen.policy
-    else:
-        choices, policy = [(workload, {}) for workload in wanted], Policy()
-    made = matrix.make_plan(choices, matrix.parse_settings(words), checked_policy(policy, changes))
-    if made.searched and not may_search:
-        axis = next(iter(made.searched.values()))[0]
-        raise UserError(
-            f"{axis}=max is for `hwbench run`, which says what fits; give that number here"
-        )
-    return made
+    words = list(asked["settings"])
+    if asked["dtype"] is not None:
+        words.append(f"dtype={asked['dtype']}")
+    return plan_for(
+        asked["workloads"],
+        suite=asked["suite"],
+        settings=parse_settings(words),
+        policy={name: asked[name] for name in LIMITS if asked.get(name) is not None},
+        files=asked["files"],
+        may_search=may_search,
+    )
 
 
 def command_line() -> list[str]:

@@ -84,15 +84,14 @@ def _store(
     from hwbench.meters.command import as_measurement
     from hwbench.meters.machine import Place
     from hwbench.recording.matrix import Plan
-    from hwbench.recording.session import derive, describe_run, new_run_id
+    from hwbench.recording.session import RunRequest, derive, describe_run, new_run_id
     from hwbench.records import Case, Policy
 
     case = Case("command", {"argv": shlex.join(words)}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
     found = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}
-    run = describe_run(
-        plan, new_run_id("meter"), label, "cpu", found, environment.collect(found), command_line()
-    )
+    request = RunRequest(plan, label=label, run_id=new_run_id("meter"), argv=command_line())
+    run = describe_run(request, "cpu", found, environment.collect(found))
     writer = store.Writer(output, run)
 
     def add(metered: "Metered") -> None:

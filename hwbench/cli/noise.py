@@ -31,21 +31,20 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     from hwbench import tables
     from hwbench.analysis.verdict import noise
     from hwbench.cli.progress import reporter
-    from hwbench.recording.session import open_session
+    from hwbench.recording.session import RunRequest, open_session
 
     if processes < 3:
         raise UserError(
             f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise"
         )
     plan = plan_of({**asked, "processes": 2 * processes})
-    named = ("noise", None)
-    session = open_session(
-        plan, asked["device"], asked["files"], output, named, command_line(), tell, options.warn
+    request = RunRequest(
+        plan, asked["device"], asked["files"], output, label="noise", argv=command_line()
     )
-    tell(
-        f"{session.folder.name}: {len(session.plan.cases)} cases × {2 * processes} on {session.found['name']}"
-    )
-    warn_of(session.facts)
+    session = open_session(request, tell, options.warn)
+    cases, name = len(session.plan.cases), session.device_info["name"]
+    tell(f"{session.folder.name}: {cases} cases × {2 * processes} on {name}")
+    warn_of(session.environment)
     with kept(session.folder), reporter(session.plan) as progress:
         session.measure(progress)
     run = session.close()

@@ -80,23 +80,23 @@ def command(
         raise UserError(
             "name a workload to profile, e.g. `hwbench profile gpt/train`; `hwbench list` shows them all"
         )
-    return _profile(workload, _writable(trace), (label, run_id), output, as_json, asked)
+    return _profile(workload, _writable(trace), label, run_id, output, as_json, asked)
 
 
 def _profile(
     workload: str,
     trace: Path | None,
-    named: tuple[str, str | None],
+    label: str,
+    run_id: str | None,
     output: Path,
     as_json: bool,
     asked: dict[str, Any],
 ) -> int:
-    """Measure, store and show; `named` are the run's label and id, None for one that is made
-    here."""
+    """Measure, store and show."""
     from hwbench.cli.progress import reporter
     from hwbench.recording.matrix import settle
     from hwbench.recording.runner import leave_out, run_case
-    from hwbench.recording.session import open_session
+    from hwbench.recording.session import RunRequest, open_session
     from hwbench.report.page import html
 
     files = asked["files"]
@@ -104,23 +104,16 @@ def _profile(
     def settle_for(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
         return _with_ceilings(settle(plan, found), files, found)
 
-    session = open_session(
-        _one_case(workload, asked),
-        asked["device"],
-        files,
-        output,
-        named,
-        command_line(),
-        tell,
-        options.warn,
-        settle_for,
+    request = RunRequest(
+        _one_case(workload, asked), asked["device"], files, output, label, run_id, command_line()
     )
-    plan, writer, found = session.plan, session.writer, session.found
+    session = open_session(request, tell, options.warn, settle_for)
+    plan, writer, found = session.plan, session.writer, session.device_info
     profiled = plan.cases[-1]
     tell(
         f"{session.folder.name}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings"
     )
-    warn_of(session.facts)
+    warn_of(session.environment)
     with kept(session.folder), reporter(plan) as progress:
         for case in plan.cases:
             if reason := plan.left_out.get(case.case_id):
@@ -132,7 +125,7 @@ def _profile(
                 case,
                 0,
                 vars(plan.policy),
-                session.spec,
+                session.device,
                 files,
                 writer,
                 progress,

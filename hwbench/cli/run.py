@@ -62,18 +62,17 @@ def command(
     fails is a row, and the run goes on; the exit status is then 1.
     """
     from hwbench.cli.progress import reporter
-    from hwbench.recording.session import open_session
+    from hwbench.recording.session import RunRequest, open_session
 
     begin = time.monotonic()
-    plan, device, files = plan_of(asked, may_search=True), asked["device"], asked["files"]
-    session = open_session(
-        plan, device, files, output, (label, run_id), command_line(), tell, options.warn
+    plan = plan_of(asked, may_search=True)
+    request = RunRequest(
+        plan, asked["device"], asked["files"], output, label, run_id, command_line()
     )
-    plan, folder = session.plan, session.folder
-    tell(
-        f"{folder.name}: {len(plan.cases)} cases × {_processes(plan.policy)} on {session.found['name']}"
-    )
-    warn_of(session.facts)
+    session = open_session(request, tell, options.warn)
+    plan, folder, name = session.plan, session.folder, session.device_info["name"]
+    tell(f"{folder.name}: {len(plan.cases)} cases × {_processes(plan.policy)} on {name}")
+    warn_of(session.environment)
     stopped: BaseException | None = None
     try:
         with reporter(plan) as progress:

@@ -1,11 +1,10 @@
-"""A run that is recorded: its device found, its plan settled for that, its folder open, its tables
-derived.
+"""A run from its request to its tables.
 
-open_session → Session.measure (or cases one by one) → Session.close → the run's tables
+open_session → Session.measure (or single cases by Session.runner) → Session.close → the tables
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -22,17 +21,36 @@ from hwbench.records import Run
 from hwbench.tables.reader import RunTables, read_run
 from hwbench.tables.writer import Writer, write_derived
 
-Tell = Callable[[str], None]
+Listener = Callable[[str], None]
+Settle = Callable[[Plan, Mapping[str, Any]], Plan]
+"""Fits a plan to a device, given what the device says of itself."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run that is asked for: what to measure, on which device, and how to store it.
+
+    `device` is a name such as `auto` or `cuda:1`; `files` declare workloads; `output` is the folder
+    of the results; `run_id` None stands for a new one; `argv` is stored as the command line.
+    """
+
+    plan: Plan
+    device: str = "auto"
+    files: Sequence[str] = ()
+    output: Path = Path("results")
+    label: str = ""
+    run_id: str | None = None
+    argv: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Session:
-    """A run with its folder open. `spec` names the one device, `found` is what that says of itself,
-    `facts` are the run's environment, `files` those that declare workloads."""
+    """A run whose folder is open. `device` names the one device, `device_info` is what that says of
+    itself, `environment` is stored with the run."""
 
-    spec: str
-    found: Mapping[str, Any]
-    facts: Mapping[str, Any]
+    device: str
+    device_info: Mapping[str, Any]
+    environment: Mapping[str, Any]
     plan: Plan
     files: Sequence[str]
     writer: Writer
@@ -42,90 +60,75 @@ class Session:
         return self.writer.folder
 
     def measure(self, on_progress: Callable[[Progress], None], spent_s: float = 0.0) -> Rounds:
-        """Carry out the plan (see runner.run_plan). What is stored stays, whatever interrupts
-        it."""
-        formats = self.found.get("formats")
+        """Carry out the plan (see runner.run_plan). Results that were stored stay, whatever
+        interrupts it."""
+        formats = self.device_info.get("formats")
         return run_plan(
-            self.plan, self.spec, self.files, self.writer, on_progress, formats, spent_s
+            self.plan, self.device, self.files, self.writer, on_progress, formats, spent_s
         )
 
     def close(self) -> RunTables:
-        """The run as it is stored, its derived tables beside it."""
+        """Store the derived tables of the run and return it as it is stored."""
         run = read_run(self.folder)
         derive(run)
         return run
 
 
 def open_session(
-    plan: Plan,
-    device: str,
-    files: Sequence[str],
-    output: Path,
-    named: tuple[str, str | None],
-    argv: Sequence[str],
-    tell: Tell,
-    warn: Tell,
-    settle_for: Callable[[Plan, Mapping[str, Any]], Plan] = settle,
+    request: RunRequest, tell: Listener, warn: Listener, settle_for: Settle = settle
 ) -> Session:
-    """Find the device that `device` means, settle the plan for it, and open a folder for the run in
-    `output`.
+    """Find the device, settle the plan for it, search for sizes at `max`, and open the run's folder.
 
-    `named` are the run's label and id, None for one that is made here; `argv` the command line that
-    is stored with it. `tell` hears what the plan takes instead of a default and of the search for
-    sizes, `warn` what should be cured. UserError if there is no such device, or a run of that id
+    `tell` is called with what the plan takes instead of a default and with each try of a size,
+    `warn` with what the user should mend. UserError if there is no such device, or a run of that id
     already.
     """
-    spec, found = describe_device(device, warn)
-    for remark in plan.remarks:
+    device, device_info = describe_device(request.device, warn)
+    for remark in request.plan.remarks:
         tell(remark)
-    plan = settle_for(plan, found)
-    facts = environment.collect(found)
-    versions = {name: facts["packages"].get(name) for name in ("torch", "triton")} | {
-        "hwbench": __version__
-    }
-    plan = sizing.resolve(plan, spec, files, found, versions, output, tell, warn)
-    label, run_id = named
-    run = describe_run(
-        plan, new_run_id(spec) if run_id is None else run_id, label, spec, found, facts, argv
+    plan = settle_for(request.plan, device_info)
+    facts = environment.collect(device_info)
+    versions = {name: facts["packages"].get(name) for name in ("torch", "triton")}
+    versions["hwbench"] = __version__
+    plan = sizing.resolve(
+        plan, device, request.files, device_info, versions, request.output, tell, warn
     )
-    return Session(spec, found, facts, plan, files, Writer(output, run))
+    run = describe_run(replace(request, plan=plan), device, device_info, facts)
+    return Session(device, device_info, facts, plan, request.files, Writer(request.output, run))
 
 
-def new_run_id(spec: str) -> str:
+def new_run_id(device: str) -> str:
     """A name made of time, the kind of device and chance."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{spec.partition(':')[0]}-{token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{device.partition(':')[0]}-{token_hex(2)}"
 
 
 def describe_run(
-    plan: Plan,
-    run_id: str,
-    label: str,
-    spec: str,
-    found: Mapping[str, Any],
+    request: RunRequest,
+    device: str,
+    device_info: Mapping[str, Any],
     facts: Mapping[str, Any],
-    argv: Sequence[str],
 ) -> Run:
-    """A run of `plan` that starts now on the device `spec`, which says `found` of itself; `facts`:
-    its environment."""
+    """The run that starts now on `device`, which says `device_info` of itself. `facts` are its
+    environment; the request's plan is stored as it is."""
     return Run(
-        run_id=run_id,
+        run_id=new_run_id(device) if request.run_id is None else request.run_id,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        label=label,
-        device_kind=spec.partition(":")[0],
-        device_name=found["name"],
+        label=request.label,
+        device_kind=device.partition(":")[0],
+        device_name=device_info["name"],
         environment=facts,
-        argv=list(argv),
-        plan=plan.as_json(),
+        argv=list(request.argv),
+        plan=request.plan.as_json(),
     )
 
 
 def derive(run: RunTables) -> Any:
-    """Make the derived tables of a run and store them beside its raw ones; returns its metrics, a
-    DataFrame."""
+    """Derive the metrics of a run and of its spans, store both tables beside its raw ones, and
+    return the metrics, a DataFrame."""
     from hwbench.analysis.metrics.spans import summarize_spans
     from hwbench.analysis.metrics.summary import summarize
 
-    found = summarize(run)
-    write_derived(run.folder, "metrics", found)
+    metrics = summarize(run)
+    write_derived(run.folder, "metrics", metrics)
     write_derived(run.folder, "span_metrics", summarize_spans(run))
-    return found
+    return metrics
