@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def check_machine(candidate: "RunTables") -> str:
     """The device on which to measure again, as `--device` names it. UserError if it is not the
     candidate's."""
-    from hwbench.recording.launch.local import describe_device
+    from hwbench.recording.launch.exchange import describe_device
 
     measured = candidate.device
     index = candidate.environment.get("device", {}).get("index")

@@ -16,7 +16,7 @@ from hwbench.cli import options
 def command(device: str, as_json: bool) -> int:
     """Show what this machine is and what it runs, as a run on DEVICE would record it."""
     from hwbench.machine import environment
-    from hwbench.recording.launch.local import describe_device
+    from hwbench.recording.launch.exchange import describe_device
 
     _, facts = describe_device(device, options.warn)
     found = environment.collect(facts)

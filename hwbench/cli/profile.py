@@ -95,7 +95,6 @@ def _profile(
     """Measure, store and show."""
     from hwbench.cli.progress import reporter
     from hwbench.recording.matrix import settle
-    from hwbench.recording.runner import leave_out, run_case
     from hwbench.recording.session import RunRequest, open_session
     from hwbench.report.page import html
 
@@ -108,34 +107,23 @@ def _profile(
         _one_case(workload, asked), asked["device"], files, output, label, run_id, command_line()
     )
     session = open_session(request, tell, options.warn, settle_for)
-    plan, writer, found = session.plan, session.writer, session.device_info
+    plan, folder = session.plan, session.folder
     profiled = plan.cases[-1]
-    tell(
-        f"{session.folder.name}: {profiled} on {found['name']}, and {len(plan.cases) - 1} ceilings"
-    )
+    name, ceilings = session.device_info["name"], len(plan.cases) - 1
+    tell(f"{folder.name}: {profiled} on {name}, and {ceilings} ceilings")
     warn_of(session.environment)
-    with kept(session.folder), reporter(plan) as progress:
+    with kept(folder), reporter(plan) as progress:
+        runner = session.runner(progress)
         for case in plan.cases:
             if reason := plan.left_out.get(case.case_id):
-                leave_out(case, reason, writer, progress)
+                runner.leave_out(case, reason)
                 continue
             asks = {"trace": str(trace) if trace else None} if case is profiled else None
-            formats = found.get("formats")
-            run_case(
-                case,
-                0,
-                vars(plan.policy),
-                session.device,
-                files,
-                writer,
-                progress,
-                profile=asks,
-                formats=formats,
-            )
+            runner.measure(case, 0, profiled=asks)
     run = session.close()
-    options.write_page(writer.folder / "report.html", html.render([run]))
+    options.write_page(folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
-    click.echo(f"report: {writer.folder / 'report.html'}", err=True)
+    click.echo(f"report: {folder / 'report.html'}", err=True)
     invalid = run.profiles.empty or run.profiles.invalid.astype(bool).any()
     if trace and not invalid:
         click.echo(f"trace: {trace} (opens in ui.perfetto.dev)", err=True)

@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from hwbench.recording.matrix import Plan
 from hwbench.recording.rounds import Rounds
 from hwbench.recording.runner import Progress
-from hwbench.records import Case
+from hwbench.records import FAILED, Case
 from hwbench.report.numbers import count
 
 
@@ -156,4 +156,7 @@ def _remark(progress: Progress) -> str:
 
 def _failure(progress: Progress) -> str:
     assert progress.measurement
-    return f"{progress.case}: {progress.measurement.outcome}: {progress.measurement.reason}"
+    measurement = progress.measurement
+    has_log = progress.log and measurement.outcome in FAILED
+    log = f" (log: {progress.log})" if has_log else ""
+    return f"{progress.case}: {measurement.outcome}: {measurement.reason}{log}"

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,10 @@ from typing import Any
 from hwbench.formats import Rates
 from hwbench.machine import environment
 from hwbench.recording import probe
-from hwbench.recording.launch.local import OPENING_TIMEOUT_S, Launch, describe_device, here
+from hwbench.recording.launch.exchange import OPENING_TIMEOUT_S, describe_device
+from hwbench.recording.launch.local import Launch, LocalLauncher, here
 from hwbench.recording.matrix import Plan
-from hwbench.recording.runner import Progress, leave_out, run_case
+from hwbench.recording.runner import CaseRunner, Progress
 from hwbench.records import UserError
 from hwbench.tables.writer import Writer
 
@@ -54,9 +55,27 @@ class Side:
             if name in self.facts["nouns"]["Policy"]
         }
 
+    def runner(
+        self,
+        plan: Plan,
+        writer: Writer,
+        on_progress: Callable[[Progress], None],
+        formats: Rates | None,
+    ) -> CaseRunner:
+        """What measures the cases of `plan` on this side."""
+        return CaseRunner(
+            self.device,
+            self.files,
+            self.policy(plan),
+            writer,
+            on_progress,
+            formats,
+            LocalLauncher(self.launch),
+        )
+
     def describe_device(self, warn: Callable[[str], None]) -> dict[str, Any]:
         try:
-            return describe_device(self.device, warn, self.launch)[1]
+            return describe_device(self.device, warn, LocalLauncher(self.launch))[1]
         except UserError as error:
             raise UserError(f"side {self.name}: {error}") from error
 
@@ -120,39 +139,33 @@ def measure_pairs(
     A case that does not come out ok on a side is a row there and is not tried again on either.
     `formats` are the rates that each side has found its device to have.
     """
-    given_up: set[str] = set()
-    rates = {side.name: found for side, found in zip(sides, formats, strict=True)}
-    for case in [case for case in plan.cases if case.case_id in plan.left_out]:
-        given_up.add(case.case_id)
-        for writer in writers:
-            leave_out(case, plan.left_out[case.case_id], writer, on_progress)
+    runners = [
+        side.runner(plan, writer, on_progress, rates)
+        for side, writer, rates in zip(sides, writers, formats, strict=True)
+    ]
+    given_up = set(plan.left_out)
+    for case in plan.cases:
+        if reason := plan.left_out.get(case.case_id):
+            for runner in runners:
+                runner.leave_out(case, reason)
     for pair in range(plan.policy.processes):
-        for case in [case for case in plan.cases if case.case_id not in given_up]:
-            for turn, (side, writer) in enumerate(_in_turn(pair, zip(sides, writers, strict=True))):
-                show = partial(_shown, on_progress, 2 * pair + turn)
-                policy = side.policy(plan)
-                done = run_case(
-                    case,
-                    pair,
-                    policy,
-                    side.device,
-                    side.files,
-                    writer,
-                    show,
-                    side.launch,
-                    formats=rates[side.name],
-                )
-                if done.outcome != "ok":
+        for case in plan.cases:
+            if case.case_id in given_up:
+                continue
+            for turn, runner in enumerate(_in_turn(pair, runners)):
+                number = partial(_with_number, on_progress, 2 * pair + turn)
+                measurement = replace(runner, on_progress=number).measure(case, pair)
+                if measurement.outcome != "ok":
                     given_up.add(case.case_id)
 
 
-def _in_turn(pair: int, sides: Iterable[tuple[Side, Writer]]) -> list[tuple[Side, Writer]]:
+def _in_turn(pair: int, runners: Sequence[CaseRunner]) -> Sequence[CaseRunner]:
     """a b, b a, a b, …"""
-    return list(sides)[:: -1 if pair % 2 else 1]
+    return runners[:: -1 if pair % 2 else 1]
 
 
-def _shown(on_progress: Callable[[Progress], None], number: int, progress: Progress) -> None:
-    """Count the processes of both sides as one row."""
+def _with_number(on_progress: Callable[[Progress], None], number: int, progress: Progress) -> None:
+    """Report what happens under a number that counts the processes of both sides as one row."""
     on_progress(replace(progress, process=number))
 
 

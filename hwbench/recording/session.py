@@ -13,10 +13,10 @@ from typing import Any
 from hwbench import __version__
 from hwbench.machine import environment
 from hwbench.recording import sizing
-from hwbench.recording.launch.local import describe_device
+from hwbench.recording.launch.exchange import describe_device
 from hwbench.recording.matrix import Plan, settle
 from hwbench.recording.rounds import Rounds
-from hwbench.recording.runner import Progress, run_plan
+from hwbench.recording.runner import CaseRunner, Progress, run_plan
 from hwbench.records import Run
 from hwbench.tables.reader import RunTables, read_run
 from hwbench.tables.writer import Writer, write_derived
@@ -59,13 +59,21 @@ class Session:
     def folder(self) -> Path:
         return self.writer.folder
 
+    def runner(self, on_progress: Callable[[Progress], None]) -> CaseRunner:
+        """What measures single cases of this run."""
+        return CaseRunner(
+            self.device,
+            self.files,
+            vars(self.plan.policy),
+            self.writer,
+            on_progress,
+            self.device_info.get("formats"),
+        )
+
     def measure(self, on_progress: Callable[[Progress], None], spent_s: float = 0.0) -> Rounds:
         """Carry out the plan (see runner.run_plan). Results that were stored stay, whatever
         interrupts it."""
-        formats = self.device_info.get("formats")
-        return run_plan(
-            self.plan, self.device, self.files, self.writer, on_progress, formats, spent_s
-        )
+        return run_plan(self.plan, self.runner(on_progress), spent_s)
 
     def close(self) -> RunTables:
         """Store the derived tables of the run and return it as it is stored."""

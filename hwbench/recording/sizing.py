@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.inputs import shortened
-from hwbench.recording.launch.local import run_process
+from hwbench.recording.launch.exchange import case_request, run_process
 from hwbench.recording.matrix import Plan
 from hwbench.records import Case, Measurement, Outcome, Policy
 from hwbench.remembered import Remembered
@@ -178,11 +178,7 @@ def try_out(
 ) -> Tried:
     """A few guarded steps of a case in a process of its own."""
     short = replace(policy, min_time_s=0.0, max_time_s=TRY_S, min_samples=1)
-    request: dict[str, Any] = {
-        "case": {**vars(case), "params": dict(case.params)},
-        "policy": vars(short),
-    }
-    request |= {"device": device, "files": list(files), "guard": True, "formats": formats}
+    request = case_request(case, vars(short), device, files, guard=True, formats=formats)
     with tempfile.TemporaryDirectory() as folder:
         done = run_process(request, policy.timeout_s, Path(folder) / "log", lambda phase: None)
     return Tried(done.outcome, done.reason, _peak(done))

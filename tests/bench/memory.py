@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hwbench import devices
 from hwbench.discovery import find
-from hwbench.recording.launch.local import run_process
+from hwbench.recording.launch.exchange import run_process
 from hwbench.recording.matrix import make_plan
 from hwbench.records import Policy
 

@@ -20,7 +20,7 @@ from hwbench.recording import pairs as ab
 from hwbench.recording import probe
 from hwbench.recording.launch.local import Launch, here
 from hwbench.recording.matrix import Plan
-from hwbench.recording.runner import Progress
+from hwbench.recording.runner import CaseRunner, Progress
 from hwbench.records import Case, Measurement, Policy, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,25 +71,19 @@ class TestOrder:
         who watch."""
         ran, told = [], []
 
-        def fake_run_case(
-            case, process, policy, device, files, writer, on_progress, launch, formats
-        ):
-            name = writer.folder.name
+        def fake_measure(runner, case, process):
+            name = runner.writer.folder.name
             ran.append((name, case.params["ms"], process))
             result = outcome(name, case)
             done = measured() if result == "ok" else Measurement(result, "why")
-            writer.add(case, process, done)
-            on_progress(Progress("done", case, process, measurement=done))
+            runner.writer.add(case, process, done)
+            runner.on_progress(Progress("done", case, process, measurement=done))
             return done
 
-        monkeypatch.setattr(ab, "run_case", fake_run_case)
+        monkeypatch.setattr(CaseRunner, "measure", fake_measure)
         writers = [make_run(tmp_path, name, cases, policy=Policy(processes=pairs)) for name in "ab"]
-        ab.measure_pairs(
-            Plan(tuple(cases), Policy(processes=pairs)),
-            [side("a"), side("b")],
-            writers,
-            told.append,
-        )
+        plan = Plan(tuple(cases), Policy(processes=pairs))
+        ab.measure_pairs(plan, [side("a"), side("b")], writers, told.append)
         return ran, told
 
     def test_pairs_alternate(self, tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ import pytest
 from runs import make_run
 
 from hwbench import tables as store
-from hwbench.recording import runner
-from hwbench.recording.launch import local
+from hwbench.recording.launch import exchange, local
 from hwbench.recording.matrix import Plan
+from hwbench.recording.runner import CaseRunner, run_plan
 from hwbench.records import Case, Measurement, Policy, UserError
 
 FILE = str(Path(__file__).parent.with_name("fake_workloads.py"))
@@ -34,7 +34,8 @@ def run(tmp_path, *cases, device="fake", formats=None, left_out=None, **policy):
     )
     writer = make_run(tmp_path, "r", list(cases), policy=plan.policy)
     told = []
-    runner.run_plan(plan, device, [FILE], writer, told.append, formats)
+    cases = CaseRunner(device, [FILE], vars(plan.policy), writer, told.append, formats)
+    run_plan(plan, cases)
     return store.read_run(writer.folder), told
 
 
@@ -93,11 +94,11 @@ def test_what_a_workload_prints_does_not_mix_with_the_answer(tmp_path):
     [
         ("raises", "error", "ValueError: first line"),
         ("oom", "oom", "MemoryError: fake device out of memory: 1099511627776 of 1073741824 bytes"),
-        ("crashes", "error", "its process ended without an answer: exit status 7"),
+        ("crashes", "error", "the worker ended without an answer: exit status 7"),
         ("unsupported", "unsupported", "this machine has no such thing"),
         ("absent", "error", "KeyError: 'fake/absent'"),
         ("interrupts", "error", "KeyboardInterrupt"),
-        ("babbles", "error", "something else stood where its process was to answer"),
+        ("babbles", "error", "the worker's reply was not a valid JSON message"),
         (
             "odd_work",
             "error",
@@ -126,15 +127,16 @@ def test_a_kill_from_outside_is_out_of_memory_with_the_evidence(tmp_path):
     tables, _ = run(tmp_path, fake("killed"))
     row = tables.measurements.iloc[0]
     assert row.outcome == "oom"
-    assert "though the kernel counted no such kill" in row.reason
+    assert "but the kernel counted no such kill" in row.reason
 
 
 def test_the_kernels_count_of_kills_is_the_evidence(monkeypatch, tmp_path):
     counter = tmp_path / "memory.events"
     counter.write_text("low 0\noom 3\noom_kill 2\n")
     monkeypatch.setattr(local, "OOM_COUNTERS", (str(counter), str(tmp_path / "absent")))
-    assert local._oom_kills() == 2
-    assert "the kernel ended it for want of memory" in local._death(-9, 1).reason
+    assert local.oom_kills() == 2
+    death = local.describe_death(-9, 1)
+    assert death.reason == "the kernel killed the worker because memory ran out"
 
 
 def test_a_timeout_ends_the_child_and_its_children(tmp_path):
@@ -152,7 +154,9 @@ def test_a_device_at_rest_does_not_cost_a_measured_case_its_time(tmp_path):
     )
     answer = json.dumps(Measurement("ok").as_json())
     launch = local.Launch([sys.executable, "-c", f"import time; {replies % answer}"], os.environ)
-    assert local.run_process({}, 1.0, tmp_path / "log", lambda phase: None, launch).outcome == "ok"
+    launcher = local.LocalLauncher(launch)
+    done = exchange.run_process({}, 1.0, tmp_path / "log", lambda phase: None, launcher)
+    assert done.outcome == "ok"
 
 
 def test_a_child_that_has_left_the_group_is_ended_too(tmp_path):
@@ -172,11 +176,11 @@ def test_the_worker_ends_when_its_parent_does(tmp_path):
             }
         }
         request |= {"policy": vars(Policy()), "device": "fake", "files": [FILE]}
-        worker = local._Worker(request, output)
+        job = local.LocalLauncher().start(request, output)
         while b"grandchild" not in (tmp_path / "log").read_bytes():
             time.sleep(0.05)
-        worker.child.stdin.close()
-        worker.child.wait(10)
+        job.child.stdin.close()
+        job.child.wait(10)
     assert not alive(int((tmp_path / "log").read_text().split()[-1]))
 
 
@@ -186,30 +190,29 @@ def test_a_process_that_nothing_ends_is_left_behind(tmp_path, monkeypatch):
     def never(seconds):
         raise subprocess.TimeoutExpired("worker", seconds)
 
+    launch = local.Launch([sys.executable, "-c", ""], os.environ)
     with (tmp_path / "log").open("wb") as output:
-        worker = local._Worker(
-            {"device": "fake"}, output, local.Launch([sys.executable, "-c", ""], os.environ)
-        )
-        monkeypatch.setattr(worker.child, "wait", never)
-        worker.__exit__()
+        job = local.LocalLauncher(launch).start({"device": "fake"}, output)
+        monkeypatch.setattr(job.child, "wait", never)
+        job.close()
         monkeypatch.undo()
-        worker.child.wait(10)
+        job.child.wait(10)
 
 
 def test_a_device_tells_what_it_is_from_a_process_of_its_own():
-    spec, found = local.describe_device("fake", print)
+    spec, found = exchange.describe_device("fake", print)
     assert (spec, found["name"]) == ("fake", "Fake device")
 
 
 def test_a_device_that_cannot_be_opened_is_one_line():
     launch = local.Launch([sys.executable, "-c", "raise SystemExit('no permission')"], os.environ)
     with pytest.raises(UserError, match=r"^device cpu cannot be opened: no permission$"):
-        local.describe_device("cpu", print, launch)
+        exchange.describe_device("cpu", print, local.LocalLauncher(launch))
 
 
 def test_a_device_that_is_not_here_is_one_line():
     with pytest.raises(UserError, match=r"^no device cuda:7 here; there is "):
-        local.describe_device("cuda:7", print)
+        exchange.describe_device("cuda:7", print)
 
 
 def alive(pid: int) -> bool:

@@ -16,7 +16,7 @@ from hwbench import worker
 from hwbench.analysis.metrics.requests import percentile_ns, times_ns
 from hwbench.devices import open_device
 from hwbench.discovery import discover
-from hwbench.recording.launch.local import run_process
+from hwbench.recording.launch.exchange import run_process
 from hwbench.records import Case, Policy, Requests, Unsupported, UserError
 from hwbench.workload import params_of
 from workloads import serve

@@ -1,4 +1,4 @@
-"""A worker as a process of this machine: started, listened to, ended with all that it started."""
+"""Workers as processes of this machine: started, listened to, ended with all that they started."""
 
 import json
 import os
@@ -6,35 +6,24 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import psutil
 
-from hwbench.records import Measurement, UserError
-
-OPENING_TIMEOUT_S = 300
-"""A driver may take minutes on its first start, never this long."""
-
-
-AT_REST_S = 10.0
-"""How much longer a process may take that reads the device's power at rest when its case is
-measured."""
-
+from hwbench.recording.launch.protocol import Message
+from hwbench.records import Measurement
 
 END_S = 30.0
 """How long a process that was killed is waited for."""
 
-
 POLL_S = 0.2
 """How often to look whether a silent child still lives."""
-
 
 OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events")
 """Where Linux counts, in a line `oom_kill N`, the processes that it ended for want of memory."""
@@ -57,83 +46,26 @@ def here() -> Launch:
     return Launch([sys.executable, "-P", "-m", "hwbench.worker"], os.environ | {"PYTHONPATH": path})
 
 
-def run_process(
-    request: dict[str, Any],
-    timeout_s: float,
-    log: Path,
-    on_phase: Callable[[str], None],
-    launch: Launch | None = None,
-    on_tell: Callable[[str], None] = lambda text: None,
-) -> Measurement:
-    """One case in a fresh process. The process and its descendants are gone when this returns or
-    raises."""
-    kills_before = _oom_kills()
-    with log.open("wb") as output, _Worker(request, output, launch) as worker:
-        try:
-            for message in worker.messages(timeout_s):
-                if "phase" in message:
-                    on_phase(message["phase"])
-                elif "tell" in message:
-                    on_tell(message["tell"])
-                else:
-                    return Measurement.from_json(message["measurement"])
-        except TimeoutError:
-            return Measurement(
-                "timeout", f"not done after {timeout_s:g} s; ended with all it had started"
-            )
-        except (ValueError, KeyError, TypeError):
-            return Measurement("error", "something else stood where its process was to answer")
-        status = worker.child.wait()
-    return _death(status, _oom_kills() - kills_before)
+@dataclass(frozen=True)
+class LocalLauncher:
+    """Starts each worker as `launch` says; without it, as a worker of this interpreter."""
+
+    launch: Launch | None = None
+
+    def start(self, request: Message, log: IO[bytes]) -> "LocalJob":
+        return LocalJob(self.launch or here(), request, log)
 
 
-def describe_device(
-    device: str, warn: Callable[[str], None], launch: Launch | None = None
-) -> tuple[str, dict[str, Any]]:
-    """The one device that `device` means here (see devices.resolve), and what it says of itself.
-    `warn` is told what keeps it from remembering what it found.
+class LocalJob:
+    """A child process in a group of its own, sent one request."""
 
-    Both are asked in a process that ends. This one never touches a device: a GPU would count it as
-    another user, and a TPU would be taken from the processes that measure. UserError if there is no
-    such device or it cannot be opened.
-    """
-    with tempfile.TemporaryFile() as output, _Worker({"device": device}, output, launch) as worker:
-        try:
-            for message in worker.messages(OPENING_TIMEOUT_S):
-                if "refused" in message:
-                    raise UserError(message["refused"])
-                found: dict[str, Any] = message["device"]
-                # a path is in it: it is for the user, and in no run
-                for warning in found.pop("warnings", []):
-                    warn(warning)
-                # an older worker is given what it need not resolve
-                return message.get("spec", device), found
-        except TimeoutError:
-            pass  # its last words say more
-        except UserError:
-            raise
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"device {device} cannot be opened: the worker's reply was not valid JSON"
-            ) from error
-        output.seek(0)
-        words = output.read().decode(errors="replace").strip().splitlines() or ["no answer"]
-    raise UserError(f"device {device} cannot be opened: {words[-1]}")
-
-
-class _Worker:
-    """A child process in a group of its own, sent one request. Leaving the context ends it and all
-    its descendants."""
-
-    def __init__(
-        self, request: dict[str, Any], output: IO[bytes], launch: Launch | None = None
-    ) -> None:
-        launch = launch or here()
+    def __init__(self, launch: Launch, request: Message, log: IO[bytes]) -> None:
+        self._oom_kills_before = oom_kills()
         self.child = subprocess.Popen(
             launch.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=output,
+            stderr=log,
             start_new_session=True,
             env=launch.environment,
             cwd=launch.folder,
@@ -145,10 +77,28 @@ class _Worker:
             self.child.stdin.write(json.dumps(request).encode() + b"\n")
             self.child.stdin.flush()
 
-    def __enter__(self) -> "_Worker":
-        return self
+    def receive(self, timeout_s: float) -> Message | None:
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            has_ended = self.child.poll() is not None
+            try:
+                line = self._lines.get(timeout=min(left_s, POLL_S))
+            except queue.Empty:
+                # and nothing came for a while: a grandchild may hold the pipe open for ever
+                if has_ended:
+                    return None
+                continue
+            return _parse(line) if line else None
+        raise TimeoutError
 
-    def __exit__(self, *_: object) -> None:
+    def death(self) -> Measurement:
+        try:
+            status = self.child.wait(END_S)
+        except subprocess.TimeoutExpired:
+            return Measurement("error", "the worker closed its output and did not end")
+        return describe_death(status, oom_kills() - self._oom_kills_before)
+
+    def close(self) -> None:
         children = []
         with suppress(psutil.Error):
             children = psutil.Process(self.child.pid).children(recursive=True)
@@ -165,28 +115,6 @@ class _Worker:
         with suppress(BrokenPipeError):
             self.child.stdin.close()
 
-    def messages(self, timeout_s: float) -> Iterator[dict[str, Any]]:
-        """The worker's replies until it ends. TimeoutError if it has not ended after `timeout_s`
-        seconds, to which come AT_REST_S once its case is measured and only the device at rest is
-        not: that must not cost it the case."""
-        deadline = time.monotonic() + timeout_s
-        while (left := deadline - time.monotonic()) > 0:
-            ended = self.child.poll() is not None
-            try:
-                line = self._lines.get(timeout=min(left, POLL_S))
-            except queue.Empty:
-                # and nothing came for a while: a grandchild may hold the pipe open for ever
-                if ended:
-                    return
-                continue
-            if not line:
-                return
-            message = json.loads(line)
-            if "phase" in message and message["phase"] == "idle":
-                deadline += AT_REST_S
-            yield message
-        raise TimeoutError
-
     def _read(self) -> None:
         assert self.child.stdout
         with self.child.stdout as replies:
@@ -195,23 +123,28 @@ class _Worker:
         self._lines.put(b"")
 
 
-def _death(status: int, oom_kills: int) -> Measurement:
-    """The outcome of a process that ended without an answer: from its exit status and the OOM kills
-    counted since."""
-    if status == -signal.SIGKILL:  # sent by nobody here
-        if oom_kills:
-            return Measurement("oom", "the kernel ended it for want of memory")
-        doubt = (
-            "though the kernel counted no such kill: a memory daemon or a person may have done it"
-        )
-        return Measurement("oom", f"killed from outside, as when memory runs out, {doubt}")
+def _parse(line: bytes) -> Message:
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ValueError("not a JSON object")
+    return message
+
+
+def describe_death(status: int, kills: int) -> Measurement:
+    """The outcome of a process that ended without an answer, from its exit status and the OOM kills
+    that the kernel counted meanwhile."""
+    if status == -signal.SIGKILL:  # not sent by this process, which kills only as it closes a job
+        if kills:
+            return Measurement("oom", "the kernel killed the worker because memory ran out")
+        doubt = "but the kernel counted no such kill: a memory daemon or a person may have sent it"
+        return Measurement("oom", f"the worker was killed, as when memory runs out, {doubt}")
     how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    return Measurement("error", f"its process ended without an answer: {how}")
+    return Measurement("error", f"the worker ended without an answer: {how}")
 
 
-def _oom_kills() -> int:
-    """How many processes the kernel has ended for want of memory so far; 0 where nothing counts
-    them."""
+def oom_kills() -> int:
+    """How many processes the kernel has killed so far because memory ran out; 0 where nothing
+    counts them."""
     total = 0
     for counter in OOM_COUNTERS:
         with suppress(OSError):
