@@ -11,7 +11,7 @@ from hwbench.analysis.metrics.validity import REASONS, validity_of
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = re.compile(r"([a-z]+(?:_[a-z]+)+): ")
 RECORDING = (
-    "hwbench/worker.py",
+    "hwbench/recording/notes.py",
     "hwbench/recording/foreign_load.py",
     "hwbench/devices/accelerator.py",
     "hwbench/meters/throttling.py",

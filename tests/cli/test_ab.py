@@ -256,7 +256,7 @@ class TestCommand:
             tmp_path / "older",
             [
                 ("hwbench/records/case.py", "    seed: int = 0\n", ""),
-                ("hwbench/worker.py", "policy.seed", "0"),
+                ("hwbench/recording/measure_case.py", "request.policy.seed", "0"),
             ],
         )
         as_is, at_ten_percent_more = (

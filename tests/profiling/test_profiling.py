@@ -14,10 +14,10 @@ from hwbench.discovery import find
 from hwbench.profiling.recording import is_composite, steps_for
 from hwbench.profiling.traces import PID
 from hwbench.recording.harness import measure
+from hwbench.recording.measure_case import CaseRequest, measure_case
 from hwbench.recording.stopping import FixedWindow
 from hwbench.records import Case, Policy, Samples, Spans, Window
 from hwbench.records.profile import Profile
-from hwbench.worker import run_case
 from hwbench.workload import Built, params_of
 from workloads.models.sizes import gpt_config
 
@@ -196,9 +196,8 @@ def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_p
     params = {"m": 64, "n": 64, "k": 64}
     policy = Policy(min_time_s=0.0, max_time_s=0.01, min_samples=2)
     asks = {"trace": str(tmp_path / "trace.json")}
-    found = run_case(
-        Case("gemm", params, "fp32"), policy, "cpu", (), lambda phase: None, profiled=asks
-    )
+    case = Case("gemm", params, "fp32")
+    found = measure_case(CaseRequest(case, policy, "cpu", profiled=asks))
     assert found.outcome == "ok"
     assert found.window.timed_steps >= 2
     assert found.profile.invalid == "the pass failed: RuntimeError: no room for this"
@@ -210,7 +209,8 @@ def test_a_test_under_load_has_no_step_to_profile_and_is_not_even_run():
         Case("fake/served", {}, "fp32"),
         str(Path(__file__).parent.with_name("fake_workloads.py")),
     )
-    found = run_case(case, Policy(), "fake", [file], lambda phase: None, profiled={"trace": None})
+    request = CaseRequest(case, Policy(), "fake", [file], profiled={"trace": None})
+    found = measure_case(request)
     assert (found.outcome, found.window) == ("unsupported", None)
     assert "profile gpt/prefill and gpt/decode instead" in found.reason
 

@@ -1,7 +1,7 @@
 """What is made of a launcher's messages, with one that says what the test tells it to."""
 
 import pytest
-from conftest import measured
+from runs import measured
 
 from hwbench.recording.launch.exchange import describe_device, run_process
 from hwbench.records import Measurement, UserError

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from hwbench import worker
 from hwbench.analysis.metrics.requests import percentile_ns, times_ns
 from hwbench.devices import open_device
 from hwbench.discovery import discover
 from hwbench.recording.launch.exchange import run_process
+from hwbench.recording.measure_case import CaseRequest, measure_case
 from hwbench.records import Case, Policy, Requests, Unsupported, UserError
 from hwbench.workload import params_of
 from workloads import serve
@@ -355,7 +355,7 @@ class TestLoadgen:
         """Through the worker: one step, nothing before it, its requests beside it, and its verdict
         as a note."""
         phases = []
-        done = worker.run_case(nano("multi-stream"), Policy(), "cpu", [], phases.append)
+        done = measure_case(CaseRequest(nano("multi-stream"), Policy(), "cpu"), phases.append)
         assert (done.outcome, done.reason) == ("ok", "")
         assert (done.window.warmup_steps, done.window.timed_steps) == (0, 1)
         assert phases == ["build", "measure"]

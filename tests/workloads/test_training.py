@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from hwbench.devices import open_device
+from hwbench.recording.measure_case import CaseRequest, measure_case
 from hwbench.records import Case, Policy, Unsupported, Work
-from hwbench.worker import run_case
 from workloads.lstm import lstm_kernels
 from workloads.models import lstm, mlp, sizes
 from workloads.models.gpt import GPT
@@ -274,6 +274,6 @@ def test_a_measurement_in_which_the_loss_explodes_says_so(lr, breaks, dtype, tmp
     params = {"lr": lr, "optimizer": "adamw", "batch": 2, "accumulate": None}
     policy = Policy(min_time_s=0.0, max_time_s=1.0)
     files = [str(tmp_path / "exploding.py")]
-    measured = run_case(Case("exploding", params, dtype), policy, "cpu", files, lambda phase: None)
+    measured = measure_case(CaseRequest(Case("exploding", params, dtype), policy, "cpu", files))
     assert measured.outcome == "ok"
     assert any(note.startswith("loss_not_finite: ") for note in measured.notes) is breaks
