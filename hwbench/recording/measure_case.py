@@ -70,7 +70,7 @@ def measure_case(
 
     `on_phase` is called as each phase begins, `tell` with what a user who waits should know.
     """
-    device, limit = None, TimeLimit(request.policy.timeout_s)
+    device, limit = None, TimeLimit.of_this_process(request.policy.timeout_s)
     try:
         on_phase("build")
         device = open_device(request)

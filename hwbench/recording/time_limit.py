@@ -1,4 +1,4 @@
-"""The time limit of a process."""
+"""The time limit of a measurement."""
 
 import time
 
@@ -10,15 +10,18 @@ limit."""
 
 
 class TimeLimit:
-    """The time that this process may take from its start, less what is kept for its end (`end_s`).
+    """The time that a measurement may take, less what is kept for its end (`end_s`). It has taken
+    `spent_s` seconds already."""
 
-    Beyond the whole limit the parent ends the process and keeps nothing of it.
-    """
-
-    def __init__(self, timeout_s: float) -> None:
-        age_s: float = max(0.0, time.time() - psutil.Process().create_time())
+    def __init__(self, timeout_s: float, spent_s: float = 0.0) -> None:
         self.end_s = min(END_S, END_SHARE * timeout_s)
-        self._end = time.monotonic() - age_s + timeout_s - self.end_s
+        self._end = time.monotonic() - spent_s + timeout_s - self.end_s
+
+    @classmethod
+    def of_this_process(cls, timeout_s: float) -> "TimeLimit":
+        """The limit of a process from its start on. Beyond the whole of it the parent ends the
+        process and keeps nothing of it."""
+        return cls(timeout_s, max(0.0, time.time() - psutil.Process().create_time()))
 
     def left_s(self) -> float:
         """How many seconds are left; negative when they are over."""

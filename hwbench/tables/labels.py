@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwbench.records import UserError
+from hwbench.tables.schema import RUN_ID
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,13 @@ class Label:
 
     name: str
     count: int | None = None
+
+
+def checked(name: str) -> str:
+    """The label, if `label:NAME` can mean it. UserError if not; no label is empty."""
+    if name and not RUN_ID.fullmatch(name):
+        raise UserError(f"name {name!r}: use up to 100 letters, digits, '.', '_' and '-'")
+    return name
 
 
 def parse(text: str, where: str = "") -> Label | None:

@@ -1,0 +1,62 @@
+"""Store measurements that no plan asked for: a step of a script, a test, another tool's results."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwbench.recording.session import derive, new_run_id
+from hwbench.records import Case, Measurement, Run
+from hwbench.tables.reader import RunTables, read_run
+from hwbench.tables.writer import Writer
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Measurements of one device, in order: those of one case are its processes, counted from 0.
+
+    `source` says in a word who measured (it stands in the run's id), `started_at` is ISO 8601.
+    """
+
+    source: str
+    started_at: str
+    device_kind: str
+    device_name: str
+    environment: Mapping[str, Any]
+    measured: Sequence[tuple[Case, Measurement]]
+
+
+def store(
+    collected: Collected, output: Path, label: str = "", argv: Sequence[str] = ()
+) -> RunTables:
+    """Write a run of these measurements into `output`, derive its tables and read it back.
+
+    UserError if the folder cannot be written.
+    """
+    writer = Writer(output, _describe(collected, label, argv))
+    processes: Counter[str] = Counter()
+    for case, measurement in collected.measured:
+        writer.add(case, processes[case.case_id], measurement)
+        processes[case.case_id] += 1
+    run = read_run(writer.folder)
+    derive(run)
+    return run
+
+
+def _describe(collected: Collected, label: str, argv: Sequence[str]) -> Run:
+    cases = {case.case_id: case for case, _ in collected.measured}
+    processes = Counter(case.case_id for case, _ in collected.measured)
+    return Run(
+        run_id=new_run_id(collected.source),
+        started_at=collected.started_at,
+        label=label,
+        device_kind=collected.device_kind,
+        device_name=collected.device_name,
+        environment=collected.environment,
+        argv=list(argv),
+        plan={
+            "policy": {"processes": max(processes.values())},
+            "cases": [{**vars(case), "case_id": case_id} for case_id, case in cases.items()],
+        },
+    )
