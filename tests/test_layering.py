@@ -25,7 +25,17 @@ LINT = (
 
 
 WITH_TORCH = {
-    f"hwbench.devices.{name}" for name in ("_torch", "accelerator", "cpu", "format_trial", "mps")
+    f"hwbench.devices.{name}"
+    for name in (
+        "_torch",
+        "accelerator",
+        "compiler",
+        "cpu",
+        "event_clock",
+        "format_trial",
+        "mps",
+        "stopwatches",
+    )
 }
 PROFILING = "hwbench.profiling"
 """What profiles torch needs it; the worker imports it only then."""

@@ -46,6 +46,7 @@ class AcceleratorDevice:
     """One accelerator by its index."""
 
     has_transfers = True
+    energy_scope = "gpu"
     has_onednn = False
 
     def __init__(self, kind: str, index: int) -> None:

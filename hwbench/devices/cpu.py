@@ -31,6 +31,7 @@ class CpuDevice:
     cuda_graphs = False
     has_onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call] # in torch
     has_transfers = False
+    energy_scope = "package"
 
     def __init__(self) -> None:
         self.name = cpu_name()

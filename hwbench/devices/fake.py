@@ -63,6 +63,7 @@ class FakeDevice:
     `allocate` go by; `power_w` what its meter shows all the time."""
 
     kind = "fake"
+    energy_scope = "package"
     name = "Fake device"
 
     def __init__(

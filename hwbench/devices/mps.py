@@ -27,6 +27,7 @@ class MpsDevice:
     fused_optimizers = True
     cuda_graphs = False
     has_onednn = False
+    energy_scope = "gpu"
     has_transfers = True  # torch copies, though the memory is one
 
     def __init__(self) -> None:

@@ -19,6 +19,7 @@ class Device(Protocol):
 
     kind: str  # cpu, cuda, xpu, tpu, mps or fake
     name: str  # as its maker calls it
+    energy_scope: str  # which of the meters' scopes are its own: gpu or package
     findings: Findings  # the formats it multiplies fast, and the faster of several kernels
     notes: list[str]  # `code: what happened`, e.g. that its event clock cannot be trusted
 
