@@ -1,10 +1,11 @@
 """What came out of a case: steps and spans, readings, telemetry, requests, and the measurement that
 holds them."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from hwbench.records.case import Declared, Whole, Work
+from hwbench.records.case import Declared, Work
+from hwbench.records.from_json import from_json
 from hwbench.records.profile import Profile
 
 Outcome = Literal["ok", "unsupported", "oom", "timeout", "error"]
@@ -172,39 +173,7 @@ class Measurement:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Measurement":
-        """The measurement that `as_json` took apart. Another version's fields, which say nothing
-        here, are left out."""
-        window = content["window"]
-        if window:
-            columns = {name: noun(**_known(noun, window[name])) for name, noun in _COLUMNS.items()}
-            window = Window(**_known(Window, {**window, **columns}))
-        parts = {
-            "work": Work(**_known(Work, content["work"])),
-            "declared": _declared(content.get("declared", {})),
-            "window": window,
-            "readings": [
-                Reading(**_known(Reading, reading)) for reading in content.get("readings", [])
-            ],
-            "telemetry": Telemetry(**_known(Telemetry, content.get("telemetry", {}))),
-            "requests": Requests(**_known(Requests, content.get("requests", {}))),
-            "profile": Profile.from_json(content["profile"]) if content.get("profile") else None,
-        }
-        return cls(**_known(cls, {**content, **parts}))
-
-
-_COLUMNS: dict[str, type[Samples | Spans]] = {"samples": Samples, "spans": Spans}
-
-
-def _declared(content: dict[str, Any]) -> Declared:
-    known = _known(Declared, content)
-    spans = {name: Work(**_known(Work, work)) for name, work in known.pop("spans", {}).items()}
-    whole = known.pop("slice_of", None)
-    if whole:
-        whole = Whole(**_known(Whole, {**whole, "work": Work(**_known(Work, whole["work"]))}))
-    return Declared(spans, slice_of=whole, **known)
-
-
-def _known(noun: type, content: dict[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(noun)}
-    return {name: value for name, value in content.items() if name in names}
+    def from_json(cls, content: Any) -> "Measurement":
+        """The measurement that `as_json` took apart, here or in another version of hwbench.
+        TypeError or ValueError if it is none."""
+        return from_json(cls, content)

@@ -6,8 +6,8 @@ the mean over the profiled steps. None means unknown, never zero.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 Level = Literal["span", "operator", "kernel"]
 GapCause = Literal["host_late", "kernel_wait", "other"]
@@ -117,16 +117,6 @@ class Profile:
     gaps: Gaps = Gaps()
     memory: MemoryUse = MemoryUse()
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Profile":
-        """The profile that `dataclasses.asdict` took apart; fields that this version does not know
-        are left out."""
-        tables = {
-            name: noun(**_known(noun, content.get(name, {})))
-            for name, noun in PROFILE_TABLES.items()
-        }
-        return cls(**_known(cls, {**content, **tables}))
-
 
 PROFILE_TABLES: dict[str, type[Ops | Modules | Gaps | MemoryUse]] = {
     "ops": Ops,
@@ -135,8 +125,3 @@ PROFILE_TABLES: dict[str, type[Ops | Modules | Gaps | MemoryUse]] = {
     "memory": MemoryUse,
 }
 """The tables of a profile by their names in the store."""
-
-
-def _known(noun: type, content: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(noun)}
-    return {name: value for name, value in content.items() if name in names}

@@ -17,6 +17,7 @@ from hwbench.recording.harness import measure
 from hwbench.recording.measure_case import CaseRequest, measure_case
 from hwbench.recording.stopping import FixedWindow
 from hwbench.records import Case, Policy, Samples, Spans, Window
+from hwbench.records.from_json import from_json
 from hwbench.records.profile import Profile
 from hwbench.workload import Built, params_of
 from workloads.models.sizes import gpt_config
@@ -236,4 +237,4 @@ def test_what_only_calls_others_is_known_by_its_kernels():
 
 def test_a_profile_survives_its_way_to_the_parent(trained):
     profile = trained[1]
-    assert Profile.from_json(json.loads(json.dumps(asdict(profile)))) == profile
+    assert from_json(Profile, json.loads(json.dumps(asdict(profile)))) == profile
