@@ -1,0 +1,94 @@
+"""Another tool's results in the nouns of hwbench.
+
+What a file does not say stays unknown. Host names, users and paths stay out.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hwbench.records import Case, Measurement, Param, Samples, Spans, Window
+from hwbench.tables.importers.fields import storable
+
+DTYPE = "-"
+"""These tools know nothing of number formats."""
+
+UNKNOWN_CPU = "unknown CPU"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """When and on what it was measured, and what came out: one measurement for each process of a
+    case, in order."""
+
+    started_at: str  # ISO 8601
+    device_name: str
+    environment: Mapping[str, Any]
+    measured: list[tuple[Case, Measurement]] = field(repr=False)
+
+
+def imported(
+    measured: list[tuple[Case, Measurement]],
+    device: Mapping[str, Any],
+    started_at: Any,
+    **more: Any,
+) -> Imported:
+    """The results on `device`; `started_at` as the file has it, `more` for the environment."""
+    cpu = {name: device[name] for name in ("name", "logical_cores")}
+    environment = {"device": dict(device), "cpu": cpu, **more}
+    return Imported(_moment(started_at), device["name"], environment, measured)
+
+
+def processor(name: Any, logical_cores: Any) -> dict[str, Any]:
+    """The CPU as a device. A tool that times on the host measures it, whatever else the code may
+    use."""
+    return {
+        "kind": "cpu",
+        "name": storable(name) if isinstance(name, str) and name else UNKNOWN_CPU,
+        "logical_cores": logical_cores if isinstance(logical_cores, int) else None,
+    }
+
+
+def case_of(name: str, params: Mapping[str, Any]) -> Case:
+    """The case of this name and these parameters, as Parquet can hold them."""
+    stored = {storable(key): _param(value) for key, value in params.items()}
+    return Case(storable(name), stored, DTYPE)
+
+
+def _param(value: Any) -> Param:
+    """A parameter as it is, or as JSON where it is more than a word or a number."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return storable(value if isinstance(value, str) else json.dumps(value))
+
+
+def measurement(
+    warmups: list[float], times: list[float], memory_peak_bytes: int | None = None
+) -> Measurement:
+    """One process of these steps, in seconds. When each step began is not known, and the stopping
+    rule was the other tool's own."""
+    count = len(warmups) + len(times)
+    samples = Samples(
+        step=list(range(count)),
+        warmup=[True] * len(warmups) + [False] * len(times),
+        start_ns=[None] * count,
+        step_s=warmups + times,
+        flags=[""] * count,
+    )
+    window_s = math.fsum(times)
+    window = Window("host", samples, Spans(), window_s, True, memory_peak_bytes)
+    return Measurement("ok", window=window)
+
+
+def _moment(text: Any) -> str:
+    """ISO 8601 in UTC; a time without a zone is taken as local. Now, if there is none."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        moment = datetime.now(UTC)
+    return moment.isoformat(timespec="seconds")

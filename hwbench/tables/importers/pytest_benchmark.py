@@ -1,0 +1,48 @@
+"""pytest-benchmark's JSON: a file is one process of each of its benchmarks."""
+
+from pathlib import Path
+from typing import Any
+
+from hwbench.records import Case, Measurement
+from hwbench.tables.importers.fields import NotAResult, load_json, part, times
+from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor
+
+
+def read(file: Path) -> Imported:
+    """The benchmarks of one file. Each round is a sample, the mean of its iterations."""
+    content = load_json(file)
+    machine = part(content, "machine_info", dict, "the file")
+    cpu = machine["cpu"] if isinstance(machine.get("cpu"), dict) else {}
+    measured: dict[str, tuple[Case, Measurement]] = {}
+    for entry in part(content, "benchmarks", list, "the file"):
+        name = part(entry, "fullname", str, "a benchmark")
+        stats = part(entry, "stats", dict, name)
+        if "data" not in stats:
+            cure = "save it with --benchmark-json FILE or --benchmark-save-data"
+            raise NotAResult(f"{name} has no single times; {cure}")
+        case = case_of(f"pytest-benchmark/{name}", _params(entry.get("params")))
+        if case.case_id in measured:
+            raise NotAResult(f"two benchmarks are called {name}")
+        measured[case.case_id] = (case, measurement([], times(stats["data"], name)))
+    name = cpu.get("brand_raw") or machine.get("processor") or machine.get("machine")
+    return imported(
+        [*measured.values()],
+        processor(name, cpu.get("count")),
+        content.get("datetime"),
+        os=" ".join(str(machine.get(key)) for key in ("system", "release", "machine")),
+        python=machine.get("python_version"),
+        packages={"pytest-benchmark": content.get("version")},
+        git=_commit(content.get("commit_info")),
+    )
+
+
+def _params(params: Any) -> dict[str, Any]:
+    if isinstance(params, dict):
+        return params
+    return {} if params is None else {"params": params}
+
+
+def _commit(info: Any) -> dict[str, Any] | None:
+    if not isinstance(info, dict) or info.get("id") in (None, "unversioned", "unknown"):
+        return None
+    return {"commit": info["id"], "dirty": info.get("dirty")}
