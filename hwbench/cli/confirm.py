@@ -41,7 +41,6 @@ def measure_again(
 ) -> "RunTables | None":
     """A new run on the device `spec`, in `output`, of the cases whose status in the gate's table is
     a regression; None if there is none. The candidate's plan is used."""
-    from hwbench import tables
     from hwbench.cli.measuring import command_line, kept, tell
     from hwbench.cli.progress import reporter
     from hwbench.recording.session import RunRequest, open_session
@@ -57,7 +56,7 @@ def measure_again(
     tell(f"{session.folder.name}: {cases} suspected, measured again in {processes} processes")
     with kept(session.folder), reporter(plan) as progress:
         session.measure(progress)
-    return tables.read_run(session.folder)
+    return session.close()
 
 
 def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "Plan":

@@ -14,6 +14,7 @@ from hwbench.records import FAILED, Policy, UserError
 
 if TYPE_CHECKING:
     from hwbench.recording.rounds import Rounds
+    from hwbench.tables.reader import RunTables
 
 
 @click.command("run")
@@ -76,24 +77,19 @@ def command(
     stopped: BaseException | None = None
     try:
         with reporter(plan) as progress:
-            spent_s = time.monotonic() - begin
-            rounds = session.measure(progress, spent_s)
+            rounds = session.measure(progress, time.monotonic() - begin)
         _tell_cut(rounds)
     except BaseException as error:  # noqa: BLE001 - whatever it is: first show what is stored, then say it
         stopped = error
-    failed, doubtful = _finish(folder, as_json)
+    run = session.close()
+    _write_page(run)
+    _show(run, as_json)
     if isinstance(stopped, OSError):
-        raise UserError(
-            f"{folder}: {stopped.strerror}; what was stored before is kept"
-        ) from stopped
+        message = f"{folder}: {stopped.strerror}; what was stored before is kept"
+        raise UserError(message) from stopped
     if stopped:
         raise stopped
-    if strict and doubtful:
-        click.echo(
-            f"strict: {doubtful} of {len(plan.cases)} cases are not valid: wide, suspect or invalid",
-            err=True,
-        )
-    return 1 if failed or (strict and doubtful) else 0
+    return _exit_status(run, strict)
 
 
 def _processes(policy: Policy) -> str:
@@ -125,28 +121,41 @@ def _tell_cut(rounds: "Rounds") -> None:
     )
 
 
-def _finish(folder: Path, as_json: bool) -> tuple[int, int]:
-    """Summarise what is stored, print it, write the page. Returns how many cases failed, and how
-    many came out but are not valid."""
-    from hwbench import tables
-    from hwbench.analysis import metrics
-    from hwbench.recording.session import derive
-    from hwbench.report import terminal
+def _write_page(run: "RunTables") -> None:
     from hwbench.report.page import html
 
-    run = tables.read_run(folder)
+    page = run.folder / "report.html"
     try:
-        derive(run)
-        options.write_page(folder / "report.html", html.render([run]))
-        click.echo(f"report: {folder / 'report.html'}", err=True)
-    except (OSError, UserError) as error:
+        options.write_page(page, html.render([run]))
+        click.echo(f"report: {page}", err=True)
+    except (OSError, UserError) as error:  # the figures are worth showing without it
         click.echo(f"no report written: {error}", err=True)
+
+
+def _show(run: "RunTables", as_json: bool) -> None:
+    from hwbench.report import terminal
+
     if as_json:
-        head = {"run_id": run.run_id, "folder": str(folder), "rows": terminal.summary_rows(run)}
+        head = {"run_id": run.run_id, "folder": str(run.folder), "rows": terminal.summary_rows(run)}
         options.print_json(head | terminal.together_rows(run))
-    else:
-        for part in (terminal.summary_table(run), *terminal.together_tables(run)):
-            options.print_table(part)
+        return
+    for table in (terminal.summary_table(run), *terminal.together_tables(run)):
+        options.print_table(table)
+
+
+def _exit_status(run: "RunTables", strict: bool) -> int:
+    """1 if a case failed or, where that is asked for, if one is not valid; else 0."""
+    from hwbench.analysis import metrics
+
+    cases = metrics.cases(run)
+    has_failed = cases.outcome.isin(FAILED).any()
+    if not strict:
+        return int(has_failed)
     table = metrics.summarize(run)
-    failed = metrics.cases(run).outcome.isin(FAILED).sum()
-    return int(failed), table[table.validity != "valid"].case_id.nunique()
+    doubtful = table[table.validity != "valid"].case_id.nunique()
+    if doubtful:
+        click.echo(
+            f"strict: {doubtful} of {len(cases)} cases are not valid: wide, suspect or invalid",
+            err=True,
+        )
+    return int(has_failed or doubtful > 0)

@@ -54,6 +54,7 @@ class Session:
     plan: Plan
     files: Sequence[str]
     writer: Writer
+    warn: Listener
 
     @property
     def folder(self) -> Path:
@@ -76,9 +77,14 @@ class Session:
         return run_plan(self.plan, self.runner(on_progress), spent_s)
 
     def close(self) -> RunTables:
-        """Store the derived tables of the run and return it as it is stored."""
+        """The run as it is stored, with its derived tables beside it. If these cannot be written,
+        `warn` is called and the run is as good as ever."""
         run = read_run(self.folder)
-        derive(run)
+        try:
+            derive(run)
+        except OSError as error:
+            cure = f"`hwbench summarize {self.folder}` makes it anew"
+            self.warn(f"{self.folder}: no metrics table written: {error.strerror}; {cure}")
         return run
 
 
@@ -96,13 +102,16 @@ def open_session(
         tell(remark)
     plan = settle_for(request.plan, device_info)
     facts = environment.collect(device_info)
-    versions = {name: facts["packages"].get(name) for name in ("torch", "triton")}
-    versions["hwbench"] = __version__
-    plan = sizing.resolve(
-        plan, device, request.files, device_info, versions, request.output, tell, warn
-    )
+    if plan.searched:
+        versions = {name: facts["packages"].get(name) for name in ("torch", "triton")}
+        versions["hwbench"] = __version__
+        sizes = sizing.remembered_sizes(
+            request.output, device_info, versions, plan.policy.timeout_s, warn
+        )
+        plan = sizing.Searcher(device, request.files, device_info, sizes, tell).resolve(plan)
     run = describe_run(replace(request, plan=plan), device, device_info, facts)
-    return Session(device, device_info, facts, plan, request.files, Writer(request.output, run))
+    writer = Writer(request.output, run)
+    return Session(device, device_info, facts, plan, request.files, writer, warn)
 
 
 def new_run_id(device: str) -> str:

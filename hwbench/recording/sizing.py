@@ -103,70 +103,69 @@ def _guess(peaks: list[tuple[int, int]], limit: int | None) -> int | None:
     return x + math.floor((limit - low) * (z - x) / (high - low)) if high > low else None
 
 
-def resolve(
-    plan: Plan,
-    device: str,
-    files: Sequence[str],
-    found: Mapping[str, Any],
-    versions: Mapping[str, Any],
-    results: Path,
-    tell: Callable[[str], None],
-    warn: Callable[[str], None],
-) -> Plan:
-    """The plan with each `max` replaced by the largest value that fits on `device`, which says
-    `found` of itself.
+@dataclass(frozen=True)
+class Searcher:
+    """Finds the largest values that fit on `device`, which says `device_info` of itself.
 
-    A case of which not even the least value fits keeps that, and its row will say why. `tell` is
-    told of each try.
+    `files` declare workloads; `sizes` are the values that were found before (see
+    `remembered_sizes`); `tell` is called with each try.
     """
-    if not plan.searched:
-        return plan
-    # no trial's figures
-    device_facts = {name: fact for name, fact in found.items() if name != "formats"}
-    limit = {"timeout_s": plan.policy.timeout_s}  # a value that takes too long does not fit either
-    where = {"device": device_facts, "versions": versions, **limit}
-    memory: Remembered[int] = Remembered(results / FILE, where, is_size, warn)
-    cases: dict[str, Case] = {}
-    for case in plan.cases:
-        if case.case_id in plan.searched:
-            case = _resolved(case, plan, device, files, found, memory, tell)
-        cases.setdefault(case.case_id, case)
-    return replace(plan, cases=tuple(cases.values()), searched={})
+
+    device: str
+    files: Sequence[str]
+    device_info: Mapping[str, Any]
+    sizes: Remembered[int]
+    tell: Callable[[str], None]
+
+    def resolve(self, plan: Plan) -> Plan:
+        """The plan with each `max` replaced by the largest value that fits.
+
+        A case of which not even the least value fits keeps that, and its row will say why.
+        """
+        cases: dict[str, Case] = {}
+        for case in plan.cases:
+            if case.case_id in plan.searched:
+                case = self._resolved(case, plan)
+            cases.setdefault(case.case_id, case)
+        return replace(plan, cases=tuple(cases.values()), searched={})
+
+    def _resolved(self, case: Case, plan: Plan) -> Case:
+        axis, least, most = plan.searched[case.case_id]
+        if (known := self.sizes.get(str(case))) is not None:
+            self.tell(f"{case}: {axis}={known}, remembered in {self.sizes.file}")
+            return _with(case, axis, known)
+
+        def attempt(value: int) -> Tried:
+            formats = self.device_info.get("formats")
+            changed = _with(case, axis, value)
+            tried = try_out(changed, plan.policy, self.device, self.files, formats)
+            self.tell(f"{case}: {axis}={value} {tried}")
+            return tried
+
+        info = self.device_info
+        limit_bytes = info.get("memory_limit_bytes") or info.get("memory_bytes")
+        value = largest(attempt, least, most, limit_bytes)
+        if value is None:
+            self.tell(f"{case}: not even {axis}={least} fits")
+            return _with(case, axis, least)
+        self.sizes.put(str(case), value)
+        self.tell(f"{case}: {axis}={value} is the largest")
+        return _with(case, axis, value)
 
 
-def _resolved(
-    case: Case,
-    plan: Plan,
-    device: str,
-    files: Sequence[str],
-    found: Mapping[str, Any],
-    memory: Remembered[int],
-    tell: Callable[[str], None],
-) -> Case:
-    axis, least, most = plan.searched[case.case_id]
-    if (known := memory.get(str(case))) is not None:
-        tell(f"{case}: {axis}={known}, remembered in {memory.file}")
-        return _with(case, axis, known)
-
-    def attempt(value: int) -> Tried:
-        tried = try_out(_with(case, axis, value), plan.policy, device, files, found.get("formats"))
-        tell(f"{case}: {axis}={value} {tried}")
-        return tried
-
-    value = largest(
-        attempt, least, most, found.get("memory_limit_bytes") or found.get("memory_bytes")
-    )
-    if value is not None:
-        memory.put(str(case), value)
-    tell(
-        f"{case}: "
-        + (
-            f"{axis}={value} is the largest"
-            if value is not None
-            else f"not even {axis}={least} fits"
-        )
-    )
-    return _with(case, axis, least if value is None else value)
+def remembered_sizes(
+    results: Path,
+    device_info: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    timeout_s: float,
+    warn: Callable[[str], None],
+) -> Remembered[int]:
+    """The values that were found before, in the folder `results`, on this device with these
+    versions and this time limit: a value that takes too long does not fit either."""
+    # the rates of the formats are measured anew, and would make every run another device
+    device_facts = {name: fact for name, fact in device_info.items() if name != "formats"}
+    where = {"device": device_facts, "versions": versions, "timeout_s": timeout_s}
+    return Remembered(results / FILE, where, is_size, warn)
 
 
 def try_out(
