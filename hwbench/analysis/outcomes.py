@@ -4,10 +4,12 @@ import json
 
 import pandas as pd
 
+from hwbench.analysis.once import once_a_run
 from hwbench.records import case_label
 from hwbench.tables.reader import RunTables
 
 
+@once_a_run
 def cases(run: RunTables) -> pd.DataFrame:
     """One row a case, in the order of the plan: case_id, workload, params (a dict), dtype, label,
     outcome, reason, processes (that came out ok), planned (processes asked for) and choices (what

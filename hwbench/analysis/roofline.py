@@ -22,6 +22,7 @@ from hwbench.analysis.metrics.ceilings import (
 from hwbench.analysis.metrics.peak_shares import peak_of
 from hwbench.analysis.metrics.spans import UPDATES, span_work
 from hwbench.analysis.metrics.steps import timed_samples
+from hwbench.analysis.once import once_a_run
 from hwbench.analysis.outcomes import cases
 from hwbench.tables.reader import RunTables
 
@@ -37,6 +38,7 @@ WHOLE = ""
 """The span of a point that is a whole step."""
 
 
+@once_a_run
 def ceilings_of(run: RunTables) -> pd.DataFrame:
     """A row (CEILINGS) for each ceiling that is known: `kind` is compute, with its dtype, or
     memory, with its level; `value` in `unit`, FLOP/s or B/s; `case_id` of the case that measured
@@ -75,6 +77,7 @@ def ceilings_of(run: RunTables) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CEILINGS)
 
 
+@once_a_run
 def points(run: RunTables) -> pd.DataFrame:
     """A row (POINTS) for each case and each span with declared work, and each basis of which a
     ceiling is known.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hwbench.analysis.metrics.rates import rate
+from hwbench.analysis.once import once_a_run
 from hwbench.records import case_label
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE
@@ -55,6 +56,7 @@ class Ceiling:
         return value <= NO_CEILING * self.typical
 
 
+@once_a_run
 def matmul_ceilings(run: RunTables) -> dict[str, Ceiling]:
     """By dtype."""
     measured = _measured(run)
@@ -66,6 +68,7 @@ def matmul_ceilings(run: RunTables) -> dict[str, Ceiling]:
     }
 
 
+@once_a_run
 def memory_ceilings(run: RunTables) -> dict[str, Ceiling]:
     """By the level that the arrays lie in: `memory`, and the caches that were measured."""
     measured = _measured(run)

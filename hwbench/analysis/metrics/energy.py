@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from hwbench.analysis.once import once_a_run
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
 
@@ -32,6 +33,7 @@ PARTS = ("gpu", "package", "dram")
 """Scopes that do not contain each other; psys holds them all, and is never added."""
 
 
+@once_a_run
 def energy_of(run: RunTables) -> pd.DataFrame:
     """A row (COLUMNS) for each process and metric of ENERGY that is known.
 

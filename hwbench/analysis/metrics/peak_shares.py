@@ -7,6 +7,7 @@ import pandas as pd
 
 from hwbench.analysis.metrics.ceilings import is_matmul, moves_memory
 from hwbench.analysis.metrics.rates import rate
+from hwbench.analysis.once import once_a_run
 from hwbench.datasheets import peaks
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE
@@ -57,6 +58,7 @@ def share_of(peak: peaks.Peak, metric: str, keyed: pd.DataFrame, rates: pd.Serie
     return rows[COLUMNS].dropna(subset="value")
 
 
+@once_a_run
 def peak_of(run: RunTables, metric: str, dtype: str) -> peaks.Peak | None:
     """The peak that a metric of SHARES is a share of, for cases in `dtype`; None if it is not
     known."""
@@ -69,6 +71,7 @@ def peak_of(run: RunTables, metric: str, dtype: str) -> peaks.Peak | None:
     return peaks.flops(device, dtype, environment, sustained_mhz(run, dtype))
 
 
+@once_a_run
 def sustained_mhz(run: RunTables, dtype: str) -> float | None:
     """The processors' clock while they multiplied matrices in `dtype`: the median of what the meter
     `host` showed in the windows of each process, then over processes. None where the run or the

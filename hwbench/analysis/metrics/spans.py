@@ -23,8 +23,8 @@ from hwbench.analysis.metrics.ceilings import (
 from hwbench.analysis.metrics.peak_shares import SHARES, peak_of
 from hwbench.analysis.metrics.rates import as_metric
 from hwbench.analysis.metrics.steps import spans_of_processes
-from hwbench.analysis.metrics.summary import over_processes, per_process
-from hwbench.analysis.metrics.validity import validity
+from hwbench.analysis.metrics.summary import over_processes, validity_by_case
+from hwbench.analysis.once import once_a_run
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
 
@@ -37,6 +37,7 @@ WORK = ("flops", "flops_full_attention", "hardware_flops", "bytes")
 COLUMNS = SCHEMAS["span_metrics"].names
 
 
+@once_a_run
 def summarize_spans(run: RunTables) -> pd.DataFrame:
     """The `span_metrics` table of a run: a row for each case, span and metric, of spans with
     declared work.
@@ -47,9 +48,8 @@ def summarize_spans(run: RunTables) -> pd.DataFrame:
     values = per_process_and_span(run)
     if values.empty:
         return pd.DataFrame(columns=COLUMNS)
-    measured, whole = run.measurements[run.measurements.outcome == "ok"], per_process(run)
-    judged = {case_id: validity(run, rows, whole) for case_id, rows in measured.groupby("case_id")}
-    workloads = measured.drop_duplicates("case_id").set_index("case_id").workload
+    judged = validity_by_case(run)
+    workloads = run.measured.drop_duplicates("case_id").set_index("case_id").workload
     rows = []
     for (case_id, span, metric, unit), group in values.groupby(
         ["case_id", "span", "metric", "unit"], sort=False
@@ -93,6 +93,7 @@ def per_process_and_span(run: RunTables) -> pd.DataFrame:
     )
 
 
+@once_a_run
 def span_work(run: RunTables) -> pd.DataFrame:
     """The spans with declared work, a row a process: case_id, process, span, dtype, in_memory
     (whether its bytes are memory's), seconds (of the median step), the work in WORK and its

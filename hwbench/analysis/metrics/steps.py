@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from hwbench.analysis.once import once_a_run
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
 
@@ -9,12 +10,14 @@ REST = "(rest)"
 """What of a step no mark covers."""
 
 
+@once_a_run
 def timed_samples(run: RunTables) -> pd.DataFrame:
     """The samples after warm-up, of processes that came out ok."""
     samples = run.samples[~run.samples.warmup.astype(bool)]
     return _of_measured(samples, run)
 
 
+@once_a_run
 def timed_spans(run: RunTables) -> pd.DataFrame:
     """The spans of the steps after warm-up, of processes that came out ok."""
     first = run.measurements[[*KEY, "warmup_steps"]].rename(columns={"warmup_steps": "first"})
@@ -22,6 +25,7 @@ def timed_spans(run: RunTables) -> pd.DataFrame:
     return _of_measured(spans[spans.step >= spans["first"]].drop(columns="first"), run)
 
 
+@once_a_run
 def spans_of_steps(run: RunTables) -> pd.DataFrame:
     """What each timed step spent in each span: case_id, process, step, name, seconds, in the order
     of the marks. All marks of one name in a step count together (decode has one a token)."""

@@ -20,7 +20,8 @@ from hwbench.analysis.metrics.peak_shares import SHARES, shares_of_peak
 from hwbench.analysis.metrics.rates import RATES, as_metric, throughput
 from hwbench.analysis.metrics.requests import REQUEST_TIMES, SERVING, requests_of
 from hwbench.analysis.metrics.steps import timed_samples
-from hwbench.analysis.metrics.validity import validity
+from hwbench.analysis.metrics.validity import Validity, validity
+from hwbench.analysis.once import once_a_run
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
 
@@ -60,6 +61,7 @@ UNIT = ["case_id", "metric", "unit"]
 COLUMNS = SCHEMAS["metrics"].names
 
 
+@once_a_run
 def summarize(run: RunTables) -> pd.DataFrame:
     """The `metrics` table of a run: one row a case and metric, for cases with at least one measured
     process.
@@ -72,12 +74,11 @@ def summarize(run: RunTables) -> pd.DataFrame:
     values = per_process(run)
     if values.empty:
         return pd.DataFrame(columns=COLUMNS)
-    measured = run.measurements[run.measurements.outcome == "ok"]
     table = pd.DataFrame(
         [_estimate(run, key, group) for key, group in values.groupby(UNIT, sort=False)]
     )
-    first = measured.drop_duplicates("case_id").set_index("case_id")
-    judged = {case_id: validity(run, rows, values) for case_id, rows in measured.groupby("case_id")}
+    first = run.measured.drop_duplicates("case_id").set_index("case_id")
+    judged = validity_by_case(run)
     table = table.assign(
         run_id=run.run_id,
         device_kind=run.runs.device_kind.iloc[0],
@@ -88,6 +89,7 @@ def summarize(run: RunTables) -> pd.DataFrame:
     return table[COLUMNS]
 
 
+@once_a_run
 def per_process(run: RunTables) -> pd.DataFrame:
     """One value a process: case_id, process, metric, unit, value, for every metric of processes
     that came out ok; with what a share is of and its source (OF_A_SHARE), and of energy the source,
@@ -106,6 +108,16 @@ def per_process(run: RunTables) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).reindex(
         columns=[*KEY, "metric", "unit", "value", *SOURCED]
     )
+
+
+@once_a_run
+def validity_by_case(run: RunTables) -> dict[str, tuple[Validity, list[str]]]:
+    """By case_id, the validity of a case's figures and the codes of what speaks against it."""
+    values = per_process(run)
+    return {
+        str(case_id): validity(run, rows, values)
+        for case_id, rows in run.measured.groupby("case_id")
+    }
 
 
 def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) -> dict[str, Any]:
@@ -143,6 +155,7 @@ def over_processes(group: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+@once_a_run
 def spread(run: RunTables) -> pd.DataFrame:
     """How the steps of each case vary: case_id, lag1, effective_n (both the median over processes),
     within_cv, between_cv (of the processes' medians), outliers (by Tukey's fences, counted and not

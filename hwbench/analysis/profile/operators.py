@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from hwbench.analysis.metrics.ceilings import MEMORY, NO_CEILING, matmul_ceilings, memory_ceilings
+from hwbench.analysis.once import once_a_run
 from hwbench.analysis.profile.kinds import ARITHMETIC, kind_of
 from hwbench.records import UserError, case_label
 from hwbench.tables.reader import RunTables
@@ -92,6 +93,7 @@ class ProfiledCase:
         return min(MOST_EVENT_S, max(0.0, excess / self.events)) if self.events > 0 else 0.0
 
 
+@once_a_run
 def profiled_cases(run: RunTables) -> dict[str, ProfiledCase]:
     """The profiled cases by their ids, in the order of the plan."""
     planned = {case["case_id"]: case for case in json.loads(run.runs.plan.iloc[0])["cases"]}

@@ -19,6 +19,7 @@ from scipy import special
 
 from hwbench.analysis.metrics.summary import per_process, summarize
 from hwbench.analysis.metrics.validity import Validity, validity_of
+from hwbench.analysis.once import once_a_run
 from hwbench.records import Param, case_label
 from hwbench.stats import CONFIDENCE, Interval
 from hwbench.tables.reader import RunTables
@@ -102,6 +103,7 @@ def fit(groups: Sequence[tuple[float, Sequence[float]]]) -> Line:
     return Line(float(a), float(b), inverse, math.sqrt(squares / df), df, misfit)
 
 
+@once_a_run
 def extrapolate(run: RunTables) -> pd.DataFrame:
     """The wholes that a run has slices of, a row a whole and metric: workload, params (with the
     axis at its full value), dtype, label, axis, whole, slices (the values measured), metric, value,

@@ -16,6 +16,7 @@ import pandas as pd
 
 from hwbench.analysis.metrics.rates import RATES
 from hwbench.analysis.metrics.summary import summarize
+from hwbench.analysis.once import once_a_run
 from hwbench.analysis.outcomes import cases
 from hwbench.records import Param, case_label
 from hwbench.tables.reader import RunTables
@@ -96,13 +97,13 @@ class Sweep:
         )
 
 
-def sweeps(run: RunTables, metrics: pd.DataFrame | None = None) -> list[Sweep]:
+@once_a_run
+def sweeps(run: RunTables) -> list[Sweep]:
     """The sweeps of a run: every axis with whole numbers of which at least FEWEST_VALUES have a
     rate that means something, all else being equal. The axis of which cases are slices is none:
-    less of a model is another model. `metrics` is what metrics.summarize says of the run, for who
-    has it already."""
+    less of a model is another model."""
     planned = cases(run)
-    table = summarize(run) if metrics is None else metrics
+    table = summarize(run)
     table = table[table.validity != "invalid"]
     sliced = _sliced(run)
     found = []

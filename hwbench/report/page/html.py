@@ -137,7 +137,7 @@ def _content(runs: list[RunView], floors: Mapping[tuple[str, str], float] | None
 def _part(run: RunView, runs: int) -> RunPart:
     samples: dict[str, pd.DataFrame] = dict(iter(timed_samples(run.tables).groupby("case_id")))
     ceilings, points = ceilings_of(run.tables), points_of(run.tables)
-    swept = sweeps(run.tables, run.metrics)
+    swept = sweeps(run.tables)
     return RunPart(
         run=run,
         sentence=head.sentence(run),

@@ -1,0 +1,43 @@
+"""Functions of one run that are worked out once a run, however many ask."""
+
+from collections.abc import Callable, Hashable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+import pandas as pd
+
+from hwbench.tables.reader import RunTables
+
+Rest = ParamSpec("Rest")
+Result = TypeVar("Result")
+
+_results: WeakKeyDictionary[RunTables, dict[Hashable, Any]] = WeakKeyDictionary()
+"""By run, for as long as that lives, and then by function and its other arguments."""
+
+
+def once_a_run(
+    function: Callable[Concatenate[RunTables, Rest], Result],
+) -> Callable[Concatenate[RunTables, Rest], Result]:
+    """Make `function(run, *rest)` remember its result for each run object and hashable `rest`.
+
+    Every caller gets a shallow copy of a data frame, a dict or a list: whoever adds, drops or
+    renames columns changes only their own. Values inside are shared, so nobody writes into cells.
+    """
+
+    @wraps(function)
+    def remember(run: RunTables, /, *rest: Rest.args, **named: Rest.kwargs) -> Result:
+        results = _results.setdefault(run, {})
+        key = (function, rest, tuple(sorted(named.items())))
+        if key not in results:
+            results[key] = function(run, *rest, **named)
+        copy: Result = _copy(results[key])
+        return copy
+
+    return remember
+
+
+def _copy(result: Any) -> Any:
+    if isinstance(result, pd.DataFrame):
+        return result.copy(deep=False)
+    return result.copy() if isinstance(result, dict | list) else result
