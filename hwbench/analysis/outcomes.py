@@ -17,10 +17,9 @@ def cases(run: RunTables) -> pd.DataFrame:
 
     `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
     """
-    plan = json.loads(run.runs.plan.iloc[0])
     by_case = dict(iter(run.measurements.groupby("case_id")))
     rows = []
-    for planned in plan["cases"]:
+    for planned in run.plan["cases"]:
         stored = by_case.get(planned["case_id"], run.measurements.iloc[:0]).sort_values("process")
         bad = stored[stored.outcome != "ok"]
         rows.append(
@@ -34,7 +33,7 @@ def cases(run: RunTables) -> pd.DataFrame:
                 else bad.outcome.iloc[0],
                 "reason": "" if bad.empty else bad.reason.iloc[0],
                 "processes": len(stored) - len(bad),
-                "planned": max(plan["policy"]["processes"], len(stored)),
+                "planned": max(run.plan["policy"]["processes"], len(stored)),
                 "choices": _choices(stored),
             }
         )

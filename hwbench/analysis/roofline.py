@@ -65,7 +65,7 @@ def ceilings_of(run: RunTables) -> pd.DataFrame:
         | {"source": found.label, "case_id": found.case_id}
         for level, found in memory_ceilings(run).items()
     ]
-    for dtype in run.measurements[run.measurements.outcome == "ok"].dtype.drop_duplicates():
+    for dtype in run.measured.dtype.drop_duplicates():
         if peak := peak_of(run, "mfu", str(dtype)):
             rows.append(
                 {"basis": "datasheet", "kind": "compute", "dtype": dtype, "value": peak.value}
@@ -156,9 +156,8 @@ def _steps(run: RunTables) -> pd.DataFrame:
         .step_s.median()
         .reset_index(name="seconds")
     )
-    measured = run.measurements[run.measurements.outcome == "ok"]
-    steps = measured.assign(
-        in_memory=moves_memory(measured), span=WHOLE, flops=_of_hardware(measured)
+    steps = run.measured.assign(
+        in_memory=moves_memory(run.measured), span=WHOLE, flops=_of_hardware(run.measured)
     )
     steps = steps.merge(seconds[seconds.seconds > 0], on=["case_id", "process"])
     return steps.astype({"bytes": "float64"}).dropna(subset=["flops", "bytes"], how="all")

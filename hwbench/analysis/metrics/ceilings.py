@@ -59,8 +59,7 @@ class Ceiling:
 @once_a_run
 def matmul_ceilings(run: RunTables) -> dict[str, Ceiling]:
     """By dtype."""
-    measured = _measured(run)
-    matmuls = measured[measured.workload.map(is_matmul).astype(bool)]
+    matmuls = run.measured[run.measured.workload.map(is_matmul).astype(bool)]
     return {
         str(dtype): best
         for dtype, rows in matmuls.groupby("dtype")
@@ -71,8 +70,7 @@ def matmul_ceilings(run: RunTables) -> dict[str, Ceiling]:
 @once_a_run
 def memory_ceilings(run: RunTables) -> dict[str, Ceiling]:
     """By the level that the arrays lie in: `memory`, and the caches that were measured."""
-    measured = _measured(run)
-    copies = measured[measured.workload == COPY]
+    copies = run.measured[run.measured.workload == COPY]
     levels = copies.params.map(_level)
     return {
         str(level): best for level, rows in copies.groupby(levels) if (best := _best(rows, "bytes"))
@@ -82,10 +80,9 @@ def memory_ceilings(run: RunTables) -> dict[str, Ceiling]:
 def shares_of_ceilings(run: RunTables) -> pd.DataFrame:
     """A row (COLUMNS) for each process and metric of CEILING_SHARES whose work is declared and
     whose ceiling the run measured, round by round."""
-    measured = _measured(run)
     rows = []
     matmul, memory = matmul_ceilings(run), memory_ceilings(run).get(MEMORY)
-    for _, processes in measured.groupby("case_id", sort=False):
+    for _, processes in run.measured.groupby("case_id", sort=False):
         found = {"mfu_achievable": matmul.get(processes.dtype.iloc[0])}
         found["mbu_achievable"] = memory if moves_memory(processes).all() else None
         for metric, ceiling in found.items():
@@ -125,10 +122,6 @@ def moves_memory(measured: pd.DataFrame) -> pd.Series:
     """Whether the bytes of each measurement are memory's: those of a copy within a cache are
     not."""
     return (measured.workload != COPY) | (measured.params.map(_level) == MEMORY)
-
-
-def _measured(run: RunTables) -> pd.DataFrame:
-    return run.measurements[run.measurements.outcome == "ok"]
 
 
 def _best(measured: pd.DataFrame, work: str) -> Ceiling | None:

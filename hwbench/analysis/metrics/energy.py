@@ -47,7 +47,7 @@ def energy_of(run: RunTables) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     idle = _idle(readings, run)
     rows = []
-    for measured in run.measurements[run.measurements.outcome == "ok"].to_dict("records"):
+    for measured in run.measured.to_dict("records"):
         own = readings[
             (readings.case_id == measured["case_id"]) & (readings.process == measured["process"])
         ]
@@ -58,7 +58,7 @@ def energy_of(run: RunTables) -> pd.DataFrame:
 def _own_kind(run: RunTables) -> str:
     """The kind of scope that the run's device is. A command that was metered may use any: with a
     GPU it is that."""
-    if str(run.runs.device_kind.iloc[0]) not in ("cpu", "fake"):
+    if run.device.kind not in ("cpu", "fake"):
         return "gpu"
     return (
         "gpu"

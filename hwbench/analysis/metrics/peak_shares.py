@@ -1,8 +1,6 @@
 """Shares of what the device could do at most, process by process: how much of it a workload makes
 use of."""
 
-import json
-
 import pandas as pd
 
 from hwbench.analysis.metrics.ceilings import is_matmul, moves_memory
@@ -38,9 +36,8 @@ def shares_of_peak(run: RunTables) -> pd.DataFrame:
     The value is (work of a step × steps) / window_s over the peak of the case's dtype; `source`
     says which peak, and where from. A copy within a cache has no share of the memory's bandwidth.
     """
-    measured = run.measurements[run.measurements.outcome == "ok"]
     rows = []
-    for dtype, cases in measured.groupby("dtype", sort=False):
+    for dtype, cases in run.measured.groupby("dtype", sort=False):
         for metric, work in SHARES.items():
             if peak := peak_of(run, metric, str(dtype)):
                 shown = cases[moves_memory(cases)] if work == "bytes" else cases
@@ -62,13 +59,9 @@ def share_of(peak: peaks.Peak, metric: str, keyed: pd.DataFrame, rates: pd.Serie
 def peak_of(run: RunTables, metric: str, dtype: str) -> peaks.Peak | None:
     """The peak that a metric of SHARES is a share of, for cases in `dtype`; None if it is not
     known."""
-    device, environment = (
-        str(run.runs.device_name.iloc[0]),
-        json.loads(run.runs.environment.iloc[0]),
-    )
     if SHARES[metric] == "bytes":
-        return peaks.bandwidth(device, environment)
-    return peaks.flops(device, dtype, environment, sustained_mhz(run, dtype))
+        return peaks.bandwidth(run.device.name, run.environment)
+    return peaks.flops(run.device.name, dtype, run.environment, sustained_mhz(run, dtype))
 
 
 @once_a_run
@@ -76,9 +69,7 @@ def sustained_mhz(run: RunTables, dtype: str) -> float | None:
     """The processors' clock while they multiplied matrices in `dtype`: the median of what the meter
     `host` showed in the windows of each process, then over processes. None where the run or the
     platform shows none."""
-    measured = run.measurements[
-        (run.measurements.outcome == "ok") & (run.measurements.dtype == dtype)
-    ]
+    measured = run.measured[run.measured.dtype == dtype]
     matmuls = measured[measured.workload.map(is_matmul).astype(bool)][KEY]
     shown = run.telemetry[
         (run.telemetry.meter == "host") & (run.telemetry.quantity == "cpu_clock")

@@ -35,7 +35,7 @@ def requests_of(run: RunTables, percentiles: Mapping[str, int]) -> pd.DataFrame:
     Each percentile comes with the requests that it takes at least. Rates are over the time from the
     first arrival to the last answer.
     """
-    measured = run.measurements[run.measurements.outcome == "ok"].set_index(KEY)
+    measured = run.measured.set_index(KEY)
     rows = []
     for key, requests in run.requests.groupby(KEY, sort=False):
         if key in measured.index:

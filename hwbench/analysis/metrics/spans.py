@@ -68,7 +68,7 @@ def summarize_spans(run: RunTables) -> pd.DataFrame:
             "reasons": json.dumps(reasons),
         }
         rows.append(head | over_processes(group))
-    return pd.DataFrame(rows).assign(device_kind=run.runs.device_kind.iloc[0])[COLUMNS]
+    return pd.DataFrame(rows).assign(device_kind=run.device.kind)[COLUMNS]
 
 
 def per_process_and_span(run: RunTables) -> pd.DataFrame:
@@ -98,8 +98,7 @@ def span_work(run: RunTables) -> pd.DataFrame:
     """The spans with declared work, a row a process: case_id, process, span, dtype, in_memory
     (whether its bytes are memory's), seconds (of the median step), the work in WORK and its
     `<work>_rate` in a second; NaN where it is not declared."""
-    measured = run.measurements[run.measurements.outcome == "ok"]
-    measured = measured.assign(in_memory=moves_memory(measured)).dropna(subset="span_work")
+    measured = run.measured.assign(in_memory=moves_memory(run.measured)).dropna(subset="span_work")
     declared: list[dict[str, Any]] = []
     for row in measured.to_dict("records"):
         for span, work in json.loads(row["span_work"]).items():

@@ -61,5 +61,4 @@ def span_times(run: RunTables) -> pd.DataFrame:
 
 
 def _of_measured(rows: pd.DataFrame, run: RunTables) -> pd.DataFrame:
-    good = run.measurements[run.measurements.outcome == "ok"][KEY]
-    return rows.merge(good, on=KEY)
+    return rows.merge(run.measured[KEY], on=KEY)

@@ -81,7 +81,7 @@ def summarize(run: RunTables) -> pd.DataFrame:
     judged = validity_by_case(run)
     table = table.assign(
         run_id=run.run_id,
-        device_kind=run.runs.device_kind.iloc[0],
+        device_kind=run.device.kind,
         workload=table.case_id.map(first.workload),
         validity=[judged[case_id][0] for case_id in table.case_id],
         reasons=[json.dumps(judged[case_id][1]) for case_id in table.case_id],
@@ -95,8 +95,7 @@ def per_process(run: RunTables) -> pd.DataFrame:
     that came out ok; with what a share is of and its source (OF_A_SHARE), and of energy the source,
     uncertainty and grade (energy_metrics). Of a test under load its requests have the latencies and
     the tokens/s (request_metrics)."""
-    measured = run.measurements[run.measurements.outcome == "ok"]
-    tables = [throughput(measured), _memory(measured), latencies(run)]
+    tables = [throughput(run.measured), _memory(run.measured), latencies(run)]
     served = requests_of(run, PERCENTILES)
     if len(served):  # what the requests say comes before what steps and spans do
         tables = [pd.concat([*tables, served]).drop_duplicates([*KEY, "metric"], keep="last")]

@@ -170,7 +170,7 @@ PRECISION = 0.01
 
 def precision_of(run: RunTables) -> float:
     """The relative half-width of an interval that the run was after."""
-    return float(json.loads(run.runs.plan.iloc[0])["policy"].get("precision", PRECISION))
+    return float(run.plan["policy"].get("precision", PRECISION))
 
 
 def validity(

@@ -7,7 +7,6 @@ same time. A cure that names an axis is one of hwbench's own, and none is named 
 already or cannot do.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -286,14 +285,14 @@ def advice(run: RunTables, case: ProfiledCase, found: Waterfall) -> list[Advice]
     profile is not of such a step (MOST_MISSED)."""
     if abs(found.missed_s) > MOST_MISSED * found.clean_step_s:
         return []
-    environment, ceilings = json.loads(run.runs.environment.iloc[0]), matmul_ceilings(run)
+    ceilings = matmul_ceilings(run)
     own, other = ceilings.get(case.dtype), ceilings.get("bf16")
     in_bf16 = other.typical / own.typical if own and other else None
     told = []
     for code, (seconds, least_s, names) in _losses(case, found).items():
         share = seconds / found.clean_step_s
         if share > LEAST_SHARE:
-            at = Situation(case, environment, in_bf16, names)
+            at = Situation(case, run.environment, in_bf16, names)
             told.append(
                 Advice(code, seconds, share, _sentence(LOSSES[code], seconds, share, least_s, at))
             )

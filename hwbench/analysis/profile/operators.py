@@ -96,7 +96,7 @@ class ProfiledCase:
 @once_a_run
 def profiled_cases(run: RunTables) -> dict[str, ProfiledCase]:
     """The profiled cases by their ids, in the order of the plan."""
-    planned = {case["case_id"]: case for case in json.loads(run.runs.plan.iloc[0])["cases"]}
+    planned = {case["case_id"]: case for case in run.plan["cases"]}
     order = [case_id for case_id in planned if case_id in set(run.profiles.case_id)]
     return {
         case_id: _case(

@@ -146,9 +146,7 @@ def label_of(
 def _groups(run: RunTables) -> list[tuple[dict[str, object], pd.DataFrame]]:
     """The wholes with the measured processes of two or more slices of each: what the whole is, and
     their rows of `measurements` with the column `at`, the slice's value."""
-    measured = run.measurements[
-        (run.measurements.outcome == "ok") & run.measurements.slice_of.notna()
-    ]
+    measured = run.measured[run.measured.slice_of.notna()]
     found: dict[str, list[tuple[int, pd.Series]]] = {}
     for _, row in measured.iterrows():
         params, whole = json.loads(row.params), json.loads(row.slice_of)

@@ -7,7 +7,7 @@ environment that differs.
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import pandas as pd
@@ -115,9 +115,8 @@ def _named(baseline: Sequence[RunTables], candidate: RunTables) -> list[tuple[st
 
 def _codes(run: RunTables) -> dict[str, list[str]]:
     """By case_id, the codes of the notes of its measured processes."""
-    measured = run.measurements[run.measurements.outcome == "ok"]
     found: dict[str, dict[str, None]] = {}
-    for case_id, notes in zip(measured.case_id, measured.notes, strict=True):
+    for case_id, notes in zip(run.measured.case_id, run.measured.notes, strict=True):
         for note in json.loads(notes):
             found.setdefault(case_id, {})[str(note).partition(":")[0]] = None
     return {case_id: list(codes) for case_id, codes in found.items()}
@@ -134,8 +133,7 @@ def _invalid_cases(baseline: Sequence[RunTables], candidate: RunTables) -> dict[
 def _strange_device(baseline: Sequence[RunTables], candidate: RunTables) -> str:
     """Why the runs are of different devices, or may be. Empty if they are of one."""
     for run in baseline:
-        for column in ("device_kind", "device_name"):
-            theirs, ours = run.runs[column].iloc[0], candidate.runs[column].iloc[0]
+        for theirs, ours in zip(astuple(run.device), astuple(candidate.device), strict=True):
             if theirs != ours:
                 return f"another device: {theirs} against {ours}"
             if theirs in UNKNOWN_NAMES:
@@ -179,7 +177,7 @@ def _sources(runs: Sequence[RunTables]) -> dict[tuple[str, str], set[str]]:
 
 
 def _values(runs: Sequence[RunTables], columns: list[str]) -> dict[str, set[tuple[Any, ...]]]:
-    measured = pd.concat([run.measurements[run.measurements.outcome == "ok"] for run in runs])
+    measured = pd.concat([run.measured for run in runs])
     found: dict[str, set[tuple[Any, ...]]] = {}
     for row in measured[["case_id", *columns]].itertuples(index=False):
         found.setdefault(row[0], set()).add(
@@ -205,9 +203,9 @@ def _in_words(values: set[tuple[Any, ...]], columns: list[str]) -> str:
 
 def _conditions(run: RunTables) -> dict[str, Any]:
     """By name, CONDITIONS as this run's environment has them; variables as $NAME."""
-    environment, found = json.loads(run.runs.environment.iloc[0]), {}
+    found: dict[str, Any] = {}
     for part, names in CONDITIONS.items():
-        facts = environment.get(part)
+        facts = run.environment.get(part)
         if isinstance(facts, dict):
             mark = "$" if names is None else ""
             known = {

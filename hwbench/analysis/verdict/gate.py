@@ -113,7 +113,7 @@ def summary(table: pd.DataFrame) -> str:
 def subject(baseline: Sequence[RunTables], candidate: RunTables) -> str:
     """What is held against what: "candidate c of DEVICE against baseline a, b"."""
     names = ", ".join(run.run_id for run in baseline) or "nothing"
-    return f"candidate {candidate.run_id} of {candidate.runs.device_name.iloc[0]} against baseline {names}"
+    return f"candidate {candidate.run_id} of {candidate.device.name} against baseline {names}"
 
 
 def overall(table: pd.DataFrame) -> str:
