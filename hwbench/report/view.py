@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from hwbench import stats
-from hwbench.analysis.lineup import HEADLINE
 from hwbench.analysis.metrics.rates import THROUGHPUT
 from hwbench.analysis.metrics.steps import span_times
 from hwbench.analysis.metrics.summary import per_process, summarize
 from hwbench.analysis.metrics.validity import PRECISION, REASONS, precision_of, severity_of
 from hwbench.analysis.outcomes import cases
+from hwbench.analysis.side_by_side import HEADLINE
 from hwbench.records import case_label
 from hwbench.report.numbers import is_known, uncertainty
 from hwbench.tables.reader import RunTables
@@ -155,7 +155,7 @@ class RunView:
 
     @property
     def outcomes(self) -> pd.DataFrame:
-        """The cases as `lineup.side_by_side` takes them, labelled with their short names."""
+        """The cases as `side_by_side.side_by_side` takes them, labelled with their short names."""
         rows = [(case.case_id, case.short, case.outcome) for case in self.cases]
         return pd.DataFrame(rows, columns=["case_id", "label", "outcome"])
 
@@ -247,7 +247,7 @@ def spans_of(runs: Sequence[RunView]) -> Spans:
 
 def ratio_intervals(runs: Sequence[RunView]) -> dict[tuple[int, str, str], tuple[float, float]]:
     """The 95 % interval (stats.change) of each later run's ratio to the first, by the run's
-    position, case_id and metric of lineup.HEADLINE. What has no interval, or is invalid on a side,
+    position, case_id and metric of side_by_side.HEADLINE. What has no interval, or is invalid on a side,
     is not there."""
     sides = [_values(run) for run in runs]
     found = {}

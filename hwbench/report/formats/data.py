@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from hwbench.analysis.history import changes, points
-from hwbench.analysis.lineup import side_by_side
 from hwbench.analysis.metrics.spans import summarize_spans
 from hwbench.analysis.metrics.summary import COLUMNS, summarize
 from hwbench.analysis.outcomes import cases
+from hwbench.analysis.side_by_side import side_by_side
 from hwbench.report.numbers import clean, plain
 from hwbench.tables.reader import RunTables
 
@@ -58,7 +58,7 @@ def as_csv(runs: Sequence[RunTables]) -> str:
 def as_data(
     runs: Sequence[RunTables], floors: Mapping[tuple[str, str], float] | None = None
 ) -> dict[str, Any]:
-    """{"runs": […], "comparison": rows of lineup.side_by_side, "history": {"points": …, "changes":
+    """{"runs": […], "comparison": rows of side_by_side.side_by_side, "history": {"points": …, "changes":
     …}}, ready for JSON.
 
     Numbers are in base units, null where unknown. A single run has no comparison (an empty list);

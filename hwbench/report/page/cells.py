@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from hwbench.analysis.lineup import presence
 from hwbench.analysis.metrics.latency import PERCENTILES
 from hwbench.analysis.metrics.validity import REASONS
+from hwbench.analysis.side_by_side import presence
 from hwbench.report.numbers import UNKNOWN, count, quantity, ratio, uncertainty
 from hwbench.report.view import CaseView, RunView, Spans, doubts
 
@@ -120,7 +120,7 @@ def results(run: RunView) -> Table:
 
 
 def comparison(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -> Table:
-    """`lineup.side_by_side` as rows: each run's value, and each later run's ratio to the first with
+    """`side_by_side.side_by_side` as rows: each run's value, and each later run's ratio to the first with
     its interval: in columns of their own, or of many runs under the values."""
     names = {case.case_id: case.short for run in reversed(runs) for case in run.cases}
     apart = len(runs) <= MOST_APART

@@ -13,13 +13,13 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from hwbench.analysis.lineup import shared, side_by_side
 from hwbench.analysis.metrics.energy import why_unknown
 from hwbench.analysis.metrics.latency import PERCENTILES
 from hwbench.analysis.metrics.steps import timed_samples
 from hwbench.analysis.roofline import ceilings_of
 from hwbench.analysis.roofline import points as points_of
 from hwbench.analysis.scaling.sweeps import sweeps
+from hwbench.analysis.side_by_side import shared, side_by_side
 from hwbench.report.numbers import clean
 from hwbench.report.page import cells, embedded
 from hwbench.report.page.cells import Table

@@ -4,8 +4,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.analysis.lineup import HEADLINE
 from hwbench.analysis.outcomes import cases
+from hwbench.analysis.side_by_side import HEADLINE
 from hwbench.report.numbers import clean, quantity
 from hwbench.tables.reader import RunTables
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from runs import make_run, measured
 
-from hwbench.analysis import lineup
+from hwbench.analysis import side_by_side
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.records import Case, Measurement
@@ -28,7 +28,7 @@ def run(tmp_path):
 
 
 def table_of(*runs) -> pd.DataFrame:
-    return lineup.side_by_side([cases(run) for run in runs], [summarize(run) for run in runs])
+    return side_by_side.side_by_side([cases(run) for run in runs], [summarize(run) for run in runs])
 
 
 def line(table: pd.DataFrame, case: Case, metric: str) -> pd.DataFrame:
@@ -44,12 +44,14 @@ def test_the_same_case_has_both_values_and_the_exact_ratio(run):
     assert tokens.ratio.tolist() == [1.0, 3.0]
     assert tokens.unit.tolist() == ["tokens/s"] * 2
     assert line(table, TRAIN, "step_s_p50").ratio.iloc[1] == pytest.approx(1 / 3)
-    assert lineup.shared(table) == [TRAIN.case_id]
+    assert side_by_side.shared(table) == [TRAIN.case_id]
 
 
 def test_metrics_stand_in_the_headline_order(run):
     table = table_of(run("a", (TRAIN, measured(memory_peak_bytes=7))))
-    expected = [m for m in lineup.HEADLINE if not m.startswith(("ttft", "tpot", "energy", "power"))]
+    expected = [
+        m for m in side_by_side.HEADLINE if not m.startswith(("ttft", "tpot", "energy", "power"))
+    ]
     assert table.metric.tolist() == expected
 
 
@@ -60,11 +62,11 @@ def test_a_case_that_only_one_run_has_is_kept(run):
     )
     assert table.case_id.drop_duplicates().tolist() == [TRAIN.case_id, GEMM.case_id, COPY.case_id]
     only = line(table, GEMM, "flops_per_s")
-    assert only.outcome.tolist() == ["ok", lineup.NOT_PLANNED]
+    assert only.outcome.tolist() == ["ok", side_by_side.NOT_PLANNED]
     assert only.ratio.iloc[0] == 1.0
     assert math.isnan(only.ratio.iloc[1])
     assert line(table, COPY, "flops_per_s").ratio.isna().all()  # nothing to relate it to
-    assert lineup.shared(table) == [TRAIN.case_id]
+    assert side_by_side.shared(table) == [TRAIN.case_id]
 
 
 def test_outcomes_other_than_ok_are_cells(run):
@@ -75,7 +77,7 @@ def test_outcomes_other_than_ok_are_cells(run):
         (GEMM, Measurement("error", "boom")),
         (COPY, None),
     )
-    present = lineup.presence(table_of(first, second))
+    present = side_by_side.presence(table_of(first, second))
     assert present.loc[TRAIN.case_id].tolist() == ["ok", "unsupported"]
     assert present.loc[GEMM.case_id].tolist() == ["oom", "error"]
     assert present.loc[COPY.case_id].tolist() == ["missing", "missing"]
@@ -85,7 +87,7 @@ def test_a_case_without_any_figure_has_a_row_for_each_run(run):
     table = table_of(run("a", (GEMM, Measurement("oom", "no memory"))), run("b", (GEMM, None)))
     assert table.outcome.tolist() == ["oom", "missing"]
     assert table.metric.isna().all()
-    assert lineup.shared(table) == []
+    assert side_by_side.shared(table) == []
 
 
 def test_an_invalid_figure_has_no_ratio(run):
