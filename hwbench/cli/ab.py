@@ -64,7 +64,7 @@ def command(
     The exit status is 1 if a case failed or is slower, 3 without a verdict.
     """
     from hwbench import tables
-    from hwbench.analysis.verdict.paired import judge
+    from hwbench.analysis.verdict.paired import judge_pairs
     from hwbench.cli.progress import reporter
     from hwbench.recording import pairs
     from hwbench.recording.matrix import settle
@@ -99,7 +99,7 @@ def command(
             plan, sides, writers, progress, [found.get("formats") for found in described]
         )
     runs = [tables.read_run(writer.folder) for writer in writers]
-    table = judge(runs[0], runs[1], metrics, threshold)
+    table = judge_pairs(runs[0], runs[1], metrics, threshold)
     # rows say why, and there is nothing to judge
     table = table[~table.case_id.isin(plan.left_out.keys())]
     return _conclude(runs, table, strict, as_json)

@@ -38,7 +38,7 @@ def command(
 
     runs = [tables.read_run(tables.find_run(name, output)) for name in (baseline, candidate)]
     floors = noise.floors(output, runs[1], options.warn)
-    table = compare.judge(runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices)
+    table = compare.judge_runs(runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices)
     for difference in comparable.differences(*runs):
         click.echo(f"the environments differ: {difference}", err=True)
     if as_json:

@@ -1,4 +1,4 @@
-"""compare.judge: a candidate against its baseline, verdict by verdict."""
+"""compare.judge_runs: a candidate against its baseline, verdict by verdict."""
 
 import json
 import math
@@ -17,7 +17,7 @@ STEP = Rules(("step_s_p50",), 0.02)
 
 
 def judged(baseline, candidate, rules=STEP, **options):
-    return compare.judge([baseline], candidate, rules, **options).to_dict("records")
+    return compare.judge_runs([baseline], candidate, rules, **options).to_dict("records")
 
 
 def only_row(baseline, candidate, rules=STEP, **options):
@@ -155,7 +155,8 @@ class TestJudge:
             {"wide"},
         ]
         pd.testing.assert_frame_equal(
-            compare.judge(pair[:1], pair[1], STEP), compare.judge(valid[:1], valid[1], STEP)
+            compare.judge_runs(pair[:1], pair[1], STEP),
+            compare.judge_runs(valid[:1], valid[1], STEP),
         )
 
     def test_a_note_of_a_wide_interval_is_no_remark_on_a_verdict(self):
@@ -184,7 +185,7 @@ class TestJudge:
 
     def test_several_baselines_are_one(self):
         runs = [run_of((CASE, around(1.0))), run_of((CASE, around(1.2)))]
-        (row,) = compare.judge(runs, run_of((CASE, around(1.1))), STEP).to_dict("records")
+        (row,) = compare.judge_runs(runs, run_of((CASE, around(1.1))), STEP).to_dict("records")
         assert row["baseline"] == pytest.approx(1.1, rel=0.1)
         assert row["verdict"] == "inconclusive"
 
@@ -314,7 +315,7 @@ class TestJudge:
         assert row["ci_high"] == math.inf
 
     def test_runs_without_any_case(self):
-        assert compare.judge([run_of()], run_of()).empty
+        assert compare.judge_runs([run_of()], run_of()).empty
 
     @pytest.mark.slow
     def test_a_million_steps_a_run_take_seconds(self):

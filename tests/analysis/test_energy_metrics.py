@@ -129,10 +129,14 @@ def test_without_tokens_there_is_no_energy_of_one():
 def test_an_estimate_and_a_counter_have_no_ratio():
     guess = ("estimate", "package:0", "energy", 400.0, "estimated")
     rules = Rules(("energy_j", "step_s_p50"))
-    energy, step = compare.judge([run_with(PACKAGE)], run_with(guess), rules).to_dict("records")
+    energy, step = compare.judge_runs([run_with(PACKAGE)], run_with(guess), rules).to_dict(
+        "records"
+    )
     assert (energy["verdict"], step["verdict"]) == ("incomparable", "same")
     assert energy["reason"] == "another meter: rapl counter against estimate estimated"
-    (energy, _) = compare.judge([run_with(PACKAGE)], run_with(PACKAGE), rules).to_dict("records")
+    (energy, _) = compare.judge_runs([run_with(PACKAGE)], run_with(PACKAGE), rules).to_dict(
+        "records"
+    )
     assert energy["verdict"] == "same"
 
 
@@ -146,7 +150,7 @@ def test_the_meters_of_other_parts_do_not_matter_but_to_sums():
     rules = Rules(("energy_j", "host_energy_j", "total_energy_j"))
 
     def verdicts(*readings):
-        rows = compare.judge([whole], run_with(gpu, *readings, device_kind="cuda"), rules)
+        rows = compare.judge_runs([whole], run_with(gpu, *readings, device_kind="cuda"), rules)
         return dict(zip(rows.metric, rows.verdict, strict=True)), rows.set_index("metric").reason
 
     none = ("rapl", "package:0", "energy", None, None)

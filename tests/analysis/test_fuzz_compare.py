@@ -1,4 +1,4 @@
-"""compare.judge and the gate on whatever tables may hold: verdicts with reasons, no traceback and
+"""compare.judge_runs and the gate on whatever tables may hold: verdicts with reasons, no traceback and
 no silent pass."""
 
 import json

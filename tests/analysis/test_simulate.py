@@ -96,9 +96,9 @@ def test_the_fast_path_says_what_the_full_one_says(pairs):
                 np.median(baseline, axis=1), np.median(candidate, axis=1), THRESHOLD
             )
             sides = run_of((CASE, baseline)), run_of((CASE, candidate))
-            (row,) = compare.judge([sides[0]], sides[1], Rules(("step_s_p50",), THRESHOLD)).to_dict(
-                "records"
-            )
+            (row,) = compare.judge_runs(
+                [sides[0]], sides[1], Rules(("step_s_p50",), THRESHOLD)
+            ).to_dict("records")
             assert (row["verdict"], row["p"]) == (fast[0], pytest.approx(fast[1]))
             held = gate.hold([sides[0]], sides[1], Rules(("step_s_p50",), THRESHOLD))
             assert held.verdict.tolist() == [fast[0]]

@@ -14,7 +14,7 @@ from commands import FILE, assert_one_line
 from runs import make_run, measured
 
 from hwbench import tables
-from hwbench.analysis.verdict.paired import judge
+from hwbench.analysis.verdict.paired import judge_pairs
 from hwbench.cli.ab import exit_status
 from hwbench.recording import pairs as ab
 from hwbench.recording import probe
@@ -120,7 +120,7 @@ class TestJudgement:
                 done = measured(step_s) if step_s else Measurement("oom", "no memory")
                 writer.add(case(), process, done)
             runs.append(tables.read_run(writer.folder))
-        (row,) = judge(*runs, metrics, threshold).to_dict("records")
+        (row,) = judge_pairs(*runs, metrics, threshold).to_dict("records")
         return row
 
     def test_a_drift_that_both_sides_share_cancels(self, tmp_path):

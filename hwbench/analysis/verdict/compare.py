@@ -34,7 +34,7 @@ JUDGED = [
 UNKNOWN = stats.Change(math.nan, math.nan, math.nan, math.nan)
 
 
-def judge(
+def judge_runs(
     baseline: Sequence[RunTables],
     candidate: RunTables,
     rules: Rules = Rules(),  # noqa: B008 - frozen

@@ -60,7 +60,7 @@ def hold(
 ) -> pd.DataFrame:
     """The candidate against its baseline: a row (COLUMNS) for each case and metric, worst status
     first."""
-    table = doubted(compare.judge(baseline, candidate, rules, floors, across_devices))
+    table = doubted(compare.judge_runs(baseline, candidate, rules, floors, across_devices))
     broken, unmeasured = _broken(candidate), _unmeasured(baseline)
     rows = [
         row | (broken.get(row["case_id"]) or {"status": _status(row, row["case_id"] in unmeasured)})
@@ -70,7 +70,7 @@ def hold(
 
 
 def doubted(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of `compare.judge` whose verdicts are `beyond_doubt` among all its rows; `reason`
+    """A table of `compare.judge_runs` whose verdicts are `beyond_doubt` among all its rows; `reason`
     tells where not."""
     words = np.array(beyond_doubt(list(table.verdict), table.p.to_numpy(np.float64)), dtype=object)
     reason = f"not beyond doubt among {table.p.notna().sum()} rows judged at once"

@@ -13,17 +13,17 @@ from hwbench.analysis.verdict.rules import Rules
 from hwbench.tables.reader import RunTables
 
 
-def judge(
+def judge_pairs(
     baseline: RunTables, candidate: RunTables, metrics: Sequence[str], threshold: float
 ) -> pd.DataFrame:
-    """As `compare.judge`, of two runs that `measure_pairs` made: processes of one number are a
+    """As `compare.judge_runs`, of two runs that `measure_pairs` made: processes of one number are a
     pair.
 
     A row is faster or slower only if that stays significant among all rows (Holm), as in the gate:
     there is an exit status on it.
     """
     baseline, candidate = comparable.with_one_kind_of_peak([baseline, candidate])
-    table = compare.judge([baseline], candidate, Rules(tuple(metrics), threshold))
+    table = compare.judge_runs([baseline], candidate, Rules(tuple(metrics), threshold))
     values = [
         {
             key: group.set_index("process").value
@@ -38,7 +38,7 @@ def judge(
 def _paired(
     row: dict[str, Any], values: Sequence[Mapping[tuple[str, str], pd.Series]]
 ) -> dict[str, Any]:
-    """A row of `compare.judge` with what the pairs say instead."""
+    """A row of `compare.judge_runs` with what the pairs say instead."""
     if row["verdict"] in ("missing", "incomparable") or math.isnan(row["ratio"]):
         return row
     sides = [side[row["case_id"], row["metric"]] for side in values]

@@ -41,7 +41,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """`metrics` to judge of every case (none: those that `compare.judge` chooses), the `threshold`
+    """`metrics` to judge of every case (none: those that `compare.judge_runs` chooses), the `threshold`
     of all, and the `special` rules, of which the last that matches wins. A metric that one names is
     judged where it applies."""
 

@@ -70,7 +70,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Pair:
-    """A candidate held against a baseline: the table of `compare.judge`, and how both are
+    """A candidate held against a baseline: the table of `compare.judge_runs`, and how both are
     called."""
 
     name: str
@@ -120,7 +120,7 @@ def _belong_together(runs: Sequence[RunTables]) -> bool:
 
 def _judged(baseline: Sequence[RunTables], candidate: RunTables) -> pd.DataFrame:
     """Worst rows first. Devices may differ: that is what a report is often made for."""
-    table = gate.doubted(compare.judge(baseline, candidate, across_devices=True))
+    table = gate.doubted(compare.judge_runs(baseline, candidate, across_devices=True))
     return table.sort_values("verdict", key=lambda words: words.map(ORDER.index), kind="stable")
 
 

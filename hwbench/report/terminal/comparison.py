@@ -1,4 +1,4 @@
-"""A judgement (compare.judge, gate.hold) as a table for people and as plain data for machines."""
+"""A judgement (compare.judge_runs, gate.hold) as a table for people and as plain data for machines."""
 
 import math
 from collections.abc import Sequence
