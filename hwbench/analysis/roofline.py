@@ -200,7 +200,7 @@ def _held_against(done: dict[str, Any], compute: float, memory: float) -> dict[s
     }
 
 
-def as_data(run: RunTables) -> dict[str, list[dict[str, Any]]]:
+def roofline_data(run: RunTables) -> dict[str, list[dict[str, Any]]]:
     """Ceilings, points and sums as JSON takes them, null for what is not known."""
     found = points(run)
     return {"ceilings": _rows(ceilings_of(run)), "points": _rows(found), "sums": _rows(sums(found))}

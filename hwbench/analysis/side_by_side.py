@@ -25,7 +25,17 @@ HEADLINE = (
 NOT_PLANNED = "not in this run"
 """The outcome of a case that a run was not asked for."""
 
-COLUMNS = ["case_id", "label", "metric", "unit", "run", "outcome", "validity", "value", "ratio"]
+SIDE_BY_SIDE_COLUMNS = [
+    "case_id",
+    "label",
+    "metric",
+    "unit",
+    "run",
+    "outcome",
+    "validity",
+    "value",
+    "ratio",
+]
 
 
 def side_by_side(cases: Sequence[pd.DataFrame], metrics: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -46,7 +56,7 @@ def side_by_side(cases: Sequence[pd.DataFrame], metrics: Sequence[pd.DataFrame])
     table = table.merge(outcomes.drop(columns="label"), on=["case_id", "run"], how="left")
     table = table.merge(values, on=["case_id", "metric", "unit", "run"], how="left")
     table = table.assign(outcome=table.outcome.fillna(NOT_PLANNED))
-    return table.assign(ratio=_ratio(table))[COLUMNS]
+    return table.assign(ratio=_ratio(table))[SIDE_BY_SIDE_COLUMNS]
 
 
 def shared(table: pd.DataFrame) -> list[str]:

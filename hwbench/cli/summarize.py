@@ -31,7 +31,7 @@ def command(run: str, output: Path, as_json: bool) -> int:
         content["metrics"] = options.plain_rows(metrics)
         content["span_metrics"] = options.plain_rows(spans.summarize_spans(tables))
         options.print_json(
-            content | {"roofline": roofline.as_data(tables)} | terminal.together_rows(tables)
+            content | {"roofline": roofline.roofline_data(tables)} | terminal.together_rows(tables)
         )
         return 0
     for part in (terminal.summary_table(tables), *terminal.together_tables(tables)):

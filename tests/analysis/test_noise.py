@@ -35,7 +35,7 @@ def test_the_floor_is_the_half_width_of_the_interval(tmp_path, training):
     df = sum(variances) ** 2 / sum(v**2 / 3 for v in variances)
     expected = math.exp(t.ppf(0.975, df) * math.sqrt(sum(variances))) - 1
     table = noise.measure_floors(run)
-    assert list(table.columns) == noise.COLUMNS
+    assert list(table.columns) == noise.NOISE_COLUMNS
     assert floors_of(run)["step_s_p50"] == pytest.approx(expected, rel=1e-6)
     assert floors_of(run)["tokens_per_s"] == pytest.approx(expected, rel=1e-6)
     assert set(table.n) == {4}

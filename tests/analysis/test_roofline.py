@@ -152,7 +152,7 @@ def test_the_datasheet_is_a_roofline_of_its_own(tmp_path):
 
 
 def test_it_is_json(tmp_path):
-    data = roofline.as_data(run_of(tmp_path, step=Work(flops=7)))
+    data = roofline.roofline_data(run_of(tmp_path, step=Work(flops=7)))
     text = json.dumps(data, allow_nan=False)
     assert set(data) == {"ceilings", "points", "sums"}
     assert json.loads(text)["points"][0]["bytes"] is None
@@ -160,4 +160,4 @@ def test_it_is_json(tmp_path):
 
 def test_a_run_without_ceilings_or_work_has_none(tmp_path):
     run = run_of(tmp_path, step=Work(), spans={}, ceilings=())
-    assert roofline.as_data(run) == {"ceilings": [], "points": [], "sums": []}
+    assert roofline.roofline_data(run) == {"ceilings": [], "points": [], "sums": []}

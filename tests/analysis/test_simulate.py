@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_table():
     tables = [simulate.power(NOISE, 20, THRESHOLD, seed) for seed in (1, 1, 2)]
     assert tables[0].equals(tables[1])
     assert not tables[0].equals(tables[2])
-    assert tables[0].columns.tolist() == simulate.COLUMNS
+    assert tables[0].columns.tolist() == simulate.POWER_COLUMNS
 
 
 class TestTargets:

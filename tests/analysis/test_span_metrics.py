@@ -137,5 +137,5 @@ def test_the_table_can_be_read_back(tmp_path):
     table = span_metrics.summarize_spans(run)
     tables.write_derived(run.folder, "span_metrics", table)
     back = pd.read_parquet(run.folder / "span_metrics")
-    assert back.columns.tolist() == span_metrics.COLUMNS
+    assert back.columns.tolist() == span_metrics.SPAN_METRICS_COLUMNS
     assert back.value.tolist() == table.value.tolist()

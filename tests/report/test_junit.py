@@ -17,7 +17,7 @@ def table_of(statuses: dict[str, str]) -> pd.DataFrame:
         "records"
     )[0]
     rows = [row | {"status": status, "reason": reason} for status, reason in statuses.items()]
-    return pd.DataFrame(rows, columns=gate.COLUMNS)
+    return pd.DataFrame(rows, columns=gate.GATE_COLUMNS)
 
 
 def suite_of(table, message=""):

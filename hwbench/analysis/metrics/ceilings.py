@@ -32,7 +32,7 @@ CONVENTIONS = {
     "mbu_achievable": "fewest bytes, over the best copy of this run",
 }
 
-COLUMNS = [*KEY, "metric", "unit", "value", *OF_A_SHARE]
+SHARE_COLUMNS = [*KEY, "metric", "unit", "value", *OF_A_SHARE]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def memory_ceilings(run: RunTables) -> dict[str, Ceiling]:
 
 
 def shares_of_ceilings(run: RunTables) -> pd.DataFrame:
-    """A row (COLUMNS) for each process and metric of CEILING_SHARES whose work is declared and
+    """A row (SHARE_COLUMNS) for each process and metric of CEILING_SHARES whose work is declared and
     whose ceiling the run measured, round by round."""
     rows = []
     matmul, memory = matmul_ceilings(run), memory_ceilings(run).get(MEMORY)
@@ -92,11 +92,11 @@ def shares_of_ceilings(run: RunTables) -> pd.DataFrame:
                         ceiling, metric, processes[KEY], rate(processes, CEILING_SHARES[metric])
                     )
                 )
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=SHARE_COLUMNS)
 
 
 def share_of(ceiling: Ceiling, metric: str, keyed: pd.DataFrame, rates: pd.Series) -> pd.DataFrame:
-    """The rows (COLUMNS) of one case or span: `rates` in the ceiling's unit, one a process of
+    """The rows (SHARE_COLUMNS) of one case or span: `rates` in the ceiling's unit, one a process of
     `keyed`. None where it is no ceiling for them (NO_CEILING)."""
     value = rates / keyed.process.map(ceiling.of)
     source = f"measured in this run: {ceiling.label}"
@@ -105,7 +105,11 @@ def share_of(ceiling: Ceiling, metric: str, keyed: pd.DataFrame, rates: pd.Serie
     )
     dtype = ceiling.dtype if metric == "mfu_achievable" else None
     rows = rows.assign(peak=ceiling.typical, peak_dtype=dtype).dropna(subset="value")
-    return rows[COLUMNS] if ceiling.holds(rates.dropna().median()) else rows[COLUMNS].iloc[:0]
+    return (
+        rows[SHARE_COLUMNS]
+        if ceiling.holds(rates.dropna().median())
+        else rows[SHARE_COLUMNS].iloc[:0]
+    )
 
 
 def is_matmul(workload: str) -> bool:

@@ -28,14 +28,14 @@ ENERGY = {
 }
 """The metrics and their units. All energies but those per token are of a step."""
 
-COLUMNS = [*KEY, "metric", "unit", "value", "source", "uncertainty", "grade"]
+ENERGY_COLUMNS = [*KEY, "metric", "unit", "value", "source", "uncertainty", "grade"]
 PARTS = ("gpu", "package", "dram")
 """Scopes that do not contain each other; psys holds them all, and is never added."""
 
 
 @once_a_run
 def energy_of(run: RunTables) -> pd.DataFrame:
-    """A row (COLUMNS) for each process and metric of ENERGY that is known.
+    """A row (ENERGY_COLUMNS) for each process and metric of ENERGY that is known.
 
     `source` names meters and methods, and of a sum over several kinds of parts the kinds, too: with
     memory and without it are not the same figure. `grade` is the worst of the parts, `uncertainty`
@@ -44,7 +44,7 @@ def energy_of(run: RunTables) -> pd.DataFrame:
     """
     readings = run.readings[run.readings.span == ""]
     if readings.empty:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=ENERGY_COLUMNS)
     idle = _idle(readings, run)
     rows = []
     for measured in run.measured.to_dict("records"):
@@ -52,7 +52,7 @@ def energy_of(run: RunTables) -> pd.DataFrame:
             (readings.case_id == measured["case_id"]) & (readings.process == measured["process"])
         ]
         rows += _of_process(own, measured, _own_kind(run), idle)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=ENERGY_COLUMNS)
 
 
 def _own_kind(run: RunTables) -> str:

@@ -3,12 +3,12 @@ use of."""
 
 import pandas as pd
 
-from hwbench.analysis.metrics.ceilings import is_matmul, moves_memory
+from hwbench.analysis.metrics.ceilings import SHARE_COLUMNS, is_matmul, moves_memory
 from hwbench.analysis.metrics.rates import rate
 from hwbench.analysis.once import once_a_run
 from hwbench.datasheets import peaks
 from hwbench.tables.reader import RunTables
-from hwbench.tables.schema import KEY, OF_A_SHARE
+from hwbench.tables.schema import KEY
 
 SHARES = {
     "mfu": "flops",
@@ -26,11 +26,9 @@ CONVENTIONS = {
     "mbu": "fewest bytes that must move",
 }
 
-COLUMNS = [*KEY, "metric", "unit", "value", *OF_A_SHARE]
-
 
 def shares_of_peak(run: RunTables) -> pd.DataFrame:
-    """A row (COLUMNS) for each process and metric of SHARES whose work is declared and whose peak
+    """A row (SHARE_COLUMNS) for each process and metric of SHARES whose work is declared and whose peak
     is known.
 
     The value is (work of a step × steps) / window_s over the peak of the case's dtype; `source`
@@ -42,17 +40,17 @@ def shares_of_peak(run: RunTables) -> pd.DataFrame:
             if peak := peak_of(run, metric, str(dtype)):
                 shown = cases[moves_memory(cases)] if work == "bytes" else cases
                 rows.append(share_of(peak, metric, shown[KEY], rate(shown, work)))
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=SHARE_COLUMNS)
 
 
 def share_of(peak: peaks.Peak, metric: str, keyed: pd.DataFrame, rates: pd.Series) -> pd.DataFrame:
-    """The rows (COLUMNS) of `rates` in the peak's unit, one a process of `keyed`; none where a rate
+    """The rows (SHARE_COLUMNS) of `rates` in the peak's unit, one a process of `keyed`; none where a rate
     is null."""
     rows = keyed[KEY].assign(
         metric=metric, unit="1", value=rates / peak.value, convention=CONVENTIONS[metric]
     )
     rows = rows.assign(peak=peak.value, peak_dtype=peak.dtype, source=peak.source)
-    return rows[COLUMNS].dropna(subset="value")
+    return rows[SHARE_COLUMNS].dropna(subset="value")
 
 
 @once_a_run

@@ -34,7 +34,7 @@ product. They have no share of a matmul peak, whatever the dtype of the model; w
 bytes."""
 
 WORK = ("flops", "flops_full_attention", "hardware_flops", "bytes")
-COLUMNS = SCHEMAS["span_metrics"].names
+SPAN_METRICS_COLUMNS = SCHEMAS["span_metrics"].names
 
 
 @once_a_run
@@ -47,7 +47,7 @@ def summarize_spans(run: RunTables) -> pd.DataFrame:
     """
     values = per_process_and_span(run)
     if values.empty:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=SPAN_METRICS_COLUMNS)
     judged = validity_by_case(run)
     workloads = run.measured.drop_duplicates("case_id").set_index("case_id").workload
     rows = []
@@ -68,7 +68,7 @@ def summarize_spans(run: RunTables) -> pd.DataFrame:
             "reasons": json.dumps(reasons),
         }
         rows.append(head | over_processes(group))
-    return pd.DataFrame(rows).assign(device_kind=run.device.kind)[COLUMNS]
+    return pd.DataFrame(rows).assign(device_kind=run.device.kind)[SPAN_METRICS_COLUMNS]
 
 
 def per_process_and_span(run: RunTables) -> pd.DataFrame:

@@ -58,7 +58,7 @@ SOURCED = [*OF_A_SHARE, *OF_ENERGY]
 """Columns that only some metrics fill."""
 
 UNIT = ["case_id", "metric", "unit"]
-COLUMNS = SCHEMAS["metrics"].names
+METRICS_COLUMNS = SCHEMAS["metrics"].names
 
 
 @once_a_run
@@ -73,7 +73,7 @@ def summarize(run: RunTables) -> pd.DataFrame:
     """
     values = per_process(run)
     if values.empty:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=METRICS_COLUMNS)
     table = pd.DataFrame(
         [_estimate(run, key, group) for key, group in values.groupby(UNIT, sort=False)]
     )
@@ -86,7 +86,7 @@ def summarize(run: RunTables) -> pd.DataFrame:
         validity=[judged[case_id][0] for case_id in table.case_id],
         reasons=[json.dumps(judged[case_id][1]) for case_id in table.case_id],
     )
-    return table[COLUMNS]
+    return table[METRICS_COLUMNS]
 
 
 @once_a_run

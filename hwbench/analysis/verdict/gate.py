@@ -46,8 +46,8 @@ Outcome = Literal["fail", "no verdict", "pass"]
 EXIT: dict[Outcome, int] = {"pass": 0, "fail": 1, "no verdict": 3}
 
 LEVEL = 1 - stats.CONFIDENCE
-COLUMNS = [*compare.JUDGED, "status"]
-EMPTY = pd.DataFrame(columns=COLUMNS)
+GATE_COLUMNS = [*compare.JUDGED, "status"]
+EMPTY = pd.DataFrame(columns=GATE_COLUMNS)
 """The table of a candidate without a baseline."""
 
 
@@ -58,7 +58,7 @@ def hold(
     floors: Mapping[tuple[str, str], float] | None = None,
     across_devices: bool = False,
 ) -> pd.DataFrame:
-    """The candidate against its baseline: a row (COLUMNS) for each case and metric, worst status
+    """The candidate against its baseline: a row (GATE_COLUMNS) for each case and metric, worst status
     first."""
     table = doubted(compare.judge_runs(baseline, candidate, rules, floors, across_devices))
     broken, unmeasured = _broken(candidate), _unmeasured(baseline)
@@ -66,7 +66,7 @@ def hold(
         row | (broken.get(row["case_id"]) or {"status": _status(row, row["case_id"] in unmeasured)})
         for row in table.to_dict("records")
     ]
-    return _worst_first(pd.DataFrame(rows, columns=COLUMNS))
+    return _worst_first(pd.DataFrame(rows, columns=GATE_COLUMNS))
 
 
 def doubted(table: pd.DataFrame) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def confirmed(table: pd.DataFrame, again: pd.DataFrame, processes: int) -> pd.Da
                 {"status": "missing", "reason": "not measured again"},
             )
             row |= _second_opinion(row, told, processes)
-    return _worst_first(pd.DataFrame(rows, columns=COLUMNS))
+    return _worst_first(pd.DataFrame(rows, columns=GATE_COLUMNS))
 
 
 def _second_opinion(

@@ -16,7 +16,7 @@ from hwbench.analysis.metrics.summary import per_process
 from hwbench.tables.reader import RunTables, Warn, read_heads, read_noise
 from hwbench.tables.schema import SCHEMAS
 
-COLUMNS = SCHEMAS["noise"].names
+NOISE_COLUMNS = SCHEMAS["noise"].names
 
 TURNS = np.array([0, 1, 1, 0])
 """The half of each process, over and over."""
@@ -42,7 +42,7 @@ def measure_floors(run: RunTables) -> pd.DataFrame:
                 head
                 | {"case_id": case_id, "metric": metric, "floor": floor, "n": min(map(len, values))}
             )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=NOISE_COLUMNS)
 
 
 def floor_of(change: stats.Change) -> float:

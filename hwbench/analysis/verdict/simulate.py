@@ -31,7 +31,7 @@ TWO_HALVES = 4
 """Processes that make two halves of two, the fewest that have an interval."""
 
 WORDS = ("slower", "same", "inconclusive", "faster")
-COLUMNS = ["slowdown", "pairs", *WORDS, "slower_low", "slower_high"]
+POWER_COLUMNS = ["slowdown", "pairs", *WORDS, "slower_low", "slower_high"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def power(
     slowdowns: Sequence[float] = SLOWDOWNS,
     floor: float = 0.0,
 ) -> pd.DataFrame:
-    """A row (COLUMNS) for each slow-down: the shares of the verdicts, `slower` with its interval
+    """A row (POWER_COLUMNS) for each slow-down: the shares of the verdicts, `slower` with its interval
     (Clopper–Pearson).
 
     At a slow-down of 0 `slower` is the share of false alarms, above it the power.
@@ -160,7 +160,7 @@ def _power(
                 "slower_high": bound.high,
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=POWER_COLUMNS)
 
 
 def family(noise: Noise, rows: int, pairs: int, threshold: float, seed: int = 0) -> stats.Interval:

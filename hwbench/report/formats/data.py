@@ -11,13 +11,13 @@ import pandas as pd
 
 from hwbench.analysis.history import changes, points
 from hwbench.analysis.metrics.spans import summarize_spans
-from hwbench.analysis.metrics.summary import COLUMNS, summarize
+from hwbench.analysis.metrics.summary import METRICS_COLUMNS, summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.analysis.side_by_side import side_by_side
 from hwbench.report.numbers import clean, plain
 from hwbench.tables.reader import RunTables
 
-CSV_COLUMNS = [*COLUMNS, "label", "device_name", "started_at", "case"]
+CSV_COLUMNS = [*METRICS_COLUMNS, "label", "device_name", "started_at", "case"]
 """Those of the table `metrics`, then of its run, and the case in words."""
 
 WIDE = "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"

@@ -1,4 +1,4 @@
-"""A gate's table (gate.COLUMNS) as the workflow commands by which GitHub Actions annotates a run.
+"""A gate's table (gate.GATE_COLUMNS) as the workflow commands by which GitHub Actions annotates a run.
 
 Escaping as in the toolkit's `command.ts`: `%`, CR and LF in a message; also `:` and `,` in a
 property.

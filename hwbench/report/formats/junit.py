@@ -1,4 +1,4 @@
-"""A gate's table (gate.COLUMNS) as JUnit XML: what CI systems list as tests. One test case a
+"""A gate's table (gate.GATE_COLUMNS) as JUnit XML: what CI systems list as tests. One test case a
 row."""
 
 import xml.etree.ElementTree as ElementTree

@@ -1,4 +1,4 @@
-"""A gate's table (gate.COLUMNS) as Markdown for a comment on a pull request, which may be 64 KiB
+"""A gate's table (gate.GATE_COLUMNS) as Markdown for a comment on a pull request, which may be 64 KiB
 long."""
 
 import re
