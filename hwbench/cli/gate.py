@@ -156,7 +156,7 @@ def _confirmed(
     if not again:
         return table
     _tell_differences(candidate, again, "the candidate and its second measurement differ")
-    return gate.confirmed(table, hold(candidate=again), processes)
+    return gate.confirm(table, hold(candidate=again), processes)
 
 
 def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None) -> "Rules":

@@ -222,7 +222,7 @@ class TestConfirm:
     def test_both_have_to_agree(self, second, status, says):
         baseline = run_of((CASE, around(1.0)))
         table, again = (held(baseline, run_of((CASE, around(factor)))) for factor in (1.1, second))
-        found = gate.confirmed(table, again, 5)
+        found = gate.confirm(table, again, 5)
         assert found.status.tolist() == [status]
         assert says in found.reason[0]
 
@@ -230,7 +230,7 @@ class TestConfirm:
         baseline = run_of((CASE, around(1.0)))
         again = held(baseline, run_of((CASE, around(1.1, cv=0.2))))
         assert again.status.tolist() == ["inconclusive"]
-        found = gate.confirmed(held(baseline, run_of((CASE, around(1.1)))), again, 3)
+        found = gate.confirm(held(baseline, run_of((CASE, around(1.1)))), again, 3)
         assert found.status.tolist() == ["incomparable"]
         assert gate.outcome(found) == "no verdict"
         assert "3 fresh processes cannot tell: ratio 1.0" in found.reason[0]
@@ -238,15 +238,15 @@ class TestConfirm:
     def test_a_regression_that_could_not_be_measured_again_stays(self):
         baseline, slow = run_of((CASE, around(1.0))), run_of((CASE, around(1.1)))
         failed = with_measurements(slow, CASE, outcome="oom", reason="no memory")
-        found = gate.confirmed(held(baseline, slow), held(baseline, failed), 5)
+        found = gate.confirm(held(baseline, slow), held(baseline, failed), 5)
         assert found.status.tolist() == ["regression"]
         assert found.reason.tolist() == ["not confirmed: candidate: oom: no memory"]
-        found = gate.confirmed(held(baseline, slow), gate.EMPTY, 5)
+        found = gate.confirm(held(baseline, slow), gate.EMPTY, 5)
         assert found.reason.tolist() == ["not confirmed: not measured again"]
 
     def test_what_passed_stays_as_it_was(self):
         table = held(run_of((CASE, around(1.0))), run_of((CASE, around(1.0))))
-        pd.testing.assert_frame_equal(gate.confirmed(table, gate.EMPTY, 5), table)
+        pd.testing.assert_frame_equal(gate.confirm(table, gate.EMPTY, 5), table)
 
 
 def store_run(

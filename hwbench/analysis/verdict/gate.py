@@ -60,7 +60,9 @@ def hold(
 ) -> pd.DataFrame:
     """The candidate against its baseline: a row (GATE_COLUMNS) for each case and metric, worst status
     first."""
-    table = doubted(compare.judge_runs(baseline, candidate, rules, floors, across_devices))
+    table = require_significance(
+        compare.judge_runs(baseline, candidate, rules, floors, across_devices)
+    )
     broken, unmeasured = _broken(candidate), _unmeasured(baseline)
     rows = [
         row | (broken.get(row["case_id"]) or {"status": _status(row, row["case_id"] in unmeasured)})
@@ -69,7 +71,7 @@ def hold(
     return _worst_first(pd.DataFrame(rows, columns=GATE_COLUMNS))
 
 
-def doubted(table: pd.DataFrame) -> pd.DataFrame:
+def require_significance(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `compare.judge_runs` whose verdicts are `beyond_doubt` among all its rows; `reason`
     tells where not."""
     words = np.array(beyond_doubt(list(table.verdict), table.p.to_numpy(np.float64)), dtype=object)
@@ -122,7 +124,7 @@ def overall(table: pd.DataFrame) -> str:
     return compare.overall(list(table.verdict[~table.status.isin(("new", "skipped"))]))
 
 
-def confirmed(table: pd.DataFrame, again: pd.DataFrame, processes: int) -> pd.DataFrame:
+def confirm(table: pd.DataFrame, again: pd.DataFrame, processes: int) -> pd.DataFrame:
     """`table` after its regressions were measured once more in `processes` fresh processes and
     judged as `again`.
 

@@ -32,7 +32,7 @@ def judge_pairs(
         for run in (baseline, candidate)
     ]
     rows = [_paired(row, values) for row in table.to_dict("records")]
-    return gate.doubted(pd.DataFrame(rows, columns=compare.JUDGED))
+    return gate.require_significance(pd.DataFrame(rows, columns=compare.JUDGED))
 
 
 def _paired(

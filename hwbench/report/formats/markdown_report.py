@@ -120,7 +120,7 @@ def _belong_together(runs: Sequence[RunTables]) -> bool:
 
 def _judged(baseline: Sequence[RunTables], candidate: RunTables) -> pd.DataFrame:
     """Worst rows first. Devices may differ: that is what a report is often made for."""
-    table = gate.doubted(compare.judge_runs(baseline, candidate, across_devices=True))
+    table = gate.require_significance(compare.judge_runs(baseline, candidate, across_devices=True))
     return table.sort_values("verdict", key=lambda words: words.map(ORDER.index), kind="stable")
 
 
