@@ -306,7 +306,7 @@ class TestJudge:
 
     def test_notes_that_are_no_text_are_no_traceback(self):
         odd = with_measurements(run_of((CASE, around(1.0))), CASE, notes="[1, null]")
-        assert comparable.invalid(odd) == {}
+        assert comparable.invalidating_codes(odd) == {}
 
     def test_values_worlds_apart(self):
         """No overflow, whatever the spread."""

@@ -45,11 +45,11 @@ class TestTargets:
         assert (table[list(simulate.WORDS)].sum(axis=1) - 1).abs().max() < 1e-9
 
     def test_what_cannot_be_told_is_inconclusive(self):
-        assert simulate.untold(NOISE, 0.03, 200, THRESHOLD).value >= 0.95
+        assert simulate.undecided_share(NOISE, 0.03, 200, THRESHOLD).value >= 0.95
 
     @pytest.mark.parametrize("threshold", [THRESHOLD, 0.001])
     def test_thirty_metrics_at_once(self, threshold):
-        assert simulate.family(NOISE, 30, 100, threshold).value <= 0.05
+        assert simulate.false_alarm_share(NOISE, 30, 100, threshold).value <= 0.05
 
 
 class TestDealt:
@@ -92,7 +92,7 @@ def test_the_fast_path_says_what_the_full_one_says(pairs):
             simulate.steps(noise, pairs, generator) * 1.02,
         )
         for baseline, candidate in zip(a, b, strict=True):
-            fast = simulate._judged(
+            fast = simulate._judge(
                 np.median(baseline, axis=1), np.median(candidate, axis=1), THRESHOLD
             )
             sides = run_of((CASE, baseline)), run_of((CASE, candidate))

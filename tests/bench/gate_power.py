@@ -89,10 +89,10 @@ def report(pairs: int = PAIRS) -> Iterator[str]:
     yield " " * 24 + "".join(f"{f'+{s:.0%}' if s else 'A/A':>9}" for s in table.columns)
     for method, row in table.iterrows():
         yield f"  {method:22}" + "".join(f"{share:9.1%}" for share in row)
-    open_ = simulate.untold(NOISE, 0.03, pairs, THRESHOLD)
+    open_ = simulate.undecided_share(NOISE, 0.03, pairs, THRESHOLD)
     yield f"process CV 3 %: of {open_.n} pairs that it cannot tell apart, {open_.value:.1%} are inconclusive, not same"
     for threshold in (THRESHOLD, 0.001):
-        alarms = simulate.family(NOISE, 30, pairs, threshold)
+        alarms = simulate.false_alarm_share(NOISE, 30, pairs, threshold)
         yield (
             f"30 metrics at once, threshold {threshold:.1%}: {alarms.value:.1%} of A/A runs with any false alarm "
             f"(95 % interval {alarms.low:.1%} to {alarms.high:.1%})"

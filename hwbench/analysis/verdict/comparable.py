@@ -1,8 +1,5 @@
-"""Whether two sides can be compared at all: the device, the clock, the work of a step, figures that
-mean something.
-
-And what does not forbid it but may explain a difference: doubts about a side's figures, an
-environment that differs.
+"""Whether a baseline and a candidate can be compared: the same device, clock and work of a step,
+and valid figures. And what may explain a difference: doubts about figures, a different environment.
 """
 
 import json
@@ -27,42 +24,39 @@ CONDITIONS = {
     "device": ("torch_threads", "cuda", "cudnn", "power_limit_w"),
     "variables": None,
 }
-"""What of the environment is held against each other, by its part; None takes all that is there."""
+"""The facts of the environment that are compared, by its part; None: all that are known."""
 
 
 class Obstacles:
-    """Why there can be no verdict on rows of a baseline, of one run or several, and a candidate."""
+    """Why cases of a baseline, of one run or several, and a candidate cannot be compared."""
 
     def __init__(
         self, baseline: Sequence[RunTables], candidate: RunTables, across_devices: bool = False
     ) -> None:
-        self._strange = "" if across_devices else _strange_device(baseline, candidate)
+        self._device, self._clocks = "", {}
+        if not across_devices:
+            self._device = _device_difference(baseline, candidate)
+            self._clocks = _differences_of(baseline, candidate, ["timer_kind"], "clock")
         self._invalid = _invalid_cases(baseline, candidate)
-        self._clocks = (
-            {} if across_devices else _differing(baseline, candidate, ["timer_kind"], "clock")
-        )
-        self._meters = _differing_meters(baseline, candidate)
-        self._work = _differing(baseline, candidate, ["tokens", "flops", "bytes"], "work of a step")
+        self._meters = _meter_differences(baseline, candidate)
+        work = ["tokens", "flops", "bytes"]
+        self._work = _differences_of(baseline, candidate, work, "work of a step")
 
     def of(self, case_id: str, metric: str) -> str:
         """The reason for this case and metric, in one line; empty if there is none."""
-        work = self._work.get(case_id, "") if metric in WORK_METRICS else ""
-        meter = self._meters.get((case_id, metric), "")
-        return (
-            self._strange
-            or self._invalid.get(case_id, "")
-            or self._clocks.get(case_id, "")
-            or work
-            or meter
-        )
+        reasons = [self._device, self._invalid.get(case_id), self._clocks.get(case_id)]
+        if metric in WORK_METRICS:
+            reasons.append(self._work.get(case_id))
+        reasons.append(self._meters.get((case_id, metric)))
+        return next(filter(None, reasons), "")
 
 
 def with_one_kind_of_peak(runs: Sequence[RunTables]) -> list[RunTables]:
-    """The runs, with peaks of memory that may be held against each other: where an older run has
-    those of all that a process did, the others have theirs of that too, and not of the timed steps
-    alone."""
-    known = [run.measurements.memory_build_peak_bytes.notna() for run in runs]
-    if all(map(any, known)) or not any(map(any, known)):
+    """The runs, with peaks of memory that can be compared. A run of an older version has the peak
+    of all that a process did; where one is among others, theirs becomes the peak of all, and not
+    of the timed steps alone."""
+    known = [bool(run.measurements.memory_build_peak_bytes.notna().any()) for run in runs]
+    if len(set(known)) < 2:
         return list(runs)
     return [_with_whole_peak(run) for run in runs]
 
@@ -70,43 +64,39 @@ def with_one_kind_of_peak(runs: Sequence[RunTables]) -> list[RunTables]:
 def _with_whole_peak(run: RunTables) -> RunTables:
     rows = run.measurements
     whole = rows[["memory_peak_bytes", "memory_build_peak_bytes"]].astype("float64").max(axis=1)
-    return replace(
-        run, measurements=rows.assign(memory_peak_bytes=whole.where(rows.memory_peak_bytes.notna()))
-    )
+    peaks = whole.where(rows.memory_peak_bytes.notna())
+    return replace(run, measurements=rows.assign(memory_peak_bytes=peaks))
 
 
-def invalid(run: RunTables) -> dict[str, str]:
-    """By case_id, the code of the note for which a case's figures mean nothing."""
-    found = {case_id: INVALIDATING & set(codes) for case_id, codes in _codes(run).items()}
-    return {case_id: min(codes) for case_id, codes in found.items() if codes}
+def invalidating_codes(run: RunTables) -> dict[str, str]:
+    """By case_id, the code of the note that makes a case invalid; of several the first by name."""
+    invalid = {case_id: INVALIDATING & set(codes) for case_id, codes in _codes(run).items()}
+    return {case_id: min(codes) for case_id, codes in invalid.items() if codes}
 
 
 def doubts(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str]:
-    """By case_id, what was noted against the values of either side, in words: "candidate:
-    throttled". That a side's interval is wide is no doubt of its value, and is in the interval of
-    the ratio."""
-    found: dict[str, list[str]] = {}
+    """By case_id, the notes against the values of either side, in words: "candidate: throttled". A
+    wide interval is no doubt of the value, and is already in the interval of the ratio."""
+    by_case: dict[str, list[str]] = {}
     for name, run in _named(baseline, candidate):
         for case_id, codes in _codes(run).items():
-            if doubted := [code for code in codes if severity_of(code) != "wide"]:
-                found.setdefault(case_id, []).append(f"{name}: {', '.join(doubted)}")
-    return {case_id: "; ".join(dict.fromkeys(words)) for case_id, words in found.items()}
+            doubtful = [code for code in codes if severity_of(code) != "wide"]
+            if doubtful:
+                by_case.setdefault(case_id, []).append(f"{name}: {', '.join(doubtful)}")
+    return {case_id: "; ".join(dict.fromkeys(words)) for case_id, words in by_case.items()}
 
 
 def differences(baseline: RunTables, candidate: RunTables) -> list[str]:
-    """What of the environment differs, "torch: 2.12.0 against 2.13.0"; whatever a side does not
-    know is left out."""
-    sides = [_conditions(run) for run in (baseline, candidate)]
-    names = [
-        name
-        for name in sides[0] | sides[1]
-        if name.startswith("$") or name in sides[0].keys() & sides[1].keys()
-    ]
-    return [
-        f"{name}: {sides[0].get(name, 'not set')} against {sides[1].get(name, 'not set')}"
-        for name in names
-        if sides[0].get(name) != sides[1].get(name)
-    ]
+    """What of the environment differs: "torch: 2.12.0 against 2.13.0". Facts that only one side
+    knows are left out; an environment variable that only one side has is a difference."""
+    theirs, ours = _conditions(baseline), _conditions(candidate)
+    differing = []
+    for name in theirs | ours:
+        is_known = name.startswith("$") or (name in theirs and name in ours)
+        if is_known and theirs.get(name) != ours.get(name):
+            values = f"{theirs.get(name, 'not set')} against {ours.get(name, 'not set')}"
+            differing.append(f"{name}: {values}")
+    return differing
 
 
 def _named(baseline: Sequence[RunTables], candidate: RunTables) -> list[tuple[str, RunTables]]:
@@ -115,23 +105,23 @@ def _named(baseline: Sequence[RunTables], candidate: RunTables) -> list[tuple[st
 
 def _codes(run: RunTables) -> dict[str, list[str]]:
     """By case_id, the codes of the notes of its measured processes."""
-    found: dict[str, dict[str, None]] = {}
+    by_case: dict[str, dict[str, None]] = {}
     for case_id, notes in zip(run.measured.case_id, run.measured.notes, strict=True):
         for note in json.loads(notes):
-            found.setdefault(case_id, {})[str(note).partition(":")[0]] = None
-    return {case_id: list(codes) for case_id, codes in found.items()}
+            by_case.setdefault(case_id, {})[str(note).partition(":")[0]] = None
+    return {case_id: list(codes) for case_id, codes in by_case.items()}
 
 
 def _invalid_cases(baseline: Sequence[RunTables], candidate: RunTables) -> dict[str, str]:
     return {
         case_id: f"{name}: invalid: {code}"
         for name, run in reversed(_named(baseline, candidate))
-        for case_id, code in invalid(run).items()
+        for case_id, code in invalidating_codes(run).items()
     }
 
 
-def _strange_device(baseline: Sequence[RunTables], candidate: RunTables) -> str:
-    """Why the runs are of different devices, or may be. Empty if they are of one."""
+def _device_difference(baseline: Sequence[RunTables], candidate: RunTables) -> str:
+    """How the devices of the runs differ, or that they may. Empty if all are of one device."""
     for run in baseline:
         for theirs, ours in zip(astuple(run.device), astuple(candidate.device), strict=True):
             if theirs != ours:
@@ -141,75 +131,74 @@ def _strange_device(baseline: Sequence[RunTables], candidate: RunTables) -> str:
     return ""
 
 
-def _differing(
+def _differences_of(
     baseline: Sequence[RunTables], candidate: RunTables, columns: list[str], what: str
 ) -> dict[str, str]:
     """By case_id, how `columns` of its measurements differ between the sides, where both have
     measured it."""
     theirs, ours = _values(baseline, columns), _values([candidate], columns)
-    return {
-        case_id: f"another {what}: {_in_words(theirs[case_id], columns)} against {_in_words(ours[case_id], columns)}"
-        for case_id in theirs.keys() & ours.keys()
-        if theirs[case_id] != ours[case_id]
-    }
+    differing = {}
+    for case_id in theirs.keys() & ours.keys():
+        if theirs[case_id] != ours[case_id]:
+            words = [_in_words(side[case_id], columns) for side in (theirs, ours)]
+            differing[case_id] = f"another {what}: {' against '.join(words)}"
+    return differing
 
 
-def _differing_meters(
+def _meter_differences(
     baseline: Sequence[RunTables], candidate: RunTables
 ) -> dict[tuple[str, str], str]:
-    """By case_id and metric, how the sources of an energy differ: an estimate and a counter have no
-    ratio."""
+    """By case_id and metric, how the sources of an energy differ: an estimate and a counter cannot
+    be compared."""
     theirs, ours = _sources(baseline), _sources([candidate])
-    return {
-        key: f"another meter: {' or '.join(sorted(theirs[key]))} against {' or '.join(sorted(ours[key]))}"
-        for key in theirs.keys() & ours.keys()
-        if theirs[key] != ours[key]
-    }
+    differing = {}
+    for key in theirs.keys() & ours.keys():
+        if theirs[key] != ours[key]:
+            words = [" or ".join(sorted(side[key])) for side in (theirs, ours)]
+            differing[key] = f"another meter: {' against '.join(words)}"
+    return differing
 
 
 def _sources(runs: Sequence[RunTables]) -> dict[tuple[str, str], set[str]]:
     """By case_id and metric, the sources of its energy in each process."""
-    found: dict[tuple[str, str], set[str]] = {}
+    sources: dict[tuple[str, str], set[str]] = {}
     for run in runs:
         for row in energy_of(run).itertuples():
-            found.setdefault((row.case_id, row.metric), set()).add(row.source)
-    return found
+            sources.setdefault((row.case_id, row.metric), set()).add(row.source)
+    return sources
 
 
 def _values(runs: Sequence[RunTables], columns: list[str]) -> dict[str, set[tuple[Any, ...]]]:
+    """By case_id, the different values of `columns` in its processes, None for unknown."""
     measured = pd.concat([run.measured for run in runs])
-    found: dict[str, set[tuple[Any, ...]]] = {}
-    for row in measured[["case_id", *columns]].itertuples(index=False):
-        found.setdefault(row[0], set()).add(
-            tuple(None if pd.isna(value) else value for value in row[1:])
-        )
-    return found
+    values: dict[str, set[tuple[Any, ...]]] = {}
+    for case_id, *row in measured[["case_id", *columns]].itertuples(index=False):
+        known = tuple(None if pd.isna(value) else value for value in row)
+        values.setdefault(case_id, set()).add(known)
+    return values
 
 
 def _in_words(values: set[tuple[Any, ...]], columns: list[str]) -> str:
-    """One of several columns is named, a single one needs no name."""
+    """The values of several columns with their names, those of a single one without."""
     if len(columns) == 1:
         return ", ".join(sorted(str(value) for (value,) in values))
-    named = [
-        " ".join(
-            f"{name} {value:g}"
-            for name, value in zip(columns, row, strict=True)
-            if value is not None
-        )
-        for row in values
-    ]
-    return " or ".join(sorted(words or "none declared" for words in named))
+    alternatives = []
+    for row in values:
+        named = zip(columns, row, strict=True)
+        words = [f"{name} {value:g}" for name, value in named if value is not None]
+        alternatives.append(" ".join(words) or "none declared")
+    return " or ".join(sorted(alternatives))
 
 
 def _conditions(run: RunTables) -> dict[str, Any]:
     """By name, CONDITIONS as this run's environment has them; variables as $NAME."""
-    found: dict[str, Any] = {}
+    conditions: dict[str, Any] = {}
     for part, names in CONDITIONS.items():
         facts = run.environment.get(part)
-        if isinstance(facts, dict):
-            mark = "$" if names is None else ""
-            known = {
-                f"{mark}{name}": facts.get(name) for name in (facts if names is None else names)
-            }
-            found.update({name: value for name, value in known.items() if value is not None})
-    return found
+        if not isinstance(facts, dict):
+            continue
+        mark = "$" if names is None else ""
+        for name in facts if names is None else names:
+            if facts.get(name) is not None:
+                conditions[f"{mark}{name}"] = facts[name]
+    return conditions

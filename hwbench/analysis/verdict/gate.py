@@ -1,9 +1,9 @@
-"""The gate: does a candidate hold its baseline? Tables in, a status for each row and one outcome
-for all out.
+"""The gate: whether a candidate is as good as its baseline. A status for each row and one outcome
+for all.
 
-A regression is a row whose interval leaves no change out, whose estimate passes the threshold (or
-this machine's floor, if that is higher), and that stays significant among all rows judged at once
-(Holm 1979). Nothing passes that has not been judged.
+A regression is a row whose 95 % interval excludes 1.0 and whose ratio exceeds the threshold (or
+this machine's noise floor, if that is higher). It must stay significant among all rows judged at
+once (Holm 1979). Nothing passes that has not been judged.
 """
 
 import math
@@ -18,7 +18,7 @@ from hwbench import stats
 from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER
 from hwbench.analysis.outcomes import cases
 from hwbench.analysis.verdict import compare
-from hwbench.analysis.verdict.comparable import invalid
+from hwbench.analysis.verdict.comparable import invalidating_codes
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.records import FAILED
 from hwbench.tables.labels import of_label
@@ -37,7 +37,7 @@ STATUSES: dict[Status, str] = {
     "skipped": "neither side has the figure",
     "pass": "no worse than the threshold allows",
 }
-"""What a row means for the gate, from the worst down."""
+"""What each status means, the worst first."""
 
 FAILING: frozenset[Status] = frozenset({"regression", "failed", "missing"})
 UNDECIDED: frozenset[Status] = frozenset({"incomparable", "inconclusive"})
@@ -58,33 +58,31 @@ def hold(
     floors: Mapping[tuple[str, str], float] | None = None,
     across_devices: bool = False,
 ) -> pd.DataFrame:
-    """The candidate against its baseline: a row (GATE_COLUMNS) for each case and metric, worst status
-    first."""
+    """Judge the candidate against its baseline: a row (GATE_COLUMNS) for each case and metric, the
+    worst status first. The arguments are those of compare.judge_runs."""
     table = require_significance(
         compare.judge_runs(baseline, candidate, rules, floors, across_devices)
     )
     broken, unmeasured = _broken(candidate), _unmeasured(baseline)
-    rows = [
-        row | (broken.get(row["case_id"]) or {"status": _status(row, row["case_id"] in unmeasured)})
-        for row in table.to_dict("records")
-    ]
+    rows = []
+    for row in table.to_dict("records"):
+        case_id = row["case_id"]
+        status = {"status": _status(row, case_id in unmeasured)}
+        rows.append(row | broken.get(case_id, status))
     return _worst_first(pd.DataFrame(rows, columns=GATE_COLUMNS))
 
 
 def require_significance(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of `compare.judge_runs` whose verdicts are `beyond_doubt` among all its rows; `reason`
-    tells where not."""
+    """Make `faster` and `slower` inconclusive in a table of compare.judge_runs where they are not
+    significant among all its rows (beyond_doubt); `reason` then says so."""
     words = np.array(beyond_doubt(list(table.verdict), table.p.to_numpy(np.float64)), dtype=object)
     reason = f"not beyond doubt among {table.p.notna().sum()} rows judged at once"
     return table.assign(reason=table.reason.where(words == table.verdict, reason), verdict=words)
 
 
 def beyond_doubt(verdicts: Sequence[str], p_values: stats.Numbers) -> list[str]:
-    """The verdicts of rows judged at once: `faster` and `slower` become `inconclusive` where Holm's
-    p is above 5 %.
-
-    Rows without a p-value (NaN) were not tested and do not count.
-    """
+    """The verdicts of rows judged at once: `faster` and `slower` become `inconclusive` where the
+    p-value adjusted by Holm is above 5 %. Rows without a p-value (NaN) do not count."""
     p = np.asarray(p_values, np.float64)
     tested = np.isfinite(p)
     adjusted = np.ones(len(p))
@@ -97,13 +95,14 @@ def beyond_doubt(verdicts: Sequence[str], p_values: stats.Numbers) -> list[str]:
 
 
 def outcome(table: pd.DataFrame, strict: bool = False) -> Outcome:
-    """What all rows come to. An inconclusive row passes and is told, unless `strict`. No rows are
+    """The outcome of all rows. An inconclusive row passes unless `strict`. A table without rows has
     no verdict."""
-    found = set(table.status)
-    if found & FAILING:
+    statuses = set(table.status)
+    if statuses & FAILING:
         return "fail"
     undecided = UNDECIDED if strict else UNDECIDED - {"inconclusive"}
-    return "no verdict" if found & undecided or not found & {"pass", "inconclusive"} else "pass"
+    judged = statuses & {"pass", "inconclusive"}
+    return "pass" if judged and not statuses & undecided else "no verdict"
 
 
 def summary(table: pd.DataFrame) -> str:
@@ -113,122 +112,117 @@ def summary(table: pd.DataFrame) -> str:
 
 
 def subject(baseline: Sequence[RunTables], candidate: RunTables) -> str:
-    """What is held against what: "candidate c of DEVICE against baseline a, b"."""
+    """Which runs are compared: "candidate c of DEVICE against baseline a, b"."""
     names = ", ".join(run.run_id for run in baseline) or "nothing"
     return f"candidate {candidate.run_id} of {candidate.device.name} against baseline {names}"
 
 
 def overall(table: pd.DataFrame) -> str:
-    """The verdict over all rows that were judged: what only one side has, or neither, does not
-    count."""
+    """The verdict over all rows that both sides have."""
     return compare.overall(list(table.verdict[~table.status.isin(("new", "skipped"))]))
 
 
 def confirm(table: pd.DataFrame, again: pd.DataFrame, processes: int) -> pd.DataFrame:
-    """`table` after its regressions were measured once more in `processes` fresh processes and
-    judged as `again`.
+    """Update `table` with the second measurement of its regressions: `processes` fresh processes of
+    each, judged as `again`.
 
-    A regression that the second measurement does not show is inconclusive. Where it cannot tell
-    there is no verdict: few noisy processes must not clear what more of them found. One that it
-    could not judge stays.
+    A regression that the second measurement does not show becomes inconclusive. If the second
+    measurement is inconclusive there is no verdict: few noisy processes must not clear what more
+    of them found. A regression without a second judgement stays.
     """
     second = {(row["case_id"], row["metric"]): row for row in again.to_dict("records")}
+    unmeasured = {"status": "missing", "reason": "not measured again"}
     rows = table.to_dict("records")
     for row in rows:
         if row["status"] == "regression":
-            told = second.get(
-                (row["case_id"], row["metric"]),
-                {"status": "missing", "reason": "not measured again"},
-            )
-            row |= _second_opinion(row, told, processes)
+            row |= _confirm(second.get((row["case_id"], row["metric"]), unmeasured), processes)
     return _worst_first(pd.DataFrame(rows, columns=GATE_COLUMNS))
 
 
-def _second_opinion(
-    row: Mapping[str, Any], told: Mapping[str, Any], processes: int
-) -> dict[str, Any]:
-    """What becomes of a regression when its second measurement is `told`."""
-    if told["status"] == "regression":
-        return {"reason": f"confirmed by {processes} fresh processes: ratio {told['ratio']:.4f}"}
-    if told["status"] == "pass" or (
-        told["status"] == "inconclusive" and not _passes_threshold(told)
-    ):
-        doubt = f"{processes} fresh processes do not confirm it: ratio {told['ratio']:.4f}"
-        return {"status": "inconclusive", "verdict": "inconclusive", "reason": doubt}
-    if told["status"] == "inconclusive":
-        doubt = f"{processes} fresh processes cannot tell: ratio {told['ratio']:.4f}; use a larger --confirm"
-        return {"status": "incomparable", "verdict": "inconclusive", "reason": doubt}
-    return {"reason": f"not confirmed: {told['reason']}"}
+def _confirm(second: Mapping[str, Any], processes: int) -> dict[str, Any]:
+    """The columns of a regression that its second measurement changes."""
+    fresh = f"{processes} fresh processes"
+    if second["status"] == "regression":
+        return {"reason": f"confirmed by {fresh}: ratio {second['ratio']:.4f}"}
+    if second["status"] not in ("pass", "inconclusive"):
+        return {"reason": f"not confirmed: {second['reason']}"}
+    if second["status"] == "inconclusive" and _exceeds_threshold(second):
+        status = "incomparable"
+        reason = f"{fresh} cannot tell: ratio {second['ratio']:.4f}; use a larger --confirm"
+    else:
+        status = "inconclusive"
+        reason = f"{fresh} do not confirm it: ratio {second['ratio']:.4f}"
+    return {"status": status, "verdict": "inconclusive", "reason": reason}
 
 
-def _passes_threshold(row: Mapping[str, Any]) -> bool:
-    """Whether the estimate is worse than the threshold allows."""
+def _exceeds_threshold(row: Mapping[str, Any]) -> bool:
+    """Whether the ratio is worse than the threshold allows."""
     worse = 1 / row["ratio"] if row["metric"] in HIGHER_IS_BETTER else row["ratio"]
     return bool(worse > 1 + row["threshold"])
 
 
 def rolling(heads: pd.DataFrame, label: str, n: int, candidate: RunTables) -> list[Path]:
-    """The folders of the last `n` runs with a label, of those on the candidate's device if there
-    are any.
+    """The folders of the last `n` runs with a label: those of the candidate's device if there are
+    any, else those of all devices.
 
-    `heads` are the `runs` rows of all runs with their `folder` (store.read_heads). The candidate
+    `heads` are the `runs` rows of all runs with their `folder` (tables.read_heads). The candidate
     itself is left out.
     """
-    others = of_label(heads, label)
-    here = others = others[others.run_id != candidate.run_id]
-    for column in ("device_kind", "device_name"):
-        here = here[here[column] == candidate.runs[column].iloc[0]]
+    labelled = of_label(heads, label)
+    others = labelled[labelled.run_id != candidate.run_id]
+    device = candidate.device
+    here = others[(others.device_kind == device.kind) & (others.device_name == device.name)]
     chosen = here if len(here) else others
     return list(chosen.folder.tail(n))
 
 
 def _broken(candidate: RunTables) -> dict[str, dict[str, str]]:
-    """Status and reason of each case of the candidate whose figures, if there are any, must not
-    pass."""
-    found: dict[str, tuple[Status, str]] = {
-        case_id: ("failed", f"candidate: invalid: {code}")
-        for case_id, code in invalid(candidate).items()
-    }
+    """By case_id, the status, verdict and reason of the candidate's cases whose figures, if there
+    are any, must not pass."""
+    broken: dict[str, dict[str, str]] = {}
+    for case_id, code in invalidating_codes(candidate).items():
+        broken[case_id] = {"status": "failed", "reason": f"candidate: invalid: {code}"}
     for case in cases(candidate).itertuples():
         if case.outcome in FAILED:
-            found[case.case_id] = "failed", f"candidate: {case.outcome}: {case.reason}"
+            reason = f"candidate: {case.outcome}: {case.reason}"
+            broken[case.case_id] = {"status": "failed", "reason": reason}
         elif case.outcome == "missing":
-            found[case.case_id] = "missing", "candidate: planned and not measured"
-    return {
-        case_id: {"status": status, "verdict": "missing", "reason": reason}
-        for case_id, (status, reason) in found.items()
-    }
+            reason = "candidate: planned and not measured"
+            broken[case.case_id] = {"status": "missing", "reason": reason}
+    return {case_id: {"verdict": "missing"} | columns for case_id, columns in broken.items()}
 
 
 def _unmeasured(baseline: Sequence[RunTables]) -> set[str]:
-    """The cases that the baseline planned and never measured, because they failed or it died: not
-    new ones."""
+    """The case_ids that the baseline planned and never measured: they failed, or it was cut
+    short. A candidate that has them has nothing new."""
     outcomes: dict[str, set[str]] = {}
     for run in baseline:
         for case in cases(run).itertuples():
             outcomes.setdefault(case.case_id, set()).add("ok" if case.processes else case.outcome)
-    return {case_id for case_id, found in outcomes.items() if not found & {"ok", "unsupported"}}
+    answers = {"ok", "unsupported"}
+    return {case_id for case_id, of_runs in outcomes.items() if not of_runs & answers}
 
 
 def _status(row: Mapping[str, Any], unmeasured: bool) -> Status:
     """The status of a judged row of a case that came out ok or unsupported in the candidate.
     `unmeasured`: the baseline planned it and has no figure at all."""
-    if unmeasured:
+    if unmeasured or row["verdict"] == "incomparable":
         return "incomparable"
     if row["verdict"] == "missing":
-        sides = (math.isfinite(row["baseline"]), math.isfinite(row["candidate"]))
-        return "missing" if sides[0] else "new" if sides[1] else "skipped"
-    if row["verdict"] == "incomparable":
-        return "incomparable"
+        if math.isfinite(row["baseline"]):
+            return "missing"
+        return "new" if math.isfinite(row["candidate"]) else "skipped"
     if row["verdict"] == "slower":
         return "regression"
-    if row["verdict"] == "inconclusive" and math.isnan(row["p"]):
+    if row["verdict"] != "inconclusive":
+        return "pass"
+    if math.isnan(row["p"]):
         return "incomparable"
-    return "inconclusive" if row["verdict"] == "inconclusive" and _may_be_worse(row) else "pass"
+    return "inconclusive" if _may_be_worse(row) else "pass"
 
 
 def _may_be_worse(row: Mapping[str, Any]) -> bool:
-    """Whether the interval reaches a change for the worse that the threshold does not allow."""
+    """Whether the interval reaches beyond the threshold on the side that is worse."""
     limit = 1 + row["threshold"]
     if row["metric"] in HIGHER_IS_BETTER:
         return bool(row["ci_low"] <= 1 / limit)

@@ -1,8 +1,8 @@
-"""What this machine's noise alone can do: the same thing measured twice and compared with itself.
+"""The noise floor of this machine: how much two measurements of the same thing differ.
 
 An A/A run measures each case in processes that belong to two halves in turns, A B B A A B B A …;
-whatever the halves differ by is noise. The floor is that bound below which a difference between two
-runs of as many processes says nothing about what was changed, however small its interval.
+the difference between the halves is noise. A difference below the floor, between two runs of as
+many processes, says nothing about what was changed, however small its interval.
 """
 
 import math
@@ -28,8 +28,8 @@ def measure_floors(run: RunTables) -> pd.DataFrame:
     With the halves' ratio r and its 95 % interval (Welch's t on logs, as in `compare`), the floor
     is e^x − 1 with x the larger of the interval's half-width in logs and |ln r|. Where noise is
     log-normal, two runs of the same thing with `n` processes each, as a half has, differ by more
-    than the floor in fewer than 5 of 100 comparisons. Cases with fewer than two processes in a
-    half, or with a value that is not positive, have none.
+    than the floor in fewer than 5 of 100 comparisons. A case with fewer than two processes in a
+    half, or with a value that is not positive, has no floor.
     """
     head = run.runs.iloc[0][["run_id", "started_at", "device_kind", "device_name"]].to_dict()
     rows = []
@@ -38,10 +38,8 @@ def measure_floors(run: RunTables) -> pd.DataFrame:
         values = [group.value.to_numpy()[half == side] for side in (0, 1)]
         floor = floor_of(stats.change(*values))
         if math.isfinite(floor):
-            rows.append(
-                head
-                | {"case_id": case_id, "metric": metric, "floor": floor, "n": min(map(len, values))}
-            )
+            row = {"case_id": case_id, "metric": metric, "floor": floor}
+            rows.append(head | row | {"n": min(map(len, values))})
     return pd.DataFrame(rows, columns=NOISE_COLUMNS)
 
 
@@ -55,13 +53,10 @@ def floor_of(change: stats.Change) -> float:
 def floors(results: Path, run: RunTables, warn: Warn) -> dict[tuple[str, str], float]:
     """By case_id and metric, the newest floor stored in `results` for the device of `run` (kind and
     name)."""
-    stored, head = read_noise(results, warn), run.runs.iloc[0]
-    here = stored[
-        (stored.device_kind == head.device_kind) & (stored.device_name == head.device_name)
-    ]
-    newest = here.sort_values("started_at", kind="stable").drop_duplicates(
-        ["case_id", "metric"], keep="last"
-    )
+    stored, device = read_noise(results, warn), run.device
+    here = stored[(stored.device_kind == device.kind) & (stored.device_name == device.name)]
+    by_age = here.sort_values("started_at", kind="stable")
+    newest = by_age.drop_duplicates(["case_id", "metric"], keep="last")
     known = newest[np.isfinite(newest.floor) & (newest.floor > 0)]
     return {(row.case_id, row.metric): float(row.floor) for row in known.itertuples()}
 
@@ -69,5 +64,8 @@ def floors(results: Path, run: RunTables, warn: Warn) -> dict[tuple[str, str], f
 def newest(results: Path, warn: Warn) -> Path | None:
     """The folder of the newest A/A run in `results`; None if there is none."""
     heads = read_heads(results, warn)
-    found = heads[[any(folder.glob("noise/*.parquet")) for folder in heads.folder]]
-    return found.sort_values("started_at", kind="stable").folder.iloc[-1] if len(found) else None
+    with_floors = heads[[any(folder.glob("noise/*.parquet")) for folder in heads.folder]]
+    if with_floors.empty:
+        return None
+    folder: Path = with_floors.sort_values("started_at", kind="stable").folder.iloc[-1]
+    return folder

@@ -1,4 +1,4 @@
-"""The verdict on pairs that were measured in turns."""
+"""The verdict on pairs of processes that were measured in turns."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,46 +12,42 @@ from hwbench.analysis.verdict import comparable, compare, gate
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.tables.reader import RunTables
 
+Values = Mapping[tuple[str, str], pd.Series]
+"""By case_id and metric, the value of each process."""
+
 
 def judge_pairs(
     baseline: RunTables, candidate: RunTables, metrics: Sequence[str], threshold: float
 ) -> pd.DataFrame:
-    """As `compare.judge_runs`, of two runs that `measure_pairs` made: processes of one number are a
-    pair.
+    """As compare.judge_runs, of two runs that recording.pairs made: processes of the same number
+    are a pair.
 
-    A row is faster or slower only if that stays significant among all rows (Holm), as in the gate:
-    there is an exit status on it.
+    A row is faster or slower only if that is significant among all rows (Holm), as in the gate:
+    `hwbench ab` has an exit status too.
     """
     baseline, candidate = comparable.with_one_kind_of_peak([baseline, candidate])
     table = compare.judge_runs([baseline], candidate, Rules(tuple(metrics), threshold))
-    values = [
-        {
-            key: group.set_index("process").value
-            for key, group in per_process(run).groupby(["case_id", "metric"])
-        }
-        for run in (baseline, candidate)
-    ]
-    rows = [_paired(row, values) for row in table.to_dict("records")]
+    values = [_values(run) for run in (baseline, candidate)]
+    rows = [_judge_pair(row, values) for row in table.to_dict("records")]
     return gate.require_significance(pd.DataFrame(rows, columns=compare.JUDGED))
 
 
-def _paired(
-    row: dict[str, Any], values: Sequence[Mapping[tuple[str, str], pd.Series]]
-) -> dict[str, Any]:
-    """A row of `compare.judge_runs` with what the pairs say instead."""
+def _values(run: RunTables) -> Values:
+    groups = per_process(run).groupby(["case_id", "metric"])
+    return {key: group.set_index("process").value for key, group in groups}
+
+
+def _judge_pair(row: dict[str, Any], values: Sequence[Values]) -> dict[str, Any]:
+    """A row of compare.judge_runs with the change and the verdict of its pairs."""
     if row["verdict"] in ("missing", "incomparable") or math.isnan(row["ratio"]):
         return row
     sides = [side[row["case_id"], row["metric"]] for side in values]
     pairs = pd.concat(sides, axis=1, join="inner").to_numpy()
     change = stats.paired_change(pairs[:, 0], pairs[:, 1])
-    numbers = {"ratio": change.ratio, "ci_low": change.low, "ci_high": change.high, "p": change.p}
+    row |= {"ratio": change.ratio, "ci_low": change.low, "ci_high": change.high, "p": change.p}
     if math.isnan(change.p):
-        return (
-            row
-            | numbers
-            | {"verdict": "incomparable", "reason": "one pair only: measure with --pairs 6 or more"}
-        )
+        reason = "one pair only: measure with --pairs 6 or more"
+        return row | {"verdict": "incomparable", "reason": reason}
     word = compare.verdict(change, row["threshold"], row["metric"] in HIGHER_IS_BETTER)
-    return (
-        row | numbers | {"verdict": word, "reason": row["reason"] if word == row["verdict"] else ""}
-    )
+    reason = row["reason"] if word == row["verdict"] else ""
+    return row | {"verdict": word, "reason": reason}

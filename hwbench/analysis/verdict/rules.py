@@ -22,13 +22,13 @@ from hwbench.inputs import read_toml, share, shortened, unknown
 from hwbench.records import UserError
 
 THRESHOLD = 0.05
-"""A change of less than this is no matter to most people."""
+"""A smaller change matters to few."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The threshold, a share, of the workloads and metrics that match; `*`, `?` and `[…]` as in
-    names of files."""
+    """The threshold, a share, of the workloads and metrics that match the patterns (`*`, `?` and
+    `[…]`, as in file names)."""
 
     threshold: float
     workload: str = "*"
@@ -41,9 +41,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """`metrics` to judge of every case (none: those that `compare.judge_runs` chooses), the `threshold`
-    of all, and the `special` rules, of which the last that matches wins. A metric that one names is
-    judged where it applies."""
+    """`metrics` to judge of every case (none: those that compare.judge_runs chooses), the default
+    `threshold`, and the `special` rules, of which the last that matches wins. A metric that a
+    special rule names is judged for the workloads that the rule matches."""
 
     metrics: tuple[str, ...] = ()
     threshold: float = THRESHOLD
@@ -76,13 +76,12 @@ class Rules:
 
 
 def _fits(name: str, pattern: str) -> bool:
-    """Whether a pattern is the name, brackets and all, or matches it."""
+    """Whether a pattern matches the name, or equals it (a name may have brackets in it)."""
     return name == pattern or fnmatchcase(name, pattern)
 
 
 def read_rules(file: Path) -> Rules:
-    """The rules of a TOML file. UserError, one line that names the file, for anything that it
-    cannot mean."""
+    """The rules of a TOML file. UserError, one line that names the file, if it is not valid."""
     content = read_toml(file)
     try:
         return _rules(content)
@@ -93,11 +92,8 @@ def read_rules(file: Path) -> Rules:
 def _rules(content: dict[str, Any]) -> Rules:
     _check_keys("key", content, ("default", "rules"))
     default, special = content.get("default", {}), content.get("rules", [])
-    if (
-        not isinstance(default, dict)
-        or not isinstance(special, list)
-        or not all(isinstance(r, dict) for r in special)
-    ):
+    are_tables = isinstance(special, list) and all(isinstance(rule, dict) for rule in special)
+    if not isinstance(default, dict) or not are_tables:
         raise UserError("expected a table [default] and tables [[rules]]")
     _check_keys("key in [default]", default, ("threshold", "metrics"))
     metrics = default.get("metrics", [])
@@ -132,12 +128,13 @@ def _threshold(word: object) -> float:
 
 
 def _metric(name: object, patterns: bool = False) -> str:
-    """The name of a metric, or a pattern that some metric matches. UserError suggests near names
-    for another."""
-    if isinstance(name, str) and (
-        name in METRICS or (patterns and any(fnmatchcase(m, name) for m in METRICS))
-    ):
-        return name
+    """The name of a metric, or a pattern that some metric matches. UserError for another name; it
+    suggests similar ones."""
+    if isinstance(name, str):
+        if name in METRICS:
+            return name
+        if patterns and any(fnmatchcase(metric, name) for metric in METRICS):
+            return name
     raise UserError(unknown("metric", str(name), METRICS))
 
 

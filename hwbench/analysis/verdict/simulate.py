@@ -1,10 +1,11 @@
-"""The gate on processes whose truth is known: how often it cries wolf, and how small a slow-down it
-finds.
+"""The gate on processes of known truth: how often it gives a false alarm, and how small a slow-down
+it finds.
 
-The processes are a run's own, dealt out to two sides at random: what the sides differ by is noise. Or they are made
-up: a step of a process takes m · e^(b + w), where b is what the process was started with and w is first-order
-autoregressive noise between its steps, both normal with about the coefficients of variation asked for. Either way
-medians of processes go through the same `stats.change`, `compare.verdict` and `gate.beyond_doubt` as a real run's.
+The processes are those of a run, dealt out to two sides at random: the sides differ by noise alone.
+Or they are simulated: a step of a process takes m · e^(b + w), where b is an offset of the process
+and w is first-order autoregressive noise between its steps. Both are normal with about the
+coefficients of variation asked for. Either way the medians of processes go through the same
+`stats.change`, `compare.verdict` and `gate.beyond_doubt` as those of a real run.
 """
 
 import math
@@ -25,7 +26,7 @@ from hwbench.stats import Array
 from hwbench.tables.reader import RunTables
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
-"""What is injected into the candidate; 0 makes A/A pairs."""
+"""By how much the candidate is slowed; 0 makes A/A pairs."""
 
 TWO_HALVES = 4
 """Processes that make two halves of two, the fewest that have an interval."""
@@ -47,8 +48,9 @@ class Noise:
 
     def __str__(self) -> str:
         return (
-            f"{self.processes} processes × {self.samples} steps, CV {self.process_cv:.2%} between processes and "
-            f"{self.within_cv:.2%} within, lag-1 autocorrelation {self.lag1:.2f}"
+            f"{self.processes} processes × {self.samples} steps, "
+            f"CV {self.process_cv:.2%} between processes and {self.within_cv:.2%} within, "
+            f"lag-1 autocorrelation {self.lag1:.2f}"
         )
 
 
@@ -57,17 +59,16 @@ def noise_of(run: RunTables) -> dict[str, Noise]:
     one step, are left out."""
     cases = metrics.cases(run).set_index("case_id")
     timed = timed_samples(run).groupby(["case_id", "process"]).size().groupby("case_id").median()
-    found = {}
+    noises = {}
     for row in metrics.spread(run).itertuples():
         case = cases.loc[row.case_id]
-        if case.processes > 1:
-            lag1 = 0.0 if math.isnan(row.lag1) else min(max(row.lag1, 0.0), 0.99)
-            noise = Noise(
-                row.between_cv, row.within_cv, lag1, int(case.processes), int(timed[row.case_id])
-            )
-            if all(map(math.isfinite, (noise.process_cv, noise.within_cv))):
-                found[str(case.label)] = noise
-    return found
+        if case.processes < 2 or not math.isfinite(row.between_cv + row.within_cv):
+            continue
+        lag1 = 0.0 if math.isnan(row.lag1) else min(max(row.lag1, 0.0), 0.99)
+        steps_each = int(timed[row.case_id])
+        noise = Noise(row.between_cv, row.within_cv, lag1, int(case.processes), steps_each)
+        noises[str(case.label)] = noise
+    return noises
 
 
 def steps(noise: Noise, runs: int, generator: np.random.Generator) -> Array:
@@ -89,8 +90,8 @@ def power(
     slowdowns: Sequence[float] = SLOWDOWNS,
     floor: float = 0.0,
 ) -> pd.DataFrame:
-    """A row (POWER_COLUMNS) for each slow-down: the shares of the verdicts, `slower` with its interval
-    (Clopper–Pearson).
+    """A row (POWER_COLUMNS) for each slow-down: the share of each verdict, that of `slower` with its
+    95 % interval (Clopper–Pearson).
 
     At a slow-down of 0 `slower` is the share of false alarms, above it the power.
     """
@@ -106,11 +107,11 @@ def power(
 def dealt_power(
     times: Array, pairs: int, threshold: float, seed: int = 0, floor: float = 0.0
 ) -> pd.DataFrame:
-    """As `power`, of a run's own processes by their times: each pair deals them out to two halves
-    at random.
+    """As `power`, from the times of a run's own processes: each pair deals them out to two halves at
+    random.
 
-    There are no more pairs than there are ways to deal. They share their processes, so the interval
-    is of these and not of the machine for all time.
+    There are no more pairs than there are ways to deal. All pairs share the same processes, so the
+    interval is about these processes, not about the machine in general.
     """
     generator, half = np.random.default_rng(seed), len(times) // 2
     pairs = min(pairs, math.comb(len(times), half))
@@ -123,15 +124,15 @@ def dealt_power(
 
 
 def times_of(run: RunTables) -> dict[str, tuple[str, Array]]:
-    """By case_id, the metric that the gate judges first and what each process came to, as a time: a
-    rate's inverse. Cases with too few processes for two halves are left out."""
-    found = {}
+    """By case_id, the metric that the gate judges first and its value of each process, as a time:
+    of a rate the inverse. Cases with too few processes for two halves are left out."""
+    times = {}
     for case_id, values in metrics.per_process(run).groupby("case_id", sort=False):
         metric = next((name for name in RATES if name in set(values.metric)), "step_s_p50")
         x = values[values.metric == metric].value.to_numpy(np.float64)
         if len(x) >= TWO_HALVES and (x > 0).all() and np.isfinite(x).all():
-            found[str(case_id)] = metric, 1 / x if metric in metrics.HIGHER_IS_BETTER else x
-    return found
+            times[str(case_id)] = metric, 1 / x if metric in metrics.HIGHER_IS_BETTER else x
+    return times
 
 
 def _power(
@@ -140,58 +141,46 @@ def _power(
     limits: tuple[float, float],
     slowdowns: Sequence[float],
 ) -> pd.DataFrame:
-    """The table of `power` at these limits, threshold and floor; `draw` gives the processes'
-    medians of both sides, each of shape (pairs, processes)."""
+    """The table of `power` at these limits, threshold and floor. `draw` gives the medians of the
+    processes of both sides, each of shape (pairs, processes)."""
     rows = []
     for slowdown in slowdowns:
         baseline, candidate = draw()
-        words = [
-            _judged(a, b, *limits)[0]
-            for a, b in zip(baseline, candidate * (1 + slowdown), strict=True)
-        ]
+        sides = zip(baseline, candidate * (1 + slowdown), strict=True)
+        words = [_judge(a, b, *limits)[0] for a, b in sides]
         bound = stats.share_interval(words.count("slower"), pairs)
-        shares = {word: words.count(word) / pairs for word in WORDS}
-        rows.append(
-            {
-                "slowdown": slowdown,
-                "pairs": pairs,
-                **shares,
-                "slower_low": bound.low,
-                "slower_high": bound.high,
-            }
-        )
+        shares = [words.count(word) / pairs for word in WORDS]
+        rows.append([slowdown, pairs, *shares, bound.low, bound.high])
     return pd.DataFrame(rows, columns=POWER_COLUMNS)
 
 
-def family(noise: Noise, rows: int, pairs: int, threshold: float, seed: int = 0) -> stats.Interval:
-    """The share of A/A pairs of runs with any false alarm among `rows` metrics that are judged at
-    once."""
+def false_alarm_share(
+    noise: Noise, rows: int, pairs: int, threshold: float, seed: int = 0
+) -> stats.Interval:
+    """The share of A/A pairs of runs with any false alarm among `rows` metrics judged at once."""
     generator = np.random.default_rng(seed)
     alarms = 0
     for _ in range(pairs):
         baseline, candidate = (np.median(steps(noise, rows, generator), axis=2) for _ in range(2))
-        judged = [_judged(a, b, threshold) for a, b in zip(baseline, candidate, strict=True)]
-        alarms += "slower" in beyond_doubt([word for word, _ in judged], [p for _, p in judged])
+        judged = [_judge(a, b, threshold) for a, b in zip(baseline, candidate, strict=True)]
+        words, p_values = zip(*judged, strict=True)
+        alarms += "slower" in beyond_doubt(words, p_values)
     return stats.share_interval(alarms, pairs)
 
 
-def untold(
+def undecided_share(
     noise: Noise, process_cv: float, pairs: int, threshold: float, seed: int = 0
 ) -> stats.Interval:
-    """Of the pairs, A/A and slowed by up to the threshold, called neither faster nor slower: the
-    share called inconclusive and not the same, with processes that vary by `process_cv`."""
-    table = power(
-        replace(noise, process_cv=process_cv),
-        pairs,
-        threshold,
-        seed,
-        (0.0, threshold / 2, threshold),
-    )
-    counts = (table[["same", "inconclusive"]].mul(table.pairs, axis=0)).round().sum()
+    """How often the gate cannot tell, with processes that vary by `process_cv`: of the pairs without
+    a change, or with one up to the threshold, that are called neither faster nor slower, the share
+    that is called inconclusive instead of the same."""
+    slowdowns = (0.0, threshold / 2, threshold)
+    table = power(replace(noise, process_cv=process_cv), pairs, threshold, seed, slowdowns)
+    counts = table[["same", "inconclusive"]].mul(table.pairs, axis=0).round().sum()
     return stats.share_interval(int(counts.inconclusive), int(counts.sum()))
 
 
-def _judged(
+def _judge(
     baseline: Array, candidate: Array, threshold: float, floor: float = 0.0
 ) -> tuple[str, float]:
     change = stats.change(baseline, candidate)
