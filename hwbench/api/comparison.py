@@ -10,7 +10,7 @@ import pandas as pd
 
 from hwbench.analysis.metrics.summary import METRICS
 from hwbench.analysis.verdict import comparable
-from hwbench.analysis.verdict import compare as judgement
+from hwbench.analysis.verdict.compare import judge_runs, overall
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.api.runs import Run, Runs, load
 from hwbench.errors import UserError
@@ -69,9 +69,9 @@ def compare(
         raise UserError(f"the candidate is {len(after)} runs; name one")
     rules = Rules(tuple(metrics), threshold)
     tables = [run.tables for run in before]
-    judged = judgement.judge(tables, after[0].tables, rules, across_devices=across_devices)
+    judged = judge_runs(tables, after[0].tables, rules, across_devices=across_devices)
     differences = comparable.differences(tables[-1], after[0].tables)
-    return Comparison(judged, judgement.overall(list(judged.verdict)), differences)
+    return Comparison(judged, overall(list(judged.verdict)), differences)
 
 
 def _runs(what: Comparable, results: str | Path) -> Runs:
