@@ -1,15 +1,19 @@
 """`hwbench ab`: two environments measured in turns and compared as pairs."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwbench.cli import options
 from hwbench.cli.measuring import command_line, kept, measuring, plan_of, tell, warn_of
-from hwbench.records import FAILED, UserError
+from hwbench.records import FAILED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hwbench.tables.reader import RunTables
 
 FOLDER = click.Path(path_type=Path)
 
@@ -63,74 +67,49 @@ def command(
     the fair way to judge a change on a noisy machine. The two runs land in OUTPUT/<id>-a and -b.
     The exit status is 1 if a case failed or is slower, 3 without a verdict.
     """
-    from hwbench import tables
     from hwbench.analysis.verdict.paired import judge_pairs
     from hwbench.cli.progress import reporter
-    from hwbench.recording import pairs
-    from hwbench.recording.matrix import settle
-    from hwbench.recording.session import RunRequest, describe_run, new_run_id
+    from hwbench.recording.pairs import open_pairs
+    from hwbench.recording.sides import open_side
 
     plan = plan_of(asked)
     device, files = asked["device"], asked["files"]
     sides = [
-        pairs.open_side("a", a, a_dir, device, files),
-        pairs.open_side("b", b, b_dir, device, files),
+        open_side("a", a, a_dir, device, files),
+        open_side("b", b, b_dir, device, files),
     ]
-    if sides[0].device != sides[1].device:
-        raise UserError(
-            f"side a would run on {sides[0].device}, side b on {sides[1].device}; name one with --device"
-        )
-    run_id, writers = new_run_id(sides[0].device.partition(":")[0]), []
-    described = [side.describe_device(options.warn) for side in sides]
-    for remark in plan.remarks:
-        tell(remark)
-    plan = settle(plan, described[0])
-    for side, found in zip(sides, described, strict=True):
-        facts = side.environment(found)
-        request = RunRequest(plan, run_id=f"{run_id}-{side.name}", argv=command_line())
-        run = describe_run(request, side.device, found, facts)
-        writers.append(tables.Writer(output, run))
-        click.echo(side, err=True)
-    warn_of(run.environment)
-    twice = 2 * plan.policy.processes
-    both = replace(plan, policy=replace(plan.policy, processes=twice, max_processes=twice))
-    with kept(*(writer.folder for writer in writers)), reporter(both) as progress:
-        pairs.measure_pairs(
-            plan, sides, writers, progress, [found.get("formats") for found in described]
-        )
-    runs = [tables.read_run(writer.folder) for writer in writers]
+    session = open_pairs(plan, sides, output, command_line(), tell, options.warn)
+    for side in sides:
+        tell(str(side))
+    warn_of(session.environment)
+    with kept(*session.folders), reporter(session.plan_of_both) as progress:
+        session.measure(progress)
+    runs = session.close()
     table = judge_pairs(runs[0], runs[1], metrics, threshold)
-    # rows say why, and there is nothing to judge
-    table = table[~table.case_id.isin(plan.left_out.keys())]
-    return _conclude(runs, table, strict, as_json)
-
-
-def _conclude(runs: list[Any], table: Any, strict: bool, as_json: bool) -> int:
-    """Store the metrics and print the judgement; the exit status."""
-    from hwbench.analysis.verdict import compare
-    from hwbench.recording.session import derive
-    from hwbench.report.terminal import comparison
-
-    for run in runs:
-        derive(run)
-    if as_json:
-        options.print_json(
-            comparison.as_data(table, compare.overall(list(table.verdict)))
-            | {"runs": [run.run_id for run in runs]}
-        )
-    else:
-        options.print_table(comparison.as_table(table))
-        click.echo(f"runs: {', '.join(str(run.folder) for run in runs)}", err=True)
+    # a case that was left out has rows that say why, and nothing to judge
+    table = table[~table.case_id.isin(session.plan.left_out.keys())]
+    _show(runs, table, as_json)
     outcomes = {outcome for run in runs for outcome in run.measurements.outcome}
     return exit_status(set(table.verdict), outcomes, strict)
+
+
+def _show(runs: "list[RunTables]", table: "pd.DataFrame", as_json: bool) -> None:
+    from hwbench.analysis.verdict import compare
+    from hwbench.report.terminal import comparison
+
+    if as_json:
+        content = comparison.as_data(table, compare.overall(list(table.verdict)))
+        options.print_json(content | {"runs": [run.run_id for run in runs]})
+        return
+    options.print_table(comparison.as_table(table))
+    click.echo(f"runs: {', '.join(str(run.folder) for run in runs)}", err=True)
 
 
 def exit_status(verdicts: set[str], outcomes: set[str], strict: bool) -> int:
     """1 where a case failed or is slower, 3 where there is no verdict, else 0."""
     if "slower" in verdicts or FAILED & outcomes:
         return 1
-    return (
-        3
-        if verdicts & {"missing", "incomparable"} or (strict and "inconclusive" in verdicts)
-        else 0
-    )
+    has_no_verdict = verdicts & {"missing", "incomparable"}
+    if has_no_verdict or (strict and "inconclusive" in verdicts):
+        return 3
+    return 0

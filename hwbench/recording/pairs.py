@@ -1,17 +1,10 @@
-"""Two environments measured in turns and compared as pairs: the fair way to judge a change on a
-noisy machine.
+"""Two environments measured in turns, as pairs: the fair way to judge a change on a noisy machine.
 
-A side is an interpreter with the hwbench it imports: another torch, another checkout, another
-working folder. Its processes run in the order A B B A A B B A …, so that a drift of the machine
+The processes of the two sides run in the order A B B A A B B A …, so that a drift of the machine
 falls on both sides alike, and what both processes of a pair share cancels in their ratio.
 Sequential runs of the same thing would differ by that drift.
 """
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,111 +12,85 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.formats import Rates
-from hwbench.machine import environment
-from hwbench.recording import probe
-from hwbench.recording.launch.exchange import OPENING_TIMEOUT_S, describe_device
-from hwbench.recording.launch.local import Launch, LocalLauncher, here
-from hwbench.recording.matrix import Plan
+from hwbench.recording.matrix import Plan, settle
 from hwbench.recording.runner import CaseRunner, Progress
+from hwbench.recording.session import (
+    Listener,
+    RunRequest,
+    close_run,
+    describe_run,
+    new_run_id,
+)
+from hwbench.recording.sides import Side
 from hwbench.records import UserError
+from hwbench.tables.reader import RunTables
 from hwbench.tables.writer import Writer
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-"""Where this hwbench lies; an interpreter without one of its own borrows it, unless it is an
-installed package."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the two: how its workers start, its workload files, and what it said of itself (see
-    `probe`)."""
+class PairSession:
+    """Two runs whose folders are open, one a side. `environment` is that of the second side;
+    `formats` are the rates that each side has found its device to have."""
 
-    name: str
-    launch: Launch
-    files: list[str]
-    facts: Mapping[str, Any]
+    plan: Plan
+    sides: Sequence[Side]
+    writers: Sequence[Writer]
+    formats: Sequence[Rates | None]
+    environment: Mapping[str, Any]
+    warn: Listener
 
     @property
-    def device(self) -> str:
-        return str(self.facts["device"])
+    def folders(self) -> list[Path]:
+        return [writer.folder for writer in self.writers]
 
-    def policy(self, plan: Plan) -> dict[str, Any]:
-        """The policy as this side's worker takes it: an older one knows fewer settings."""
-        return {
-            name: value
-            for name, value in vars(plan.policy).items()
-            if name in self.facts["nouns"]["Policy"]
-        }
+    @property
+    def plan_of_both(self) -> Plan:
+        """The plan as `measure` reports its progress: with the processes of both sides."""
+        twice = 2 * self.plan.policy.processes
+        policy = replace(self.plan.policy, processes=twice, max_processes=twice)
+        return replace(self.plan, policy=policy)
 
-    def runner(
-        self,
-        plan: Plan,
-        writer: Writer,
-        on_progress: Callable[[Progress], None],
-        formats: Rates | None,
-    ) -> CaseRunner:
-        """What measures the cases of `plan` on this side."""
-        return CaseRunner(
-            self.device,
-            self.files,
-            self.policy(plan),
-            writer,
-            on_progress,
-            formats,
-            LocalLauncher(self.launch),
-        )
+    def measure(self, on_progress: Callable[[Progress], None]) -> None:
+        """Measure all pairs (see measure_pairs)."""
+        measure_pairs(self.plan, self.sides, self.writers, on_progress, self.formats)
 
-    def describe_device(self, warn: Callable[[str], None]) -> dict[str, Any]:
-        try:
-            return describe_device(self.device, warn, LocalLauncher(self.launch))[1]
-        except UserError as error:
-            raise UserError(f"side {self.name}: {error}") from error
-
-    def environment(self, device: Mapping[str, Any]) -> dict[str, Any]:
-        """As `environment.collect`, of this side's interpreter and folder."""
-        own = {name: self.facts[name] for name in ("python", "git")}
-        packages = {"hwbench": self.facts["hwbench"], **self.facts["packages"]}
-        return environment.collect(device) | own | {"packages": packages}
-
-    def __str__(self) -> str:
-        git = self.facts["git"] or {}
-        commit = (
-            f", commit {git['commit'][:12]}" + (" with changes" if git["dirty"] else "")
-            if git
-            else ""
-        )
-        versions = f"Python {self.facts['python']}, torch {self.facts['packages']['torch']}"
-        return f"{self.name}: hwbench {self.facts['hwbench']}, {versions}{commit}"
+    def close(self) -> list[RunTables]:
+        """The two runs as they are stored, with their derived tables beside them."""
+        return [close_run(folder, self.warn) for folder in self.folders]
 
 
-def open_side(
-    name: str, python: str, folder: Path | None, device: str, files: Sequence[str]
-) -> Side:
-    """The side `name` of this interpreter and folder. UserError, one line, if it cannot measure or
-    be understood.
+def open_pairs(
+    plan: Plan,
+    sides: Sequence[Side],
+    output: Path,
+    argv: Sequence[str],
+    tell: Listener,
+    warn: Listener,
+) -> PairSession:
+    """Settle the plan for the device of the sides and open a folder for each side's run in
+    `output`: the same new id with the side's name behind it. `argv` is stored as the command line.
 
-    A folder that holds a hwbench is a checkout, and that one is measured; any folder comes first on
-    the import path and is the workers' working folder. A relative name in `files` is the side's own
-    file where its folder has it.
+    `tell` is called with what the plan takes instead of a default, `warn` with what the user should
+    mend. UserError if the sides would run on different devices.
     """
-    program = shutil.which(python)
-    if program is None:
+    first, second = sides
+    if first.device != second.device:
         raise UserError(
-            f"--{name} {python}: no such Python; name an interpreter, e.g. /path/to/venv/bin/python"
+            f"side {first.name} would run on {first.device}, side {second.name} on "
+            f"{second.device}; name one device with --device"
         )
-    if folder is not None and not folder.is_dir():
-        raise UserError(f"--{name}-dir {folder}: no such folder")
-    launch = _launch(os.path.abspath(program), folder)
-    facts = _facts(name, launch, device)
-    root = Path(facts["root"])
-    if (
-        folder is not None
-        and (folder / "hwbench" / "__init__.py").is_file()
-        and root != folder.resolve()
-    ):
-        raise UserError(f"side {name}: {python} imports hwbench from {root}, not from {folder}")
-    _check_understood(name, facts)
-    return Side(name, launch, [_own_file(file, folder) for file in files], facts)
+    run_id = new_run_id(first.device)
+    infos = [side.describe_device(warn) for side in sides]
+    for remark in plan.remarks:
+        tell(remark)
+    plan = settle(plan, infos[0])
+    writers = []
+    for side, info in zip(sides, infos, strict=True):
+        environment = side.environment(info)
+        request = RunRequest(plan, run_id=f"{run_id}-{side.name}", argv=argv)
+        writers.append(Writer(output, describe_run(request, side.device, info, environment)))
+    formats = [info.get("formats") for info in infos]
+    return PairSession(plan, sides, writers, formats, environment, warn)
 
 
 def measure_pairs(
@@ -167,82 +134,3 @@ def _in_turn(pair: int, runners: Sequence[CaseRunner]) -> Sequence[CaseRunner]:
 def _with_number(on_progress: Callable[[Progress], None], number: int, progress: Progress) -> None:
     """Report what happens under a number that counts the processes of both sides as one row."""
     on_progress(replace(progress, process=number))
-
-
-def _launch(program: str, folder: Path | None) -> Launch:
-    """Workers of `program` that import what lies in `folder`, then what that interpreter has by
-    itself."""
-    own = (
-        here().environment["PYTHONPATH"]
-        if program == sys.executable
-        else os.environ.get("PYTHONPATH", "")
-    )
-    path = [str(folder.resolve())] if folder else []
-    settings = os.environ | {
-        "PYTHONSAFEPATH": "1",
-        "PYTHONPATH": os.pathsep.join([*path, *filter(None, [own])]),
-    }
-    launch = Launch([program, "-m", "hwbench.worker"], settings, folder)
-    if not _has_hwbench(launch) and (CHECKOUT / "pyproject.toml").is_file():
-        settings["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [settings["PYTHONPATH"], str(CHECKOUT)])
-        )
-    return launch
-
-
-def _has_hwbench(launch: Launch) -> bool:
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('hwbench') is None)"
-    return _ask(launch, "-c", code).returncode == 0
-
-
-def _facts(name: str, launch: Launch, device: str) -> dict[str, Any]:
-    """What the side's `probe` answers. UserError with its last words if it does not."""
-    done = _ask(launch, str(probe.__file__), device, *environment.PACKAGES)
-    if done.returncode:
-        words = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise UserError(f"side {name} ({launch.command[0]}): {words[-1]}")
-    try:
-        facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return facts
-    except (IndexError, ValueError) as error:
-        raise UserError(
-            f"side {name} ({launch.command[0]}): not a Python, by its answer"
-        ) from error
-
-
-def _ask(launch: Launch, *words: str) -> subprocess.CompletedProcess[str]:
-    program = launch.command[0]
-    try:
-        return subprocess.run(
-            [program, *words],
-            env=launch.environment,
-            cwd=launch.folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=OPENING_TIMEOUT_S,
-        )
-    except OSError as error:
-        raise UserError(f"{program}: cannot be started: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"{program}: no answer after {OPENING_TIMEOUT_S} s") from error
-
-
-def _check_understood(name: str, facts: Mapping[str, Any]) -> None:
-    """UserError if the side's workers would answer what this hwbench cannot read."""
-    for noun, known in probe.nouns().items():
-        theirs = facts["nouns"][noun]
-        if noun == "Policy":  # it goes the other way, cut down to what they know
-            continue
-        if lacking := sorted(
-            field for field, needed in known.items() if needed and field not in theirs
-        ):
-            raise UserError(
-                f"side {name} has a hwbench too old to compare with this one: no {noun}.{lacking[0]}"
-            )
-
-
-def _own_file(file: str, folder: Path | None) -> str:
-    own = folder / file if folder else Path(file)
-    return str((own if own.is_file() else Path(file)).resolve())

@@ -79,13 +79,7 @@ class Session:
     def close(self) -> RunTables:
         """The run as it is stored, with its derived tables beside it. If these cannot be written,
         `warn` is called and the run is as good as ever."""
-        run = read_run(self.folder)
-        try:
-            derive(run)
-        except OSError as error:
-            cure = f"`hwbench summarize {self.folder}` makes it anew"
-            self.warn(f"{self.folder}: no metrics table written: {error.strerror}; {cure}")
-        return run
+        return close_run(self.folder, self.warn)
 
 
 def open_session(
@@ -137,6 +131,18 @@ def describe_run(
         argv=list(request.argv),
         plan=request.plan.as_json(),
     )
+
+
+def close_run(folder: Path, warn: Listener) -> RunTables:
+    """The run in `folder` as it is stored, after its derived tables were made; `warn` is called if
+    these cannot be written."""
+    run = read_run(folder)
+    try:
+        derive(run)
+    except OSError as error:
+        cure = f"`hwbench summarize {folder}` makes it anew"
+        warn(f"{folder}: no metrics table written: {error.strerror}; {cure}")
+    return run
 
 
 def derive(run: RunTables) -> Any:

@@ -16,10 +16,10 @@ from runs import make_run, measured
 from hwbench import tables
 from hwbench.analysis.verdict.paired import judge_pairs
 from hwbench.cli.ab import exit_status
-from hwbench.recording import pairs as ab
-from hwbench.recording import probe
+from hwbench.recording import probe, sides
 from hwbench.recording.launch.local import Launch, here
 from hwbench.recording.matrix import Plan
+from hwbench.recording.pairs import measure_pairs
 from hwbench.recording.runner import CaseRunner, Progress
 from hwbench.records import Case, Measurement, Policy, UserError
 
@@ -36,7 +36,7 @@ def side(name, **facts):
         "hwbench": "0",
         "packages": {},
     }
-    return ab.Side(name, here(), [FILE], {**defaults, **facts})
+    return sides.Side(name, here(), [FILE], {**defaults, **facts})
 
 
 def checkout(folder, edits=()):
@@ -83,7 +83,7 @@ class TestOrder:
         monkeypatch.setattr(CaseRunner, "measure", fake_measure)
         writers = [make_run(tmp_path, name, cases, policy=Policy(processes=pairs)) for name in "ab"]
         plan = Plan(tuple(cases), Policy(processes=pairs))
-        ab.measure_pairs(plan, [side("a"), side("b")], writers, told.append)
+        measure_pairs(plan, [side("a"), side("b")], writers, told.append)
         return ran, told
 
     def test_pairs_alternate(self, tmp_path, monkeypatch):
@@ -186,7 +186,7 @@ class TestSides:
 
     def test_what_a_newer_hwbench_says_beyond_this_one_is_left_out(self):
         nouns = probe.nouns()
-        ab._check_understood(
+        sides._check_understood(
             "b", {"nouns": {**nouns, "Window": {**nouns["Window"], "colour": False}}}
         )
         found = measured().as_json()
@@ -204,10 +204,10 @@ class TestSides:
         with pytest.raises(
             UserError, match=r"too old to compare with this one: no Measurement\.outcome"
         ):
-            ab._check_understood("a", {"nouns": older})
+            sides._check_understood("a", {"nouns": older})
 
     def test_this_one_is_understood(self):
-        ab._check_understood("a", {"nouns": probe.nouns()})
+        sides._check_understood("a", {"nouns": probe.nouns()})
 
     def test_a_relative_file_is_the_sides_own_where_it_has_one(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -216,36 +216,36 @@ class TestSides:
             (tmp_path / folder / "mine.py").touch()
         (tmp_path / "other.py").touch()
         found = [
-            ab._own_file(name, Path("a"))
+            sides._own_file(name, Path("a"))
             for name in ("mine.py", "other.py", str(tmp_path / "mine.py"))
         ]
         assert found == [str(tmp_path / name) for name in ("a/mine.py", "other.py", "mine.py")]
 
     def test_no_such_python(self):
         with pytest.raises(UserError, match="--a /nowhere/python: no such Python"):
-            ab.open_side("a", "/nowhere/python", None, "fake", [])
+            sides.open_side("a", "/nowhere/python", None, "fake", [])
 
     def test_no_such_folder(self):
         with pytest.raises(UserError, match="--b-dir nowhere: no such folder"):
-            ab.open_side("b", sys.executable, Path("nowhere"), "fake", [])
+            sides.open_side("b", sys.executable, Path("nowhere"), "fake", [])
 
     def test_a_checkout_that_does_not_import(self, tmp_path):
         broken = checkout(tmp_path, [("hwbench/worker.py", "import json\n", "import jason\n")])
         with pytest.raises(
             UserError, match=r"side b .*: ModuleNotFoundError: No module named 'jason'"
         ):
-            ab.open_side("b", sys.executable, broken, "fake", [])
+            sides.open_side("b", sys.executable, broken, "fake", [])
 
     def test_a_device_that_is_not_there(self):
         with pytest.raises(UserError, match=r"side a .*: no device mps:7 here"):
-            ab.open_side("a", sys.executable, None, "mps:7", [])
+            sides.open_side("a", sys.executable, None, "mps:7", [])
 
     def test_a_program_that_is_no_python_answers_nothing(self, tmp_path):
         program = tmp_path / "python"
         program.write_text("no program\n")
         program.chmod(0o755)
         with pytest.raises(UserError, match="python: cannot be started: "):
-            ab._ask(Launch([str(program)], {}), "-c", "")
+            sides._ask(Launch([str(program)], {}), "-c", "")
 
 
 class TestCommand:
