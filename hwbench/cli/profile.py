@@ -3,7 +3,6 @@ two such runs."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from hwbench.cli.measuring import (
 from hwbench.records import FAILED, UserError
 
 if TYPE_CHECKING:
-    from hwbench.recording.matrix import Choice, Plan
+    from hwbench.recording.matrix import Plan
     from hwbench.records import Case
     from hwbench.tables.reader import RunTables
 
@@ -94,32 +93,22 @@ def _profile(
 ) -> int:
     """Measure, store and show."""
     from hwbench.cli.progress import reporter
-    from hwbench.recording.matrix import settle
+    from hwbench.recording.profiled import measure_profiled, settle_with_ceilings
     from hwbench.recording.session import RunRequest, open_session
     from hwbench.report.page import html
 
-    files = asked["files"]
+    plan, files = _one_case(workload, asked), asked["files"]
+    request = RunRequest(plan, asked["device"], files, output, label, run_id, command_line())
 
-    def settle_for(plan: "Plan", found: Mapping[str, Any]) -> "Plan":
-        return _with_ceilings(settle(plan, found), files, found)
+    def settle_for(plan: "Plan", device_info: Mapping[str, Any]) -> "Plan":
+        return settle_with_ceilings(plan, files, device_info)
 
-    request = RunRequest(
-        _one_case(workload, asked), asked["device"], files, output, label, run_id, command_line()
-    )
     session = open_session(request, tell, options.warn, settle_for)
-    plan, folder = session.plan, session.folder
-    profiled = plan.cases[-1]
-    name, ceilings = session.device_info["name"], len(plan.cases) - 1
-    tell(f"{folder.name}: {profiled} on {name}, and {ceilings} ceilings")
+    plan, folder, name = session.plan, session.folder, session.device_info["name"]
+    tell(f"{folder.name}: {plan.cases[-1]} on {name}, and {len(plan.cases) - 1} ceilings")
     warn_of(session.environment)
     with kept(folder), reporter(plan) as progress:
-        runner = session.runner(progress)
-        for case in plan.cases:
-            if reason := plan.left_out.get(case.case_id):
-                runner.leave_out(case, reason)
-                continue
-            asks = {"trace": str(trace) if trace else None} if case is profiled else None
-            runner.measure(case, 0, profiled=asks)
+        profiled = measure_profiled(session, progress, trace)
     run = session.close()
     options.write_page(folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
@@ -140,27 +129,6 @@ def _one_case(workload: str, asked: dict[str, Any]) -> "Plan":
             f"a profile is of one case, these are {len(plan.cases)}; give each axis one value (--set, --dtype)"
         )
     return plan
-
-
-def _with_ceilings(plan: "Plan", files: tuple[str, ...], found: Mapping[str, Any]) -> "Plan":
-    """The ceilings that the one case of a plan is held against, then the case itself. A product in
-    a format that the device only emulates is no ceiling, and is left out."""
-    from hwbench.discovery import discover
-    from hwbench.recording.matrix import make_plan, named, settle
-
-    case = plan.cases[0]
-    gemm, copy = named(discover(files, ("gemm", "copy")), ("gemm", "copy"))
-    multiplied = {"fp8": ("fp8", "bf16")}.get(case.dtype, (case.dtype,))
-    dtypes = [dtype for dtype in multiplied if dtype in gemm.axes["dtype"].choices]
-    choices: list[Choice] = [(gemm, {"dtype": dtypes})] if dtypes else []
-    ceilings = settle(
-        make_plan([*choices, (copy, {"op": ["copy", "read"]})], {}, plan.policy), found
-    )
-    cases = (*(other for other in ceilings.cases if other.case_id != case.case_id), case)
-    left_out = {
-        case_id: reason for case_id, reason in ceilings.left_out.items() if case_id != case.case_id
-    }
-    return replace(plan, cases=cases, left_out={**left_out, **plan.left_out})
 
 
 def _writable(trace: Path | None) -> Path | None:
