@@ -1,8 +1,8 @@
-"""The command line: the only part that prints, asks or exits. One module a command, imported when
+"""The command line: the only package that prints or exits. Each command is a module, imported when
 it is called.
 
-Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. Without --debug a
-user sees no traceback.
+Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. Tracebacks are shown
+only with --debug.
 """
 
 import os
@@ -24,7 +24,9 @@ COMMANDS = {
     "gate": "Hold a run against a baseline: for CI, with an exit status and reports.",
     "ab": "Measure two environments in turns and judge them as pairs.",
     "noise": "Measure what this machine's noise alone can do.",
-    "profile": "Show where the time and memory of a workload's step go, and what would make it faster.",
+    "profile": (
+        "Show where the time and memory of a workload's step go, and what would make it faster."
+    ),
     "meter": "Measure what any command takes: energy, power, memory.",
     "import": "Make a run of pytest-benchmark's or pyperf's results.",
     "summarize": "Rebuild a run's metrics table from its raw tables.",
@@ -70,11 +72,11 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Run the command line and exit with its promised status."""
     words = sys.argv[1:]
-    # what follows is another command's
-    mine = words[: words.index("--")] if "--" in words else words
-    debug = "--debug" in mine  # wherever it stands, before or after the command
+    # what follows `--` belongs to another command
+    own = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in own  # before or after the command
     try:
-        words = [word for word in mine if word != "--debug"] + words[len(mine) :]
+        words = [word for word in own if word != "--debug"] + words[len(own) :]
         if "_HWBENCH_COMPLETE" in os.environ:  # the shell asks what may come next
             cli.main(words, prog_name="hwbench")
         with cli.make_context("hwbench", words) as context:
@@ -87,25 +89,25 @@ def main() -> None:
         if debug:
             raise
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        status = _complain(message, 2)
+        status = _report_error(message, 2)
     except (KeyboardInterrupt, click.Abort):
-        status = _complain("interrupted", 130)
-    except BrokenPipeError:  # the reader of our output left, as `head` does
+        status = _report_error("interrupted", 130)
+    except BrokenPipeError:  # the reader of the output has left, as `head` does
         options.drop_output()
         status = 0
     except OSError as error:
         if debug:
             raise
-        status = _complain(f"{error.filename or 'standard output'}: {error.strerror}", 2)
+        status = _report_error(f"{error.filename or 'standard output'}: {error.strerror}", 2)
     except Exception as error:
         if debug:
             raise
-        status = _complain(
-            f"{type(error).__name__}: {error} (a fault of hwbench; --debug shows where)", 2
+        status = _report_error(
+            f"{type(error).__name__}: {error} (a bug in hwbench; --debug shows the traceback)", 2
         )
     sys.exit(status)
 
 
-def _complain(message: str, status: int) -> int:
+def _report_error(message: str, status: int) -> int:
     click.echo(f"hwbench: {message}", err=True)
     return status

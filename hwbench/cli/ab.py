@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import command_line, kept, measuring, plan_of, tell, warn_of
+from hwbench.cli.measuring import (
+    command_line,
+    measuring,
+    plan_of,
+    report_partial,
+    tell,
+    warn_of_checks,
+)
 from hwbench.records import FAILED
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ FOLDER = click.Path(path_type=Path)
 )
 @options.threshold
 @options.metrics
-@click.option("--strict", is_flag=True, help="Exit with 3 where a verdict is inconclusive.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if a verdict is inconclusive.")
 @measuring
 def command(
     a: str,
@@ -61,10 +68,10 @@ def command(
 ) -> int:
     """Measure WORKLOADs, or a suite of them, on two sides in turns; judge side b against side a.
 
-    A side is an interpreter (--a, --b) with the hwbench and torch that it imports; a folder
-    (--a-dir, --b-dir) comes first on its import path, so that a checkout is measured as it stands.
-    Each case runs in --pairs pairs of fresh processes, A B B A …, and a pair is one observation:
-    the fair way to judge a change on a noisy machine. The two runs land in OUTPUT/<id>-a and -b.
+    A side is an interpreter (--a, --b) with the hwbench and torch that it imports. A folder
+    (--a-dir, --b-dir) comes first on its import path, so a checkout is measured as it stands. Each
+    case runs in --pairs pairs of fresh processes, A B B A …, and a pair is one observation: the
+    fair way to judge a change on a noisy machine. The two runs are stored in OUTPUT/<id>-a and -b.
     The exit status is 1 if a case failed or is slower, 3 without a verdict.
     """
     from hwbench.analysis.verdict.paired import judge_pairs
@@ -81,8 +88,8 @@ def command(
     session = open_pairs(plan, sides, output, command_line(), tell, options.warn)
     for side in sides:
         tell(str(side))
-    warn_of(session.environment)
-    with kept(*session.folders), reporter(session.plan_of_both) as progress:
+    warn_of_checks(session.environment)
+    with report_partial(*session.folders), reporter(session.plan_of_both) as progress:
         session.measure(progress)
     runs = session.close()
     table = judge_pairs(runs[0], runs[1], metrics, threshold)
@@ -106,7 +113,7 @@ def _show(runs: "list[RunTables]", table: "pd.DataFrame", as_json: bool) -> None
 
 
 def exit_status(verdicts: set[str], outcomes: set[str], strict: bool) -> int:
-    """1 where a case failed or is slower, 3 where there is no verdict, else 0."""
+    """1 if a case failed or is slower, 3 if there is no verdict, else 0."""
     if "slower" in verdicts or FAILED & outcomes:
         return 1
     has_no_verdict = verdicts & {"missing", "incomparable"}

@@ -1,4 +1,4 @@
-"""`hwbench compare`: a candidate judged against a baseline, case by case."""
+"""`hwbench compare`: judge a candidate against a baseline, case by case."""
 
 from pathlib import Path
 
@@ -24,12 +24,12 @@ def command(
     output: Path,
     as_json: bool,
 ) -> int:
-    """Judge CANDIDATE against BASELINE, two runs by folder or id: per case and metric the ratio
-    with its interval.
+    """Judge CANDIDATE against BASELINE, two runs by folder or id: for each case and metric the
+    ratio with its interval.
 
-    faster, slower: the interval leaves no change out and the ratio passes the threshold. same: the
-    whole interval lies within it. Else inconclusive: measure more processes. Exit status 0, or 3 if
-    nothing could be compared.
+    faster, slower: the 95 % interval excludes 1.0 and the ratio exceeds the threshold. same: the
+    whole interval lies within the threshold. Otherwise inconclusive: measure more processes. Exit
+    status 0, or 3 if nothing could be compared.
     """
     from hwbench import tables
     from hwbench.analysis.verdict import comparable, compare, noise

@@ -1,4 +1,4 @@
-"""`hwbench completion`: completion of commands and options, by click's own machinery."""
+"""`hwbench completion`: complete commands and options in the shell, by click."""
 
 import os
 

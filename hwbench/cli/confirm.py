@@ -1,5 +1,4 @@
-"""`hwbench gate --confirm N`: measure the cases of suspected regressions once more, in fresh
-processes."""
+"""`hwbench gate --confirm N`: measure suspected regressions again, in fresh processes."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def check_machine(candidate: "RunTables") -> str:
-    """The device on which to measure again, as `--device` names it. UserError if it is not the
-    candidate's."""
+    """The device to measure again on, as `--device` names it. UserError if this machine's is not
+    the candidate's."""
     from hwbench.recording.launch.exchange import describe_device
 
     measured = candidate.device
@@ -26,7 +25,8 @@ def check_machine(candidate: "RunTables") -> str:
     spec, found = describe_device(device, options.warn)
     if found["name"] != measured.name:
         raise UserError(
-            f"--confirm measures here, on {found['name']}; the candidate is of {measured.name}"
+            f"--confirm measures on this machine's {found['name']}; the candidate was measured on "
+            f"{measured.name}"
         )
     return spec
 
@@ -39,9 +39,12 @@ def measure_again(
     files: tuple[str, ...],
     output: Path,
 ) -> "RunTables | None":
-    """A new run on the device `spec`, in `output`, of the cases whose status in the gate's table is
-    a regression; None if there is none. The candidate's plan is used."""
-    from hwbench.cli.measuring import command_line, kept, tell
+    """Measure the cases whose status in the gate's table is a regression again, with the
+    candidate's policy, in a new run on the device `spec` in `output`.
+
+    Returns that run, or None if there is no regression.
+    """
+    from hwbench.cli.measuring import command_line, report_partial, tell
     from hwbench.cli.progress import reporter
     from hwbench.recording.session import RunRequest, open_session
 
@@ -53,14 +56,15 @@ def measure_again(
     # the candidate's plan was settled when that was measured
     session = open_session(request, tell, options.warn, settle_for=lambda plan, _: plan)
     cases = suspects.case_id.nunique()
-    tell(f"{session.folder.name}: {cases} suspected, measured again in {processes} processes")
-    with kept(session.folder), reporter(plan) as progress:
+    tell(f"{session.folder.name}: measuring {cases} suspected cases again in {processes} processes")
+    with report_partial(session.folder), reporter(plan) as progress:
         session.measure(progress)
     return session.close()
 
 
 def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "Plan":
-    """The suspected cases; where a share of a measured ceiling is suspected, the ceilings too."""
+    """The plan of the suspected cases, and of the ceilings if a share of a measured ceiling is
+    suspected."""
     from hwbench.analysis.metrics.ceilings import CEILING_SHARES, is_ceiling
     from hwbench.recording.matrix import Plan
     from hwbench.records import Case, Policy

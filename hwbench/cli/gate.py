@@ -1,8 +1,7 @@
-"""`hwbench gate`: does a candidate hold its baseline? For CI: an exit status, and reports where a
-reader looks."""
+"""`hwbench gate`: judge a candidate against its baseline, for CI."""
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,22 +10,29 @@ import click
 from click.core import ParameterSource
 
 from hwbench.cli import options
+from hwbench.cli.baseline import read_baseline
+from hwbench.cli.confirm import check_machine, measure_again
 from hwbench.records import UserError
-from hwbench.tables import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from hwbench.analysis.verdict.gate import Outcome
     from hwbench.analysis.verdict.rules import Rules
     from hwbench.tables.reader import RunTables
 
-ROLLING = 5
-"""How many runs of a label make a baseline, where nothing is said."""
-
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says: its table, the outcome, a message if there is no table, and which runs
+    were compared."""
+
+    table: "pd.DataFrame"
+    outcome: "Outcome"
+    message: str
+    subject: str
 
 
 @click.command("gate")
@@ -56,7 +62,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--self-test",
     is_flag=True,
-    help="Try the gate out: how often it cries wolf, and what it finds.",
+    help="Test the gate itself: how often it alarms falsely, and what it finds.",
 )
 @click.option(
     "--pairs",
@@ -85,38 +91,29 @@ def command(
     output: Path,
     as_json: bool,
 ) -> int:
-    """Hold a candidate against a baseline: exit status 0 if it passes, 1 for a regression, 3
+    """Judge a candidate against a baseline: exit status 0 if it passes, 1 for a regression, 3
     without a verdict.
 
-    A regression: the interval leaves no change out, the estimate passes the threshold and this
-    machine's noise floor (`hwbench noise`), and the row stays significant among all rows (Holm). A
-    case that is missing or failed in the candidate fails too. A baseline is a run, a folder of
-    runs, or label:NAME[:N]: the last N (5) runs in OUTPUT with that --name. With --self-test,
-    --candidate names the run on whose processes and noise the gate is tried; without it that is the
-    newest of `hwbench noise` in OUTPUT, or the noise of the docs.
+    A regression: the 95 % interval excludes 1.0, the ratio exceeds the threshold and this machine's
+    noise floor (`hwbench noise`), and the row stays significant among all rows (Holm). A case that
+    is missing or failed in the candidate fails the gate too. A baseline is a run, a folder of runs,
+    or label:NAME[:N]: the last N (5) runs in OUTPUT with that --name. With --self-test, --candidate
+    names the run whose processes and noise the gate is tested on; the default is the newest run of
+    `hwbench noise` in OUTPUT, or the noise in the docs.
     """
     from hwbench import tables
     from hwbench.analysis.verdict import gate, noise
 
-    given = (
-        click.get_current_context().get_parameter_source("threshold") is ParameterSource.COMMANDLINE
-    )
+    source = click.get_current_context().get_parameter_source("threshold")
+    chosen_threshold = threshold if source is ParameterSource.COMMANDLINE else None
     if self_test:
-        from hwbench.cli.self_test import run_self_test
-
-        chosen = (
-            tables.find_run(candidate, output) if candidate else noise.newest(output, options.warn)
-        )
-        own = tables.read_run(chosen) if chosen else None
-        floors = noise.floors(output, own, options.warn) if own else {}
-        return run_self_test(own, floors, threshold if given else None, pairs, as_json)
+        return _self_test(candidate, chosen_threshold, pairs, output, as_json)
     if not candidate or not baselines:
-        raise UserError(
-            f"--{'baseline' if candidate else 'candidate'} is missing; `hwbench gate --help` shows how"
-        )
-    rules = _rules(threshold if given else None, metrics, rules_file)
+        missing = "--baseline" if candidate else "--candidate"
+        raise UserError(f"{missing} is missing; `hwbench gate --help` shows how")
+    rules = _rules(chosen_threshold, metrics, rules_file)
     run = tables.read_run(tables.find_run(candidate, output))
-    runs, message = _baseline(baselines, run, output)
+    runs, message = read_baseline(baselines, run, output)
     table, subject = gate.EMPTY, gate.subject(runs, run)
     if runs:
         floors = noise.floors(output, run, options.warn)
@@ -125,38 +122,38 @@ def command(
         _warn_of_unused(rules, table)
         _tell_differences(runs[-1], run)
         if confirm:
-            write = partial(
-                _write, message="", subject=subject, junit_file=junit, markdown_file=markdown
-            )
-            table = _confirmed(table, hold, write, run, confirm, files, output)
-    outcome = gate.outcome(table, strict)
-    _show(table, outcome, message, subject, as_json)
-    _write(table, outcome, message, subject, junit, markdown)
-    _tell_github(table, outcome, message, subject, as_json)
-    return gate.EXIT[outcome]
+            spec = check_machine(run)
+            # measuring again may be cut short
+            first = Judgement(table, gate.outcome(table), "", subject)
+            _write(first, junit, markdown)
+            again = measure_again(table, run, spec, confirm, files, output)
+            if again:
+                what = "the candidate and its second measurement differ"
+                _tell_differences(run, again, what)
+                table = gate.confirm(table, hold(candidate=again), confirm)
+    judgement = Judgement(table, gate.outcome(table, strict), message, subject)
+    _show(judgement, as_json)
+    _write(judgement, junit, markdown)
+    _tell_github(judgement, as_json)
+    return gate.EXIT[judgement.outcome]
 
 
-def _confirmed(
-    table: "pd.DataFrame",
-    hold: "Callable[..., pd.DataFrame]",
-    write: "Callable[..., None]",
-    candidate: "RunTables",
-    processes: int,
-    files: tuple[str, ...],
-    output: Path,
-) -> "pd.DataFrame":
-    """The table after its regressions were measured again; it is written before that too, which may
-    be cut short."""
-    from hwbench.analysis.verdict import gate
-    from hwbench.cli.confirm import check_machine, measure_again
+def _self_test(
+    candidate: str | None, threshold: float | None, pairs: int, output: Path, as_json: bool
+) -> int:
+    """Try the gate on the processes of a run: the candidate's, the newest of `hwbench noise`, or
+    simulated ones."""
+    from hwbench import tables
+    from hwbench.analysis.verdict import noise
+    from hwbench.cli.self_test import run_self_test
 
-    spec = check_machine(candidate)
-    write(table, gate.outcome(table))
-    again = measure_again(table, candidate, spec, processes, files, output)
-    if not again:
-        return table
-    _tell_differences(candidate, again, "the candidate and its second measurement differ")
-    return gate.confirm(table, hold(candidate=again), processes)
+    if candidate:
+        folder: Path | None = tables.find_run(candidate, output)
+    else:
+        folder = noise.newest(output, options.warn)
+    run = tables.read_run(folder) if folder else None
+    floors = noise.floors(output, run, options.warn) if run else {}
+    return run_self_test(run, floors, threshold, pairs, as_json)
 
 
 def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None) -> "Rules":
@@ -166,51 +163,6 @@ def _rules(threshold: float | None, metrics: tuple[str, ...], file: Path | None)
     rules = read_rules(file) if file else Rules()
     rules = rules if threshold is None else replace(rules, threshold=threshold)
     return rules.narrowed(metrics) if metrics else rules
-
-
-def _baseline(
-    baselines: tuple[str, ...], candidate: "RunTables", output: Path
-) -> tuple[list["RunTables"], str]:
-    """The runs of the baseline, each once, or why there is none. UserError if one of them is the
-    candidate itself."""
-    from hwbench import tables
-
-    folders, message = _folders(baselines, candidate, output)
-    runs = {run.run_id: run for run in map(tables.read_run, folders)}
-    if candidate.run_id in runs:
-        raise UserError(f"the baseline {candidate.run_id} is the candidate itself")
-    return list(runs.values()), message
-
-
-def _folders(
-    baselines: tuple[str, ...], candidate: "RunTables", output: Path
-) -> tuple[list[Path], str]:
-    """The runs of the baseline, or why there is none. UserError for a `label:` that is misspelt."""
-    from hwbench import tables
-    from hwbench.analysis.verdict import gate
-
-    found: list[Path] = []
-    for name in baselines:
-        if label := labels.parse(name, "--baseline "):
-            heads = tables.read_heads(output, options.warn)
-            rolling = gate.rolling(heads, label.name, label.count or ROLLING, candidate)
-            if not rolling:
-                return (
-                    [],
-                    f"no baseline: no other run in {output} has the label {label.name!r} (hwbench run --name)",
-                )
-            found += rolling
-        elif inside := sorted(runs.parent for runs in Path(name).glob("*/runs")):
-            found += [folder for folder in inside if folder.name != candidate.run_id]
-        else:
-            try:
-                found.append(tables.find_run(name, output))
-            except UserError as error:
-                return [], f"no baseline: {error}"
-    return (
-        found,
-        "" if found else f"no baseline: nothing but the candidate in {', '.join(baselines)}",
-    )
 
 
 def _tell_differences(
@@ -224,64 +176,58 @@ def _tell_differences(
 
 def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
     for rule in rules.unused(table.workload):
-        click.echo(
-            f"rules: no case here is a {rule.workload!r}; its threshold for {rule.metric!r} is unused",
-            err=True,
-        )
+        threshold = f"its threshold for {rule.metric!r} is unused"
+        click.echo(f"rules: no case here is a {rule.workload!r}; {threshold}", err=True)
 
 
-def _show(
-    table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool
-) -> None:
+def _show(judgement: Judgement, as_json: bool) -> None:
     from hwbench.analysis.verdict import gate
     from hwbench.report.terminal import comparison
 
+    table, outcome, message = judgement.table, judgement.outcome, judgement.message
     if message:
         click.echo(f"hwbench: {message}", err=True)
     if as_json:
+        head = {"outcome": outcome, "message": message or None, "runs": judgement.subject}
         more = ("label", "unit", "threshold", "floor", "status")
-        content = comparison.as_data(table, gate.overall(table), more)
-        options.print_json(
-            {"outcome": outcome, "message": message or None, "runs": subject, **content}
-        )
+        options.print_json(head | comparison.as_data(table, gate.overall(table), more))
     elif len(table):
         options.print_table(comparison.as_table(table, "status"))
-    click.echo(subject, err=True)
-    click.echo(f"gate: {outcome}" + (f" ({gate.summary(table)})" if len(table) else ""), err=True)
+    click.echo(judgement.subject, err=True)
+    summary = f" ({gate.summary(table)})" if len(table) else ""
+    click.echo(f"gate: {outcome}{summary}", err=True)
 
 
-def _write(
-    table: "pd.DataFrame",
-    outcome: "Outcome",
-    message: str,
-    subject: str,
-    junit_file: Path | None,
-    markdown_file: Path | None,
-) -> None:
+def _write(judgement: Judgement, junit_file: Path | None, markdown_file: Path | None) -> None:
     from hwbench.report.formats import junit
-    from hwbench.report.formats import markdown_gate as markdown
 
     if junit_file:
-        options.write_page(junit_file, junit.render(table, message, subject))
+        text = junit.render(judgement.table, judgement.message, judgement.subject)
+        options.write_page(junit_file, text)
     if markdown_file:
-        options.write_page(markdown_file, markdown.render(table, outcome, message, subject))
+        options.write_page(markdown_file, _as_markdown(judgement))
 
 
-def _tell_github(
-    table: "pd.DataFrame", outcome: "Outcome", message: str, subject: str, as_json: bool
-) -> None:
+def _as_markdown(judgement: Judgement) -> str:
+    from hwbench.report.formats import markdown_gate
+
+    return markdown_gate.render(
+        judgement.table, judgement.outcome, judgement.message, judgement.subject
+    )
+
+
+def _tell_github(judgement: Judgement, as_json: bool) -> None:
     """In GitHub Actions: annotations in the log (on standard error beside JSON), and the step's
     summary."""
     from hwbench.report.formats import github
-    from hwbench.report.formats import markdown_gate as markdown
 
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
-    for line in github.annotations(table, outcome, message):
+    for line in github.annotations(judgement.table, judgement.outcome, judgement.message):
         click.echo(line, err=as_json)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(markdown.render(table, outcome, message, subject) + "\n")
-        except OSError as error:  # the verdict does not depend on it
+                file.write(_as_markdown(judgement) + "\n")
+        except OSError as error:  # the summary is an extra: the verdict stands without it
             options.warn(f"{summary}: cannot be written: {error.strerror}")

@@ -1,4 +1,4 @@
-"""`hwbench info`: the environment as a run records it."""
+"""`hwbench info`: show the environment as a run records it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,22 +14,21 @@ from hwbench.cli import options
 )
 @options.as_json
 def command(device: str, as_json: bool) -> int:
-    """Show what this machine is and what it runs, as a run on DEVICE would record it."""
+    """Show this machine and its software as a run on DEVICE would record them."""
     from hwbench.machine import environment
     from hwbench.recording.launch.exchange import describe_device
 
-    _, facts = describe_device(device, options.warn)
-    found = environment.collect(facts)
+    _, device_info = describe_device(device, options.warn)
+    facts = environment.collect(device_info)
     if as_json:
-        options.print_json(found)
+        options.print_json(facts)
     else:
-        _show(found | {"device": _with_rates_in_words(found["device"])}, "")
+        _show(facts | {"device": _with_rates_in_words(facts["device"])}, "")
     return 0
 
 
 def _with_rates_in_words(device: Mapping[str, Any]) -> dict[str, Any]:
-    """The device with the rates of its formats as people write them, and which of them are
-    emulated."""
+    """The device with the rates of its formats as text, such as `1.2 TFLOP/s (emulated)`."""
     from hwbench.formats import in_words, is_emulated
 
     rates = device.get("formats") or {}
@@ -51,11 +50,10 @@ def _show(content: Mapping[str, Any], indent: str) -> None:
                 click.echo(f"{indent}{name} {number}")
                 _show(entry, indent + "    ")
         else:
-            text = (
-                "unknown"
-                if value is None
-                else " ".join(map(str, value))
-                if isinstance(value, list)
-                else value
-            )
-            click.echo(f"{indent}{name:<{width}}  {text}")
+            click.echo(f"{indent}{name:<{width}}  {_in_words(value)}")
+
+
+def _in_words(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,10 +1,13 @@
-"""`hwbench list`: what can be run, and on what."""
+"""`hwbench list`: show the workloads, the suites and the devices."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwbench.cli import options
+
+if TYPE_CHECKING:
+    from hwbench.workload import Axis, Workload
 
 
 @click.command("list")
@@ -17,47 +20,48 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
     from hwbench.recording.suites import load_suite, suite_names
     from hwbench.workload import LARGEST
 
-    found = discover(files)
+    workloads = discover(files)
     suites = {name: load_suite(name).description for name in suite_names()}
-    here = devices.available()
+    available = devices.available()
     if as_json:
-        options.print_json(
-            {"workloads": [_workload(w) for w in found.values()], "suites": suites, "devices": here}
-        )
+        rows = [_workload(workload) for workload in workloads.values()]
+        options.print_json({"workloads": rows, "suites": suites, "devices": available})
         return 0
-    for workload in found.values():
+    for workload in workloads.values():
         click.secho(workload.name, bold=True, nl=False)
         click.echo(f"  {workload.summary}")
         for name, axis in workload.axes.items():
             choices = f"  of {', '.join(axis.choices)}" if axis.choices and name != "dtype" else ""
             choices += f"  or {LARGEST}" if axis.largest else ""
             click.echo(f"    {name}={','.join(map(_word, axis.defaults))}{choices}")
-    for title, rows in (("suites", suites), ("devices", here)):
+    for title, entries in (("suites", suites), ("devices", available)):
         click.secho(title, bold=True)
-        for name, text in rows.items():
+        for name, text in entries.items():
             click.echo(f"    {name:<10} {text}")
     return 0
 
 
-def _workload(workload: Any) -> dict[str, Any]:
-    axes = {
-        name: {
-            "defaults": list(axis.defaults),
-            "type": axis.kind.__name__,
-            "choices": list(axis.choices) or None,
-        }
-        | ({"largest": True} if axis.largest else {})
-        for name, axis in workload.axes.items()
-    }
+def _workload(workload: "Workload") -> dict[str, Any]:
     return {
         "name": workload.name,
         "summary": workload.summary,
         "origin": workload.origin,
-        "axes": axes,
+        "axes": {name: _axis(axis) for name, axis in workload.axes.items()},
     }
 
 
+def _axis(axis: "Axis") -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "defaults": list(axis.defaults),
+        "type": axis.kind.__name__,
+        "choices": list(axis.choices) or None,
+    }
+    if axis.largest:
+        content["largest"] = True
+    return content
+
+
 def _word(value: object) -> str:
-    return (
-        "auto" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+    if value is None:
+        return "auto"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,5 +1,4 @@
-"""What the commands that measure share: the options that say what and how long, the plan, a run's
-description."""
+"""What the commands that measure share: their options, the plan that these ask for, messages."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -56,7 +55,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
         "timeout_s",
         type=float,
         metavar="S",
-        help="Most seconds of a process, with building.",
+        help="Most seconds of a process, building included.",
     ),
     click.option("--seed", type=int, help="Seed of all random data.  [default: 0]"),
     options.tdp,
@@ -67,13 +66,15 @@ OPTIONS: list[Callable[[Any], Any]] = [
 
 
 def measuring(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options above; it takes them as keywords and hands them to `plan_of` as
-    they are."""
-    return given(command, WORKLOADS, DEVICE, SUITE, *OPTIONS)
+    """Add the parameters above to a command, which takes them as keywords and passes them to
+    `plan_of`."""
+    return add_parameters(command, WORKLOADS, DEVICE, SUITE, *OPTIONS)
 
 
-def given(command: Callable[..., int], *parameters: Callable[[Any], Any]) -> Callable[..., int]:
-    """The command with parameters, which `--help` shows in this order."""
+def add_parameters(
+    command: Callable[..., int], *parameters: Callable[[Any], Any]
+) -> Callable[..., int]:
+    """Add parameters to a command, in the order in which `--help` shows them."""
     for parameter in reversed(parameters):
         command = parameter(command)
     return command
@@ -99,27 +100,29 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
 
 
 def command_line() -> list[str]:
-    """What was typed, as it is stored with a run."""
+    """The command line as it is stored with a run."""
     return ["hwbench", *sys.argv[1:]]
 
 
 def tell(text: str) -> None:
-    """A line on standard error."""
+    """Print a line on standard error."""
     click.echo(text, err=True)
 
 
 @contextmanager
-def kept(*folders: Path) -> Iterator[None]:
-    """If what happens inside is cut short, tell where the part that is stored lies."""
+def report_partial(*folders: Path) -> Iterator[None]:
+    """If the block is cut short, print where the part that was stored lies."""
     try:
         yield
     except BaseException:
-        click.echo(f"not complete; kept: {', '.join(map(str, folders))}", err=True)
+        click.echo(
+            f"not complete; what was measured is kept in {', '.join(map(str, folders))}", err=True
+        )
         raise
 
 
-def warn_of(facts: Mapping[str, Any]) -> None:
-    """Tell what the environment checks found that has a cure, a line each."""
-    for check in facts["checks"]:
+def warn_of_checks(environment: Mapping[str, Any]) -> None:
+    """Print the warnings of the environment's checks with their cures, a line each."""
+    for check in environment["checks"]:
         if check["severity"] == "warning":
             options.warn(f"{check['finding']}. Cure: {check['cure']}")

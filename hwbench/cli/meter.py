@@ -1,4 +1,4 @@
-"""`hwbench meter`: energy, power and telemetry of any command; which meters work here."""
+"""`hwbench meter`: measure the energy and power of any command, or list the meters."""
 
 import shlex
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "--list",
     "as_list",
     is_flag=True,
-    help="Say which meters work here, and what makes the others work.",
+    help="List which meters work here, and what would make the others work.",
 )
 @options.tdp
 @options.label
@@ -35,12 +35,12 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> int:
-    """Measure what COMMAND takes: energy and power of processors and GPUs, and where each figure
-    comes from.
+    """Measure the energy and power that processors and GPUs take while COMMAND runs, and show where
+    each figure comes from.
 
-    The command has the terminal, and Ctrl-C is its own; when it has ended a table follows on
-    standard output, and its exit status is this command's. What cannot be measured here is said
-    with the reason, and never shown as 0.
+    The command owns the terminal and Ctrl-C. When it has ended, a table follows on standard output,
+    and its exit status becomes that of this command. A quantity that cannot be measured is listed
+    with the reason, never as 0.
     """
     from hwbench.meters.command import run_metered
     from hwbench.meters.selection import all_sources
@@ -49,14 +49,15 @@ def command(
     if tdp_w is not None and not 0 < tdp_w < 1e6:
         raise UserError(f"--tdp {tdp_w:g}: expected watts above 0, such as 65")
     if as_list:
-        found = all_sources(tdp_w)
-        options.print_json(shown.sources_as_data(found)) if as_json else options.print_table(
-            shown.sources_table(found)
-        )
+        sources = all_sources(tdp_w)
+        if as_json:
+            options.print_json(shown.sources_as_data(sources))
+        else:
+            options.print_table(shown.sources_table(sources))
         return 0
     if not words:
         raise UserError(
-            "no command to measure; e.g. `hwbench meter -- python train.py`; --list shows the meters"
+            "no command to measure; try `hwbench meter -- python train.py`; --list shows the meters"
         )
     folder, store = _store(words, output, label) if output else (None, None)
     metered = run_metered(words, tdp_w)
@@ -67,7 +68,7 @@ def command(
     else:
         options.print_table(shown.as_table(metered))
         options.print_line(shown.summary(metered))
-    if store:  # after the figures, so that a full disk does not cost them
+    if store:  # after the figures are printed: a full disk must not cost them
         store(metered)
         click.echo(f"run: {folder}", err=True)
     return metered.exit_status
@@ -76,8 +77,10 @@ def command(
 def _store(
     words: tuple[str, ...], output: Path, label: str
 ) -> "tuple[Path, Callable[[Metered], None]]":
-    """Open a run for the command, before it starts: what cannot be stored is better known then.
-    Returns the run's folder and what adds the outcome to it."""
+    """Open a run for the command. Returns its folder and a function that stores the outcome.
+
+    This comes before the command starts, so that a folder that cannot be written costs no time.
+    """
     from hwbench import tables as store
     from hwbench.cli.measuring import command_line
     from hwbench.machine import environment

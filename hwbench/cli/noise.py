@@ -1,13 +1,25 @@
-"""`hwbench noise`: what this machine's noise alone can do, case by case."""
+"""`hwbench noise`: the noise floor of this machine, case by case."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import command_line, kept, measuring, plan_of, tell, warn_of
+from hwbench.cli.measuring import (
+    command_line,
+    measuring,
+    plan_of,
+    report_partial,
+    tell,
+    warn_of_checks,
+)
 from hwbench.records import FAILED, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hwbench.tables.reader import RunTables
 
 
 @click.command("noise")
@@ -20,13 +32,13 @@ from hwbench.records import FAILED, UserError
 )
 @measuring
 def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
-    """Measure WORKLOADs, or a suite of them, against themselves, and store the floor of each case
-    and metric.
+    """Measure WORKLOADs, or a suite of them, against themselves, and store the noise floor of each
+    case and metric.
 
-    A case runs in twice --processes fresh processes, which belong to two halves in turns. What the
-    halves differ by is noise, and the floor is how far it can reach: `compare` and `gate` take no
-    smaller difference between runs on this device for a change. Use as many processes as the runs
-    that are compared, or fewer.
+    A case runs in twice --processes fresh processes, which go to two halves in turns. The halves
+    differ by noise only, and the floor is how large that difference can be: `compare` and `gate`
+    call no smaller difference between runs on this device a change. Use as many processes as the
+    runs that are compared, or fewer.
     """
     from hwbench import tables
     from hwbench.analysis.verdict import noise
@@ -35,7 +47,7 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
 
     if processes < 3:
         raise UserError(
-            f"--processes {processes}: halves of fewer than 3 processes say next to nothing of noise"
+            f"--processes {processes}: too few to tell noise; give 3 or more for each half"
         )
     plan = plan_of({**asked, "processes": 2 * processes})
     request = RunRequest(
@@ -44,8 +56,8 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     session = open_session(request, tell, options.warn)
     cases, name = len(session.plan.cases), session.device_info["name"]
     tell(f"{session.folder.name}: {cases} cases × {2 * processes} on {name}")
-    warn_of(session.environment)
-    with kept(session.folder), reporter(session.plan) as progress:
+    warn_of_checks(session.environment)
+    with report_partial(session.folder), reporter(session.plan) as progress:
         session.measure(progress)
     run = session.close()
     table = noise.measure_floors(run)
@@ -54,12 +66,11 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     return 1 if FAILED & set(run.measurements.outcome) else 0
 
 
-def _show(run: Any, table: Any, as_json: bool) -> None:
+def _show(run: "RunTables", table: "pd.DataFrame", as_json: bool) -> None:
     from hwbench.report.terminal import floors
 
     if as_json:
-        options.print_json(
-            {"run_id": run.run_id, "folder": str(run.folder), "rows": options.plain_rows(table)}
-        )
+        head = {"run_id": run.run_id, "folder": str(run.folder)}
+        options.print_json(head | {"rows": options.plain_rows(table)})
     else:
         options.print_table(floors.as_table(run, table))

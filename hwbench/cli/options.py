@@ -15,7 +15,7 @@ from hwbench.files import atomic_write
 from hwbench.records import UserError
 
 UNBOUNDED = 1000
-"""Columns for a table that goes into a file or a pipe: nothing is cut off there."""
+"""Columns of a table that goes into a file or a pipe: nothing is cut off."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -29,7 +29,7 @@ output = click.option(
 
 
 def _label(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    """UserError if it could not be the name of a run, which `label:NAME` would then not find."""
+    """The label. UserError if `label:NAME` could not name it."""
     if text:
         from hwbench.tables.schema import RUN_ID
 
@@ -43,7 +43,7 @@ label = click.option(
     "label",
     default="",
     callback=_label,
-    help="A label for the run; runs that belong together share it.",
+    help="A label for the run; give runs that belong together the same one.",
 )
 
 run_id = click.option(
@@ -55,7 +55,7 @@ tdp = click.option(
     "tdp_w",
     type=float,
     metavar="W",
-    help="What all processors take at most, to estimate energy where nothing counts it.",
+    help="The power limit of all processors, to estimate energy where no meter counts it.",
 )
 
 workload_files = click.option(
@@ -68,8 +68,8 @@ workload_files = click.option(
 
 
 def share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """`5%` or `0.05`; None if the option is not given. UserError if it is no share between 0 and
-    1."""
+    """The share that `5%` or `0.05` stands for; None if the option is not given. UserError if it is
+    not between 0 and 1."""
     try:
         return None if text is None else inputs.share(text)
     except UserError as error:
@@ -77,12 +77,12 @@ def share(context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 DURATION_UNITS = {"s": 1, "m": 60, "h": 3600}
-"""By the letter of a unit, its seconds."""
+"""Seconds of each unit."""
 
 
 def duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """`3m`, `90s`, `1.5h`, or a number of seconds; None if the option is not given. UserError if it
-    is none of them."""
+    """The seconds that `3m`, `90s`, `1.5h` or a plain number stands for; None if the option is not
+    given. UserError if it is none of these."""
     if text is None:
         return None
     word = text.strip()
@@ -90,16 +90,16 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
     try:
         return float(word[:-1]) * unit if unit else float(word)
     except ValueError as error:
-        raise UserError(
-            f"{parameter.opts[0]} {text!r}: expected a duration such as 3m, 90s or 1h"
-        ) from error
+        option = parameter.opts[0]
+        expected = "expected a duration such as 3m, 90s or 1h"
+        raise UserError(f"{option} {text!r}: {expected}") from error
 
 
 def _metrics(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[str, ...]:
-    """Names of metrics, separated by commas. UserError suggests near names for one that is not
-    there."""
+    """The metrics that a list separated by commas names. UserError suggests near names for an
+    unknown one."""
     from hwbench.analysis.metrics.summary import METRICS
     from hwbench.inputs import unknown
 
@@ -115,7 +115,7 @@ threshold = click.option(
     default="5%",
     show_default=True,
     callback=share,
-    help="A change that matters: 5% or 0.05.",
+    help="The smallest change that matters: 5% or 0.05.",
 )
 metrics = click.option(
     "--metric",
@@ -128,44 +128,44 @@ across_devices = click.option(
     "--allow-cross-device",
     "across_devices",
     is_flag=True,
-    help="Compare runs of different devices all the same.",
+    help="Compare runs even if their devices differ.",
 )
 
 
 def warn(problem: str) -> None:
-    """A line on standard error that does not end the command."""
+    """Print a warning on standard error."""
     click.echo(f"warning: {problem}", err=True)
 
 
 def plain_rows(table: Any) -> list[dict[str, Any]]:
-    """The rows of a data frame as JSON takes them, to the last digit; null for what is no finite
-    number."""
+    """The rows of a data frame as JSON values in full precision; null for numbers that are not
+    finite."""
     from hwbench.report.numbers import plain
 
     return [{name: plain(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def print_json(content: Any) -> None:
-    """JSON on standard output."""
+    """Print JSON on standard output."""
     with _if_anyone_reads():
         click.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
 def print_line(text: str) -> None:
-    """A line on standard output."""
+    """Print a line on standard output."""
     with _if_anyone_reads():
         click.echo(text)
 
 
 def print_text(text: str) -> None:
-    """A text on standard output as it is, in UTF-8 whatever the terminal's encoding."""
+    """Print a text on standard output unchanged, in UTF-8 whatever the terminal's encoding."""
     with _if_anyone_reads():
         click.echo(text.encode(), nl=False)
 
 
 def print_table(table: Any) -> None:
-    """A rich table on standard output: as wide as the terminal, or as wide as it likes where there
-    is none."""
+    """Print a rich table on standard output, as wide as the terminal; without one, as wide as the
+    table."""
     from rich.console import Console
 
     console = Console()
@@ -175,7 +175,7 @@ def print_table(table: Any) -> None:
 
 @contextmanager
 def _if_anyone_reads() -> Iterator[None]:
-    """A reader that has left does not change what the command has to say by its exit status."""
+    """Keep the exit status of the command if the reader of its output has left."""
     try:
         yield
         if sys.stdout:
@@ -185,7 +185,7 @@ def _if_anyone_reads() -> Iterator[None]:
 
 
 def drop_output() -> None:
-    """Send what is still to be printed nowhere."""
+    """Discard all further output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,5 +1,4 @@
-"""`hwbench profile`: one case in a profiled pass of its own, beside the ceilings of the machine; or
-two such runs."""
+"""`hwbench profile`: profile one case beside the machine's ceilings, or compare two profiles."""
 
 import os
 from collections.abc import Mapping
@@ -12,12 +11,12 @@ from hwbench.cli import options
 from hwbench.cli.measuring import (
     DEVICE,
     OPTIONS,
+    add_parameters,
     command_line,
-    given,
-    kept,
     plan_of,
+    report_partial,
     tell,
-    warn_of,
+    warn_of_checks,
 )
 from hwbench.records import FAILED, UserError
 
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
     from hwbench.tables.reader import RunTables
 
 LONGEST_S = 10.0
-"""The most seconds of a clean window unless --max-time says else: a profile wants a typical step,
-no interval."""
+"""The most seconds of a clean window if --max-time is not given: a profile needs a typical step, no
+narrow interval."""
 
 TRACES = (".json", ".json.gz")
 
 
 def _parameters(command: Any) -> Any:
-    return given(command, click.argument("workload", required=False), DEVICE, *OPTIONS)
+    return add_parameters(command, click.argument("workload", required=False), DEVICE, *OPTIONS)
 
 
 @click.command("profile")
@@ -65,19 +64,19 @@ def command(
 ) -> int:
     """Show where the time and the memory of a step of WORKLOAD go, and what would make it faster.
 
-    The step is measured as by `run`, in one process, then a few more steps go under torch.profiler,
-    and one under a counter of FLOPs, bytes and memory. The same run measures `gemm` and `copy`,
-    against which the step is held. FILE opens in Perfetto (ui.perfetto.dev).
+    The step is measured as by `run`, in one process. Then a few more steps run under
+    torch.profiler, and one under a counter of FLOPs, bytes and memory. The same run measures `gemm`
+    and `copy`, the ceilings that the step is compared with. FILE opens in Perfetto
+    (ui.perfetto.dev).
     """
     if diff:
         if workload or trace:
-            raise UserError(
-                "--diff compares two runs that are there; it takes no workload and no --trace"
-            )
+            raise UserError("--diff compares two stored runs; it takes no workload and no --trace")
         return _compare(diff, output, as_json)
     if not workload:
         raise UserError(
-            "name a workload to profile, e.g. `hwbench profile gpt/train`; `hwbench list` shows them all"
+            "name a workload to profile, e.g. `hwbench profile gpt/train`; "
+            "`hwbench list` shows them all"
         )
     return _profile(workload, _writable(trace), label, run_id, output, as_json, asked)
 
@@ -106,8 +105,8 @@ def _profile(
     session = open_session(request, tell, options.warn, settle_for)
     plan, folder, name = session.plan, session.folder, session.device_info["name"]
     tell(f"{folder.name}: {plan.cases[-1]} on {name}, and {len(plan.cases) - 1} ceilings")
-    warn_of(session.environment)
-    with kept(folder), reporter(plan) as progress:
+    warn_of_checks(session.environment)
+    with report_partial(folder), reporter(plan) as progress:
         profiled = measure_profiled(session, progress, trace)
     run = session.close()
     options.write_page(folder / "report.html", html.render([run]))
@@ -121,18 +120,20 @@ def _profile(
 
 
 def _one_case(workload: str, asked: dict[str, Any]) -> "Plan":
-    """The plan of the case. UserError if it is not exactly one."""
-    limits = {"processes": 1} | ({"max_time_s": LONGEST_S} if asked["max_time_s"] is None else {})
+    """The plan of the case. UserError if there is not exactly one."""
+    max_time_s = LONGEST_S if asked["max_time_s"] is None else asked["max_time_s"]
+    limits = {"processes": 1, "max_time_s": max_time_s}
     plan = plan_of({**asked, **limits, "workloads": (workload,), "suite": None})
     if len(plan.cases) != 1:
         raise UserError(
-            f"a profile is of one case, these are {len(plan.cases)}; give each axis one value (--set, --dtype)"
+            f"a profile is of one case, these are {len(plan.cases)}; "
+            "give each axis one value (--set, --dtype)"
         )
     return plan
 
 
 def _writable(trace: Path | None) -> Path | None:
-    """The file for the trace, absolute. UserError, before anything is measured, if it could not be
+    """The absolute path of the trace. UserError, before anything is measured, if it could not be
     written."""
     if trace is None:
         return None
@@ -142,13 +143,13 @@ def _writable(trace: Path | None) -> Path | None:
         raise UserError(f"--trace {trace}: a folder; name a file in it")
     if not os.access(trace if trace.exists() else trace.parent, os.W_OK):
         raise UserError(
-            f"--trace {trace}: cannot be written; name a file in a folder that is there and yours"
+            f"--trace {trace}: cannot be written; name a file in a folder that you may write to"
         )
     return trace.absolute()
 
 
 def _show(run: "RunTables", case: "Case", as_json: bool) -> None:
-    """The profile, or in a line why there is none."""
+    """Print the profile, or the reason why there is none."""
     from hwbench.report.terminal import profile
 
     if run.profiles.empty:

@@ -1,4 +1,4 @@
-"""How a run goes, on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Show the progress of a run on standard error: a bar on a terminal, lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from hwbench.report.numbers import count
 
 
 class Reporter(Protocol):
-    """Shows each thing that happens in a run. A context: what it drew is gone or complete after
-    it."""
+    """Called with each thing that happens in a run. A context: on leaving it, the bar is gone or
+    the lines are complete."""
 
     def __enter__(self) -> "Reporter": ...
     def __exit__(
@@ -31,9 +31,12 @@ class Reporter(Protocol):
     def __call__(self, progress: Progress) -> None: ...
 
 
-class Books:
-    """What is done and what is left of a run, and how long that takes: each case as long as it took
-    so far, since cases differ far more from each other than from themselves."""
+class Tally:
+    """What is done of a run, what is left, and how long that will take.
+
+    Each case is expected to take as long as it did so far: cases differ far more from each other
+    than from process to process.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._cases = plan.cases
@@ -57,36 +60,34 @@ class Books:
         return self.done + sum(map(self._rounds.fewest_left, self._cases))
 
     def round_of(self, progress: Progress) -> str:
-        """`round 2/3`; in those that only some cases need, `round 4/10`, of as many as there may
-        be."""
+        """`round 2/3`; in a round that only some cases need, `round 4/10` with the most rounds that
+        there may be."""
         planned, most = self._rounds.planned, self._rounds.most
         return f"round {progress.process + 1}/{planned if progress.process < planned else most}"
 
     def left(self) -> str:
-        """`2:05 left`; where more rounds may follow, `2:05 to 6:40 left`; of a budget, `2:05 of the
-        budget left`. Empty before anything is done."""
+        """The time left: `2:05 left`; `2:05 to 6:40 left` if more rounds may follow; `2:05 of the
+        budget left`. Empty until a process is done."""
         if not self._took:
             return ""
         if self._budget_s:
-            seconds = max(0, round(self._budget_s - (time.monotonic() - self._started)))
-            return f"{seconds // 60}:{seconds % 60:02d} of the budget left"
+            spent_s = time.monotonic() - self._started
+            return f"{_minutes(max(0, round(self._budget_s - spent_s)))} of the budget left"
         fewest, most = self._clock(self._rounds.fewest_left), self._clock(self._rounds.most_left)
         return f"{fewest} left" if fewest == most else f"{fewest} to {most} left"
 
     def _clock(self, processes: Callable[[Case], int]) -> str:
         typical = sum(self._took.values()) / len(self._took)
-        seconds = round(
-            sum(processes(case) * self._took.get(case.case_id, typical) for case in self._cases)
-        )
-        return f"{seconds // 60}:{seconds % 60:02d}"
+        left_s = [processes(case) * self._took.get(case.case_id, typical) for case in self._cases]
+        return _minutes(round(sum(left_s)))
 
 
 class BarReporter:
-    """One line that is redrawn: how many processes are done, the case, its round and phase, the
-    time left."""
+    """A line that is redrawn, with the processes done, the case, its round and phase, the time
+    left."""
 
     def __init__(self, plan: Plan) -> None:
-        self._books = Books(plan)
+        self._tally = Tally(plan)
         self._bar = Bar(
             BarColumn(20),
             MofNCompleteColumn(),
@@ -95,7 +96,7 @@ class BarReporter:
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("", total=self._books.total, left="")
+        self._task = self._bar.add_task("", total=self._tally.total, left="")
 
     def __enter__(self) -> "BarReporter":
         self._bar.start()
@@ -105,9 +106,9 @@ class BarReporter:
         self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
-        self._books.update(progress)
-        where = f"{progress.case} · {self._books.round_of(progress)} {progress.phase}"
-        done, total, left = self._books.done, self._books.total, self._books.left()
+        self._tally.update(progress)
+        where = f"{progress.case} · {self._tally.round_of(progress)} {progress.phase}"
+        done, total, left = self._tally.done, self._tally.total, self._tally.left()
         self._bar.update(self._task, description=where, left=left, completed=done, total=total)
         if progress.text:
             self._bar.console.print(_remark(progress), markup=False, highlight=False)
@@ -119,7 +120,7 @@ class LineReporter:
     """One line for each process that is done, for logs."""
 
     def __init__(self, plan: Plan) -> None:
-        self._books = Books(plan)
+        self._tally = Tally(plan)
 
     def __enter__(self) -> "LineReporter":
         return self
@@ -128,7 +129,7 @@ class LineReporter:
         pass
 
     def __call__(self, progress: Progress) -> None:
-        self._books.update(progress)
+        self._tally.update(progress)
         if progress.text:
             click.echo(_remark(progress), err=True)
         if progress.measurement is None:
@@ -139,15 +140,17 @@ class LineReporter:
         window = progress.measurement.window
         assert window
         result = f"{count(window.timed_steps, 'step')} in {window.window_s:.1f} s"
-        click.echo(
-            f"{self._books.round_of(progress)} {progress.case}: {result}; {self._books.left()}",
-            err=True,
-        )
+        where = f"{self._tally.round_of(progress)} {progress.case}"
+        click.echo(f"{where}: {result}; {self._tally.left()}", err=True)
 
 
 def reporter(plan: Plan) -> Reporter:
-    """The bar where standard error is a terminal, else the lines."""
+    """A bar if standard error is a terminal, else lines."""
     return BarReporter(plan) if Console(stderr=True).is_terminal else LineReporter(plan)
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 def _remark(progress: Progress) -> str:

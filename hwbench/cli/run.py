@@ -1,4 +1,4 @@
-"""`hwbench run`: plan, measure, store, show."""
+"""`hwbench run`: make a plan, measure it, store the run, show it."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwbench.cli import options
-from hwbench.cli.measuring import command_line, measuring, plan_of, tell, warn_of
+from hwbench.cli.measuring import command_line, measuring, plan_of, tell, warn_of_checks
 from hwbench.records import FAILED, Policy, UserError
 
 if TYPE_CHECKING:
@@ -22,31 +22,36 @@ if TYPE_CHECKING:
     "--processes",
     type=int,
     metavar="N",
-    help="Fresh processes for each case; N alone means N exactly.",
+    help="Fresh processes for each case; without --max-processes exactly N.",
 )
 @click.option(
     "--max-processes",
     type=int,
     metavar="N",
-    help="Most processes for a case whose interval over processes is wider than --precision.",
+    help="Most processes for a case whose interval over processes exceeds --precision.",
 )
 @click.option(
     "--precision",
     callback=options.share,
     metavar="P",
-    help="Half-width of a 95 % interval to measure for, such as 1% or 0.01 of the median.  [default: 1%]",
+    help=(
+        "Target half-width of the 95 % interval, such as 1% or 0.01 of the median.  [default: 1%]"
+    ),
 )
 @click.option(
     "--budget",
     "budget_s",
     callback=options.duration,
     metavar="TIME",
-    help="What all of the run may take, such as 3m: each case has one process, then as many as there is time for.",
+    help=(
+        "Time limit of the whole run, such as 3m: each case gets one process, then as many as "
+        "there is time for."
+    ),
 )
 @click.option(
     "--strict",
     is_flag=True,
-    help="Exit with 1 where a case is not valid: wide, suspect or invalid.",
+    help="Exit with 1 if a case is not valid: wide, suspect or invalid.",
 )
 @options.label
 @options.run_id
@@ -56,11 +61,11 @@ def command(
 ) -> int:
     """Measure WORKLOADs, or a suite of them, on a device.
 
-    A window lasts until its median step is known to --precision, or --max-time is up; a case gets
-    more processes until its interval over them is as narrow, or --max-processes are reached; with
-    --budget, as long as there is time, and what is left of it goes to the widest intervals. Every
-    timed step lands in OUTPUT/<run id>/ as Parquet, with a page report.html beside it. A case that
-    fails is a row, and the run goes on; the exit status is then 1.
+    A window lasts until the median step is known to --precision, or until --max-time. A case gets
+    more processes until its interval over them is as narrow, or until --max-processes. With
+    --budget it gets them as long as there is time, the widest intervals first. Every timed step is
+    stored in OUTPUT/<run id>/ as Parquet, with a page report.html beside it. A case that fails is a
+    row, and the run goes on; the exit status is then 1.
     """
     from hwbench.cli.progress import reporter
     from hwbench.recording.session import RunRequest, open_session
@@ -73,13 +78,13 @@ def command(
     session = open_session(request, tell, options.warn)
     plan, folder, name = session.plan, session.folder, session.device_info["name"]
     tell(f"{folder.name}: {len(plan.cases)} cases × {_processes(plan.policy)} on {name}")
-    warn_of(session.environment)
+    warn_of_checks(session.environment)
     stopped: BaseException | None = None
     try:
         with reporter(plan) as progress:
             rounds = session.measure(progress, time.monotonic() - begin)
-        _tell_cut(rounds)
-    except BaseException as error:  # noqa: BLE001 - whatever it is: first show what is stored, then say it
+        _report_cut(rounds)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, what is stored is shown first
         stopped = error
     run = session.close()
     _write_page(run)
@@ -94,16 +99,14 @@ def command(
 
 def _processes(policy: Policy) -> str:
     fewest, most = policy.processes, policy.max_processes
-    counted = f"{fewest} to {most}" if most > fewest else f"{fewest}"
-    return (
-        f"{counted} processes, as many as fit into {policy.budget_s:g} s"
-        if policy.budget_s
-        else counted
-    )
+    count = f"{fewest} to {most}" if most > fewest else f"{fewest}"
+    if policy.budget_s:
+        return f"{count} processes, as many as fit into {policy.budget_s:g} s"
+    return count
 
 
-def _tell_cut(rounds: "Rounds") -> None:
-    """Say which planned processes the budget has cut."""
+def _report_cut(rounds: "Rounds") -> None:
+    """Print which planned processes the budget has cut."""
     from hwbench.report.numbers import count
 
     cut = rounds.cut()
@@ -114,10 +117,9 @@ def _tell_cut(rounds: "Rounds") -> None:
         f"{count(cases, 'case')} with {taken}" for taken, cases in sorted(counts.items())
     )
     minutes = math.ceil(rounds.needed_s() / 60)
-    click.echo(
-        f"the budget of {rounds.budget_s:g} s has cut the {rounds.planned} processes of a case: {listed}; "
-        f"--budget {minutes}m takes them all",
-        err=True,
+    tell(
+        f"the budget of {rounds.budget_s:g} s was too short for {rounds.planned} processes of each "
+        f"case: {listed}; --budget {minutes}m is enough for all"
     )
 
 
@@ -144,7 +146,7 @@ def _show(run: "RunTables", as_json: bool) -> None:
 
 
 def _exit_status(run: "RunTables", strict: bool) -> int:
-    """1 if a case failed or, where that is asked for, if one is not valid; else 0."""
+    """1 if a case failed or, if `strict`, is not valid; else 0."""
     from hwbench.analysis import metrics
 
     cases = metrics.cases(run)

@@ -1,7 +1,7 @@
-"""`hwbench gate --self-test`: the gate on a run's own processes and on simulated ones with their
-noise or the docs'."""
+"""`hwbench gate --self-test`: test the gate on the processes of a run, and on simulated ones."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,12 +10,30 @@ from hwbench.cli import options
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hwbench.analysis.verdict.simulate import Noise
     from hwbench.tables.reader import RunTables
 
 THRESHOLD = 0.02
 MOST_ALARMS = 0.025
-"""What the method promises whatever the threshold: half its level, since only slow-downs alarm."""
+"""The share of false alarms that the method promises at any threshold: half its level of 5 %, since
+only slow-downs raise an alarm."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The gate tried on one kind of noise: a case's label, `simulated` or `measured`, the noise in
+    words, its floor, and a row for each size of a change (simulate.power)."""
+
+    label: str
+    kind: str
+    noise: str
+    floor: float
+    rows: "pd.DataFrame"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "rows": self.rows.to_dict("records")}
 
 
 def run_self_test(
@@ -25,81 +43,67 @@ def run_self_test(
     pairs: int,
     as_json: bool,
 ) -> int:
-    """Print false alarms and power for the processes of each case of `run` and their noise, or for
-    that of the docs.
+    """Print the false alarms and the power of the gate for each case of `run`, or for the noise in
+    the docs.
 
-    `floors` count as they do in the gate. Exit status 1 if the share of false alarms is above what
-    the method promises, beyond chance (Clopper–Pearson).
+    `floors` count as they do in the gate. Returns exit status 1 if the share of false alarms
+    exceeds what the method promises by more than chance (Clopper–Pearson), else 0.
     """
     from hwbench.report.terminal import self_test
 
     threshold = THRESHOLD if threshold is None else threshold
-    tests = _of_run(run, floors, threshold, pairs) if run else [_of_docs(threshold, pairs)]
+    trials = _of_run(run, floors, threshold, pairs) if run else _of_docs(threshold, pairs)
     if as_json:
-        plain = [test | {"rows": test["rows"].to_dict("records")} for test in tests]
-        options.print_json({"threshold": threshold, "pairs": pairs, "tests": plain})
+        tests = [trial.as_json() for trial in trials]
+        options.print_json({"threshold": threshold, "pairs": pairs, "tests": tests})
     else:
-        for test in tests:
-            floor = f", noise floor {test['floor']:.1%}" if test["floor"] else ""
-            click.echo(
-                f"{test['label']}: {test['kind']}, {test['noise']}; threshold {threshold:.1%}{floor}"
-            )
-            options.print_table(self_test.as_table(test["rows"]))
-    return 1 if any(test["rows"].slower_low.iloc[0] > MOST_ALARMS for test in tests) else 0
+        for trial in trials:
+            floor = f", noise floor {trial.floor:.1%}" if trial.floor else ""
+            head = f"{trial.label}: {trial.kind}, {trial.noise}"
+            click.echo(f"{head}; threshold {threshold:.1%}{floor}")
+            options.print_table(self_test.as_table(trial.rows))
+    return 1 if any(trial.rows.slower_low.iloc[0] > MOST_ALARMS for trial in trials) else 0
 
 
-def _of_docs(threshold: float, pairs: int) -> dict[str, Any]:
-    """A test: label, kind (simulated or measured), noise in words, floor, rows (simulate.power)."""
+def _of_docs(threshold: float, pairs: int) -> list[Trial]:
+    """The gate on simulated processes with the noise in the docs."""
     from hwbench.analysis.verdict import simulate
 
-    return _simulated("any case", simulate.Noise(), threshold, pairs)
+    return [_simulated("any case", simulate.Noise(), threshold, pairs)]
 
 
 def _simulated(
     label: str, noise: "Noise", threshold: float, pairs: int, floor: float = 0.0
-) -> dict[str, Any]:
+) -> Trial:
     from hwbench.analysis.verdict import simulate
 
     rows = simulate.power(noise, pairs, threshold, floor=floor)
-    return {
-        "label": label,
-        "kind": "simulated",
-        "noise": f"step_s_p50 of {noise}",
-        "floor": floor,
-        "rows": rows,
-    }
+    return Trial(label, "simulated", f"step_s_p50 of {noise}", floor, rows)
 
 
 def _of_run(
     run: "RunTables", floors: Mapping[tuple[str, str], float], threshold: float, pairs: int
-) -> list[dict[str, Any]]:
-    """The tests of a run: each case's processes themselves where there are enough, and processes
-    with their noise."""
+) -> list[Trial]:
+    """The gate on the processes of each case, if there are enough, and on simulated processes with
+    their noise. UserError if no case has noise to simulate."""
     from hwbench.analysis import metrics
     from hwbench.analysis.verdict import simulate
 
     noises, times = simulate.noise_of(run), simulate.times_of(run)
     if not noises:
         raise UserError(
-            f"run {run.run_id}: no case with two processes of two steps or more, so no noise to simulate"
+            f"run {run.run_id}: no case has two processes of two steps, so there is no noise to "
+            "simulate; measure with --processes 5"
         )
-    tests: list[dict[str, Any]] = []
+    trials: list[Trial] = []
     for case in metrics.cases(run).itertuples():
         if case.case_id in times:
             metric, own = times[case.case_id]
             floor = floors.get((case.case_id, metric), 0.0)
             rows = simulate.dealt_power(own, pairs, threshold, floor=floor)
-            words = f"{metric} of its own {len(own)} processes dealt out to halves"
-            tests.append(
-                {
-                    "label": case.label,
-                    "kind": "measured",
-                    "noise": words,
-                    "floor": floor,
-                    "rows": rows,
-                }
-            )
+            noise = f"{metric} of its own {len(own)} processes dealt out to halves"
+            trials.append(Trial(case.label, "measured", noise, floor, rows))
         if case.label in noises:
             floor = floors.get((case.case_id, "step_s_p50"), 0.0)
-            tests.append(_simulated(case.label, noises[case.label], threshold, pairs, floor))
-    return tests
+            trials.append(_simulated(case.label, noises[case.label], threshold, pairs, floor))
+    return trials

@@ -1,4 +1,4 @@
-"""`hwbench summarize`: the derived tables of a run, made anew from its raw ones."""
+"""`hwbench summarize`: derive the tables of a run again from its raw ones."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hwbench.cli import options
 @options.output
 @options.as_json
 def command(run: str, output: Path, as_json: bool) -> int:
-    """Rebuild the metrics of RUN, a run's folder or its id in OUTPUT, and show its summary and its
+    """Rebuild the metrics of RUN, a run's folder or its id in OUTPUT; show its summary and its
     roofline."""
     from hwbench import tables as store
     from hwbench.analysis import roofline
