@@ -28,7 +28,7 @@ COMMANDS = {
         "Show where the time and memory of a workload's step go, and what would make it faster."
     ),
     "meter": "Measure what any command takes: energy, power, memory.",
-    "import": "Make a run of pytest-benchmark's or pyperf's results.",
+    "import": "Make a run of another tool's results.",
     "summarize": "Rebuild a run's metrics table from its raw tables.",
     "completion": "Print the line that turns on completion in your shell.",
 }

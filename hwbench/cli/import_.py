@@ -1,4 +1,4 @@
-"""`hwbench import`: results of pytest-benchmark or pyperf become a run."""
+"""`hwbench import`: results of other benchmarking tools become a run."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,11 +19,21 @@ from hwbench.tables.importers import TOOLS
 @options.output
 @options.as_json
 def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_json: bool) -> int:
-    """Make a run of FILEs, the JSON of TOOL: pytest-benchmark or pyperf; `report`, `compare` and
-    `gate` take it.
+    """Make a run of FILEs, the JSON of TOOL; `report`, `compare` and `gate` take it.
 
-    A pytest-benchmark file (--benchmark-json FILE) is one process, so several of them make an
-    interval; a pyperf file (-o FILE) has its processes in it.
+    \b
+    TOOL              how it writes FILE
+    pytest-benchmark  --benchmark-json FILE
+    pyperf            -o FILE
+    hyperfine         --export-json FILE
+    google-benchmark  --benchmark_out=FILE --benchmark_repetitions=10
+    nvbench           --jsonbin FILE --devices 0
+    llama-bench       -o json > FILE, or -o jsonl >> FILE
+
+    A file is one process of each of its benchmarks, so several files make an
+    interval; a pyperf file has its processes in it, and in a llama-bench file
+    each entry is one. hyperfine and Google Benchmark do not say which processor
+    they ran on: compare such runs with --allow-cross-device.
     """
     from hwbench import tables
     from hwbench.recording.session import derive
@@ -57,7 +67,7 @@ def _run(tool: str, found: Any, label: str) -> Run:
         run_id=new_run_id(tool),
         started_at=found.started_at,
         label=label,
-        device_kind="cpu",
+        device_kind=found.device_kind,
         device_name=found.device_name,
         environment=found.environment,
         argv=command_line(),

@@ -1,11 +1,12 @@
 """Files of other tools, real ones and every kind of wrong one."""
 
-import copy
 import json
-from pathlib import Path
+from html import escape
 
+import numpy as np
 import pytest
 from commands import assert_one_line
+from foreign import DATA, FILES, SOURCES, changed, read_changed, steps_of, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,17 +15,6 @@ from hwbench.analysis import metrics
 from hwbench.records import UserError
 from hwbench.report.page import html
 from hwbench.tables import importers
-
-DATA = Path(__file__).parent.with_name("data")
-FILES = {"pytest-benchmark": DATA / "pytest-benchmark.json", "pyperf": DATA / "pyperf.json"}
-SOURCES = {tool: json.loads(file.read_text()) for tool, file in FILES.items()}
-
-
-def steps_of(measurement, warmup=False):
-    samples = measurement.window.samples
-    return [
-        step for step, warm in zip(samples.step_s, samples.warmup, strict=True) if warm == warmup
-    ]
 
 
 class TestPytestBenchmark:
@@ -86,16 +76,6 @@ class TestPyperf:
         peak = SOURCES["pyperf"]["benchmarks"][0]["runs"][1]["metadata"]["mem_max_rss"]
         assert self.found.measured[0][1].window.memory_peak_bytes == peak
         assert about["python_executable"] not in json.dumps(self.found.environment)
-
-
-def changed(tool, *path, to):
-    """The real file with one place changed."""
-    content = copy.deepcopy(SOURCES[tool])
-    place = content
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = to
-    return json.dumps(content)
 
 
 FIRST = ("benchmarks", 0)
@@ -181,8 +161,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("tool", "text", "says"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_said_in_one_line(tmp_path, tool, text, says):
-    file = tmp_path / "file.json"
-    file.write_text(text)
+    file = written(tmp_path, text)
     with pytest.raises(UserError) as refusal:
         importers.read(tool, [file])
     assert says in str(refusal.value)
@@ -205,17 +184,15 @@ def test_a_file_that_cannot_be_read(tmp_path, name, says):
 
 
 def test_what_json_can_spell_and_parquet_cannot_hold(tmp_path):
-    (tmp_path / "file.json").write_text(
-        changed("pytest-benchmark", *FIRST, "fullname", to="half a pair: \ud800")
-    )
-    ((case, _), *_) = importers.read("pytest-benchmark", [tmp_path / "file.json"]).measured
+    name = "half a pair: \ud800"
+    found = read_changed(tmp_path, "pytest-benchmark", *FIRST, "fullname", to=name)
+    case, _ = found.measured[0]
     assert case.workload == "pytest-benchmark/half a pair: \\ud800"
 
 
 def test_odd_parameters_are_kept_as_text(tmp_path):
     odd = {"shape": [1, 2], "x": float("nan"), "name": "a", "none": None}
-    (tmp_path / "file.json").write_text(changed("pytest-benchmark", *FIRST, "params", to=odd))
-    ((case, _), *_) = importers.read("pytest-benchmark", [tmp_path / "file.json"]).measured
+    case, _ = read_changed(tmp_path, "pytest-benchmark", *FIRST, "params", to=odd).measured[0]
     assert dict(case.params) == {"shape": "[1, 2]", "x": "NaN", "name": "a", "none": None}
 
 
@@ -249,15 +226,19 @@ ANY_JSON = st.recursive(
 @given(data=st.data())
 def test_whatever_a_file_holds_it_is_read_or_refused(tool, data, tmp_path):
     path = data.draw(st.sampled_from(list(places(SOURCES[tool]))))
-    (tmp_path / "file.json").write_text(changed(tool, *path, to=data.draw(ANY_JSON)))
+    file = written(tmp_path, changed(tool, *path, to=data.draw(ANY_JSON)))
     refusal, measured = "", []
     try:
-        measured = importers.read(tool, [tmp_path / "file.json"]).measured
+        measured = importers.read(tool, [file]).measured
     except UserError as error:
         refusal = str(error)
     assert "\n" not in refusal
     assert refusal or measured
-    assert all(steps_of(measurement) for _, measurement in measured)
+    for case, measurement in measured:
+        assert measurement.reason if measurement.outcome != "ok" else steps_of(measurement)
+        json.dumps(case.params).encode()
+        str(case).encode()
+        measurement.reason.encode()
 
 
 def test_files_of_two_machines_do_not_mix(tmp_path):
@@ -270,16 +251,30 @@ def test_files_of_two_machines_do_not_mix(tmp_path):
 
 def slower(tool, factor, file):
     """The example with all its times so many times as long, as a file."""
-
-    def scaled(content):
-        if isinstance(content, dict):
-            return {name: scaled(value) for name, value in content.items()}
-        if isinstance(content, list):
-            return [one * factor if isinstance(one, float) else scaled(one) for one in content]
-        return content
-
-    file.write_text(json.dumps(scaled(json.loads(FILES[tool].read_text()))))
+    file.write_text(json.dumps(scaled(SOURCES[tool], factor)))
+    for samples in (DATA / "nvbench.json-bin").iterdir():
+        beside = file.parent / "nvbench.json-bin" / samples.name
+        beside.parent.mkdir(exist_ok=True)
+        times = np.fromfile(samples, "<f4") * np.float32(factor)
+        times.astype("<f4").tofile(beside)
     return file
+
+
+def scaled(content, factor):
+    """JSON with the numbers in its lists, and Google Benchmark's times, so many times as large."""
+    if isinstance(content, dict):
+        return {
+            name: value * factor if name in ("real_time", "cpu_time") else scaled(value, factor)
+            for name, value in content.items()
+        }
+    if isinstance(content, list):
+        is_number = [type(one) in (int, float) and one != 0 for one in content]
+        pairs = zip(content, is_number, strict=True)
+        return [one * factor if number else scaled(one, factor) for one, number in pairs]
+    return content
+
+
+METRICS = {"step_s_p50", "tokens_per_s", "bytes_per_s", "memory_peak_bytes"}
 
 
 class TestCommand:
@@ -293,10 +288,16 @@ class TestCommand:
             ids.append(json.loads(done.stdout)["run_id"])
         run = tables.read_run(tmp_path / "results" / ids[0])
         assert set(metrics.cases(run).outcome) == {"ok"}
-        assert "pyperf/sort" in html.render([run]) or "test_sort" in html.render([run])
-        compared = json.loads(call("compare", *ids, "--json").stdout)
+        assert escape(run.measured.workload.iloc[0]) in html.render([run])
+        compared = json.loads(call("compare", *ids, "--allow-cross-device", "--json").stdout)
         assert {row["ratio"] for row in compared["rows"]} == {1.0}
-        assert {row["metric"] for row in compared["rows"]} >= {"step_s_p50"}
+        assert {row["metric"] for row in compared["rows"]} <= METRICS
+
+    def test_a_benchmark_that_failed_is_a_row_with_its_reason(self, tmp_path, call):
+        file = written(tmp_path, changed("hyperfine", "results", 0, "exit_codes", to=[0, 0, 2]))
+        done = call("import", "hyperfine", file)
+        assert done.returncode == 0, done.stderr
+        assert "error: 1 of 3 runs failed: 1 with exit status 2" in done.stdout
 
     def test_several_files_are_several_processes(self, tmp_path, call):
         files = [slower("pytest-benchmark", 1 + n / 100, tmp_path / f"{n}.json") for n in range(3)]

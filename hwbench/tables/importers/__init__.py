@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from hwbench.records import UserError
-from hwbench.tables.importers import pyperf, pytest_benchmark
-from hwbench.tables.importers.fields import NotAResult
+from hwbench.tables.importers import (
+    google_benchmark,
+    hyperfine,
+    llama_bench,
+    nvbench,
+    pyperf,
+    pytest_benchmark,
+)
+from hwbench.tables.importers.fields import NotAResult, storable
 from hwbench.tables.importers.imported import Imported
 
 
@@ -25,6 +32,10 @@ class Reader(Protocol):
 TOOLS: dict[str, Reader] = {
     "pytest-benchmark": pytest_benchmark.read,
     "pyperf": pyperf.read,
+    "hyperfine": hyperfine.read,
+    "google-benchmark": google_benchmark.read,
+    "nvbench": nvbench.read,
+    "llama-bench": llama_bench.read,
 }
 
 
@@ -49,6 +60,7 @@ def read(tool: str, files: Sequence[Path]) -> Imported:
             )
     return Imported(
         first.started_at,
+        first.device_kind,
         first.device_name,
         first.environment,
         [pair for part in parts for pair in part.measured],
@@ -59,8 +71,10 @@ def _read(tool: str, file: Path) -> Imported:
     try:
         found = TOOLS[tool](file)
     except NotAResult as error:
-        reason = " ".join(str(error).split())
+        reason = storable(" ".join(str(error).split()))
         raise UserError(f"{file}: not a result of {tool}: {reason}") from error
+    except RecursionError as error:
+        raise UserError(f"{file}: not a result of {tool}: its parts are nested too deep") from error
     if not found.measured:
         raise UserError(f"{file}: no benchmark in it")
     return found

@@ -1,24 +1,39 @@
 """The fields of another tool's JSON, each checked as it is taken out."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from hwbench.records import UserError
+
+LONGEST_S = 1e9
+"""Thirty years: no time that was measured is longer."""
 
 
 class NotAResult(Exception):
     """The file is not what it should be; the text says where."""
 
 
-def load_json(file: Path) -> Any:
-    """The content of a JSON file. UserError, one line, if it cannot be read or is no JSON."""
+def load_json(file: Path, lines: bool = False) -> Any:
+    """The content of a JSON file; with `lines` also of JSON Lines, as a list. UserError, one line,
+    if it cannot be read or is no JSON."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        return _parse_lines(text) if lines else json.loads(text)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # what is not UTF-8 is a ValueError too
         raise UserError(f"{file}: not JSON, or cut short") from error
+
+
+def _parse_lines(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        if not text.strip():
+            raise
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def part(content: Any, key: str, kind: type, where: str) -> Any:
@@ -43,9 +58,41 @@ def times(values: Any, name: str) -> list[float]:
     if not isinstance(values, list) or not values:
         raise NotAResult(f"{name} has no times")
     for value in values:
-        if type(value) not in (int, float) or not 0 <= value < 1e9:  # no comparison holds for NaN
+        if (
+            type(value) not in (int, float) or not 0 <= value < LONGEST_S
+        ):  # no comparison holds for NaN
             raise NotAResult(f"{name} has a time that is negative, infinite or no number")
     return [float(value) for value in values]
+
+
+def distribution(values: list[Any], where: str, unit_s: float, cure: str) -> list[float]:
+    """Seconds of two or more times in units of `unit_s`. NotAResult for a time that is no number
+    above zero, and with the `cure` for a single one: nothing says how far it varies."""
+    for number, value in enumerate(values):
+        if type(value) not in (int, float) or not 0 < value < LONGEST_S / unit_s:
+            raise NotAResult(f"{where}[{number}] is no time above zero")
+    if not values:
+        raise NotAResult(f"{where} is empty")
+    if len(values) == 1:
+        raise NotAResult(f"{where} has one time, which is no distribution; {cure}")
+    return [float(value) * unit_s for value in values]
+
+
+def whole_number(value: Any) -> int | None:
+    """The value if it is a whole number above zero that a column can hold, else None."""
+    return value if type(value) is int and 0 < value < 2**63 else None
+
+
+def positive(value: Any) -> float | None:
+    """The value if it is a finite number above zero, else None."""
+    return float(value) if type(value) in (int, float) and 0 < value < 1e300 else None
+
+
+def near_whole(value: float | None) -> int | None:
+    """The whole number above zero that this is but for rounding, None if it is none."""
+    if value is None or not 0 < value < 2**63:
+        return None
+    return whole_number(round(value)) if math.isclose(value, round(value), rel_tol=1e-9) else None
 
 
 def storable(text: str) -> str:

@@ -5,12 +5,22 @@ What a file does not say stays unknown. Host names, users and paths stay out.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from hwbench.records import Case, Measurement, Param, Samples, Spans, Window
+from hwbench.records import (
+    Case,
+    Measurement,
+    Outcome,
+    Param,
+    Samples,
+    Spans,
+    TimerKind,
+    Window,
+    Work,
+)
 from hwbench.tables.importers.fields import storable
 
 DTYPE = "-"
@@ -25,6 +35,7 @@ class Imported:
     case, in order."""
 
     started_at: str  # ISO 8601
+    device_kind: str
     device_name: str
     environment: Mapping[str, Any]
     measured: list[tuple[Case, Measurement]] = field(repr=False)
@@ -33,13 +44,15 @@ class Imported:
 def imported(
     measured: list[tuple[Case, Measurement]],
     device: Mapping[str, Any],
+    cpu: Mapping[str, Any],
     started_at: Any,
     **more: Any,
 ) -> Imported:
-    """The results on `device`; `started_at` as the file has it, `more` for the environment."""
-    cpu = {name: device[name] for name in ("name", "logical_cores")}
-    environment = {"device": dict(device), "cpu": cpu, **more}
-    return Imported(_moment(started_at), device["name"], environment, measured)
+    """The results on `device` of a machine with this `cpu` (see `processor`); `started_at` as the
+    file has it, `more` for the environment."""
+    host = {name: cpu[name] for name in ("name", "logical_cores")}
+    environment = {"device": dict(device), "cpu": host, **more}
+    return Imported(_moment(started_at), device["kind"], device["name"], environment, measured)
 
 
 def processor(name: Any, logical_cores: Any) -> dict[str, Any]:
@@ -68,7 +81,11 @@ def _param(value: Any) -> Param:
 
 
 def measurement(
-    warmups: list[float], times: list[float], memory_peak_bytes: int | None = None
+    times: list[float],
+    warmups: Sequence[float] = (),
+    work: Work | None = None,
+    timer_kind: TimerKind = "host",
+    memory_peak_bytes: int | None = None,
 ) -> Measurement:
     """One process of these steps, in seconds. When each step began is not known, and the stopping
     rule was the other tool's own."""
@@ -77,12 +94,17 @@ def measurement(
         step=list(range(count)),
         warmup=[True] * len(warmups) + [False] * len(times),
         start_ns=[None] * count,
-        step_s=warmups + times,
+        step_s=[*warmups, *times],
         flags=[""] * count,
     )
     window_s = math.fsum(times)
-    window = Window("host", samples, Spans(), window_s, True, memory_peak_bytes)
-    return Measurement("ok", window=window)
+    window = Window(timer_kind, samples, Spans(), window_s, True, memory_peak_bytes)
+    return Measurement("ok", work=work or Work(), window=window)
+
+
+def failure(outcome: Outcome, reason: str) -> Measurement:
+    """A process that measured nothing, and why, in one line."""
+    return Measurement(outcome, storable(" ".join(reason.split())))
 
 
 def _moment(text: Any) -> str:

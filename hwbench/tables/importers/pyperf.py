@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.records import Case, Measurement
-from hwbench.tables.importers.fields import NotAResult, load_json, optional, part, times
+from hwbench.tables.importers.fields import (
+    NotAResult,
+    load_json,
+    optional,
+    part,
+    times,
+    whole_number,
+)
 from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor
 
 VERSION = "1.0"
@@ -34,9 +41,11 @@ def read(file: Path) -> Imported:
         for run in (run for run in runs if optional(run, "values", list)):
             known = known or about | optional(run, "metadata")
             measured.append((case, _process(run, about, name)))
+    device = processor(known.get("cpu_model_name"), known.get("cpu_count"))
     return imported(
         measured,
-        processor(known.get("cpu_model_name"), known.get("cpu_count")),
+        device,
+        device,
         known.get("date"),
         os=known.get("platform"),
         python=known.get("python_version"),
@@ -52,7 +61,7 @@ def _process(run: Mapping[str, Any], about: dict[str, Any], name: str) -> Measur
     ]
     peak = (about | optional(run, "metadata")).get("mem_max_rss")
     return measurement(
-        times(warmups, name) if warmups else [],
         times(run["values"], name),
-        peak if isinstance(peak, int) and 0 < peak < 2**63 else None,
+        times(warmups, name) if warmups else [],
+        memory_peak_bytes=whole_number(peak),
     )

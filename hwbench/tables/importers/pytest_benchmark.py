@@ -23,11 +23,13 @@ def read(file: Path) -> Imported:
         case = case_of(f"pytest-benchmark/{name}", _params(entry.get("params")))
         if case.case_id in measured:
             raise NotAResult(f"two benchmarks are called {name}")
-        measured[case.case_id] = (case, measurement([], times(stats["data"], name)))
+        measured[case.case_id] = (case, measurement(times(stats["data"], name)))
     name = cpu.get("brand_raw") or machine.get("processor") or machine.get("machine")
+    device = processor(name, cpu.get("count"))
     return imported(
         [*measured.values()],
-        processor(name, cpu.get("count")),
+        device,
+        device,
         content.get("datetime"),
         os=" ".join(str(machine.get(key)) for key in ("system", "release", "machine")),
         python=machine.get("python_version"),

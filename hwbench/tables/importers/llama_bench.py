@@ -1,0 +1,143 @@
+"""llama-bench's JSON (`llama-bench -o json` or `-o jsonl`): an entry is one process of a test.
+
+The format is that of ggml-org/llama.cpp's `tools/llama-bench`. A repetition is a sample: the time
+for n_prompt + n_gen tokens. It counts as timed on the host.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwbench.records import Case, Measurement, Work
+from hwbench.tables.importers.fields import (
+    NotAResult,
+    distribution,
+    load_json,
+    optional,
+    part,
+    storable,
+    whole_number,
+)
+from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor
+
+KINDS = {"CUDA": "cuda", "ROCm": "cuda", "HIP": "cuda", "SYCL": "xpu", "Metal": "mps", "MTL": "mps"}
+"""How hwbench calls the devices of llama.cpp's backends."""
+
+OTHER_GPU = "gpu"
+
+NOT_OF_A_TEST = frozenset(
+    {
+        *("build_commit", "build_number", "cpu_info", "gpu_info", "backends"),
+        *("model_filename", "model_type", "model_size", "model_n_params"),
+        *("test_time", "test", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts"),
+        *("samples_ns", "samples_ts"),
+        # older files name their backends so
+        *("cuda", "vulkan", "kompute", "metal", "sycl", "rpc", "gpu_blas", "blas", "opencl"),
+    }
+)
+"""Fields of the machine, the build, the model and the results. All others say what was tested."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "n_prompt": 0,
+    "n_gen": 0,
+    "n_depth": 0,
+    "n_batch": 2048,
+    "n_ubatch": 512,
+    "poll": 50,
+    "type_k": "f16",
+    "type_v": "f16",
+    "cpu_mask": "0x0",
+    "split_mode": "layer",
+    "main_gpu": 0,
+    "tensor_split": "0.00",
+    "tensor_buft_overrides": "none",
+    "devices": "auto",
+    "use_mmap": True,
+    "n_cpu_moe": 0,
+    "no_op_offload": 0,
+    "fit_target": 0,
+    "fit_min_ctx": 0,
+}
+"""Values that are not part of a case: a file of an older llama-bench lacks some of these fields."""
+
+CURE = "run llama-bench with --repetitions 5"
+
+
+def read(file: Path) -> Imported:
+    """The tests of one file, all of one machine and one build."""
+    content = load_json(file, lines=True)
+    tests = [content] if isinstance(content, dict) else content
+    if not isinstance(tests, list):
+        raise NotAResult("the file has no list of tests")
+    measured: list[tuple[Case, Measurement]] = []
+    for number, test in enumerate(tests):
+        where = f"test {number}"
+        process = (_case(test, where), _process(test, where))
+        if process in measured:
+            raise NotAResult(f"{where} is another one a second time; it would count twice")
+        measured.append(process)
+    if not tests:
+        return imported([], processor(None, None), processor(None, None), None)
+    _require_same([_machine(test) for test in tests], "they were measured on")
+    _require_same([_build(test) for test in tests], "they are of the builds")
+    device, cpu = _device(tests[0]), _processor(tests[0])
+    packages = {"llama.cpp": storable(_build(tests[0]))}
+    return imported(measured, device, cpu, tests[0].get("test_time"), packages=packages)
+
+
+def _case(test: Mapping[str, Any], where: str) -> Case:
+    """The model and what was tested of it, by its name and not by where its file lies."""
+    name = part(test, "model_type", str, where)
+    path = optional(test, "model_filename", str)
+    asked = {
+        field: value
+        for field, value in test.items()
+        if field not in NOT_OF_A_TEST and value != DEFAULTS.get(field)
+    }
+    return case_of(
+        f"llama-bench/{name}", {"model": path.replace("\\", "/").split("/")[-1], **asked}
+    )
+
+
+def _process(test: Mapping[str, Any], where: str) -> Measurement:
+    counts = [test.get("n_prompt"), test.get("n_gen")]
+    known = [count for count in counts if type(count) is int and count >= 0]
+    tokens = whole_number(sum(known))
+    if len(known) < len(counts) or tokens is None:
+        raise NotAResult(f"{where} has no numbers of tokens, n_prompt and n_gen")
+    samples = part(test, "samples_ns", list, where)
+    times = distribution(samples, f"{where}: samples_ns", 1e-9, CURE)
+    return measurement(times, work=Work(tokens=tokens))
+
+
+def _device(test: Mapping[str, Any]) -> dict[str, Any]:
+    """The GPU, where llama.cpp had one and was not told to leave it alone; else the processor."""
+    gpu = optional(test, "gpu_info", str).strip()
+    if not gpu or test.get("devices") == "none":
+        return _processor(test)
+    older = [name for name in KINDS if test.get(name.lower()) is True]
+    backends = optional(test, "backends", str).split(",") + older
+    kinds = [KINDS[name.strip()] for name in backends if name.strip() in KINDS]
+    by_name = "cuda" if "NVIDIA" in gpu else OTHER_GPU
+    return {"kind": kinds[0] if kinds else by_name, "name": storable(gpu), "backends": backends}
+
+
+def _processor(test: Mapping[str, Any]) -> dict[str, Any]:
+    return processor(optional(test, "cpu_info", str).strip(), None)
+
+
+def _machine(test: Mapping[str, Any]) -> str:
+    """All that `_device` and `_processor` are made of, as a message shows it."""
+    fields = ("gpu_info", "backends", "devices", "cpu_info")
+    return ", ".join(optional(test, field, str) for field in fields if test.get(field))
+
+
+def _build(test: Mapping[str, Any]) -> str:
+    return str(optional(test, "build_commit", str))
+
+
+def _require_same(facts: Sequence[str], what: str) -> None:
+    for number, fact in enumerate(facts):
+        if fact != facts[0]:
+            both = f"{facts[0]} and {fact}"
+            raise NotAResult(f"tests 0 and {number} do not belong together: {what} {both}")

@@ -1,0 +1,49 @@
+"""Files of other tools for the tests of `hwbench import`: real ones (see data/README.md), and the
+same with one place changed."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+from hwbench.tables import importers
+
+DATA = Path(__file__).with_name("data")
+FILES = {tool: DATA / f"{tool}.json" for tool in importers.TOOLS}
+SOURCES = {tool: json.loads(file.read_text()) for tool, file in FILES.items()}
+
+
+def changed(tool, *path, to):
+    """The text of the real file with one place changed; `DROP` takes it out."""
+    content = copy.deepcopy(SOURCES[tool])
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    if to is DROP:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = to
+    return json.dumps(content)
+
+
+DROP = object()
+
+
+def written(folder, text):
+    """The text as a file, with the samples of nvbench beside it."""
+    shutil.copytree(DATA / "nvbench.json-bin", folder / "nvbench.json-bin", dirs_exist_ok=True)
+    file = folder / "file.json"
+    file.write_text(text)
+    return file
+
+
+def read_changed(folder, tool, *path, to):
+    """What comes out of the real file with one place changed."""
+    return importers.read(tool, [written(folder, changed(tool, *path, to=to))])
+
+
+def steps_of(measurement, warmup=False):
+    samples = measurement.window.samples
+    return [
+        step for step, warm in zip(samples.step_s, samples.warmup, strict=True) if warm == warmup
+    ]
