@@ -1,55 +1,55 @@
-"""What the tables of a run must hold for its figures to be its own: anything else is damage, and
-said in one line."""
+"""Integrity checks of a run's tables: a run that fails one is damaged, and its figures would be
+another run's or only a part of it."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from hwbench.records import OUTCOMES, UserError
+from hwbench.records.profile import PROFILE_TABLES
 from hwbench.tables.schema import KEY
 
+if TYPE_CHECKING:
+    from hwbench.tables.reader import RunTables
 
-def check_run(
-    folder: Path,
-    runs: pd.DataFrame,
-    measurements: pd.DataFrame,
-    samples: pd.DataFrame,
-    spans: pd.DataFrame,
-    requests: pd.DataFrame,
-) -> None:
-    """UserError, which names the run's `folder`, for what no run of ours holds."""
+INFINITE = float("inf")
+
+
+def check_run(run: "RunTables") -> None:
+    """UserError, one line that names the run's folder and the table, if the run is damaged."""
+    _check_texts(run)
+    _check_plan(run)
+    _check_keys(run)
+    _check_times(run)
+    _check_samples(run)
+    _check_requests(run)
+
+
+def check_profiles(run: "RunTables") -> None:
+    """UserError for a profile with a null where there is always a figure, or with a figure below
+    zero."""
+    _check_json(run.folder, "profiles", "unknown", run.profiles.unknown, dict)
+    _check_figures(run.folder, "profiles", run.profiles[["clean_step_s"]])
+    for table in PROFILE_TABLES:
+        content = getattr(run, table).drop(columns=["flops", "bytes"], errors="ignore")
+        _check_figures(run.folder, table, content)
+
+
+def _check_texts(run: "RunTables") -> None:
+    """The columns that hold JSON."""
     for column, kind in (("plan", dict), ("environment", dict), ("argv", list)):
-        _check_json(folder, "runs", column, runs[column], kind)
-    _check_plan(folder, json.loads(runs.plan.iloc[0]))
-    _check_json(folder, "measurements", "notes", measurements.notes, list)
-    _check_json(folder, "measurements", "params", measurements.params, dict)
+        _check_json(run.folder, "runs", column, run.runs[column], kind)
+    measurements = run.measurements
+    _check_json(run.folder, "measurements", "notes", measurements.notes, list)
+    _check_json(run.folder, "measurements", "params", measurements.params, dict)
     for column in ("choices", "span_work"):
-        _check_json(folder, "measurements", column, measurements[column].dropna(), dict)
-    if any(
-        not all(isinstance(note, str) for note in json.loads(notes)) for notes in measurements.notes
-    ):
-        raise UserError(f"{folder}: column 'notes' of table 'measurements' is damaged")
-    if measurements.duplicated(KEY).any():
-        raise UserError(f"{folder}: two measurements of the same case and process")
-    if strange := set(measurements.outcome) - set(OUTCOMES):
-        raise UserError(
-            f"{folder}: a measurement with the outcome {strange.pop()!r}, which there is not"
-        )
-    tables = {
-        "measurements": measurements,
-        "samples": samples,
-        "spans": spans,
-        "requests": requests,
-    }
-    for table, content in tables.items():
-        if others := set(content.run_id) - {runs.run_id.iloc[0]}:
-            raise UserError(f"{folder}: table {table!r} has rows of another run, {others.pop()}")
-    _check_times(folder, measurements, samples, spans)
-    _check_samples(folder, measurements, samples)
-    _check_requests(folder, requests)
+        _check_json(run.folder, "measurements", column, measurements[column].dropna(), dict)
+    notes = [note for text in measurements.notes for note in json.loads(text)]
+    if not all(isinstance(note, str) for note in notes):
+        raise _damaged_column(run.folder, "measurements", "notes")
 
 
 def _check_json(folder: Path, table: str, column: str, texts: pd.Series, kind: type) -> None:
@@ -59,87 +59,90 @@ def _check_json(folder: Path, table: str, column: str, texts: pd.Series, kind: t
         except (TypeError, ValueError):
             fits = False
         if not fits:
-            raise UserError(f"{folder}: column {column!r} of table {table!r} is damaged")
+            raise _damaged_column(folder, table, column)
 
 
-def _check_plan(folder: Path, plan: Mapping[str, Any]) -> None:
-    """The plan must name its cases, each once, and its processes: else nothing can be said to be
-    missing."""
+def _damaged_column(folder: Path, table: str, column: str) -> UserError:
+    return UserError(f"{folder}: column {column!r} of table {table!r} is damaged")
+
+
+def _check_plan(run: "RunTables") -> None:
+    """The plan must name its processes and each of its cases once: without it nobody could say what
+    is missing."""
     try:
-        policy, cases = plan["policy"], plan["cases"]
-        fits = isinstance(policy["processes"], int) and isinstance(
-            policy.get("precision", 0.01), int | float
-        )
+        policy, cases = run.plan["policy"], run.plan["cases"]
+        fits = isinstance(policy["processes"], int)
+        fits = fits and isinstance(policy.get("precision", 0.01), int | float)
         fits = fits and all(_is_case(case) for case in cases)
         fits = fits and len({case["case_id"] for case in cases}) == len(cases)
     except (KeyError, TypeError, AttributeError):
         fits = False
     if not fits:
-        raise UserError(f"{folder}: column 'plan' of table 'runs' is damaged")
+        raise _damaged_column(run.folder, "runs", "plan")
 
 
 def _is_case(case: Mapping[str, Any]) -> bool:
-    names = all(
-        isinstance(case[name], str) and case[name] for name in ("case_id", "workload", "dtype")
-    )
-    return names and isinstance(case["params"], dict)
+    names = [case[name] for name in ("case_id", "workload", "dtype")]
+    has_names = all(isinstance(name, str) and name for name in names)
+    return has_names and isinstance(case["params"], dict)
 
 
-def check_profiles(
-    folder: Path, profiles: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
-) -> None:
-    """UserError for a profile with a figure that none has: a null where there is always one, or a
-    time below zero."""
-    _check_json(folder, "profiles", "unknown", profiles.unknown, dict)
-    for table, content in {"profiles": profiles[["clean_step_s"]], **tables}.items():
-        must = content.drop(columns=["flops", "bytes"], errors="ignore")
-        numbers = must.select_dtypes("number")
-        if must.isna().any(axis=None) or not numbers.map(
-            lambda value: 0 <= value < float("inf")
-        ).all(axis=None):
+def _check_keys(run: "RunTables") -> None:
+    """Each row must belong to this run, and each process must have one measurement."""
+    if run.measurements.duplicated(KEY).any():
+        raise UserError(f"{run.folder}: two measurements of the same case and process")
+    if unknown := set(run.measurements.outcome) - set(OUTCOMES):
+        raise UserError(f"{run.folder}: a measurement has the unknown outcome {unknown.pop()!r}")
+    for table in ("measurements", "samples", "spans", "requests"):
+        if others := set(getattr(run, table).run_id) - {run.run_id}:
             raise UserError(
-                f"{folder}: table {table!r} has a figure that is missing, negative or not a number"
+                f"{run.folder}: table {table!r} has rows of another run, {others.pop()}"
             )
 
 
-def _check_times(
-    folder: Path, measurements: pd.DataFrame, samples: pd.DataFrame, spans: pd.DataFrame
-) -> None:
-    windows = measurements.window_s[measurements.outcome == "ok"]
+def _check_figures(folder: Path, table: str, content: pd.DataFrame) -> None:
+    numbers = content.select_dtypes("number")
+    are_sound = numbers.map(lambda value: 0 <= value < INFINITE).all(axis=None)
+    if content.isna().any(axis=None) or not are_sound:
+        raise UserError(
+            f"{folder}: table {table!r} has a figure that is missing, negative or not a number"
+        )
+
+
+def _check_times(run: "RunTables") -> None:
+    windows = run.measured.window_s
     if windows.le(0).any():
-        raise UserError(f"{folder}: table 'measurements' has a window of no length")
-    for table, seconds in (
-        ("samples", samples.step_s),
-        ("spans", spans.span_s),
-        ("measurements", windows),
-    ):
-        if not (seconds.between(0, float("inf"), inclusive="left")).all():
+        raise UserError(f"{run.folder}: table 'measurements' has a window of zero length")
+    columns = {
+        "samples": run.samples.step_s,
+        "spans": run.spans.span_s,
+        "measurements": windows,
+    }
+    for table, seconds in columns.items():
+        if not seconds.between(0, INFINITE, inclusive="left").all():
             raise UserError(
-                f"{folder}: table {table!r} has a time that is negative or not a number"
+                f"{run.folder}: table {table!r} has a time that is negative or not a number"
             )
 
 
-def _check_samples(folder: Path, measurements: pd.DataFrame, samples: pd.DataFrame) -> None:
-    """Every step that a measurement counts must be there: figures of the rest would pass for those
-    of all."""
-    counted = measurements[measurements.outcome == "ok"].set_index(KEY).samples
-    stored = (
-        samples[~samples.warmup.astype(bool)]
-        .groupby(KEY)
-        .size()
-        .reindex(counted.index, fill_value=0)
-    )
-    for (case_id, process), there in stored.items():
-        if there != counted[case_id, process]:
-            what = (
-                f"{there} of {counted[case_id, process]} steps of case {case_id}, process {process}"
+def _check_samples(run: "RunTables") -> None:
+    """Every step that a measurement counts must be there: figures of the others would pass for
+    figures of all."""
+    expected = run.measured.set_index(KEY).samples
+    timed = run.samples[~run.samples.warmup.astype(bool)]
+    stored = timed.groupby(KEY).size().reindex(expected.index, fill_value=0)
+    for (case_id, process), count in stored.items():
+        if count != expected[case_id, process]:
+            raise UserError(
+                f"{run.folder}: table 'samples' is damaged: it has {count} of"
+                f" {expected[case_id, process]} steps of case {case_id}, process {process}"
             )
-            raise UserError(f"{folder}: table 'samples' is damaged: it has {what}")
 
 
-def _check_requests(folder: Path, requests: pd.DataFrame) -> None:
-    """No request is done, or has its first token, before it was to arrive, and none lacks these
-    times."""
+def _check_requests(run: "RunTables") -> None:
+    """No request may be done, or have its first token, before it was to arrive, and none may lack
+    these times."""
+    requests = run.requests
     first = requests.first_token_ns.fillna(requests.done_ns)
     if not (requests.scheduled_ns.le(first) & first.le(requests.done_ns)).all():
-        raise UserError(f"{folder}: table 'requests' has a time that cannot be")
+        raise UserError(f"{run.folder}: table 'requests' has times in the wrong order")

@@ -1,4 +1,4 @@
-"""Parquet → the tables of a run, checked."""
+"""Reads the tables of a run from Parquet and checks them."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hwbench.records import UserError
-from hwbench.records.profile import PROFILE_TABLES
 from hwbench.tables.integrity import check_profiles, check_run
 from hwbench.tables.schema import (
     ADDED,
@@ -101,37 +100,33 @@ def empty(table: str) -> pd.DataFrame:
 
 
 def read_noise(results: Path, warn: Warn) -> pd.DataFrame:
-    """The noise floors of all runs in `results` and its reference runs; `warn` hears of what cannot
-    be read."""
+    """The noise floors of all runs in `results` and its reference runs. `warn` gets a line for each
+    run that cannot be read and is left out."""
     parts = []
     for folder in _run_folders(results):
-        with _told(warn):
+        with _warn_of_errors(warn):
             parts.append(_read_table(folder, "noise"))
-    return (
-        pd.concat(parts, ignore_index=True) if parts else SCHEMAS["noise"].empty_table().to_pandas()
-    )
+    return pd.concat(parts, ignore_index=True) if parts else empty("noise")
 
 
 def read_heads(results: Path, warn: Warn) -> pd.DataFrame:
-    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, in the
-    order of names; `warn` hears of what cannot be read: one damaged run must not stop the work on
-    others."""
-    tables = []
+    """The `runs` rows of all runs in `results` and its reference runs, with their `folder`, ordered
+    by the folder's name. `warn` gets a line for each run that cannot be read and is left out."""
+    heads = []
     for folder in _run_folders(results):
-        with _told(warn):
-            tables.append(_read_table(folder, "runs").assign(folder=folder))
-    empty = SCHEMAS["runs"].empty_table().to_pandas().assign(folder=[])
-    return pd.concat(tables, ignore_index=True) if tables else empty
+        with _warn_of_errors(warn):
+            heads.append(_read_table(folder, "runs").assign(folder=folder))
+    return pd.concat(heads, ignore_index=True) if heads else empty("runs").assign(folder=[])
 
 
 def _run_folders(results: Path) -> list[Path]:
-    return sorted(
-        path.parent for place in (results, results / REFERENCE) for path in place.glob("*/runs")
-    )
+    paths = [*results.glob("*/runs"), *(results / REFERENCE).glob("*/runs")]
+    return sorted(path.parent for path in paths)
 
 
 @contextmanager
-def _told(warn: Warn) -> Iterator[None]:
+def _warn_of_errors(warn: Warn) -> Iterator[None]:
+    """One damaged run must not stop the work on the others."""
     try:
         yield
     except UserError as error:
@@ -139,8 +134,8 @@ def _told(warn: Warn) -> Iterator[None]:
 
 
 def find_run(name: str, results: Path) -> Path:
-    """The folder that RUN means: a folder's path, or the id of a run in `results` or
-    `results/reference`."""
+    """The folder that RUN names: a folder's path, or the id of a run in `results` or
+    `results/reference`. UserError, which lists the latest runs, if there is none."""
     places = [Path(name)]
     if RUN_ID.fullmatch(name):
         places += [results / name, results / REFERENCE / name]
@@ -149,18 +144,16 @@ def find_run(name: str, results: Path) -> Path:
             return place
     if Path(name).is_dir():
         raise UserError(f"{name}: no run in this folder (no runs/*.parquet in it)")
-    known = sorted((p.parent.name for p in results.glob("*/runs")), reverse=True)[:3]
-    hint = (
-        f"the latest there are {', '.join(known)}"
-        if known
-        else "there is none yet; `hwbench run` makes one"
-    )
+    latest = sorted((path.parent.name for path in results.glob("*/runs")), reverse=True)[:3]
+    hint = "there is none yet; `hwbench run` makes one"
+    if latest:
+        hint = f"the latest there are {', '.join(latest)}"
     raise UserError(f"no run {name!r}, neither a folder nor an id in {results}; {hint}")
 
 
 def read_run(folder: Path) -> RunTables:
-    """Read one run, finished or not. UserError names what is truncated, foreign, damaged or of a
-    newer schema."""
+    """Read one run, finished or not. UserError, which names the file, for what is cut short,
+    damaged, not hwbench's or of a newer schema."""
     runs, measurements, *rest = (_read_table(folder, table) for table in RAW)
     if runs.empty:
         raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
@@ -168,8 +161,8 @@ def read_run(folder: Path) -> RunTables:
         raise UserError(f"{folder}: more than one run in this folder")
     measured = measurements[KEY].drop_duplicates()
     run = RunTables(folder, runs, measurements, *(table.merge(measured, on=KEY) for table in rest))
-    check_run(folder, run.runs, run.measurements, run.samples, run.spans, run.requests)
-    check_profiles(folder, run.profiles, {table: getattr(run, table) for table in PROFILE_TABLES})
+    check_run(run)
+    check_profiles(run)
     return run
 
 
@@ -188,9 +181,8 @@ def _read_part(file: Path, table: str) -> pa.Table:
     written = (content.schema.metadata or {}).get(VERSION_KEY, b"")
     version = int(written) if written.isdigit() else 0
     if version > SCHEMA_VERSION:
-        raise UserError(
-            f"{file}: written by a newer hwbench (schema {version}, this reads up to {SCHEMA_VERSION})"
-        )
+        schemas = f"schema {version}, this reads up to {SCHEMA_VERSION}"
+        raise UserError(f"{file}: written by a newer hwbench ({schemas})")
     missing = set(SCHEMAS[table].names) - set(content.schema.names)
     if version == 0 or missing - ADDED.get(table, frozenset()):
         raise UserError(f"{file}: not a part of hwbench's table {table!r}")

@@ -165,5 +165,5 @@ def test_every_metric_is_on_the_list_and_larger_rates_are_better(tmp_path):
 def test_a_request_that_is_done_before_it_came_is_damage(tmp_path):
     requests = queue([0, 10], 8)
     requests.done_ns[1] = 3
-    with pytest.raises(UserError, match="table 'requests' has a time that cannot be"):
+    with pytest.raises(UserError, match="table 'requests' has times in the wrong order"):
         values_of(tmp_path, requests)

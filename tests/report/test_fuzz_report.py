@@ -98,7 +98,7 @@ def runs(draw) -> RunTables:
     run = replace(run, **_rows(draw, run.run_id, measured))
     if measured and measured[0][1] and draw(st.booleans()):
         run = profiled(run, measured[0][0], draw(profiles))
-    check_run(run.folder, run.runs, run.measurements, run.samples, run.spans, run.requests)
+    check_run(run)
     return run
 
 

@@ -332,7 +332,7 @@ class TestBadParts:
                 "[1]",
                 "column 'span_work' of table 'measurements' is damaged",
             ),
-            ("measurements", "window_s", 0.0, "a window of no length"),
+            ("measurements", "window_s", 0.0, "a window of zero length"),
             ("profiles", "unknown", None, "column 'unknown' of table 'profiles' is damaged"),
             (
                 "profiles",
@@ -348,7 +348,7 @@ class TestBadParts:
                 "table 'ops' has a figure that is missing, negative or not a number",
             ),
             ("memory", "weights_bytes", None, "table 'memory' has a figure that is missing"),
-            ("measurements", "outcome", "wat", "the outcome 'wat', which there is not"),
+            ("measurements", "outcome", "wat", "the unknown outcome 'wat'"),
             ("measurements", "notes", "[1]", "column 'notes' of table 'measurements' is damaged"),
             (
                 "measurements",
