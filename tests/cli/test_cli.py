@@ -239,7 +239,7 @@ class TestBadInput:
             (["gemm", "--max-time", "1e99"], "max_time_s = 1e\\+99"),
             (["gemm", "--min-samples", "many"], "'many' is not a valid integer"),
             (["gemm", "--run-id", "../x"], r"run id '../x'"),
-            (["gemm", "--run-id", "reference"], "reference is where the reference runs lie"),
+            (["gemm", "--run-id", "reference"], "reference is the folder of the reference runs"),
             (["gemm", "--run-id", "taken"], "run taken exists"),
             (["gemm", "--name", "../x"], r"--name '../x'"),
             (["gemm", "--output", "a-file"], "cannot write to a-file"),
