@@ -1,11 +1,10 @@
-"""The two ways in which hwbench says no: to a user, and of a case."""
+"""The exceptions that hwbench raises for a user to read."""
 
 
 class UserError(ValueError):
-    """Something the user can cure: one line that says what is wrong and what to do. The command
-    exits with 2."""
+    """An error that the user can cure. Its text is one line: what is wrong and what to do. The
+    command exits with 2."""
 
 
 class Unsupported(Exception):
-    """Raised by a device or a workload that cannot run a case here; the case becomes a row with
-    this reason."""
+    """A device or a workload cannot run a case here. The case becomes a row with this reason."""

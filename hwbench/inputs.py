@@ -1,4 +1,4 @@
-"""What users write, read with one clear line where it cannot be meant."""
+"""Parses what users write: shares, TOML files, names. Errors are one clear line."""
 
 import difflib
 import tomllib
@@ -10,21 +10,20 @@ from hwbench.records import UserError
 
 
 def share(word: object) -> float:
-    """`"5%"`, `"0.05"` or `0.05` as a share. UserError if it is none between 0 and 1."""
+    """`"5%"`, `"0.05"` or `0.05` as a share. UserError unless it lies between 0 and 1."""
     text = str(word).strip()
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         value = -1.0
     if isinstance(word, bool) or not 0 < value < 1:
-        shown = text if len(text) <= 60 else f"{text[:60]}…"
-        raise UserError(f"{shown}: expected a share such as 5% or 0.05")
+        raise UserError(f"{shortened(text)}: expected a share such as 5% or 0.05")
     return value
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """The content of a TOML file. UserError, which names the file, if it is none or cannot be
-    read."""
+    """The content of a TOML file. UserError, which names the file, if it cannot be read or is no
+    TOML."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -34,19 +33,17 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """One line for a name that is not there: the near names if any, else all of them."""
+    """One line for an unknown name: it suggests near names if there are any, else all of them."""
     names = sorted(known)
-    same = [known_name for known_name in names if known_name.lower() == name.lower()]
+    same = [candidate for candidate in names if candidate.lower() == name.lower()]
     near = same or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names)}"
     return f"unknown {what} {shortened(name)!r}; {hint}"
 
 
 def shortened(value: object) -> str:
-    """A value as a message quotes it."""
-    text = (
-        str(value)
-        if not isinstance(value, int) or abs(value) < 10**40
-        else "a number of more than 40 digits"
-    )
+    """A value in at most 60 characters, for a message."""
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return "a number of more than 40 digits"
+    text = str(value)
     return text if len(text) <= 60 else text[:57] + "…"

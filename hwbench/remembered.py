@@ -1,8 +1,8 @@
-"""Answers that cost a trial, remembered in one small JSON file, so that a machine is asked once.
+"""Remembers the results of trials in one small JSON file, so that a machine runs each trial once.
 
-The file maps keys to answers. A key holds the question and all that the answer depends on, so that
-a file may serve several devices and versions. A file that is damaged is replaced, one that cannot
-be written is done without.
+The file maps keys to answers. A key holds the question and all that the answer depends on, so one
+file serves several devices and versions. A damaged file is replaced. If the file cannot be written,
+the trials run again next time.
 """
 
 import json
@@ -18,11 +18,9 @@ Answer = TypeVar("Answer")
 
 
 class Remembered(Generic[Answer]):
-    """The answers in `file` that hold `where`: a dictionary of all that they depend on besides the
-    question.
+    """The answers in `file` that hold under `where`: all that they depend on besides the question.
 
-    `is_answer` tells an answer from what is none; `warn` is told, once, of a file that is of no
-    use.
+    `is_answer` recognises a valid answer. `warn` gets one line, once, if the file is of no use.
     """
 
     def __init__(
@@ -37,12 +35,12 @@ class Remembered(Generic[Answer]):
         self._has_warned = False
 
     def get(self, question: str) -> Answer | None:
-        """The answer, None if it is not known or is none."""
+        """The answer; None if it is unknown or not valid."""
         answer = self._read().get(self._key(question))
         return answer if self._is_answer(answer) else None
 
     def put(self, question: str, answer: Answer) -> None:
-        """Remember it, with what others have written meanwhile. The file is whole at any moment."""
+        """Store the answer beside those that other processes have stored meanwhile."""
         content = self._read() | {self._key(question): answer}
         text = json.dumps(content, indent=1, sort_keys=True)
         try:
@@ -67,7 +65,7 @@ class Remembered(Generic[Answer]):
             content = None
         if isinstance(content, dict):
             return content
-        self._warn_once(f"{self.file}: not a file of remembered answers; it is made anew")
+        self._warn_once(f"{self.file}: not a file of remembered answers; it is replaced")
         return {}
 
     def _warn_once(self, problem: str) -> None:
@@ -77,7 +75,7 @@ class Remembered(Generic[Answer]):
 
 
 def cache_folder() -> Path:
-    """HWBENCH_CACHE, else `hwbench` in the user's folder for caches."""
+    """HWBENCH_CACHE if it is set, else `hwbench` in the user's folder for caches."""
     if named := os.environ.get("HWBENCH_CACHE"):
         return Path(named)
     if sys.platform == "darwin":

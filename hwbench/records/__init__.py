@@ -1,7 +1,8 @@
 """The nouns of hwbench: what is measured and what came out.
 
-Frozen dataclasses on the standard library alone, so that every other module may build on them. Units stand in the
-names: `_s` seconds, `_ns` nanoseconds, `_bytes` bytes. None means unknown, never zero.
+They are frozen dataclasses that need only the standard library: every other module builds on them,
+and a worker may run where nothing but torch is installed. Names end in their unit: `_s` seconds,
+`_ns` nanoseconds, `_bytes` bytes. None means unknown, never zero.
 """
 
 from hwbench.errors import Unsupported, UserError

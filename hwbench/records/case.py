@@ -1,4 +1,4 @@
-"""What is measured: a case, its work, how long, and the run that it belongs to."""
+"""What is measured: a case, its work, the policy, and the run that it belongs to."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ Param = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Case:
-    """A workload with its parameters and dtype, without the device: the same case on CPU and GPU is
-    the same case."""
+    """A workload with its parameters and dtype. The device is not part of it, so the same case can
+    be compared on a CPU and a GPU."""
 
     workload: str
     params: Mapping[str, Param]
@@ -24,17 +24,11 @@ class Case:
         """Twelve hexadecimal digits of SHA-256 over the canonical JSON of workload, parameters and
         dtype.
 
-        Parameters that are off (False) or left to the workload (None) are not part of it, so that a
-        workload may get a new axis and its cases remain what they were.
+        Parameters that are off (False) or left to the workload (None) do not count. So a workload
+        can get a new axis without changing the ids of its cases.
         """
-        said = {
-            name: value
-            for name, value in self.params.items()
-            if value is not None and value is not False
-        }
-        canonical = json.dumps(
-            [self.workload, said, self.dtype], sort_keys=True, separators=(",", ":")
-        )
+        content = [self.workload, _set_params(self.params), self.dtype]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
@@ -42,23 +36,28 @@ class Case:
 
 
 def case_label(workload: str, params: Mapping[str, Param], dtype: str) -> str:
-    """A case in a few words: parameters that are off or left at "all" are not spelled out."""
-    words = [
-        f"{k}={v}" if v is not True else k
-        for k, v in params.items()
-        if v is not None and v is not False
-    ]
+    """A case in a few words, without parameters that are off or left to the workload."""
+    known = _set_params(params)
+    words = [name if value is True else f"{name}={value}" for name, value in known.items()]
     return " ".join([workload, *words, dtype])
+
+
+def _set_params(params: Mapping[str, Param]) -> dict[str, Param]:
+    """The parameters that are neither off nor left to the workload."""
+    return {
+        name: value for name, value in params.items() if value is not None and value is not False
+    }
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one step does; None is not declared.
+    """The work of one step. None: the workload does not declare it.
 
-    `flops` are model FLOPs (causal attention, no recomputation); `bytes` are the fewest it must
-    move. `flops_full_attention` are the same with every pair of tokens counted, hidden or not, as
-    published figures do; `hardware_flops` are the model FLOPs and what the step computes again to
-    save memory.
+    - `flops`: model FLOPs (causal attention, no recomputation).
+    - `bytes`: the fewest bytes that the step must move.
+    - `flops_full_attention`: model FLOPs with every pair of tokens counted, as published figures
+      do.
+    - `hardware_flops`: model FLOPs and those that the step computes again to save memory.
     """
 
     tokens: int | None = None
@@ -68,7 +67,7 @@ class Work:
     hardware_flops: int | None = None
 
     def __post_init__(self) -> None:
-        """ValueError unless each is None or a whole number that a 64-bit column holds."""
+        """ValueError unless each field is None or a whole number that a 64-bit column can hold."""
         for name, value in vars(self).items():
             if value is None:
                 continue
@@ -76,12 +75,12 @@ class Work:
                 raise ValueError(
                     f"Work({name}={value!r}): expected a whole number from 0 to 2**63 - 1, or None"
                 )
-            object.__setattr__(self, name, int(value))  # numpy's integers are no JSON
+            object.__setattr__(self, name, int(value))  # JSON knows no integers of numpy
 
 
 @dataclass(frozen=True)
 class Whole:
-    """What a case is a slice of: with `axis` at `value` it would be the whole, one step of which
+    """The whole that a case is a slice of: the case with `axis` at `value`. One step of the whole
     does `work`."""
 
     axis: str
@@ -91,12 +90,13 @@ class Whole:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a workload says of itself beyond its work, for the tables.
+    """What a workload declares beyond its work.
 
-    `spans` is what all marks of one name do together in a step; `choices` what it settled for where
-    it had a choice (an attention backend, the shape of a matmul); `memory_bytes` the most that it
-    should hold at once, model and data and workspace, without the interpreter and its libraries;
-    `slice_of` the whole that the case is a part of.
+    - `spans`: the work of each span in a step; all marks of one name count together.
+    - `choices`: what the workload chose (an attention backend, the shape of a matmul).
+    - `memory_bytes`: the most memory that it should hold at once: model, data and workspace,
+      without the interpreter and its libraries.
+    - `slice_of`: the whole that the case is a part of.
     """
 
     spans: Mapping[str, Work] = field(default_factory=dict)
@@ -107,13 +107,13 @@ class Declared:
 
 @dataclass(frozen=True)
 class Policy:
-    """How long and how often to measure: `processes` fresh processes a case, each with one window
-    of timed steps.
+    """How long and how often to measure: `processes` fresh processes for each case, each with one
+    window of timed steps.
 
-    `precision` is the half-width, relative to the median, that an interval must have: that of a
-    window's median step for the window to end, and that over a case's processes for it to get no
-    more of them, up to `max_processes`. With `budget_s` every case has one process, and then as
-    many as there is time for (see rounds).
+    `precision` is a half-width relative to the median. A window ends when the interval of its
+    median step is as narrow. A case gets no more processes when the interval over its processes is
+    as narrow, and at most `max_processes`. With `budget_s` every case gets one process, and then as
+    many as there is time for (see `rounds`).
     """
 
     processes: int = 5
@@ -124,13 +124,13 @@ class Policy:
     min_samples: int = 10
     timeout_s: float = 900.0
     seed: int = 0
-    tdp_w: float | None = None  # what all processors take at most, for an estimate of their power
-    budget_s: float | None = None  # what all of a run may take; None: as long as its processes last
+    tdp_w: float | None = None  # the power limit of all processors, for estimates
+    budget_s: float | None = None  # the time for the whole run; None: no limit
 
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of the command line, described before its first case starts."""
+    """One execution of a command that measures, as it is before its first case starts."""
 
     run_id: str
     started_at: str  # ISO 8601, UTC

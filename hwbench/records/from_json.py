@@ -1,4 +1,4 @@
-"""Records back from JSON."""
+"""Builds records from JSON."""
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
@@ -8,11 +8,11 @@ Noun = TypeVar("Noun")
 
 
 def from_json(noun: type[Noun], content: Any) -> Noun:
-    """The dataclass `noun` that `dataclasses.asdict` took apart, with all that is in it.
+    """The dataclass `noun` from the content that `dataclasses.asdict` made of it.
 
-    Fields that this version does not know are left out, and missing ones get their defaults: the
-    content may come from an older or a newer hwbench. Plain values are taken as they are. TypeError
-    if a field without a default is missing or if anything but an object stands for a dataclass.
+    The content may come from an older or a newer hwbench: unknown fields are left out, and missing
+    ones get their defaults. Plain values are not checked. TypeError if a field without a default is
+    missing or if a dataclass is anything but an object.
     """
     if not isinstance(content, dict):
         raise TypeError(f"{noun.__name__}: expected an object, not {type(content).__name__}")
@@ -22,7 +22,8 @@ def from_json(noun: type[Noun], content: Any) -> Noun:
 
 
 def _value(kind: Any, content: Any) -> Any:
-    """What a field of this type holds: a dataclass, a list or a mapping of them, or a plain value."""
+    """The value of a field of this type: a dataclass, a list or mapping of them, or a plain
+    value."""
     parts = (kind, *get_args(kind))
     noun = next((part for part in parts if isinstance(part, type) and is_dataclass(part)), None)
     if noun is None or (content is None and type(None) in parts):

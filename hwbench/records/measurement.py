@@ -1,5 +1,5 @@
-"""What came out of a case: steps and spans, readings, telemetry, requests, and the measurement that
-holds them."""
+"""What came out of a case in one process: its steps, spans, readings, telemetry and requests, and
+the measurement that holds them."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
@@ -17,13 +17,13 @@ Grade = Literal["A", "B", "C"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 FAILED: frozenset[Outcome] = frozenset({"oom", "timeout", "error"})
-"""Outcomes that make a run exit 1. `unsupported` is an answer, not a failure."""
+"""Outcomes with which a run exits 1. `unsupported` is an answer, not a failure."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The timed steps of one process, as columns of equal length. `step` counts from 0, warm-up
-    steps included."""
+    """The steps of one process as columns of equal length. `step` counts from 0 and includes the
+    warm-up."""
 
     step: list[int] = field(default_factory=list)
     warmup: list[bool] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Spans:
-    """The named parts of the steps, as columns of equal length. `position` counts the marks of one
+    """The named parts of the steps as columns of equal length. `position` counts the marks of a
     step from 0."""
 
     step: list[int] = field(default_factory=list)
@@ -47,13 +47,15 @@ class Spans:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a meter says of a window, once a quantity and scope. `value` None is unknown; `reason`
-    then says why.
+    """What a meter measured over a window: one quantity of one scope.
 
-    `scope` is gpu:N, package:N, dram:N, psys, process or system; `span` names a part of the step,
-    empty for all of it. `uncertainty` is in the unit of the value: the truth lies within value ±
-    uncertainty 19 times in 20. `grade`: A, a counter over 10 s or more; B, a counter or an integral
-    over 5 s or more; C, less, or an estimate.
+    - `value`: None is unknown, and `reason` says why.
+    - `scope`: gpu:N, package:N, dram:N, psys, process or system.
+    - `span`: a part of the step; empty for all of it.
+    - `uncertainty`: in the unit of the value. The true value lies within value ± uncertainty 19
+      times in 20.
+    - `grade`: A is a counter over 10 s or more; B a counter or an integral over 5 s or more; C is
+      less than that, or an estimate.
     """
 
     meter: str
@@ -71,13 +73,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What the meters showed over time, as columns of equal length; `time_ns` is on the clock of
+    """What the meters showed over time, as columns of equal length. `time_ns` is on the clock of
     the samples."""
 
     time_ns: list[int] = field(default_factory=list)
     meter: list[str] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
-    device_index: list[int | None] = field(default_factory=list)  # the number in the scope
+    device_index: list[int | None] = field(default_factory=list)  # the N of gpu:N or package:N
     quantity: list[str] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
     unit: list[str] = field(default_factory=list)
@@ -85,12 +87,12 @@ class Telemetry:
 
 @dataclass(frozen=True)
 class Requests:
-    """What became of each request of a test under load, as columns of equal length; times in
-    nanoseconds on the load generator's own clock, `scheduled_ns` being when the request was to
-    arrive, whether or not anybody was ready.
+    """The requests of a test under load, as columns of equal length.
 
-    A query is what arrives at once: one request, or several. The first of `new_tokens` was there at
-    `first_token_ns`; `batch` requests were computed together.
+    Times are nanoseconds on the load generator's own clock. `scheduled_ns` is when the request was
+    to arrive, whether or not the server was ready. A query is what arrives at once: one request or
+    several. The first of `new_tokens` was there at `first_token_ns`. `batch` requests were computed
+    together.
     """
 
     request: list[int] = field(default_factory=list)
@@ -106,8 +108,7 @@ class Requests:
 
 @dataclass(frozen=True)
 class Served:
-    """What a test under load came to: its requests, and as notes what its figures may be doubted
-    for."""
+    """The result of a test under load: its requests, and notes that make its figures doubtful."""
 
     requests: Requests
     notes: list[str] = field(default_factory=list)
@@ -115,29 +116,26 @@ class Served:
 
 @dataclass(frozen=True)
 class Window:
-    """What the harness measured in one process: every step, and the host's time over the steps
-    after warm-up."""
+    """What the harness measured in one process: every step, and by the host's clock the time of all
+    steps after the warm-up."""
 
     timer_kind: TimerKind
     samples: Samples
     spans: Spans
     window_s: float
-    converged: bool  # the stopping rule had what it asked for before its time was up
-    # in the steps after warm-up; None where the device keeps no such count
+    converged: bool  # the stopping rule ended the window before its time was up
+    # of the steps after the warm-up; None: the device does not count it
     memory_peak_bytes: int | None = None
-    # before them: as the workload was built, compiled and warmed up
+    # of building, compiling and the warm-up
     memory_build_peak_bytes: int | None = None
-    begin_ns: int = 0  # of the steps after warm-up, on the device's `now_ns`
-    cut_short: bool = False  # the time limit of the process ended it, and nothing else
+    begin_ns: int = 0  # of the steps after the warm-up, on the device's `now_ns`
+    cut_short: bool = False  # the time limit of the process ended it
 
     @property
     def timed_s(self) -> list[float]:
-        """The durations of the steps after warm-up."""
-        return [
-            s
-            for s, warmup in zip(self.samples.step_s, self.samples.warmup, strict=True)
-            if not warmup
-        ]
+        """The durations of the steps after the warm-up."""
+        steps = zip(self.samples.step_s, self.samples.warmup, strict=True)
+        return [step_s for step_s, warmup in steps if not warmup]
 
     @property
     def warmup_steps(self) -> int:
@@ -150,7 +148,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The outcome of one case in one process: a row, whatever happened."""
+    """The outcome of one case in one process. There is one whatever happened."""
 
     outcome: Outcome
     reason: str = ""
@@ -160,8 +158,8 @@ class Measurement:
     # in use before anything was built: the interpreter and its libraries
     memory_base_bytes: int | None = None
     compile_s: float | None = None
-    loss: float | None = None  # what the last step returned, where that is a number
-    # `code: what happened`, for all that makes its figures doubtful
+    loss: float | None = None  # what the last step returned, if that is a number
+    # "code: what happened" for each fact that makes its figures doubtful
     notes: list[str] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     telemetry: Telemetry = Telemetry()
@@ -169,7 +167,7 @@ class Measurement:
     profile: Profile | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain lists, dicts and numbers, as one process hands them to another."""
+        """The measurement as plain lists, dictionaries and numbers, for another process."""
         return asdict(self)
 
     @classmethod

@@ -1,8 +1,7 @@
-"""The nouns of a profiled pass: what `torch.profiler` saw of a few steps, beside the clean window
-of the same process.
+"""The nouns of a profiled pass: what `torch.profiler` recorded of a few steps.
 
-Columns of equal length, as in `records`. All times, calls, FLOPs and bytes are those of one step,
-the mean over the profiled steps. None means unknown, never zero.
+Tables are columns of equal length. All times, calls, FLOPs and bytes are those of one step: the
+mean over the profiled steps. None means unknown, never zero.
 """
 
 from collections.abc import Mapping
@@ -13,44 +12,46 @@ Level = Literal["span", "operator", "kernel"]
 GapCause = Literal["host_late", "kernel_wait", "other"]
 
 COMPILED_CODE = "(compiled code)"
-"""The operator that stands for all that a compiled graph does itself."""
+"""The operator for all that a compiled graph does itself."""
 
 
 @dataclass(frozen=True)
 class Ops:
     """Where the time of a step goes. `level` says what a row is:
 
-    `span`: a part of the step, as its marks cut it; `name` is the span's, "" what follows the last
-    mark; `seconds` its time on the host's clock. `operator`: a call of torch's dispatcher, counted
-    once, with all that it calls itself; `seconds` is its time on a CPU, on an accelerator that of
-    the kernels it launched, `host_s` what the host took for it. `kernel`: what an accelerator ran;
-    the kernels of an operator sum to its seconds, so the two are never added up.
+    - `span`: a part of the step between two marks. `name` is the span's name, "" for what follows
+      the last mark; `seconds` is its time on the host's clock.
+    - `operator`: a call of torch's dispatcher with all that it calls itself. `seconds` is its time
+      on a CPU, or on an accelerator the time of the kernels that it launched; `host_s` is the
+      host's time for it.
+    - `kernel`: what an accelerator ran. The kernels of an operator sum to its seconds, so kernels
+      and operators are never added up.
     """
 
     level: list[Level] = field(default_factory=list)
     span: list[str] = field(default_factory=list)
-    # the innermost one's qualified name; "" outside of any
+    # the qualified name of the innermost module; "" outside of all
     module: list[str] = field(default_factory=list)
-    # of what autograd calls; `module` is that of the forward call
+    # called by autograd; `module` is that of the forward call
     backward: list[bool] = field(default_factory=list)
     name: list[str] = field(default_factory=list)
-    shapes: list[str] = field(default_factory=list)  # JSON: the sizes of the tensors that go in
-    # of the first tensor, as our names go ("fp32"); torch's elsewhere
+    shapes: list[str] = field(default_factory=list)  # JSON: the sizes of the input tensors
+    # of the first tensor, by our name ("fp32") if it has one, else by torch's
     dtype: list[str] = field(default_factory=list)
     calls: list[float] = field(default_factory=list)
-    # recorded for it and within it: what the profiler was paid for
+    # recorded for it and within it; each costs the profiler time
     events: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     host_s: list[float] = field(default_factory=list)
     flops: list[float | None] = field(default_factory=list)
-    # tensors read and written, each once a call
+    # of the tensors read and written, each once per call
     bytes: list[float | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Modules:
-    """The modules of the model: seconds of all operators called within each, `self_` without those
-    of its children."""
+    """The modules of the model with the seconds of all operators called within each. `self_`
+    excludes those of its children."""
 
     module: list[str] = field(default_factory=list)
     kind: list[str] = field(default_factory=list)  # its class
@@ -64,23 +65,22 @@ class Modules:
 
 @dataclass(frozen=True)
 class Gaps:
-    """When an accelerator had nothing to do between two kernels. `host_late`: the next one was not
-    launched in time; `kernel_wait`: it was in the queue and waited; `other`: neither can be
-    told."""
+    """When an accelerator was idle between two kernels. `host_late`: the host launched the next one
+    too late. `kernel_wait`: the next one waited in the queue. `other`: unknown."""
 
     step: list[int] = field(default_factory=list)
     span: list[str] = field(default_factory=list)
-    start_s: list[float] = field(default_factory=list)  # since the step began
+    start_s: list[float] = field(default_factory=list)  # since the start of the step
     gap_s: list[float] = field(default_factory=list)
     cause: list[GapCause] = field(default_factory=list)
     after: list[str] = field(default_factory=list)  # the kernel that ended
-    before: list[str] = field(default_factory=list)  # the one that then began
+    before: list[str] = field(default_factory=list)  # the kernel that then began
 
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """The bytes of tensors that lived after each operator of one step, by what they are for; with
-    many operators each row is the fullest moment of several."""
+    """The bytes of tensors that were alive after each operator of one step, by their purpose. With
+    many operators a row is the fullest moment of several."""
 
     position: list[int] = field(default_factory=list)  # the operator's place in the step
     span: list[str] = field(default_factory=list)
@@ -90,27 +90,27 @@ class MemoryUse:
     optimizer_bytes: list[int] = field(default_factory=list)
     activations_bytes: list[int] = field(default_factory=list)  # kept for backward
     temporary_bytes: list[int] = field(default_factory=list)
-    # there before the step and none of these: data, a cache
+    # of tensors from before the step that are none of these: data, a cache
     other_bytes: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A profiled pass. `invalid` says why its figures cannot stand (events lost or overlapping), ""
-    if they can."""
+    """A profiled pass. `invalid` says why its figures cannot be used (events lost or overlapping);
+    "" if they can."""
 
     steps: int
-    # the median of the timed window before it, in the same process, without a profiler
+    # the median step of the timed window before it, in the same process, without a profiler
     clean_step_s: float
     profiled_step_s: float | None
     events: float
     invalid: str = ""
-    device_busy_s: float | None = None  # an accelerator's, any kernel running
-    launch_s: float | None = None  # the host's in calls that launch kernels
-    copy_s: float | None = None  # an accelerator's, copying to or from the host
-    threads: int | None = None  # a CPU's: how many torch computes with
-    busy_share: float | None = None  # processor time over threads · time, of clean steps
-    # {"modules" | "memory" | "bytes": why there are none}
+    device_busy_s: float | None = None  # of an accelerator: any kernel runs
+    launch_s: float | None = None  # of the host, in calls that launch kernels
+    copy_s: float | None = None  # of an accelerator: copies to or from the host
+    threads: int | None = None  # of a CPU: how many torch computes with
+    busy_share: float | None = None  # of clean steps: processor time / (threads · time)
+    # {"modules" | "memory" | "bytes": why they are unknown}
     unknown: Mapping[str, str] = field(default_factory=dict)
     ops: Ops = Ops()
     modules: Modules = Modules()
@@ -124,4 +124,4 @@ PROFILE_TABLES: dict[str, type[Ops | Modules | Gaps | MemoryUse]] = {
     "gaps": Gaps,
     "memory": MemoryUse,
 }
-"""The tables of a profile by their names in the store."""
+"""The tables of a profile, by the names of their Parquet tables."""

@@ -1,5 +1,5 @@
-"""Runs that belong together share a label; `label:NAME[:N]` stands for them where a run is asked
-for."""
+"""Labels, which runs that belong together share. `label:NAME[:N]` names them wherever a command
+takes a run."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LABEL = re.compile(r"label:([^:]+)(?::([1-9][0-9]{0,3}))?")
 
 @dataclass(frozen=True)
 class Label:
-    """The runs of a label, or the last `count` of them."""
+    """All runs of a label, or the last `count` of them."""
 
     name: str
     count: int | None = None
@@ -31,22 +31,24 @@ def checked(name: str) -> str:
 
 
 def parse(text: str, where: str = "") -> Label | None:
-    """What `label:NAME` or `label:NAME:N` means; None for any other name of a run. UserError if it
-    is misspelt, which begins with `where` it was said."""
-    found = LABEL.fullmatch(text)
-    if text.startswith("label:") and not found:
+    """The label that `label:NAME` or `label:NAME:N` means; None for any other name of a run.
+    UserError, which begins with `where`, for one that is misspelt."""
+    if not text.startswith("label:"):
+        return None
+    match = LABEL.fullmatch(text)
+    if not match:
         raise UserError(f"{where}{text}: expected label:NAME or label:NAME:N, e.g. label:main:5")
-    return Label(found[1], int(found[2]) if found[2] else None) if found else None
+    return Label(match[1], int(match[2]) if match[2] else None)
 
 
 def of_label(heads: "pd.DataFrame", name: str) -> "pd.DataFrame":
-    """The rows of `heads` (store.read_heads) with that label, oldest first."""
+    """The rows of `heads` (see `reader.read_heads`) with that label, oldest first."""
     return heads[heads.label == name].sort_values("started_at", kind="stable")
 
 
 def folders(heads: "pd.DataFrame", label: Label, results: Path) -> list[Path]:
     """The folders of a label's runs, oldest first. UserError if there are none."""
-    found = list(of_label(heads, label.name).folder)
-    if not found:
+    paths = list(of_label(heads, label.name).folder)
+    if not paths:
         raise UserError(f"no run in {results} has the label {label.name!r} (hwbench run --name)")
-    return found[-label.count :] if label.count else found
+    return paths[-label.count :] if label.count else paths

@@ -7,14 +7,19 @@ import pyarrow as pa
 from hwbench.records.profile import PROFILE_TABLES
 
 SCHEMA_VERSION = 5
-"""History: 1 (November 2026) runs, measurements, samples, spans, metrics, noise. 2 (November 2026)
-readings, telemetry; metrics with source, uncertainty and grade; measurements with
-flops_full_attention. 3 (November 2026) measurements with hardware_flops, span_work, choices,
-slice_of and the memory before and predicted; metrics with convention, peak and peak_dtype;
-requests; span_metrics. 4 (November 2026) profiles, ops, modules, gaps, memory. 5 (November 2026)
-measurements with memory_build_peak_bytes. Runs of earlier versions are read as they are: they have
-no readings, requests or profiles, and null in columns that came later (ADDED); what is derived is
-made anew."""
+"""The version of these tables. All came in November 2026:
+
+1. runs, measurements, samples, spans, metrics, noise.
+2. readings, telemetry; metrics with source, uncertainty and grade; measurements with
+   flops_full_attention.
+3. measurements with hardware_flops, span_work, choices, slice_of, memory_base_bytes and
+   memory_predicted_bytes; metrics with convention, peak and peak_dtype; requests; span_metrics.
+4. profiles, ops, modules, gaps, memory.
+5. measurements with memory_build_peak_bytes.
+
+Runs of earlier versions are read too. Tables that came later are empty there, and columns that came
+later (ADDED) are null. Derived tables are computed again.
+"""
 
 ADDED = {
     "measurements": frozenset(
@@ -30,14 +35,14 @@ ADDED = {
         }
     )
 }
-"""Columns that a table has not had from its first day, all of which may be null: an older part
-lacks them."""
+"""Columns that were added to a table later. An older part lacks them and reads as null."""
 
 KEY = ["case_id", "process"]
-"""What names a process of a run."""
+"""The columns that identify a process of a run."""
 
 OF_A_SHARE = ["convention", "peak", "peak_dtype", "source"]
-"""What stands beside a share: what of the work it counts, and what it is a share of."""
+"""The columns that only a share has: which part of the work it counts, and the peak that it is a
+share of."""
 
 _CASE = [("run_id", pa.string()), ("case_id", pa.string()), ("process", pa.int32())]
 _VALUE = [
@@ -68,7 +73,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("schema_version", pa.int32()),
             ("environment", pa.string()),  # JSON
             ("argv", pa.string()),  # JSON
-            ("plan", pa.string()),  # JSON: policy and cases, so that what is missing can be told
+            ("plan", pa.string()),  # JSON: policy and cases; a report names those that are missing
         ]
     ),
     "measurements": pa.schema(
@@ -89,7 +94,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("flops_full_attention", pa.int64()),
             ("hardware_flops", pa.int64()),
             ("span_work", pa.string()),  # JSON: the work of each span of a step
-            ("choices", pa.string()),  # JSON: what the workload settled for
+            ("choices", pa.string()),  # JSON: what the workload chose
             ("window_s", pa.float64()),
             ("memory_peak_bytes", pa.int64()),
             ("memory_build_peak_bytes", pa.int64()),
@@ -176,7 +181,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("copy_s", pa.float64()),
             ("threads", pa.int32()),
             ("busy_share", pa.float64()),
-            # JSON: which of modules, memory, bytes there are none of, and why
+            # JSON: {"modules" | "memory" | "bytes": why they are unknown}
             ("unknown", pa.string()),
         ]
     ),
@@ -244,7 +249,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("device_kind", pa.string()),
             ("workload", pa.string()),
             *_VALUE,
-            # of energy and power the meters and their method, of a share the peak
+            # for energy and power the meters and their method, for a share the peak
             ("source", pa.string()),
             # of the source, in the unit of the value; ci_low and ci_high are without it
             ("uncertainty", pa.float64()),
@@ -281,7 +286,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 VERSION_KEY = b"hwbench_schema_version"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-REFERENCE = "reference"  # the folder, beside the runs, of those that are kept
+REFERENCE = "reference"  # the folder of runs that are kept, beside the others
 RAW = (
     "runs",
     "measurements",
@@ -293,4 +298,4 @@ RAW = (
     "profiles",
     *PROFILE_TABLES,
 )
-"""All tables but those that are derived from them."""
+"""The tables that a run writes while it measures. All others are derived from them."""

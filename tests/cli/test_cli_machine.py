@@ -143,7 +143,7 @@ def test_a_damaged_memory_is_told_of_and_made_anew(hwbench, tmp_path, content):
     assert done.returncode == 0
     assert json.loads(done.stdout)["device"]["formats"]["fp32"] > 1e8
     assert (content == '{"x": 1}') != (
-        "not a file of remembered answers; it is made anew" in done.stderr
+        "not a file of remembered answers; it is replaced" in done.stderr
     )
     assert "warnings" not in done.stdout
 

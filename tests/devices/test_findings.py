@@ -112,7 +112,7 @@ class TestChoice:
         device = FakeDevice()
         assert choose(device, plain=0.001, packed=0.005).name == "plain"
         assert device.findings.warnings == [
-            f"{tmp_path / FILE}: not a file of remembered answers; it is made anew"
+            f"{tmp_path / FILE}: not a file of remembered answers; it is replaced"
         ]
 
     def test_a_remembered_way_that_is_no_longer_there_is_not_taken(self):
