@@ -1,2 +1,1 @@
-"""Inference under load: the server that batches requests, the load generator that sends them, the
-search for a rate."""
+"""Parts of inference under load: the batching server, the load generator, the search for a rate."""

@@ -1,32 +1,30 @@
-"""The largest rate that still meets an objective, found by trying rates."""
+"""Find the largest rate that still meets an objective, by trying rates."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 PRECISION = 1.05
-"""A search ends when the rate that fails is no more than this times the rate that met the
-objective."""
+"""A search ends when the rate that fails is at most this times the rate that met the objective."""
 
 MOST_DOUBLINGS = 12
-"""How often a rate is doubled or halved in search of one that fails, or of one that does not."""
+"""How often a rate is doubled until one fails, or halved until one meets the objective."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """The largest rate that was seen to meet the objective, None if none did, and the tests that it
+class Largest:
+    """The largest tried rate that met the objective, None if none did, and how many tests it
     took."""
 
     rate: float | None
     tests: int
 
 
-def largest_rate(meets: Callable[[float], bool], start: float) -> Found:
-    """Double or halve `start` until one rate meets the objective and one does not, then bisect on a
-    logarithmic scale.
+def largest_rate(meets: Callable[[float], bool], start: float) -> Largest:
+    """Double or halve `start` until one rate meets the objective and one does not; then bisect.
 
-    It takes for granted that what a rate meets any smaller one meets too. A rate that
-    `MOST_DOUBLINGS` doublings have not made fail is taken as it is.
+    Bisection is on a logarithmic scale. It assumes that a rate below one that meets the objective
+    meets it too. If `MOST_DOUBLINGS` doublings do not fail, the last rate is the result.
     """
     tests, rate = 1, start
     met = meets(rate)
@@ -36,9 +34,9 @@ def largest_rate(meets: Callable[[float], bool], start: float) -> Found:
         if meets(rate) != met:
             break
     else:
-        return Found(rate if met else None, tests)
+        return Largest(rate if met else None, tests)
     low, high = (rate / factor, rate) if met else (rate, rate / factor)
     while high > low * PRECISION:
         tests, middle = tests + 1, math.sqrt(low * high)
         low, high = (middle, high) if meets(middle) else (low, middle)
-    return Found(low, tests)
+    return Largest(low, tests)

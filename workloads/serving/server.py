@@ -1,10 +1,9 @@
-"""A server in this process: requests wait in a queue, and those that wait are computed together, up
-to a batch.
+"""A server in this process: requests wait in a queue, and are computed together, up to a batch.
 
-The batches are dynamic and static: who waits when the server gets free goes into the next one,
-whose members start and end together. A request that comes a moment later waits until that batch is
-done, and its wait is in its time to first token. All prompts are equally long, and so are all
-answers.
+Batching is dynamic and static. The requests that wait when the server becomes free make the next
+batch, whose members start and end together. A request that arrives a moment later waits until that
+batch is done, and its wait is part of its time to first token. All prompts are equally long, and so
+are all answers.
 """
 
 import queue
@@ -21,16 +20,15 @@ from workloads.models.gpt import GPT
 
 @dataclass(frozen=True)
 class Request:
-    """One request: its place among all in the order in which they came, the generator's name of it,
-    its prompt."""
+    """One request."""
 
-    number: int
-    name: int
-    prompt: int
+    number: int  # in the order of arrival, from 0
+    name: int  # the load generator's
+    prompt: int  # index of its prompt
 
 
-Tell = Callable[[Sequence[Request]], None]
-"""Told of requests that have just come this far."""
+Report = Callable[[Sequence[Request]], None]
+"""Called with requests that have just reached a stage."""
 
 
 class Server:
@@ -51,16 +49,15 @@ class Server:
         self._closed = False
 
     def put(self, requests: Sequence[Request]) -> None:
-        """Requests that arrive together."""
+        """Add requests that arrive together to the queue."""
         self._arrivals.put(requests)
 
     def close(self) -> None:
-        """No more will come: `serve` returns once all have their answer."""
+        """Take no more requests: `serve` returns once all have their answer."""
         self._arrivals.put(None)
 
-    def serve(self, first_token: Tell, done: Tell, mark: Mark) -> None:
-        """Answer what comes until `close`. The marks are `wait`, for somebody to come, and `serve`,
-        a batch."""
+    def serve(self, first_token: Report, done: Report, mark: Mark) -> None:
+        """Answer requests until `close`. Marks are `wait`, for a request, and `serve`, a batch."""
         while group := self._gather():
             mark("wait")
             self.answer(group, first_token, done)
@@ -68,8 +65,8 @@ class Server:
         self._closed = False  # for the next test
 
     @torch.inference_mode()
-    def answer(self, group: Sequence[Request], first_token: Tell, done: Tell) -> None:
-        """Compute the answers of a group; each token reaches the host before the next, as a user
+    def answer(self, group: Sequence[Request], first_token: Report, done: Report) -> None:
+        """Compute the answers of a group. Each token reaches the host before the next, as a user
         would see it."""
         cache = [(keys[: len(group)], values[: len(group)]) for keys, values in self._cache]
         token = self._model.prefill(self.prompts[[request.prompt for request in group]], cache)
@@ -81,8 +78,10 @@ class Server:
         done(group)
 
     def _gather(self) -> list[Request]:
-        """Those who wait, the first to come first, up to a batch; waits for one if nobody does.
-        Empty once closed."""
+        """Take the oldest waiting requests, up to a batch; wait for one if there is none.
+
+        Empty once closed.
+        """
         while not (self._waiting or self._closed):
             self._take()
         while not self._arrivals.empty():
