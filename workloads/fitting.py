@@ -1,5 +1,8 @@
-"""Defaults that give way: what a chosen size cannot have is shortened where nobody asked for it by
-name."""
+"""Adjust default values that do not go together, such as a sequence that is longer than a model's
+positions.
+
+A value that was asked for by name is never changed.
+"""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -7,14 +10,16 @@ from hwbench.records import Param
 from hwbench.workload import Fit
 
 Positions = Callable[[Mapping[str, Param], Collection[str]], int | None]
-"""Parameters of a case, and which of them were asked for → the longest sequence of its model; None
+"""Parameters of a case, and the names of those asked for → its model's longest sequence, or None
 if not known."""
 
 
 def sequence_within(positions_of: Positions, sequence: str, more: str | None = None) -> Fit:
-    """Cut the axis `sequence` to the model's positions, less those of the axis `more`, which follow
-    it; or cut `more`, where `sequence` was asked for. What cannot be made to fit stays, and is
-    refused as it is built."""
+    """Make a fit that cuts the axis `sequence` to the model's positions.
+
+    The tokens of the axis `more` follow it and take positions too; if `sequence` was asked for,
+    `more` is cut instead. What cannot be made to fit stays, and is refused when it is built.
+    """
 
     def fit(params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
         most = positions_of(params, named)
@@ -31,7 +36,7 @@ def sequence_within(positions_of: Positions, sequence: str, more: str | None = N
 
 
 def batch_of_parts(params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
-    """Enlarge the axis `batch` to a multiple of the parts that `accumulate` cuts it into."""
+    """Enlarge the axis `batch` to a multiple of `accumulate`, which cuts it into equal parts."""
     batch, parts = params["batch"], params["accumulate"]
     if "batch" in named or not isinstance(batch, int) or not isinstance(parts, int):
         return {}
@@ -47,7 +52,7 @@ def heads_of_groups(params: Mapping[str, Param], named: Collection[str]) -> dict
 
 
 def all_of(*fits: Fit) -> Fit:
-    """Several at once; each has axes of its own."""
+    """Combine several fits, which change different axes."""
 
     def fit(params: Mapping[str, Param], named: Collection[str]) -> dict[str, Param]:
         return {axis: value for one in fits for axis, value in one(params, named).items()}

@@ -1,8 +1,9 @@
-"""Cross-entropy over a large vocabulary without ever holding the logits of all positions.
+"""Cross-entropy over a large vocabulary that never holds the logits of all positions.
 
-The idea is that of Liger Kernel's fused linear cross-entropy (Hsu et al. 2024) and of cut cross-entropy (Wijmans et al.
-2024): the gradient of the logits, softmax less one-hot, is known as soon as the logits are, so that the forward pass
-turns them into the gradients of what they came from, and lets them go. Nothing is computed twice.
+The idea is that of Liger Kernel's fused linear cross-entropy (Hsu et al. 2024) and of cut
+cross-entropy (Wijmans et al. 2024). The gradient of the logits, softmax less one-hot, is known as
+soon as the logits are. So the forward pass computes the gradients of their inputs from it, and
+frees the logits. Nothing is computed twice.
 """
 
 from typing import Any
@@ -12,16 +13,15 @@ from torch import Tensor
 
 
 def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, chunks: int) -> Tensor:
-    """Mean cross-entropy of the logits `hidden` · `weight`ᵀ, a scalar, over the positions in
-    `chunks` parts.
+    """Compute the mean cross-entropy of the logits `hidden` · `weight`ᵀ, a scalar, in `chunks`.
 
-    `hidden` (N, d), `weight` (V, d), `targets` (N,) int64. Softmax, loss and the gradient of
-    `weight` are summed in fp32, or in float64 where `weight` is; under autocast the products are in
-    its dtype. The gradients are computed here, forward, and backward only scales them. ValueError
-    if there are fewer positions than chunks.
+    `hidden` (N, d), `weight` (V, d), `targets` (N,) int64. The N positions are taken in `chunks`
+    parts; ValueError if there are fewer. Softmax, loss and the gradient of `weight` are summed in
+    fp32, or in float64 if `weight` is. Under autocast the products are in its dtype. The gradients
+    are computed here, in forward; backward only scales them.
     """
     if not 1 <= chunks <= len(targets):
-        raise ValueError(f"{len(targets)} positions do not make {chunks} chunks")
+        raise ValueError(f"{len(targets)} positions cannot be cut into {chunks} chunks")
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
     loss: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, targets, chunks, dtype)  # type: ignore[no-untyped-call] # in torch
@@ -37,23 +37,18 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         wide = torch.promote_types(weight.dtype, torch.float32)
         loss = torch.zeros((), dtype=wide, device=hidden.device)
         grads_hidden, grad_weight = [], torch.zeros_like(weight, dtype=wide)
-        for x_part, target in zip(
-            x.tensor_split(chunks), targets[:, None].tensor_split(chunks), strict=True
-        ):
+        parts = zip(x.tensor_split(chunks), targets[:, None].tensor_split(chunks), strict=True)
+        for x_part, target in parts:
             logits = (x_part @ w.T).to(wide)
             log_sum = logits.logsumexp(-1, keepdim=True)
             loss += (log_sum - logits.gather(-1, target)).sum()
             softmax = logits.sub_(log_sum).exp_()
-            grad = (
-                softmax.scatter_add_(-1, target, -torch.ones_like(log_sum))
-                .div_(len(targets))
-                .to(dtype)
-            )
+            less_one_hot = softmax.scatter_add_(-1, target, -torch.ones_like(log_sum))
+            grad = less_one_hot.div_(len(targets)).to(dtype)
             grads_hidden.append(grad @ w)
             grad_weight += grad.T @ x_part
-        ctx.save_for_backward(
-            torch.cat(grads_hidden).to(hidden.dtype), grad_weight.to(weight.dtype)
-        )
+        grad_hidden = torch.cat(grads_hidden).to(hidden.dtype)
+        ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype))
         return loss / len(targets)
 
     @staticmethod

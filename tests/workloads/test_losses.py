@@ -108,5 +108,5 @@ def test_no_tensor_is_as_large_as_the_logits():
 
 
 def test_more_chunks_than_positions_are_refused():
-    with pytest.raises(ValueError, match="26 positions do not make 27 chunks"):
+    with pytest.raises(ValueError, match="26 positions cannot be cut into 27 chunks"):
         cross_entropy(*samples(), 27)
