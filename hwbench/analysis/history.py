@@ -1,9 +1,9 @@
-"""Many runs of one label on one device as a history: each case's speed over its runs, and where its
+"""The history of the runs of one label on one device: each case's speed over its runs, and where its
 level changed.
 
-The run is the unit. What the processes of a run share (the day, the neighbours, the heat) differs
-between runs, so the intervals within runs say little of the next run: only how the runs follow each
-other tells a change from noise.
+The run is the unit. The processes of a run share conditions (the day, foreign load, the heat) that
+differ between runs. The intervals within runs say little about the next run; only the sequence of
+runs tells a change from noise.
 """
 
 import json
@@ -18,14 +18,14 @@ from hwbench.analysis.metrics.rates import RATES
 from hwbench.stats.change_points import LEAST, change_points, levels
 
 HEADLINE = (*RATES, "step_s_p50")
-"""What a history follows of a case: the first of these that it has."""
+"""A case's history is of the first of these metrics that it has."""
 
 FEWEST = 3
-"""Runs that make a history."""
+"""The fewest runs that are a history."""
 
 GROUP = ["label", "device_kind", "device_name"]
 SERIES = [*GROUP, "case_id", "case", "metric", "unit"]
-"""What names a series of values over runs."""
+"""The key of a series of values over runs."""
 
 RUN = ["position", "run_id", "started_at", "commit"]
 POINTS = [*SERIES, *RUN, "value", "ci_low", "ci_high", "validity"]
@@ -40,38 +40,30 @@ def points(
     """A row (POINTS) for each case and run that has its headline metric (HEADLINE), oldest run
     first.
 
-    `heads` hold each run's row of `runs`; `cases` and `metrics` what `metrics.cases` and
-    `metrics.summarize` say of it. `position` counts from 0 the runs of one label and device, of
-    which there must be FEWEST. Runs without a label are not said to belong together and have no
-    history; a run given twice counts once. `commit` is null where unknown.
+    `heads` holds each run's row of `runs`, `cases` and `metrics` its tables of metrics.cases and
+    metrics.summarize. `position` counts from 0 the runs of one label and device, of which there
+    must be FEWEST. Runs without a label have no history; a run given twice counts once. `commit`
+    is null where unknown.
     """
     runs = _in_order(heads)
     if not runs:
         return pd.DataFrame(columns=POINTS)
-    named = pd.concat([cases[given][["case_id", "label"]] for given, _ in runs]).drop_duplicates(
-        "case_id"
-    )
-    names = dict(zip(named.case_id, named.label, strict=True))
+    labels = pd.concat([cases[given][["case_id", "label"]] for given, _ in runs])
+    labels = labels.drop_duplicates("case_id")
+    names = dict(zip(labels.case_id, labels.label, strict=True))
     tables = {place: metrics[given][_VALUE] for place, (given, _) in enumerate(runs)}
     # pandas 2 warns of empty ones
     filled = {place: table for place, table in tables.items() if len(table)}
     values = pd.concat(filled or tables)
-    wanted = (
-        values.metric.isin(HEADLINE)
-        & values.case_id.isin(names)
-        & np.isfinite(values.value.astype("float64"))
-    )
-    values = values[wanted]
-    rows = [
-        row | runs[place][1] | {"case": names[row["case_id"]]}
-        for place, row in zip(
-            values.index.get_level_values(0), values.to_dict("records"), strict=True
-        )
-    ]
+    values = values[values.metric.isin(HEADLINE) & values.case_id.isin(names)]
+    values = values[np.isfinite(values.value.astype("float64"))]
+    rows = []
+    for (place, _), row in zip(values.index, values.to_dict("records"), strict=True):
+        _, run = runs[place]
+        rows.append({**row, **run, "case": names[row["case_id"]]})
     table = pd.DataFrame(rows, columns=POINTS)
-    first = table.groupby([*GROUP, "case_id"]).metric.transform(
-        lambda found: min(found, key=HEADLINE.index)
-    )
+    by_case = table.groupby([*GROUP, "case_id"])
+    first = by_case.metric.transform(lambda metrics: min(metrics, key=HEADLINE.index))
     table = table[table.metric == first]
     rank = {case_id: position for position, case_id in enumerate(names)}
     return table.sort_values(
@@ -82,23 +74,23 @@ def points(
 def changes(
     points: pd.DataFrame, floors: Mapping[tuple[str, str], float] | None = None
 ) -> pd.DataFrame:
-    """Where the levels of `points` changed: a row (CHANGES) each, the cases in the same order.
+    """The changes of level in `points`: a row (CHANGES) each, the cases in the same order.
 
-    RUN is of the first run at the new level; `before` and `after` are the medians of the levels on
-    either side; `p` is that of the permutation test. `floors` holds, by case_id and metric, what
-    this machine's noise alone can do: no smaller change is one, nor one below LEAST. Figures that
-    are invalid, or not positive, do not count.
+    RUN is the first run at the new level; `before` and `after` are the medians of the levels on
+    either side; `p` is that of the permutation test. A change is at least LEAST, and at least the
+    noise floor of this machine, which `floors` holds by case_id and metric. Values that are invalid
+    or not positive do not count.
     """
     rows = []
     for _, series in points.groupby(SERIES, sort=False, dropna=False):
         usable = counted(series)
         values = usable.value.to_numpy(np.float64)
         floor = (floors or {}).get((series.case_id.iloc[0], series.metric.iloc[0]), 0.0)
-        found = change_points(values, max(LEAST, floor))
-        for (start, cut), (_, end) in pairwise(levels(found, len(values))):
+        p_values = change_points(values, max(LEAST, floor))
+        for (start, cut), (_, end) in pairwise(levels(p_values, len(values))):
             before, after = float(np.median(values[start:cut])), float(np.median(values[cut:end]))
-            level = {"before": before, "after": after, "ratio": after / before, "p": found[cut]}
-            rows.append(usable.iloc[cut].to_dict() | level)
+            change = {"before": before, "after": after, "ratio": after / before, "p": p_values[cut]}
+            rows.append(usable.iloc[cut].to_dict() | change)
     return pd.DataFrame(rows, columns=CHANGES)
 
 
@@ -108,8 +100,8 @@ def counted(series: pd.DataFrame) -> pd.DataFrame:
 
 
 def commit_of(environment: str) -> str | None:
-    """The git commit that an environment (JSON) tells, with "+" where there were uncommitted
-    changes; None without."""
+    """The git commit in an environment (JSON), with "+" if there were uncommitted changes; None
+    without one."""
     facts = json.loads(environment)
     git = facts.get("git") if isinstance(facts, dict) else None
     if not isinstance(git, dict) or not git.get("commit"):
@@ -118,20 +110,19 @@ def commit_of(environment: str) -> str | None:
 
 
 def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]:
-    """The runs that have a history, oldest first: where each stands in `heads`, with its GROUP and
+    """The runs that have a history, oldest first: the index of each in `heads`, with its GROUP and
     RUN."""
-    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    labelled: dict[str, tuple[int, dict[str, Any]]] = {}
     for given, head in enumerate(heads):
         row = head.iloc[0]
         if row.label:
             run = {name: row[name] for name in (*GROUP, "run_id", "started_at")}
-            found.setdefault(row.run_id, (given, run | {"commit": commit_of(row.environment)}))
+            labelled.setdefault(row.run_id, (given, run | {"commit": commit_of(row.environment)}))
     groups: dict[tuple[str, ...], list[tuple[int, dict[str, Any]]]] = {}
-    for given, run in sorted(found.values(), key=lambda one: str(one[1]["started_at"])):
+    for given, run in sorted(labelled.values(), key=lambda one: str(one[1]["started_at"])):
         groups.setdefault(tuple(run[name] for name in GROUP), []).append((given, run))
-    histories = [runs for runs in groups.values() if len(runs) >= FEWEST]
-    return [
-        (given, run | {"position": at})
-        for runs in histories
-        for at, (given, run) in enumerate(runs)
-    ]
+    ordered = []
+    for runs in groups.values():
+        if len(runs) >= FEWEST:
+            ordered += [(given, run | {"position": at}) for at, (given, run) in enumerate(runs)]
+    return ordered

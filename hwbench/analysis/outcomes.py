@@ -1,61 +1,77 @@
-"""What became of each case of a run's plan."""
+"""The outcome of each case of a run's plan."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import pandas as pd
 
 from hwbench.analysis.once import once_a_run
-from hwbench.records import case_label
+from hwbench.records import Param, case_label
 from hwbench.tables.reader import RunTables
+
+
+@dataclass(frozen=True)
+class CaseOutcome:
+    """A case of the plan and what became of it.
+
+    `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
+    `processes` counts those that came out ok, `planned` those asked for; `choices` is what the
+    workload settled for.
+    """
+
+    case_id: str
+    workload: str
+    params: Mapping[str, Param]
+    dtype: str
+    label: str
+    outcome: str
+    reason: str
+    processes: int
+    planned: int
+    choices: Mapping[str, str]
 
 
 @once_a_run
 def cases(run: RunTables) -> pd.DataFrame:
-    """One row a case, in the order of the plan: case_id, workload, params (a dict), dtype, label,
-    outcome, reason, processes (that came out ok), planned (processes asked for) and choices (what
-    the workload settled for, a dict).
-
-    `outcome` is ok only where every stored process was; `missing` where none is stored (yet).
-    """
+    """A row (CaseOutcome) for each case, in the order of the plan."""
     by_case = dict(iter(run.measurements.groupby("case_id")))
-    rows = []
-    for planned in run.plan["cases"]:
-        stored = by_case.get(planned["case_id"], run.measurements.iloc[:0]).sort_values("process")
-        bad = stored[stored.outcome != "ok"]
-        rows.append(
-            {
-                **planned,
-                "label": case_label(planned["workload"], planned["params"], planned["dtype"]),
-                "outcome": "missing"
-                if stored.empty
-                else "ok"
-                if bad.empty
-                else bad.outcome.iloc[0],
-                "reason": "" if bad.empty else bad.reason.iloc[0],
-                "processes": len(stored) - len(bad),
-                "planned": max(run.plan["policy"]["processes"], len(stored)),
-                "choices": _choices(stored),
-            }
-        )
-    names = [
-        "case_id",
-        "workload",
-        "params",
-        "dtype",
-        "label",
-        "outcome",
-        "reason",
-        "processes",
-        "planned",
-        "choices",
+    asked = run.plan["policy"]["processes"]
+    nothing = run.measurements.iloc[:0]
+    rows = [
+        _outcome_of(one, by_case.get(one["case_id"], nothing), asked) for one in run.plan["cases"]
     ]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=[column.name for column in fields(CaseOutcome)])
+
+
+def _outcome_of(planned: Mapping[str, Any], stored: pd.DataFrame, asked: int) -> CaseOutcome:
+    """The outcome of a case of the plan, from its rows of `measurements`; `asked` is the number of
+    processes."""
+    stored = stored.sort_values("process")
+    bad = stored[stored.outcome != "ok"]
+    outcome, reason = ("missing", "") if stored.empty else ("ok", "")
+    if len(bad):
+        outcome, reason = bad.outcome.iloc[0], bad.reason.iloc[0]
+    workload, params, dtype = planned["workload"], planned["params"], planned["dtype"]
+    return CaseOutcome(
+        case_id=planned["case_id"],
+        workload=workload,
+        params=params,
+        dtype=dtype,
+        label=case_label(workload, params, dtype),
+        outcome=outcome,
+        reason=reason,
+        processes=len(stored) - len(bad),
+        planned=max(asked, len(stored)),
+        choices=_choices(stored),
+    )
 
 
 def _choices(stored: pd.DataFrame) -> dict[str, str]:
-    """What the processes of a case settled for, each of several once; older runs say nothing."""
-    found: dict[str, dict[str, None]] = {}
+    """The choices of the processes of a case, each of several values once; none in older runs."""
+    values: dict[str, dict[str, None]] = {}
     for text in stored.choices.dropna():
-        for what, which in json.loads(text).items():
-            found.setdefault(what, {})[which] = None
-    return {what: ", ".join(those) for what, those in found.items()}
+        for name, value in json.loads(text).items():
+            values.setdefault(name, {})[value] = None
+    return {name: ", ".join(several) for name, several in values.items()}

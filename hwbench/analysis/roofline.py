@@ -1,13 +1,14 @@
-"""The roofline of a run: what its machine allows each step and each part of it, against what they
-took.
+"""The roofline of a run: the least time that its machine allows each step and span, beside the
+measured time.
 
 Williams, Waterman and Patterson (2009): work of F FLOPs and B bytes takes at least max(F / C, B /
 M), with C the most FLOP/s of its dtype and M the most B/s of the memory. There are two rooflines:
-`measured`, of the matmuls and copies of the same run, and `datasheet`, from the device's peaks.
+`measured`, from the matmuls and copies of the same run, and `datasheet`, from the device's peaks.
 FLOPs are those that the hardware does, recomputation included, where they are declared.
 """
 
 import math
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import pandas as pd
@@ -28,64 +29,103 @@ from hwbench.tables.reader import RunTables
 
 Basis = Literal["measured", "datasheet"]
 
-CEILINGS = ["basis", "kind", "dtype", "level", "value", "unit", "source", "case_id"]
-POINTS = [
-    "case_id", "label", "workload", "dtype", "span", "seconds", "flops", "bytes", "intensity", "flops_per_s",
-    "bytes_per_s", "basis", "compute_ceiling", "memory_ceiling", "bound", "least_s", "share",
-]  # fmt: skip
-SUMS = ["case_id", "label", "basis", "spans", "least_s", "covered", "step_s", "share"]
+DONE = ["case_id", "label", "workload", "dtype", "span"]
+DONE += ["seconds", "flops", "bytes", "intensity", "flops_per_s", "bytes_per_s"]
+"""The columns of POINTS that do not depend on the roofline."""
+
 WHOLE = ""
 """The span of a point that is a whole step."""
 
 
+@dataclass(frozen=True)
+class KnownCeiling:
+    """A ceiling of compute, with its dtype, or of memory, with its level. `value` is in `unit`,
+    FLOP/s or B/s; `case_id` names the case that measured it."""
+
+    basis: Basis
+    kind: Literal["compute", "memory"]
+    dtype: str | None
+    level: str | None
+    value: float
+    unit: str
+    source: str
+    case_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The ceilings for some work, and which of them bounds it: `least_s` is the least time that it
+    takes, `share` that over the measured time."""
+
+    compute_ceiling: float
+    memory_ceiling: float
+    bound: str | None = None
+    least_s: float = math.nan
+    share: float = math.nan
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What a roofline allows a whole step, span by span.
+
+    `least_s` is the sum of the least times of the `spans` that have one, `covered` the share of the
+    step that these spans took, `step_s` the measured step, `share` least_s / step_s.
+    """
+
+    case_id: str
+    label: str
+    basis: Basis
+    spans: int
+    least_s: float
+    covered: float
+    step_s: float
+    share: float
+
+
+CEILINGS = [column.name for column in fields(KnownCeiling)]
+POINTS = [*DONE, "basis", *(column.name for column in fields(Limit))]
+SUMS = [column.name for column in fields(Sum)]
+
+
 @once_a_run
 def ceilings_of(run: RunTables) -> pd.DataFrame:
-    """A row (CEILINGS) for each ceiling that is known: `kind` is compute, with its dtype, or
-    memory, with its level; `value` in `unit`, FLOP/s or B/s; `case_id` of the case that measured
-    it."""
-    rows = [
-        {
-            "basis": "measured",
-            "kind": "compute",
-            "dtype": dtype,
-            "value": found.typical,
-            "unit": "FLOP/s",
-        }
-        | {"source": found.label, "case_id": found.case_id}
-        for dtype, found in matmul_ceilings(run).items()
-    ]
-    rows += [
-        {
-            "basis": "measured",
-            "kind": "memory",
-            "level": level,
-            "value": found.typical,
-            "unit": "B/s",
-        }
-        | {"source": found.label, "case_id": found.case_id}
-        for level, found in memory_ceilings(run).items()
-    ]
+    """A row (CEILINGS, see KnownCeiling) for each ceiling that is known."""
+    rows = []
+    for dtype, best in matmul_ceilings(run).items():
+        value, source = best.typical, best.label
+        rows.append(_compute("measured", dtype, value, source, best.case_id))
+    for level, best in memory_ceilings(run).items():
+        value, source = best.typical, best.label
+        rows.append(_memory("measured", level, value, source, best.case_id))
     for dtype in run.measured.dtype.drop_duplicates():
         if peak := peak_of(run, "mfu", str(dtype)):
-            rows.append(
-                {"basis": "datasheet", "kind": "compute", "dtype": dtype, "value": peak.value}
-            )
-            rows[-1] |= {"unit": "FLOP/s", "source": peak.source}
+            rows.append(_compute("datasheet", str(dtype), peak.value, peak.source))
     if peak := peak_of(run, "mbu", ""):
-        rows.append({"basis": "datasheet", "kind": "memory", "level": MEMORY, "value": peak.value})
-        rows[-1] |= {"unit": "B/s", "source": peak.source}
+        rows.append(_memory("datasheet", MEMORY, peak.value, peak.source))
     return pd.DataFrame(rows, columns=CEILINGS)
+
+
+def _compute(
+    basis: Basis, dtype: str, value: float, source: str, case_id: str | None = None
+) -> KnownCeiling:
+    return KnownCeiling(basis, "compute", dtype, None, value, "FLOP/s", source, case_id)
+
+
+def _memory(
+    basis: Basis, level: str, value: float, source: str, case_id: str | None = None
+) -> KnownCeiling:
+    return KnownCeiling(basis, "memory", None, level, value, "B/s", source, case_id)
 
 
 @once_a_run
 def points(run: RunTables) -> pd.DataFrame:
-    """A row (POINTS) for each case and each span with declared work, and each basis of which a
-    ceiling is known.
+    """A row (POINTS, see Limit) for each basis with a known ceiling and each case and span with
+    declared work.
 
-    `seconds` are those of the median step, median over processes; `span` is WHOLE for the step.
-    `bound` is what takes longer at least, memory or compute; `least_s` how long; `share` is least_s
-    / seconds. They are null where a ceiling that the work needs is not known, or is none since the
-    work was done faster (NO_CEILING): out of a cache, say.
+    `seconds` is the time of the median step, median over processes; `span` is WHOLE for the step.
+    `bound` is memory or compute. It, `least_s` and `share` are null where a ceiling that the work
+    needs is unknown, or where the work was faster than the ceiling allows (NO_CEILING), as in a
+    cache.
     """
     known = ceilings_of(run)
     rows = []
@@ -93,47 +133,26 @@ def points(run: RunTables) -> pd.DataFrame:
         for basis in known.basis.drop_duplicates():
             compute, memory = _roofs(known[known.basis == basis], done["dtype"])
             compute = math.nan if done["span"] in UPDATES else compute
-            rows.append(done | {"basis": basis} | _held_against(done, compute, memory))
+            rows.append({**done, "basis": basis, **vars(_limit(done, compute, memory))})
     return pd.DataFrame(rows, columns=POINTS)
 
 
 def sums(points: pd.DataFrame) -> pd.DataFrame:
-    """What the roofline allows whole steps, span by span: a row (SUMS) for each case and basis with
-    such spans.
-
-    `least_s` is the sum of the spans' least times, `spans` how many have one, `covered` the part of
-    the step that they took, `step_s` the measured step, `share` least_s / step_s: with all of the
-    step covered, what of it is needed.
-    """
+    """The spans of `points` added up: a row (SUMS, see Sum) for each case and basis that has spans
+    with a least time."""
     rows = []
     for (case_id, label, basis), group in points.groupby(["case_id", "label", "basis"], sort=False):
-        whole, parts = (
-            group[group.span == WHOLE],
-            group[(group.span != WHOLE) & group.least_s.notna()],
-        )
-        if len(parts) and len(whole):
-            step_s, least_s = whole.seconds.iloc[0], parts.least_s.sum()
-            row = {
-                "case_id": case_id,
-                "label": label,
-                "basis": basis,
-                "spans": len(parts),
-                "least_s": least_s,
-            }
-            rows.append(
-                row
-                | {
-                    "covered": parts.seconds.sum() / step_s,
-                    "step_s": step_s,
-                    "share": least_s / step_s,
-                }
-            )
+        is_whole = group.span == WHOLE
+        whole, spans = group[is_whole], group[~is_whole & group.least_s.notna()]
+        if len(spans) and len(whole):
+            step_s, least_s = whole.seconds.iloc[0], spans.least_s.sum()
+            covered, share = spans.seconds.sum() / step_s, least_s / step_s
+            rows.append(Sum(case_id, label, basis, len(spans), least_s, covered, step_s, share))
     return pd.DataFrame(rows, columns=SUMS)
 
 
 def _done(run: RunTables) -> pd.DataFrame:
-    """The work and time of each step and span, in the order of the plan: the columns of POINTS up
-    to bytes_per_s, and `in_memory`."""
+    """The work and time of each step and span, in the order of the plan: DONE and `in_memory`."""
     spans = span_work(run)
     spans = spans.assign(flops=_of_hardware(spans))
     done = pd.concat([_steps(run), spans], ignore_index=True)
@@ -150,15 +169,10 @@ def _done(run: RunTables) -> pd.DataFrame:
 
 def _steps(run: RunTables) -> pd.DataFrame:
     """Whole steps with declared work, as `span_work` has spans."""
-    seconds = (
-        timed_samples(run)
-        .groupby(["case_id", "process"])
-        .step_s.median()
-        .reset_index(name="seconds")
-    )
-    steps = run.measured.assign(
-        in_memory=moves_memory(run.measured), span=WHOLE, flops=_of_hardware(run.measured)
-    )
+    by_process = timed_samples(run).groupby(["case_id", "process"])
+    seconds = by_process.step_s.median().reset_index(name="seconds")
+    in_memory, flops = moves_memory(run.measured), _of_hardware(run.measured)
+    steps = run.measured.assign(in_memory=in_memory, span=WHOLE, flops=flops)
     steps = steps.merge(seconds[seconds.seconds > 0], on=["case_id", "process"])
     return steps.astype({"bytes": "float64"}).dropna(subset=["flops", "bytes"], how="all")
 
@@ -168,7 +182,7 @@ def _of_hardware(work: pd.DataFrame) -> "pd.Series[float]":
 
 
 def _roofs(known: pd.DataFrame, dtype: str) -> tuple[float, float]:
-    """The compute ceiling of the dtype and that of memory, NaN where not known."""
+    """The compute ceiling of the dtype and that of memory, NaN where unknown."""
     compute = known[(known.kind == "compute") & (known.dtype == dtype)].value
     memory = known[(known.kind == "memory") & (known.level == MEMORY)].value
     return _only(compute), _only(memory)
@@ -178,36 +192,27 @@ def _only(values: "pd.Series[float]") -> float:
     return float(values.iloc[0]) if len(values) else math.nan
 
 
-def _held_against(done: dict[str, Any], compute: float, memory: float) -> dict[str, Any]:
-    """The columns of POINTS from compute_ceiling on, of work that was done in some time."""
-    found: dict[str, Any] = {"compute_ceiling": compute, "memory_ceiling": memory}
-    needs = {"compute": (done["flops"], compute), "memory": (done["bytes"], memory)}
-    if done["span"] in UPDATES:
-        needs = {"memory": needs["memory"]}
-    times = {
-        name: work / ceiling for name, (work, ceiling) in needs.items() if not math.isnan(work)
-    }
-    unknown = (
-        not times or any(math.isnan(least) for least in times.values()) or not done["in_memory"]
-    )
-    if unknown or max(times.values()) > NO_CEILING * done["seconds"]:
-        return found | {"bound": None, "least_s": math.nan, "share": math.nan}
+def _limit(done: dict[str, Any], compute: float, memory: float) -> Limit:
+    """The limit of work (a row of `_done`) under these ceilings."""
+    unknown = Limit(compute, memory)
+    needs = {"memory": (done["bytes"], memory)}
+    if done["span"] not in UPDATES:
+        needs = {"compute": (done["flops"], compute)} | needs
+    declared = {name: need for name, need in needs.items() if not math.isnan(need[0])}
+    times = {name: work / ceiling for name, (work, ceiling) in declared.items()}
+    if not times or not done["in_memory"] or any(map(math.isnan, times.values())):
+        return unknown
     bound = max(times, key=lambda name: times[name])
-    return found | {
-        "bound": bound,
-        "least_s": times[bound],
-        "share": times[bound] / done["seconds"],
-    }
+    if times[bound] > NO_CEILING * done["seconds"]:
+        return unknown
+    return Limit(compute, memory, bound, times[bound], times[bound] / done["seconds"])
 
 
 def roofline_data(run: RunTables) -> dict[str, list[dict[str, Any]]]:
-    """Ceilings, points and sums as JSON takes them, null for what is not known."""
-    found = points(run)
-    return {"ceilings": _rows(ceilings_of(run)), "points": _rows(found), "sums": _rows(sums(found))}
+    """Ceilings, points and sums as rows for JSON, None for what is unknown."""
+    tables = {"ceilings": ceilings_of(run), "points": points(run), "sums": sums(points(run))}
+    return {name: _rows(table) for name, table in tables.items()}
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
+    return list(table.astype(object).where(table.notna(), None).to_dict("records"))

@@ -60,7 +60,7 @@ def test_all_losses_together_are_what_is_not_the_products_least_time():
     run = run_with(training())
     case = profiled_case(run)
     found = waterfall(run, case)
-    lost = math.fsum(seconds for seconds, _, _ in _losses(case, found).values())
+    lost = math.fsum(loss.seconds for loss in _losses(case, found).values())
     assert lost == pytest.approx(found.clean_step_s - found.seconds("compute"))
 
 

@@ -14,7 +14,7 @@ from hwbench.analysis.profile.waterfall import (
     RESTS,
     NoWaterfall,
     Waterfall,
-    fitted,
+    fit_parts,
     gap_seconds,
     waterfall,
 )
@@ -205,7 +205,7 @@ profiles = st.builds(
 @given(st.dictionaries(st.sampled_from(PARTS), amounts), st.floats(1e-6, 10.0), st.booleans())
 def test_whatever_the_parts_they_are_fitted_to_the_clean_step(found, clean, on_accelerator):
     found = dict.fromkeys(PARTS, 0.0) | found | ({} if on_accelerator else {"launch_and_idle": 0.0})
-    made = fitted(found, clean, on_accelerator)
+    made = fit_parts(found, clean, on_accelerator)
     assert all(seconds >= 0 for seconds in made.values())
     assert math.fsum(made.values()) == pytest.approx(clean, rel=1e-9)
     if (

@@ -1,7 +1,7 @@
-"""The ceilings that a run measured of its own machine, and which share of them its workloads reach.
+"""The ceilings of its machine that a run measured, and the shares of them that its workloads reach.
 
-The matmul ceiling of a dtype is the best FLOP/s of `gemm` or `gemm/…` in it, the memory ceiling the
-best B/s of `copy` on arrays that no cache holds, whatever it does with them.
+The matmul ceiling of a dtype is the best FLOP/s of `gemm` or `gemm/…` in it. The memory ceiling is
+the best B/s of any `copy` on arrays that no cache holds.
 """
 
 import json
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+from pandas.core.groupby import DataFrameGroupBy
 
 from hwbench.analysis.metrics.rates import rate
 from hwbench.analysis.once import once_a_run
@@ -18,14 +19,14 @@ from hwbench.tables.schema import KEY, OF_A_SHARE
 
 MATMUL, COPY = "gemm", "copy"
 MEMORY = "memory"
-"""The level of what no cache holds, which is also that of arrays whose level is not said."""
+"""The level of arrays that no cache holds; also that of a copy without a level."""
 
 NO_CEILING = 1.05
-"""A share above this says that what was beaten is no ceiling (too small a matmul, bytes that a
-cache holds): it is left out."""
+"""A workload that exceeds the ceiling by more than 5 % means the ceiling was measured wrong (too
+small a matmul), or does not apply (its bytes fit into a cache); the share is dropped."""
 
 CEILING_SHARES = {"mfu_achievable": "flops", "mbu_achievable": "bytes"}
-"""Each metric with the work that it is of."""
+"""Each metric with the work that it is a share of."""
 
 CONVENTIONS = {
     "mfu_achievable": "model FLOPs, causal attention, over the best matmul of this run",
@@ -37,8 +38,8 @@ SHARE_COLUMNS = [*KEY, "metric", "unit", "value", *OF_A_SHARE]
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The fastest case of its kind: FLOP/s or B/s of each process, and the median over
-    processes."""
+    """The fastest case of its kind: the FLOP/s or B/s of each process, and their median
+    (`typical`)."""
 
     case_id: str
     label: str
@@ -47,57 +48,47 @@ class Ceiling:
     by_process: Mapping[int, float]
 
     def of(self, process: int) -> float:
-        """The ceiling of the same round, the process of the same number, so that its noise is in
-        the shares; where that round has none, the median."""
+        """The ceiling that the process of the same number measured, in the same round, so that its
+        noise is in the shares; the median if there is none."""
         return self.by_process.get(process, self.typical)
 
-    def holds(self, value: float) -> bool:
-        """Whether `value` leaves it a ceiling."""
+    def bounds(self, value: float) -> bool:
+        """Whether a rate stays below it, but for NO_CEILING."""
         return value <= NO_CEILING * self.typical
 
 
 @once_a_run
 def matmul_ceilings(run: RunTables) -> dict[str, Ceiling]:
-    """By dtype."""
+    """The ceiling of each dtype with a matmul."""
     matmuls = run.measured[run.measured.workload.map(is_matmul).astype(bool)]
-    return {
-        str(dtype): best
-        for dtype, rows in matmuls.groupby("dtype")
-        if (best := _best(rows, "flops"))
-    }
+    return _best_of_each(matmuls.groupby("dtype"), "flops")
 
 
 @once_a_run
 def memory_ceilings(run: RunTables) -> dict[str, Ceiling]:
-    """By the level that the arrays lie in: `memory`, and the caches that were measured."""
+    """The ceiling of each level that arrays lie in: `memory`, and the measured caches."""
     copies = run.measured[run.measured.workload == COPY]
-    levels = copies.params.map(_level)
-    return {
-        str(level): best for level, rows in copies.groupby(levels) if (best := _best(rows, "bytes"))
-    }
+    return _best_of_each(copies.groupby(copies.params.map(_level)), "bytes")
 
 
 def shares_of_ceilings(run: RunTables) -> pd.DataFrame:
-    """A row (SHARE_COLUMNS) for each process and metric of CEILING_SHARES whose work is declared and
-    whose ceiling the run measured, round by round."""
-    rows = []
+    """A row (SHARE_COLUMNS) for each process and metric of CEILING_SHARES whose work is declared
+    and whose ceiling the run measured, round by round."""
+    tables = []
     matmul, memory = matmul_ceilings(run), memory_ceilings(run).get(MEMORY)
     for _, processes in run.measured.groupby("case_id", sort=False):
-        found = {"mfu_achievable": matmul.get(processes.dtype.iloc[0])}
-        found["mbu_achievable"] = memory if moves_memory(processes).all() else None
-        for metric, ceiling in found.items():
+        ceilings = {"mfu_achievable": matmul.get(processes.dtype.iloc[0])}
+        ceilings["mbu_achievable"] = memory if moves_memory(processes).all() else None
+        for metric, ceiling in ceilings.items():
             if ceiling:
-                rows.append(
-                    share_of(
-                        ceiling, metric, processes[KEY], rate(processes, CEILING_SHARES[metric])
-                    )
-                )
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=SHARE_COLUMNS)
+                rates = rate(processes, CEILING_SHARES[metric])
+                tables.append(share_of(ceiling, metric, processes[KEY], rates))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=SHARE_COLUMNS)
 
 
 def share_of(ceiling: Ceiling, metric: str, keyed: pd.DataFrame, rates: pd.Series) -> pd.DataFrame:
-    """The rows (SHARE_COLUMNS) of one case or span: `rates` in the ceiling's unit, one a process of
-    `keyed`. None where it is no ceiling for them (NO_CEILING)."""
+    """The rows (SHARE_COLUMNS) of one case or span: the shares of `rates`, in the ceiling's unit,
+    one a process of `keyed`. No rows where the rates exceed the ceiling (NO_CEILING)."""
     value = rates / keyed.process.map(ceiling.of)
     source = f"measured in this run: {ceiling.label}"
     rows = keyed[KEY].assign(
@@ -105,27 +96,30 @@ def share_of(ceiling: Ceiling, metric: str, keyed: pd.DataFrame, rates: pd.Serie
     )
     dtype = ceiling.dtype if metric == "mfu_achievable" else None
     rows = rows.assign(peak=ceiling.typical, peak_dtype=dtype).dropna(subset="value")
-    return (
-        rows[SHARE_COLUMNS]
-        if ceiling.holds(rates.dropna().median())
-        else rows[SHARE_COLUMNS].iloc[:0]
-    )
+    if not ceiling.bounds(rates.dropna().median()):
+        rows = rows.iloc[:0]
+    return rows[SHARE_COLUMNS]
 
 
 def is_matmul(workload: str) -> bool:
-    """Whether it measures the matmul ceiling."""
+    """Whether a workload measures the matmul ceiling."""
     return workload == MATMUL or workload.startswith(f"{MATMUL}/")
 
 
 def is_ceiling(workload: str) -> bool:
-    """Whether shares of what a run reached depend on it."""
+    """Whether a workload measures a ceiling, so that shares depend on it."""
     return is_matmul(workload) or workload == COPY
 
 
 def moves_memory(measured: pd.DataFrame) -> pd.Series:
-    """Whether the bytes of each measurement are memory's: those of a copy within a cache are
+    """Whether the bytes of each measurement move through memory; those of a copy within a cache do
     not."""
     return (measured.workload != COPY) | (measured.params.map(_level) == MEMORY)
+
+
+def _best_of_each(groups: DataFrameGroupBy, work: str) -> dict[str, Ceiling]:
+    best = {str(name): _best(rows, work) for name, rows in groups}
+    return {name: ceiling for name, ceiling in best.items() if ceiling}
 
 
 def _best(measured: pd.DataFrame, work: str) -> Ceiling | None:

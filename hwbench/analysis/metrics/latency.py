@@ -1,4 +1,4 @@
-"""Percentiles of the step, and of generation the times that its reader waits for, process by
+"""Percentiles of the step, and of generation the times until a token appears, process by
 process."""
 
 import pandas as pd
@@ -9,7 +9,7 @@ from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
 
 PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}
-"""Each percentile with the samples a process must have for it; with fewer it would only name the
+"""Each percentile with the least number of samples of a process; with fewer it would only be the
 slowest step."""
 
 LATENCIES = [
@@ -20,11 +20,11 @@ LATENCIES = [
 
 
 def latencies(run: RunTables) -> pd.DataFrame:
-    """Percentiles of the step; of generation also ttft_s, itl_s and tpot_s, as metrics of each
-    process.
+    """Percentiles of the step, and of generation also ttft_s, itl_s and tpot_s: case_id, process,
+    metric, unit, value.
 
-    ttft_s is the span `prefill`, itl_s one span `decode`, tpot_s = (latency − TTFT)/(output tokens
-    − 1), which is the mean of a step's decode spans since prefill makes the first token.
+    ttft_s is the span `prefill`, itl_s one span `decode`. tpot_s = (latency − TTFT)/(output tokens
+    − 1), which is the mean of a step's decode spans, since prefill makes the first token.
     """
     samples, spans = timed_samples(run), timed_spans(run)
     prefill, decode = spans[spans.name == "prefill"], spans[spans.name == "decode"]
@@ -42,7 +42,8 @@ def latencies(run: RunTables) -> pd.DataFrame:
 def _percentiles(
     rows: pd.DataFrame, column: str, name: str, wanted: dict[str, int]
 ) -> pd.DataFrame:
-    """`wanted` percentiles of `column` within each process, as metrics `<name>_p50` and so on."""
+    """Percentiles of `column` within each process, as metrics `<name>_p50` and so on. `wanted` are
+    the percentiles with the samples that each needs."""
     groups = rows.groupby(KEY, sort=False)[column]
     frames = []
     for percentile, least in wanted.items():

@@ -1,4 +1,4 @@
-"""Work over time: what each process did in a second."""
+"""Rates: the work of each process in a second."""
 
 import pandas as pd
 
@@ -21,7 +21,7 @@ def rate(measured: pd.DataFrame, work: str) -> pd.Series:
 
 
 def throughput(measured: pd.DataFrame) -> pd.DataFrame:
-    """`rate` as metrics, for each process and kind of work that is declared."""
+    """The rates as metrics, of each process and kind of work that is declared."""
     return pd.concat(
         as_metric(measured, metric, unit, rate(measured, work))
         for work, (metric, unit) in THROUGHPUT.items()
@@ -29,7 +29,7 @@ def throughput(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_metric(keyed: pd.DataFrame, metric: str, unit: str, value: pd.Series) -> pd.DataFrame:
-    """Rows case_id, process, metric, unit, value; `value` lies beside `keyed`, and where it is null
-    there is no row."""
+    """A table of case_id, process, metric, unit, value, with the index of `keyed` and `value`; rows
+    whose value is null are left out."""
     frame = keyed[KEY].assign(metric=metric, unit=unit, value=value.astype("float64"))
     return frame.dropna(subset="value")

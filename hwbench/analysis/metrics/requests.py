@@ -1,10 +1,9 @@
-"""Requests of a test under load → how long they took and how many came through in time, for each
-process.
+"""The metrics of requests in a test under load, process by process.
 
-All is counted from when a request was scheduled to arrive and not from when the server got round to
-it, so that a server that falls behind cannot hide its queue (coordinated omission). A percentile is
-what MLPerf's load generator calls one, so that ours are its own to the nanosecond: of n sorted
-times the one at index ⌊np⌋.
+Times count from when a request was scheduled to arrive, not from when the server took it up: a
+server that falls behind cannot hide its queue (coordinated omission). A percentile is defined as by
+MLPerf's load generator, so that ours equal its own to the nanosecond: of n sorted times, the one at
+index ⌊np⌋.
 """
 
 import json
@@ -17,23 +16,23 @@ from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
 
 REQUEST_TIMES = ("ttft_s", "tpot_s", "latency_s", "query_latency_s")
-"""What has percentiles. The last is of queries, each of several requests: until the last of them is
-done."""
+"""The times that have percentiles. The last is of queries of several requests: until the last
+request is done."""
 
 SERVING = ("goodput_requests_per_s", "requests_per_s", "max_rate_requests_per_s")
-"""Rates of requests: those that met the objective, all, and the largest rate of arrivals that a
-search found to."""
+"""Rates of requests: of those that met the objective, of all, and the largest rate of arrivals at
+which a search found the objective met."""
 
 MAX_RATE = "max_rate_requests_per_s"
-"""Also what a workload calls that rate among its choices."""
+"""Also the name of that rate among a workload's choices."""
 
 
 def requests_of(run: RunTables, percentiles: Mapping[str, int]) -> pd.DataFrame:
     """One value a process: case_id, process, metric, unit, value, for processes whose requests are
     stored.
 
-    Each percentile comes with the requests that it takes at least. Rates are over the time from the
-    first arrival to the last answer.
+    `percentiles` are the percentiles with the least number of requests that each needs. Rates are
+    over the time from the first arrival to the last answer.
     """
     measured = run.measured.set_index(KEY)
     rows = []
@@ -45,15 +44,13 @@ def requests_of(run: RunTables, percentiles: Mapping[str, int]) -> pd.DataFrame:
 
 
 def times_ns(requests: pd.DataFrame) -> dict[str, pd.Series]:
-    """Of each request TTFT, TPOT and latency, of each query its latency, in whole nanoseconds,
-    without unknown ones.
+    """TTFT, TPOT and latency of each request and the latency of each query, in whole nanoseconds;
+    unknown times are left out.
 
-    TPOT is (latency − TTFT)/(new tokens − 1), rounded down, as the load generator has it.
+    TPOT is (latency − TTFT)/(new tokens − 1), rounded down, as the load generator does.
     """
-    ttft, latency = (
-        requests.first_token_ns - requests.scheduled_ns,
-        requests.done_ns - requests.scheduled_ns,
-    )
+    ttft = requests.first_token_ns - requests.scheduled_ns
+    latency = requests.done_ns - requests.scheduled_ns
     times = {"ttft_s": ttft.dropna(), "tpot_s": _tpot_ns(requests).dropna(), "latency_s": latency}
     queries = latency.groupby(requests["query"]).max()
     if 1 < len(queries) < len(latency):
@@ -62,7 +59,7 @@ def times_ns(requests: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def percentile_ns(times: pd.Series, share: float) -> int:
-    """Of n sorted times the one at index ⌊n · share⌋, computed in double precision as the load
+    """The time at index ⌊n · share⌋ of n sorted ones, computed in double precision as the load
     generator does."""
     return int(np.sort(times.to_numpy())[int(len(times) * share)])
 
@@ -83,22 +80,20 @@ def _values(
     for name, times in times_ns(requests).items():
         for percentile, least in percentiles.items():
             if len(times) >= least:
-                values[f"{name}_{percentile}", "s"] = (
-                    percentile_ns(times, int(percentile[1:]) / 100) / 1e9
-                )
+                share = int(percentile[1:]) / 100
+                values[f"{name}_{percentile}", "s"] = percentile_ns(times, share) / 1e9
     return values
 
 
 def _good(requests: pd.DataFrame, params: Mapping[str, object]) -> pd.Series | None:
-    """Which requests met the objective that the case states, `ttft_ms` and `tpot_ms`; None if it
-    states none. A time that is not known meets nothing."""
+    """Whether each request met the objective of the case, `ttft_ms` and `tpot_ms`; None if it has
+    none. An unknown time does not meet it."""
     limits = [params.get("ttft_ms"), params.get("tpot_ms")]
     if not all(isinstance(limit, int | float) for limit in limits):
         return None
     ttft_ns, tpot_ns = (float(str(limit)) * 1e6 for limit in limits)
-    return (requests.first_token_ns - requests.scheduled_ns <= ttft_ns) & (
-        _tpot_ns(requests) <= tpot_ns
-    )
+    waited_ns = requests.first_token_ns - requests.scheduled_ns
+    return (waited_ns <= ttft_ns) & (_tpot_ns(requests) <= tpot_ns)
 
 
 def _tpot_ns(requests: pd.DataFrame) -> pd.Series:

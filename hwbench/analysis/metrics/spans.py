@@ -1,9 +1,7 @@
-"""What each part of a step came to: its FLOP/s and bytes/s, and the shares of what the device could
-do.
+"""The metrics of each part of a step: its FLOP/s and bytes/s, and its shares of peaks and ceilings.
 
-A span's rate is the work that its workload declares for it over the median of what the steps of a
-process spend in it; then it goes as with all metrics: the median over processes, with an interval
-over processes.
+A span's rate is its declared work over the median time that the steps of a process spend in it.
+Like all metrics, it is then the median over processes, with an interval over processes.
 """
 
 import json
@@ -29,9 +27,8 @@ from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
 
 UPDATES = frozenset({"optimizer"})
-"""Spans whose FLOPs are an update's: vector arithmetic in fp32, no model FLOPs and no matrix
-product. They have no share of a matmul peak, whatever the dtype of the model; what bounds them is
-bytes."""
+"""Spans that update weights: vector arithmetic in fp32 whatever the dtype of the model, no matrix
+products. They have no share of a matmul peak; memory bounds them."""
 
 WORK = ("flops", "flops_full_attention", "hardware_flops", "bytes")
 SPAN_METRICS_COLUMNS = SCHEMAS["span_metrics"].names
@@ -50,25 +47,18 @@ def summarize_spans(run: RunTables) -> pd.DataFrame:
         return pd.DataFrame(columns=SPAN_METRICS_COLUMNS)
     judged = validity_by_case(run)
     workloads = run.measured.drop_duplicates("case_id").set_index("case_id").workload
-    rows = []
-    for (case_id, span, metric, unit), group in values.groupby(
-        ["case_id", "span", "metric", "unit"], sort=False
-    ):
-        verdict, reasons = judged[case_id]
-        head = {
-            "run_id": run.run_id,
-            "case_id": case_id,
-            "workload": workloads[case_id],
-            "span": span,
-        }
-        head |= {
-            "metric": metric,
-            "unit": unit,
-            "validity": verdict,
-            "reasons": json.dumps(reasons),
-        }
-        rows.append(head | over_processes(group))
-    return pd.DataFrame(rows).assign(device_kind=run.device.kind)[SPAN_METRICS_COLUMNS]
+    rows, by = [], ["case_id", "span", "metric", "unit"]
+    for key, group in values.groupby(by, sort=False):
+        rows.append(dict(zip(by, key, strict=True)) | over_processes(group))
+    table = pd.DataFrame(rows)
+    table = table.assign(
+        run_id=run.run_id,
+        device_kind=run.device.kind,
+        workload=table.case_id.map(workloads),
+        validity=[judged[case_id][0] for case_id in table.case_id],
+        reasons=[json.dumps(judged[case_id][1]) for case_id in table.case_id],
+    )
+    return table[SPAN_METRICS_COLUMNS]
 
 
 def per_process_and_span(run: RunTables) -> pd.DataFrame:
@@ -76,77 +66,64 @@ def per_process_and_span(run: RunTables) -> pd.DataFrame:
     of the marks."""
     columns = [*KEY, "span", "metric", "unit", "value", *OF_A_SHARE]
     measured = matmul_ceilings(run), memory_ceilings(run).get(MEMORY)
-    rows = [
-        metrics.assign(span=span)
-        for (_, span), processes in span_work(run).groupby(["case_id", "span"], sort=False)
-        for metrics in [
-            *_rates(processes),
-            *_shares_of_peaks(run, processes, str(span)),
-            *_shares_of_ceilings(processes, str(span), *measured),
-        ]
-        if not metrics.empty
-    ]
-    return (
-        pd.concat(rows, ignore_index=True).reindex(columns=columns)
-        if rows
-        else pd.DataFrame(columns=columns)
-    )
+    tables = []
+    for (_, span), processes in span_work(run).groupby(["case_id", "span"], sort=False):
+        metrics = _rates(processes)
+        metrics += _shares_of_peaks(run, processes, str(span))
+        metrics += _shares_of_ceilings(processes, str(span), *measured)
+        tables += [table.assign(span=span) for table in metrics if not table.empty]
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
 
 
 @once_a_run
 def span_work(run: RunTables) -> pd.DataFrame:
     """The spans with declared work, a row a process: case_id, process, span, dtype, in_memory
-    (whether its bytes are memory's), seconds (of the median step), the work in WORK and its
-    `<work>_rate` in a second; NaN where it is not declared."""
+    (whether its bytes move through memory), seconds (of the median step), the work in WORK and
+    `<work>_rate`, the work in a second; NaN where it is not declared."""
     measured = run.measured.assign(in_memory=moves_memory(run.measured)).dropna(subset="span_work")
     declared: list[dict[str, Any]] = []
     for row in measured.to_dict("records"):
         for span, work in json.loads(row["span_work"]).items():
             head = {name: row[name] for name in (*KEY, "dtype", "in_memory")}
             declared.append(head | {"span": span} | {name: work.get(name) for name in WORK})
-    found = pd.DataFrame(declared, columns=[*KEY, "dtype", "in_memory", "span", *WORK])
+    work = pd.DataFrame(declared, columns=[*KEY, "dtype", "in_memory", "span", *WORK])
+    work = work.astype(dict.fromkeys(WORK, "float64") | {"process": "int64"})
     times = spans_of_processes(run).rename(columns={"name": "span"})
-    found = times.merge(
-        found.astype(dict.fromkeys(WORK, "float64") | {"process": "int64"}), on=[*KEY, "span"]
-    )
-    found = found[found.seconds > 0].dropna(subset=list(WORK), how="all")
-    return found.assign(**{f"{name}_rate": found[name] / found.seconds for name in WORK})
+    table = times.merge(work, on=[*KEY, "span"])
+    table = table[table.seconds > 0].dropna(subset=list(WORK), how="all")
+    return table.assign(**{f"{name}_rate": table[name] / table.seconds for name in WORK})
 
 
 def _rates(processes: pd.DataFrame) -> list[pd.DataFrame]:
+    intensity = processes.flops / processes.bytes.where(processes.bytes > 0)
     return [
         as_metric(processes, "flops_per_s", "FLOP/s", processes.flops_rate),
         as_metric(processes, "bytes_per_s", "B/s", processes.bytes_rate),
-        as_metric(
-            processes,
-            "intensity",
-            "FLOP/B",
-            processes.flops / processes.bytes.where(processes.bytes > 0),
-        ),
+        as_metric(processes, "intensity", "FLOP/B", intensity),
     ]
 
 
 def _shares_of_peaks(run: RunTables, processes: pd.DataFrame, span: str) -> list[pd.DataFrame]:
-    """The shares of datasheets' peaks that one case's span reaches."""
-    found = []
+    """The shares of datasheet peaks that one case's span reaches."""
+    shares = []
     for metric, work in SHARES.items():
-        peak = (
-            None
-            if work != "bytes" and span in UPDATES
-            else peak_of(run, metric, str(processes.dtype.iloc[0]))
-        )
-        if peak and (work != "bytes" or processes.in_memory.all()):
-            found.append(peak_shares.share_of(peak, metric, processes, processes[f"{work}_rate"]))
-    return found
+        applies = processes.in_memory.all() if work == "bytes" else span not in UPDATES
+        peak = peak_of(run, metric, str(processes.dtype.iloc[0])) if applies else None
+        if peak:
+            rates = processes[f"{work}_rate"]
+            shares.append(peak_shares.share_of(peak, metric, processes, rates))
+    return shares
 
 
 def _shares_of_ceilings(
     processes: pd.DataFrame, span: str, matmul: Mapping[str, Ceiling], memory: Ceiling | None
 ) -> list[pd.DataFrame]:
     """The shares of the run's own ceilings that one case's span reaches."""
-    found = []
-    if span not in UPDATES and (of_dtype := matmul.get(str(processes.dtype.iloc[0]))):
-        found.append(ceilings.share_of(of_dtype, "mfu_achievable", processes, processes.flops_rate))
+    reached = []
+    if span not in UPDATES and (ceiling := matmul.get(str(processes.dtype.iloc[0]))):
+        reached.append((ceiling, "mfu_achievable", processes.flops_rate))
     if memory and processes.in_memory.all():
-        found.append(ceilings.share_of(memory, "mbu_achievable", processes, processes.bytes_rate))
-    return found
+        reached.append((memory, "mbu_achievable", processes.bytes_rate))
+    return [ceilings.share_of(one, metric, processes, rates) for one, metric, rates in reached]

@@ -1,4 +1,4 @@
-"""What was timed after warm-up: the steps, their spans, and what a step spends in each."""
+"""The steps after warm-up, their spans, and the time that a step spends in each span."""
 
 import pandas as pd
 
@@ -7,14 +7,14 @@ from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY
 
 REST = "(rest)"
-"""What of a step no mark covers."""
+"""The time of a step that no span covers."""
 
 
 @once_a_run
 def timed_samples(run: RunTables) -> pd.DataFrame:
     """The samples after warm-up, of processes that came out ok."""
     samples = run.samples[~run.samples.warmup.astype(bool)]
-    return _of_measured(samples, run)
+    return samples.merge(run.measured[KEY], on=KEY)
 
 
 @once_a_run
@@ -22,27 +22,28 @@ def timed_spans(run: RunTables) -> pd.DataFrame:
     """The spans of the steps after warm-up, of processes that came out ok."""
     first = run.measurements[[*KEY, "warmup_steps"]].rename(columns={"warmup_steps": "first"})
     spans = run.spans.merge(first, on=KEY)
-    return _of_measured(spans[spans.step >= spans["first"]].drop(columns="first"), run)
+    timed = spans[spans.step >= spans["first"]].drop(columns="first")
+    return timed.merge(run.measured[KEY], on=KEY)
 
 
 @once_a_run
 def spans_of_steps(run: RunTables) -> pd.DataFrame:
-    """What each timed step spent in each span: case_id, process, step, name, seconds, in the order
-    of the marks. All marks of one name in a step count together (decode has one a token)."""
+    """The time of each timed step in each span: case_id, process, step, name, seconds, in the order
+    of the marks. Spans of one name in a step are added up (decode has one a token)."""
     key = [*KEY, "step", "name"]
     return timed_spans(run).groupby(key, sort=False).span_s.sum().reset_index(name="seconds")
 
 
 def spans_of_processes(run: RunTables) -> pd.DataFrame:
-    """What the median step of each process spends in each span: case_id, process, name, seconds."""
+    """The time of the median step of each process in each span: case_id, process, name, seconds."""
     return spans_of_steps(run).groupby([*KEY, "name"], sort=False).seconds.median().reset_index()
 
 
 def span_times(run: RunTables) -> pd.DataFrame:
-    """What a timed step spends in each span: case_id, name, seconds, in the order of the marks.
+    """The time of a timed step in each span: case_id, name, seconds, in the order of the marks.
 
-    Median over steps, then over processes. What no mark covers comes last, as REST, where it is a
-    thousandth of the step or more.
+    Median over steps, then over processes. The time that no span covers comes last, as REST, where
+    it is a thousandth of the step or more.
     """
     sums = spans_of_steps(run)
     if sums.empty:
@@ -54,11 +55,6 @@ def span_times(run: RunTables) -> pd.DataFrame:
     sums = pd.concat([sums, rest.reset_index(name="seconds").assign(name=REST)])
     within = sums.groupby([*KEY, "name"], sort=False).seconds.median().reset_index()
     times = within.groupby(["case_id", "name"], sort=False).seconds.median().reset_index()
-    typical = steps.groupby("case_id").step_s.median()
-    return times[
-        (times.name != REST) | (times.seconds >= times.case_id.map(typical) / 1000)
-    ].reset_index(drop=True)
-
-
-def _of_measured(rows: pd.DataFrame, run: RunTables) -> pd.DataFrame:
-    return rows.merge(run.measured[KEY], on=KEY)
+    step_s = times.case_id.map(steps.groupby("case_id").step_s.median())
+    is_shown = (times.name != REST) | (times.seconds >= step_s / 1000)
+    return times[is_shown].reset_index(drop=True)

@@ -1,12 +1,13 @@
-"""Raw tables in, metrics out: what each case came to over its processes.
+"""The metrics of a run, from its raw tables.
 
-The process is the unit. Each figure is worked out within a process and the median over processes is
-reported, with an interval over processes, since one process differs from the next by more than its
-own steps differ among themselves.
+The process is the unit. Each figure is computed within a process; the median over processes is
+reported, with an interval over processes. Processes differ from each other by more than the steps
+of one process do.
 """
 
 import json
 import math
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -26,36 +27,31 @@ from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
 
 WORK_METRICS = frozenset({*RATES, *SHARES, *CEILING_SHARES})
-"""What follows from the work that a step is said to do."""
+"""The metrics that follow from the declared work of a step."""
 
 HIGHER_IS_BETTER = WORK_METRICS | frozenset(SERVING)
-"""Of every other metric, less is better."""
+"""Of every other metric, lower is better."""
+
+_REQUEST_LATENCIES = [f"{name}_{p}" for name in REQUEST_TIMES for p in PERCENTILES]
 
 METRICS = [
     *RATES,
     *SHARES,
     *CEILING_SHARES,
     *SERVING,
-    *dict.fromkeys(
-        [
-            *LATENCIES,
-            *(f"{name}_{percentile}" for name in REQUEST_TIMES for percentile in PERCENTILES),
-        ]
-    ),
+    *dict.fromkeys([*LATENCIES, *_REQUEST_LATENCIES]),  # ttft_s_p50 is in both
     "memory_peak_bytes",
     "compile_s",
     *ENERGY,
 ]
-"""Every metric of which more, or less, is better, and which can be judged."""
+"""Every metric that can be judged: higher, or lower, is better."""
 
 PREDICTIONS = ("memory_predicted_bytes", "memory_predicted_ratio")
-"""What a workload says of its own memory, and how right it is: the predicted over what was held
-beyond the start."""
-
+"""The memory that a workload predicts for itself, and that over what was held beyond the start."""
 
 OF_ENERGY = ["uncertainty", "grade"]
 SOURCED = [*OF_A_SHARE, *OF_ENERGY]
-"""Columns that only some metrics fill."""
+"""Columns that only shares and energies have."""
 
 UNIT = ["case_id", "metric", "unit"]
 METRICS_COLUMNS = SCHEMAS["metrics"].names
@@ -66,10 +62,9 @@ def summarize(run: RunTables) -> pd.DataFrame:
     """The `metrics` table of a run: one row a case and metric, for cases with at least one measured
     process.
 
-    `value` is the median over processes, `ci_low` and `ci_high` its 95 % interval
-    (stats.median_interval), whose unit is the process; `n` counts processes. Of a single process,
-    quantiles of many steps have an order-statistic interval. A case that nowhere came out ok has no
-    metrics; its rows stay in `measurements`.
+    `value` is the median over the `n` processes, `ci_low` and `ci_high` its 95 % interval over
+    processes (stats.median_interval). With a single process, quantiles of the step have an
+    order-statistic interval over its steps. A case without an ok process has no metrics.
     """
     values = per_process(run)
     if values.empty:
@@ -92,21 +87,19 @@ def summarize(run: RunTables) -> pd.DataFrame:
 @once_a_run
 def per_process(run: RunTables) -> pd.DataFrame:
     """One value a process: case_id, process, metric, unit, value, for every metric of processes
-    that came out ok; with what a share is of and its source (OF_A_SHARE), and of energy the source,
-    uncertainty and grade (energy_metrics). Of a test under load its requests have the latencies and
-    the tokens/s (request_metrics)."""
+    that came out ok.
+
+    Shares also have the columns OF_A_SHARE, energies source, uncertainty and grade. In a test under
+    load, latencies and tokens/s are those of the requests.
+    """
     tables = [throughput(run.measured), _memory(run.measured), latencies(run)]
     served = requests_of(run, PERCENTILES)
-    if len(served):  # what the requests say comes before what steps and spans do
+    if len(served):  # before the metrics of the same name that steps and spans have
         tables = [pd.concat([*tables, served]).drop_duplicates([*KEY, "metric"], keep="last")]
-    tables += [
-        table
-        for table in (shares_of_ceilings(run), shares_of_peak(run), energy_of(run))
-        if not table.empty
-    ]
-    return pd.concat(tables, ignore_index=True).reindex(
-        columns=[*KEY, "metric", "unit", "value", *SOURCED]
-    )
+    sourced = (shares_of_ceilings(run), shares_of_peak(run), energy_of(run))
+    tables += [table for table in sourced if not table.empty]
+    columns = [*KEY, "metric", "unit", "value", *SOURCED]
+    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
 
 
 @once_a_run
@@ -138,7 +131,7 @@ def _estimate(run: RunTables, key: tuple[str, str, str], group: pd.DataFrame) ->
 
 
 def over_processes(group: pd.DataFrame) -> dict[str, Any]:
-    """One metric's values of its processes as columns: the median with its interval, n, method, and
+    """The columns of one metric over its processes: the median with its interval, n, method, and
     OF_A_SHARE."""
     interval = stats.median_interval(group.value)
     return {
@@ -154,37 +147,45 @@ def over_processes(group: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How the steps of a case vary. `lag1`, `effective_n` and `within_cv` are medians over
+    processes, `between_cv` is of the processes' medians; `outliers` (by Tukey's fences) are counted
+    and not dropped."""
+
+    case_id: str
+    lag1: float
+    effective_n: float
+    within_cv: float
+    between_cv: float
+    outliers: int
+
+
 @once_a_run
 def spread(run: RunTables) -> pd.DataFrame:
-    """How the steps of each case vary: case_id, lag1, effective_n (both the median over processes),
-    within_cv, between_cv (of the processes' medians), outliers (by Tukey's fences, counted and not
-    dropped)."""
+    """How the steps of each case vary: a row (Spread) a case."""
     rows = []
     for case_id, steps in timed_samples(run).groupby("case_id", sort=False):
         processes = [group.step_s.to_numpy() for _, group in steps.groupby("process")]
-        medians = [float(np.median(x)) for x in processes]
         rows.append(
-            {
-                "case_id": case_id,
-                "lag1": _median([stats.lag1(x) for x in processes]),
-                "effective_n": _median([stats.effective_n(x) for x in processes]),
-                "within_cv": _median([stats.variation(x) for x in processes]),
-                "between_cv": stats.variation(medians),
-                "outliers": sum(stats.outliers(x) for x in processes),
-            }
+            Spread(
+                str(case_id),
+                lag1=_median([stats.lag1(x) for x in processes]),
+                effective_n=_median([stats.effective_n(x) for x in processes]),
+                within_cv=_median([stats.variation(x) for x in processes]),
+                between_cv=stats.variation([float(np.median(x)) for x in processes]),
+                outliers=sum(stats.outliers(x) for x in processes),
+            )
         )
-    return pd.DataFrame(
-        rows, columns=["case_id", "lag1", "effective_n", "within_cv", "between_cv", "outliers"]
-    )
+    return pd.DataFrame(rows, columns=[column.name for column in fields(Spread)])
 
 
 def _memory(measured: pd.DataFrame) -> pd.DataFrame:
-    """memory_predicted_ratio is what the workload says it holds at most over the peak less what was
-    held before."""
+    """memory_predicted_ratio is the predicted peak over the measured one less what was held
+    before."""
     predicted = measured.memory_predicted_bytes.astype("float64")
-    held = measured.memory_peak_bytes.astype("float64") - measured.memory_base_bytes.astype(
-        "float64"
-    )
+    peak, base = (measured[f"memory_{name}_bytes"].astype("float64") for name in ("peak", "base"))
+    held = peak - base
     return pd.concat(
         [
             as_metric(measured, "memory_peak_bytes", "B", measured.memory_peak_bytes),

@@ -1,6 +1,6 @@
-"""Why a figure may be doubted: the closed list of reasons, what each means and what to do about it.
+"""The validity of figures: the closed list of reasons against one, what each means and its cure.
 
-A measurement carries them as notes, `code: what happened`; a metric's `validity` is that of its
+A measurement carries reasons as notes, `code: what happened`. The validity of a case is that of its
 worst reason.
 """
 
@@ -25,10 +25,10 @@ VALIDITIES: tuple[Validity, ...] = ("valid", "wide", "suspect", "invalid")
 
 @dataclass(frozen=True)
 class Reason:
-    """What the code stands for, in one line, and the cure, in another.
+    """What a code means, in one line, and the cure, in another.
 
-    `wide`: the value stands, its interval is wider than asked for. `suspect`: the value itself is
-    in doubt. `invalid`: the value means nothing.
+    `wide`: the value is good, its interval is wider than asked for. `suspect`: the value is in
+    doubt. `invalid`: the value means nothing.
     """
 
     severity: Severity
@@ -40,13 +40,16 @@ REASONS: dict[str, Reason] = {
     "not_converged": Reason(
         "wide",
         "The interval is wider than the precision asked for.",
-        "Allow more time or processes (--budget, --max-time, --max-processes), quiet the machine, or ask for less "
+        "Allow more time or processes (--budget, --max-time, --max-processes), quiet the machine, "
+        "or ask for less "
         "(--precision).",
     ),
     "no_steady_state": Reason(
         "suspect",
-        "The steps of a window drifted: its later steps differ from its earlier ones by more than their own noise.",
-        "Measure longer (--min-time); look for clocks that sink with heat and for memory that grows.",
+        "The steps of a window drifted: its later steps differ from its earlier ones by more than "
+        "their own noise.",
+        "Measure longer (--min-time); look for clocks that sink with heat and for memory that "
+        "grows.",
     ),
     "few_processes": Reason(
         "wide",
@@ -55,13 +58,16 @@ REASONS: dict[str, Reason] = {
     ),
     "no_interval": Reason(
         "suspect",
-        "No interval over processes, as of fewer than 2: how one start differs from the next is not known.",
+        "No interval over processes, as of fewer than 2: how one start differs from the next is "
+        "not known.",
         "Use --processes 3 or more; 5 make a narrow interval.",
     ),
     "high_variation": Reason(
         "suspect",
-        "The slowest process took half as long again as the fastest, or longer: something disturbed some of them.",
-        "Stop what else runs, fix the clocks, pin the processes; `hwbench noise` measures what remains.",
+        "The slowest process took half as long again as the fastest, or longer: something "
+        "disturbed some of them.",
+        "Stop what else runs, fix the clocks, pin the processes; `hwbench noise` measures what "
+        "remains.",
     ),
     "throttled": Reason(
         "suspect",
@@ -71,7 +77,8 @@ REASONS: dict[str, Reason] = {
     "power_capped": Reason(
         "suspect",
         "The device held its clocks down to stay within its power limit.",
-        "Compare runs under the same limit; raise it (nvidia-smi -pl), or fix the clocks below it (nvidia-smi -lgc).",
+        "Compare runs under the same limit; raise it (nvidia-smi -pl), or fix the clocks below it "
+        "(nvidia-smi -lgc).",
     ),
     "foreign_load": Reason(
         "suspect",
@@ -80,12 +87,14 @@ REASONS: dict[str, Reason] = {
     ),
     "cut_short": Reason(
         "suspect",
-        "The time limit of a process ended its window early: it has fewer steps, or less warm-up, than was asked for.",
+        "The time limit of a process ended its window early: it has fewer steps, or less warm-up, "
+        "than was asked for.",
         "Allow more time (--timeout), or make the case smaller.",
     ),
     "emulated_dtype": Reason(
         "suspect",
-        "The device has no arithmetic of its own in this dtype: torch converts, or computes it element by element.",
+        "The device has no arithmetic of its own in this dtype: torch converts, or computes it "
+        "element by element.",
         "Take a dtype that the device has (--dtype auto); `hwbench info` shows the rates of all.",
     ),
     "gpu_shared": Reason(
@@ -100,23 +109,29 @@ REASONS: dict[str, Reason] = {
     ),
     "clock_disagreement": Reason(
         "suspect",
-        "The device's event clock and the host's disagreed, so each step was timed by the host, which waits for it.",
+        "The device's event clock and the host's disagreed, so each step was timed by the host, "
+        "which waits for it.",
         "Update the driver; until then compare only with runs that were timed by the host too.",
     ),
     "clock_jump": Reason(
         "suspect",
-        "The device's event clock jumped, or ran at another rate than before, in the midst of a window.",
+        "The device's event clock jumped, or ran at another rate than before, in the midst of a "
+        "window.",
         "Measure again; update the driver. The rates, which are by the host's clock, stand.",
     ),
     "mixed_timers": Reason(
         "suspect",
-        "Some processes of the case were timed by the device's events, others by the host, which waits for each step.",
-        "Quiet the machine and measure again: the events were found to disagree with the host's clock in some.",
+        "Some processes of the case were timed by the device's events, others by the host, which "
+        "waits for each step.",
+        "Quiet the machine and measure again: the events were found to disagree with the host's "
+        "clock in some.",
     ),
     "fp32_rounded": Reason(
         "suspect",
-        "The device rounds what it multiplies in fp32 to fewer bits, though it was told to keep them all.",
-        "Unset what overrides it (NVIDIA_TF32_OVERRIDE); else ask for the format that it is (tf32, bf16).",
+        "The device rounds what it multiplies in fp32 to fewer bits, though it was told to keep "
+        "them all.",
+        "Unset what overrides it (NVIDIA_TF32_OVERRIDE); else ask for the format that it is (tf32,"
+        " bf16).",
     ),
     "clock_fallback": Reason(
         "suspect",
@@ -125,17 +140,21 @@ REASONS: dict[str, Reason] = {
     ),
     "loadgen_invalid": Reason(
         "invalid",
-        "MLPerf's load generator called its test INVALID: the objective was missed, or the test was too short to tell.",
-        "Ask for a lower rate or a looser objective (ttft_ms, tpot_ms), or for a longer test (duration_s, queries).",
+        "MLPerf's load generator called its test INVALID: the objective was missed, or the test "
+        "was too short to tell.",
+        "Ask for a lower rate or a looser objective (ttft_ms, tpot_ms), or for a longer test "
+        "(duration_s, queries).",
     ),
     "not_linear": Reason(
         "suspect",
-        "The slices lie off a line by more than their own noise: what is extrapolated from them may be far off.",
+        "The slices lie off a line by more than their own noise: what is extrapolated from them "
+        "may be far off.",
         "Measure larger slices, or ones further apart; leave out those that fit into a cache.",
     ),
     "loss_not_finite": Reason(
         "invalid",
-        "The loss of the last step was not a number or infinite: arithmetic on such values may take another time.",
+        "The loss of the last step was not a number or infinite: arithmetic on such values may "
+        "take another time.",
         "Check the dtype and the workload; lower the learning rate.",
     ),
 }
@@ -145,46 +164,45 @@ INVALIDATING = frozenset(code for code, reason in REASONS.items() if reason.seve
 
 
 def severity_of(code: str) -> Severity:
-    """What a code makes of a figure; `suspect` for a code that is not in the list, as of a newer
-    hwbench's run."""
+    """The severity of a code; `suspect` for one that is not in the list, as in a run of a newer
+    hwbench."""
     return REASONS[code].severity if code in REASONS else "suspect"
 
 
 def validity_of(codes: Iterable[str]) -> Validity:
-    """The validity of a figure against which these codes speak: that of the worst, `valid` without
+    """The validity of a figure with these codes against it: that of the worst, `valid` without
     any."""
     return max((severity_of(code) for code in codes), key=VALIDITIES.index, default="valid")
 
 
 FEW_PROCESSES = 3
-"""With fewer, an interval over processes is wide, or so narrow only by chance."""
-
+"""With fewer, an interval over processes is wide, or narrow by chance."""
 
 HIGH_VARIATION = 1.5
-"""How much slower the slowest of a case's processes may be than the fastest."""
-
+"""The most that the slowest of a case's processes may take, over the fastest."""
 
 PRECISION = 0.01
-"""The relative half-width that a run was after, where its plan does not say."""
+"""The relative half-width of intervals that a run asked for, where its plan does not say."""
 
 
 def precision_of(run: RunTables) -> float:
-    """The relative half-width of an interval that the run was after."""
+    """The relative half-width of intervals that the run asked for."""
     return float(run.plan["policy"].get("precision", PRECISION))
 
 
 def validity(
     run: RunTables, processes: pd.DataFrame, values: pd.DataFrame
 ) -> tuple[Validity, list[str]]:
-    """A case's validity and the codes of what speaks against it, from its measured processes and
-    their values."""
+    """The validity of a case and the codes against it.
+
+    `processes` are the case's rows of `run.measured`, `values` the table of summary.per_process.
+    """
     notes = [note for row in processes.notes for note in json.loads(row)]
     codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
     own = values[values.case_id == processes.case_id.iloc[0]]
     rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")
-    intervals = [
-        stats.median_interval(own[own.metric == metric].value) for metric in ("step_s_p50", rate)
-    ]
+    judged = ("step_s_p50", rate)
+    intervals = [stats.median_interval(own[own.metric == metric].value) for metric in judged]
     widest = max(interval.relative_half_width for interval in intervals)
     if math.isinf(widest):
         codes.append("no_interval")

@@ -1,10 +1,9 @@
-"""The largest losses of a step in three sentences, each with what is known to cure it: a closed
-table, as `reasons` is.
+"""The largest losses of a step in three sentences, each with its known cures, from a closed table.
 
-A loss is time that a step spends on anything but products at their ceiling: what products take
-beyond it, what memory bounds, what is framework's, and what stands idle. No two losses count the
-same time. A cure that names an axis is one of hwbench's own, and none is named that the case does
-already or cannot do.
+A loss is time that a step spends on anything but matrix products at their ceiling: products beyond
+the ceiling, operators that memory bounds, the framework, idle time. No two losses count the same
+time. A cure names an axis of hwbench's workloads only where the case has it and does not use it
+already.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +21,8 @@ from hwbench.tables.reader import RunTables
 
 MOST = 3
 MOST_MISSED = 0.5
-"""Where a profile misses so much of the clean step, something else ran beside one of the two, and
-what was lost says nothing of the step."""
+"""A profile that differs from the clean step by a larger share is of another step: something else
+ran beside one of the two."""
 
 LEAST_SHARE = 0.01
 """Below this share of the step a loss is not worth a sentence."""
@@ -31,25 +30,25 @@ LEAST_SHARE = 0.01
 MOST_CURES = 2
 
 FASTER = 1.2
-"""How many times the FLOP/s of its own dtype another's products must reach for it to be a cure."""
+"""Another dtype is a cure if its products reach so many times the FLOP/s of the case's dtype."""
 
-OWN_LOSS = dict.fromkeys(
-    ("log_softmax", "nll_loss", "nll_loss2d", "cross_entropy_loss"), "cross_entropy"
-) | {
+OWN_LOSS = {
+    "log_softmax": "cross_entropy",
+    "nll_loss": "cross_entropy",
+    "nll_loss2d": "cross_entropy",
+    "cross_entropy_loss": "cross_entropy",
     "embedding": "embedding",
     "embedding_dense": "embedding",
 }
-"""Operators by their common names that are a loss of their own among those of memory."""
-
-"""The operator that stands in a profile for all that a compiled graph does itself."""
+"""The loss of operators that memory bounds and that have a cure of their own, by common name."""
 
 KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What a cure depends on. `in_bf16` is how many times as fast as in the case's dtype the run's
-    own products were, None if it did not measure both."""
+    """What a cure depends on. `in_bf16` is how many times as fast as in the case's dtype products
+    in bf16 were in this run, None if it did not measure both."""
 
     case: ProfiledCase
     environment: Mapping[str, Any]
@@ -60,7 +59,7 @@ class Situation:
         return axis in self.case.params
 
     def leaves(self, axis: str) -> bool:
-        """Whether the case has the axis, and has it off or left to the workload."""
+        """Whether the case has the axis, and it is off or left to the workload."""
         return self.has(axis) and self.case.params[axis] in (None, False)
 
     @property
@@ -69,12 +68,9 @@ class Situation:
 
     @property
     def can_grow(self) -> bool:
-        """Whether a larger batch would be one: `sgd` learns from one sample, whatever was asked
-        for."""
-        return (
-            isinstance(self.case.params.get("batch"), int)
-            and self.case.params.get("optimizer") != "sgd"
-        )
+        """Whether the case can have a larger batch; `sgd` always learns from one sample."""
+        params = self.case.params
+        return isinstance(params.get("batch"), int) and params.get("optimizer") != "sgd"
 
     @property
     def twice(self) -> int:
@@ -82,13 +78,12 @@ class Situation:
 
 
 Cure = Callable[[Situation], str | None]
-"""What to do, in words that follow a colon; None where it does not apply."""
+"""The cure in words that follow a colon; None where it does not apply."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What is lost, as the beginning of a sentence, and its cures, the one that helps most
-    first."""
+    """The beginning of the sentence about a loss, and its cures, the most helpful first."""
 
     beginning: str
     cures: Sequence[Cure]
@@ -96,7 +91,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Advice:
-    """A loss of a case: `share` is of the clean step."""
+    """A loss of a case in a sentence; `share` is of the clean step."""
 
     code: str
     seconds: float
@@ -114,23 +109,19 @@ def _compile(why: str) -> Cure:
 
 def _bf16(at: Situation) -> str | None:
     computes = at.has("batch") or at.case.workload.startswith("attention")
-    if (
-        at.case.dtype not in ("fp32", "tf32")
-        or not computes
-        or (at.in_bf16 is not None and at.in_bf16 < FASTER)
-    ):
+    if at.case.dtype not in ("fp32", "tf32") or not computes:
         return None
-    seen = (
-        f", whose products are {at.in_bf16:.2g} times as fast here"
-        if at.in_bf16 is not None
-        else ""
-    )
-    return f"bf16 instead of {at.case.dtype} (--dtype bf16){seen}"
+    cure = f"bf16 instead of {at.case.dtype} (--dtype bf16)"
+    if at.in_bf16 is None:
+        return cure
+    if at.in_bf16 < FASTER:
+        return None
+    return f"{cure}, whose products are {at.in_bf16:.2g} times as fast here"
 
 
 def _longer_sequence(at: Situation) -> str | None:
     seq = at.case.params.get("seq")
-    # a batch may always be larger, a model has so many positions
+    # a larger batch comes first: it has no limit, while a model has so many positions
     if at.can_grow or not isinstance(seq, int):
         return None
     return f"a longer sequence than seq={seq}, where the model has the positions, makes them larger"
@@ -142,54 +133,43 @@ def _fewer_parts(at: Situation) -> str | None:
 
 
 def _autotune(at: Situation) -> str | None:
-    tried = not at.has("compile") or at.case.params["compile"] == "max-autotune"
-    return (
-        None
-        if tried or not at.case.on_accelerator
-        else "compile=max-autotune searches for faster kernels"
-    )
+    if not at.has("compile") or at.case.params["compile"] == "max-autotune":
+        return None
+    cure = "compile=max-autotune searches for faster kernels"
+    return cure if at.case.on_accelerator else None
 
 
 def _graphs(at: Situation) -> str | None:
-    replayed = not at.has("compile") or at.case.params["compile"] == "reduce-overhead"
-    if replayed or not at.case.on_accelerator:
+    if not at.has("compile") or at.case.params["compile"] == "reduce-overhead":
         return None
-    return (
-        "compile=reduce-overhead replays CUDA graphs, where the device has them, without the host"
-    )
+    cure = "compile=reduce-overhead replays CUDA graphs, where the device has them"
+    return f"{cure}, without the host" if at.case.on_accelerator else None
 
 
 def _other_backend(at: Situation) -> str | None:
+    if not at.has("attention"):
+        return None
     now = at.case.choices.get("attention")
-    return (
-        f"--set attention= tries another backend{f' than {now}' if now else ''}"
-        if at.has("attention")
-        else None
-    )
+    return "--set attention= tries another backend" + (f" than {now}" if now else "")
 
 
 def _keep_memory(at: Situation) -> str | None:
     is_set = "MALLOC_MMAP_MAX_" in at.environment.get("variables", {})
-    is_glibcs = str(at.environment.get("os", "")).startswith("Linux")
-    if at.case.on_accelerator or is_set or not is_glibcs or not at.trains:
+    is_glibc = str(at.environment.get("os", "")).startswith("Linux")
+    if at.case.on_accelerator or is_set or not is_glibc or not at.trains:
         return None
-    return f"{KEEP_MEMORY} before the command spares the page faults of memory that glibc gives back in each step"
+    page_faults = "the page faults of memory that glibc gives back in each step"
+    return f"{KEEP_MEMORY} before the command spares {page_faults}"
 
 
 def _weights_in_bf16(at: Situation) -> str | None:
-    return (
-        "weights held in bf16 need no cast in each step"
-        if at.trains and at.case.dtype == "bf16"
-        else None
-    )
+    casts = at.trains and at.case.dtype == "bf16"
+    return "weights held in bf16 need no cast in each step" if casts else None
 
 
 def _loss_in_chunks(at: Situation) -> str | None:
-    return (
-        "loss_chunks=8 never holds all logits, which saves memory more than time"
-        if at.leaves("loss_chunks")
-        else None
-    )
+    cure = "loss_chunks=8 never holds all logits, which saves memory more than time"
+    return cure if at.leaves("loss_chunks") else None
 
 
 def _fused(at: Situation) -> str | None:
@@ -280,52 +260,61 @@ LOSSES: dict[str, Loss] = {
 """By code."""
 
 
-def advice(run: RunTables, case: ProfiledCase, found: Waterfall) -> list[Advice]:
+@dataclass(frozen=True)
+class _Lost:
+    """The seconds of a loss, the least of them that memory needs (None: not said), and the names of
+    its operators."""
+
+    seconds: float
+    least_s: float | None = None
+    names: frozenset[str] = frozenset()
+
+
+def advice(run: RunTables, case: ProfiledCase, waterfall: Waterfall) -> list[Advice]:
     """The MOST largest losses above LEAST_SHARE of the step, the largest first; none where the
-    profile is not of such a step (MOST_MISSED)."""
-    if abs(found.missed_s) > MOST_MISSED * found.clean_step_s:
+    profile is of another step (MOST_MISSED)."""
+    if abs(waterfall.missed_s) > MOST_MISSED * waterfall.clean_step_s:
         return []
     ceilings = matmul_ceilings(run)
     own, other = ceilings.get(case.dtype), ceilings.get("bf16")
     in_bf16 = other.typical / own.typical if own and other else None
-    told = []
-    for code, (seconds, least_s, names) in _losses(case, found).items():
-        share = seconds / found.clean_step_s
+    advice = []
+    for code, lost in _losses(case, waterfall).items():
+        share = lost.seconds / waterfall.clean_step_s
         if share > LEAST_SHARE:
-            at = Situation(case, run.environment, in_bf16, names)
-            told.append(
-                Advice(code, seconds, share, _sentence(LOSSES[code], seconds, share, least_s, at))
-            )
-    return sorted(told, key=lambda one: -round(one.share, 9))[:MOST]
+            at = Situation(case, run.environment, in_bf16, lost.names)
+            sentence = _sentence(LOSSES[code], lost, share, at)
+            advice.append(Advice(code, lost.seconds, share, sentence))
+    return sorted(advice, key=lambda one: -round(one.share, 9))[:MOST]
 
 
-def _losses(
-    case: ProfiledCase, found: Waterfall
-) -> dict[str, tuple[float, float | None, frozenset[str]]]:
-    """For each code its seconds, what of them memory needs at least (None: not said), and its
-    operators' names."""
-    working = found.operators[~only_looks(found.operators)]
+def _losses(case: ProfiledCase, waterfall: Waterfall) -> dict[str, _Lost]:
+    """By code."""
+    working = waterfall.operators[~only_looks(waterfall.operators)]
     table = working.assign(common=working.name.map(common_name))
     table = table.assign(code=[_code(row) for row in table.to_dict("records")])
     at_ceiling = table.least_s.where(table.code.isin(("products", "attention")), 0.0)
-    lost = table.assign(lost=table.seconds - at_ceiling)
-    losses: dict[str, tuple[float, float | None, frozenset[str]]] = {}
-    for code, rows in lost.groupby("code", sort=False):
-        is_memorys = code not in ("products", "attention", "others") and rows.least_s.notna().all()
-        least_s = float(rows.least_s.sum()) if is_memorys else None
-        losses[str(code)] = float(rows.lost.sum()), least_s, frozenset(map(short_name, rows.name))
+    table = table.assign(lost=table.seconds - at_ceiling)
+    losses = {}
+    for code, rows in table.groupby("code", sort=False):
+        memory_bound = code not in ("products", "attention", "others")
+        is_known = memory_bound and rows.least_s.notna().all()
+        least_s = float(rows.least_s.sum()) if is_known else None
+        names = frozenset(map(short_name, rows.name))
+        losses[str(code)] = _Lost(float(rows.lost.sum()), least_s, names)
     if case.copy_s and "casts" in losses:
-        seconds, _, names = losses["casts"]
-        moved = min(seconds, case.copy_s)
-        losses |= {"casts": (seconds - moved, None, names), "transfers": (moved, None, names)}
+        both = losses["casts"]
+        moved = min(both.seconds, case.copy_s)
+        losses["casts"] = _Lost(both.seconds - moved, None, both.names)
+        losses["transfers"] = _Lost(moved, None, both.names)
     late = "host_late" if case.on_accelerator else "framework"
-    nobody: frozenset[str] = frozenset()
-    outside = {late: found.seconds("framework"), "idle": found.seconds("launch_and_idle")}
-    return losses | {code: (seconds, None, nobody) for code, seconds in outside.items()}
+    losses[late] = _Lost(waterfall.seconds("framework"))
+    losses["idle"] = _Lost(waterfall.seconds("launch_and_idle"))
+    return losses
 
 
 def _code(row: Mapping[str, Any]) -> str:
-    """The loss that an operator's time is counted to."""
+    """The code of the loss that an operator's time belongs to."""
     if row["name"] == COMPILED_CODE:
         return "compiled"
     if row["kind"] in ARITHMETIC or row["kind"] == "other":
@@ -338,17 +327,16 @@ def _code(row: Mapping[str, Any]) -> str:
     return OWN_LOSS.get(row["common"]) or by_kind.get(row["kind"], "elementwise")
 
 
-def _sentence(
-    loss: Loss, seconds: float, share: float, least_s: float | None, at: Situation
-) -> str:
-    cures = [text for cure in loss.cures if (text := cure(at))][:MOST_CURES]
-    needs = "" if least_s is None else f", of which memory needs {_time(least_s)}"
-    known = "; or ".join(cures) or "no cure is known here"
-    return f"{loss.beginning} {_time(seconds)}, {100 * share:.3g} % of the step{needs}: {known}."
+def _sentence(loss: Loss, lost: _Lost, share: float, at: Situation) -> str:
+    applicable = list(filter(None, (cure(at) for cure in loss.cures)))
+    cures = "; or ".join(applicable[:MOST_CURES]) or "no cure is known here"
+    needs = "" if lost.least_s is None else f", of which memory needs {_time(lost.least_s)}"
+    taken = f"{_time(lost.seconds)}, {100 * share:.3g} % of the step{needs}"
+    return f"{loss.beginning} {taken}: {cures}."
 
 
 def _time(seconds: float) -> str:
-    scale, unit = next(
-        ((s, u) for s, u in ((1.0, "s"), (1e-3, "ms")) if seconds >= s), (1e-6, "\N{MICRO SIGN}s")
-    )
-    return f"{seconds / scale:.3g} {unit}"
+    for scale, unit in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} \N{MICRO SIGN}s"

@@ -1,8 +1,8 @@
-"""Which operators account for the difference between two runs' clean steps.
+"""The operators that account for the difference between two runs' clean steps.
 
 Operators are joined by span, common name and direction, so that a CPU and a GPU, or two versions of
-torch, line up. Beside them stand the framework's time and idle time; what the rows do not sum to is
-the residual.
+torch, line up. The framework's time and idle time have rows of their own. The residual is the part
+of the difference that the rows do not account for.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ JOINED = ["span", "name", "backward"]
 DIFF = [*JOINED, "kind", "a_s", "b_s", "difference_s", "share"]
 
 OUTSIDE = {"framework": "(framework)", "launch_and_idle": "(launch and idle)"}
-"""The names of the rows that are no operator's."""
+"""The names of the rows that are not operators."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class OpDiff:
     b - a, the largest first.
 
     `a_s` and `b_s` are 0 where a run has no such operator; `share` is of the whole difference, null
-    where there is none. `residual_s` is what the rows do not account for; `notes` say in what the
-    cases differ.
+    where that is zero. `residual_s` is not accounted for by the rows; `notes` say how the cases
+    differ.
     """
 
     a: ProfiledCase
@@ -46,10 +46,10 @@ class OpDiff:
 
 
 def diff(a: RunTables, b: RunTables, *, named: str | None = None) -> OpDiff:
-    """What makes a step of `b` longer or shorter than one of `a`, of the case that both profiled,
-    or the one with the id `named`. UserError, in a line, if there is none, or several and none is
-    named, or if a profile is invalid."""
-    first, second = _the_same(a, b, named)
+    """Compare the profiles of two runs: of the case that both profiled, or the one with the id
+    `named`. UserError if there is none, if there are several and none is named, or if a profile is
+    invalid."""
+    first, second = _common_case(a, b, named)
     for run, case in ((a, first), (b, second)):
         if case.invalid:
             raise UserError(
@@ -69,46 +69,39 @@ def diff(a: RunTables, b: RunTables, *, named: str | None = None) -> OpDiff:
     table = table.sort_values(
         "difference_s", key=abs, ascending=False, kind="stable", ignore_index=True
     )
-    return OpDiff(
-        first,
-        second,
-        table[DIFF],
-        difference_s,
-        difference_s - float(table.difference_s.sum()),
-        _notes(first, second),
-    )
+    residual_s = difference_s - float(table.difference_s.sum())
+    return OpDiff(first, second, table[DIFF], difference_s, residual_s, _notes(first, second))
 
 
 def _seconds(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     """JOINED, kind and seconds of all that a step is made of."""
-    found = waterfall(run, case)
-    if isinstance(found, Waterfall):  # scaled, so that all sums to the clean step
-        table, beside = found.operators, {part.part: part.seconds for part in found.parts}
-        table = table[~only_looks(table)]  # which the framework's part has
+    parts = waterfall(run, case)
+    if isinstance(parts, Waterfall):  # scaled, so that all sums to the clean step
+        table, beside = parts.operators, {part.part: part.seconds for part in parts.parts}
+        table = table[~only_looks(table)]  # their time is in the framework's part
     else:
         table = operators(run, case)
         beside = outside(run, case, table)
     table = table.assign(name=table.name.map(common_name).astype(object))
-    alike = (
-        table.groupby(JOINED, sort=False)
-        .agg(kind=("kind", "first"), seconds=("seconds", "sum"))
-        .reset_index()
-    )
+    groups = table.groupby(JOINED, sort=False)
+    joined = groups.agg(kind=("kind", "first"), seconds=("seconds", "sum")).reset_index()
     rows = [
         {"span": "", "name": name, "backward": False, "kind": "outside", "seconds": beside[part]}
         for part, name in OUTSIDE.items()
     ]
-    return pd.concat([alike.astype({"backward": bool}), pd.DataFrame(rows)], ignore_index=True)
+    return pd.concat([joined.astype({"backward": bool}), pd.DataFrame(rows)], ignore_index=True)
 
 
-def _the_same(a: RunTables, b: RunTables, named: str | None) -> tuple[ProfiledCase, ProfiledCase]:
-    """The case of each run: the same one, or else the only ones of the same workload."""
+def _common_case(
+    a: RunTables, b: RunTables, named: str | None
+) -> tuple[ProfiledCase, ProfiledCase]:
+    """The case of each run: the same one, or else the only pair of one workload."""
     if named is not None:
         return profiled_case(a, named), profiled_case(b, named)
     first, second = profiled_cases(a), profiled_cases(b)
-    for run, found in ((a, first), (b, second)):
-        if not found:
-            profiled_case(run)  # which says so
+    for run, cases in ((a, first), (b, second)):
+        if not cases:
+            profiled_case(run)  # raises the UserError
     shared = [case_id for case_id in first if case_id in second]
     if len(shared) == 1:
         return first[shared[0]], second[shared[0]]
@@ -117,16 +110,16 @@ def _the_same(a: RunTables, b: RunTables, named: str | None) -> tuple[ProfiledCa
         raise UserError(f"both runs have profiles of {len(shared)} cases; name one of {ids}")
     alike = [(x, y) for x in first.values() for y in second.values() if x.workload == y.workload]
     if len(alike) != 1:
-        labels = [", ".join(case.label for case in found.values()) for found in (first, second)]
-        raise UserError(
-            f"the runs have no profiled case in common: {a.run_id} has {labels[0]}; {b.run_id} {labels[1]}"
-        )
+        labels = [", ".join(case.label for case in cases.values()) for cases in (first, second)]
+        profiled = f"{a.run_id} has {labels[0]}; {b.run_id} {labels[1]}"
+        raise UserError(f"the runs have no profiled case in common: {profiled}")
     return alike[0]
 
 
 def _notes(a: ProfiledCase, b: ProfiledCase) -> tuple[str, ...]:
     keys = dict.fromkeys([*a.params, *b.params])
     differing = [key for key in keys if (a.params.get(key) or None) != (b.params.get(key) or None)]
-    found = [f"{key}: {a.params.get(key)} in a, {b.params.get(key)} in b" for key in differing]
-    found += [f"dtype: {a.dtype} in a, {b.dtype} in b"] if a.dtype != b.dtype else []
-    return (f"the cases differ in {'; '.join(found)}",) if found else ()
+    words = [f"{key}: {a.params.get(key)} in a, {b.params.get(key)} in b" for key in differing]
+    if a.dtype != b.dtype:
+        words.append(f"dtype: {a.dtype} in a, {b.dtype} in b")
+    return (f"the cases differ in {'; '.join(words)}",) if words else ()

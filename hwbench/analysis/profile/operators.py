@@ -1,14 +1,14 @@
-"""The operators of a profiled case: what each does, how long it took, and how long this machine's
-ceilings allow it.
+"""The operators of a profiled case: their work, their time, and the least time that this machine's
+ceilings allow.
 
-The profiled step is longer than the clean one, since the profiler takes its time for each event
-that it records. The excess is shared out evenly over all events, c = (profiled - clean) / events,
-and c · events of a row is taken off its seconds; c has a bound, for a machine that was busy
-meanwhile. The kernels of an accelerator are timed by the device and need no correction.
+The profiled step is longer than the clean one, since the profiler takes time for each event that it
+records. The excess is divided evenly over all events, c = (profiled - clean) / events, and c ·
+events is subtracted from the seconds of a row. c has a limit, as the machine may have been busy
+during the profile. The kernels of an accelerator are timed by the device and need no correction.
 
 An operator of F FLOPs and B bytes takes at least max(F / C, B / M), with C the run's best matmul in
-its dtype and M its best copy (Williams, Waterman and Patterson, 2009); F / C counts for products
-and attention alone.
+its dtype and M its best copy (Williams, Waterman and Patterson, 2009). F / C counts for products
+and attention only.
 """
 
 import json
@@ -27,7 +27,7 @@ from hwbench.records import UserError, case_label
 from hwbench.tables.reader import RunTables
 
 ROW = ["span", "module", "backward", "name", "shapes", "dtype"]
-"""What names a row of `ops` within a process and level."""
+"""The key of a row of `ops` within a process and level."""
 
 AMOUNTS = ["calls", "events", "seconds", "host_s"]
 WORK = ["flops", "bytes"]
@@ -36,21 +36,21 @@ ROOF = ["compute_ceiling", "memory_ceiling", "bound", "least_s", "over_s"]
 OPERATORS = [*ROW, "kind", *AMOUNTS, "profiled_s", *WORK, *RATES, *ROOF]
 
 MOST_EVENT_S = 20e-6
-"""The most that an event may have cost: on a quiet machine of two Zen 4 cores it is 2.7
+"""The most that an event can have cost. On a quiet machine of two Zen 4 cores it was 2.7
 microseconds."""
 
 ROUNDED = {"tf32": ("fp32",), "fp8": ("fp8", "float8_e4m3fn", "float8_e5m2")}
-"""The dtypes of tensors whose products are a case's of another dtype: TF32 multiplies what is
-stored as fp32."""
+"""By the dtype of a case, the dtypes of tensors whose products run in it: TF32 multiplies tensors
+of fp32."""
 
 
 @dataclass(frozen=True)
 class ProfiledCase:
-    """A case that was profiled: of each figure the median over the processes whose profile is
+    """A case that was profiled: each figure is the median over the processes whose profile is
     valid, None for unknown.
 
-    `invalid` says why no profile of it stands, "" if one does; `unknown` what a profile has not,
-    and why.
+    `invalid` says why none of its profiles is valid, "" if one is; `unknown` names what a profile
+    lacks, and why.
     """
 
     case_id: str
@@ -67,7 +67,7 @@ class ProfiledCase:
     threads: float | None
     busy_share: float | None
     steps: Mapping[int, int] = field(repr=False)  # profiled, by process
-    choices: Mapping[str, str] = field(default_factory=dict)  # what the workload settled for
+    choices: Mapping[str, str] = field(default_factory=dict)  # those that the workload made
     invalid: str = ""
     unknown: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,20 +77,22 @@ class ProfiledCase:
 
     @property
     def overhead(self) -> float:
-        """What the profiler made the step longer by, as a share of the clean one."""
+        """By how much the profiler made the step longer, as a share of the clean one."""
         return self.profiled_step_s / self.clean_step_s - 1 if self.clean_step_s else math.nan
 
     @property
     def on_accelerator(self) -> bool:
-        """Whether the seconds of operators are those of kernels, which the device itself timed."""
+        """Whether the seconds of operators are those of kernels, timed by the device."""
         return self.device_busy_s is not None
 
     @property
     def event_s(self) -> float:
-        """What the profiler took for an event, on the average: at most MOST_EVENT_S, since what a
-        step was longer by beyond that is something else's doing."""
+        """The mean time of the profiler for an event, at most MOST_EVENT_S: more has another
+        cause."""
+        if not self.events > 0:
+            return 0.0
         excess = self.profiled_step_s - self.clean_step_s
-        return min(MOST_EVENT_S, max(0.0, excess / self.events)) if self.events > 0 else 0.0
+        return min(MOST_EVENT_S, max(0.0, excess / self.events))
 
 
 @once_a_run
@@ -109,28 +111,29 @@ def profiled_cases(run: RunTables) -> dict[str, ProfiledCase]:
 
 
 def profiled_case(run: RunTables, named: str | None = None) -> ProfiledCase:
-    """The case with the id `named`, or else the only one that was profiled. UserError if that is
-    none, or one of several."""
-    found = profiled_cases(run)
-    if named in found:
-        return found[named]
-    if not found:
+    """The profiled case with the id `named`; without one, the only profiled case. UserError if
+    there is no such case, or more than one."""
+    profiled = profiled_cases(run)
+    if named in profiled:
+        return profiled[named]
+    if not profiled:
         raise UserError(f"run {run.run_id} has no profile; `hwbench profile WORKLOAD` makes one")
-    ids = ", ".join(f"{case.case_id} ({case.label})" for case in found.values())
+    ids = ", ".join(f"{case.case_id} ({case.label})" for case in profiled.values())
     if named is not None:
         raise UserError(f"run {run.run_id} has no profile of case {named}; it has {ids}")
-    if len(found) > 1:
-        raise UserError(f"run {run.run_id} has profiles of {len(found)} cases; name one of {ids}")
-    return next(iter(found.values()))
+    if len(profiled) > 1:
+        count = len(profiled)
+        raise UserError(f"run {run.run_id} has profiles of {count} cases; name one of {ids}")
+    return next(iter(profiled.values()))
 
 
 def operators(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     """A row (OPERATORS) for each operator of a valid profile, the most seconds first.
 
     `profiled_s` are the seconds as recorded, `seconds` those corrected for the profiler's cost.
-    `bound` is what takes longer at least, compute or memory, `least_s` how long, but never more
-    than it took, and `over_s` the rest of its seconds. The three are null where work or a ceiling
-    that it needs is not known.
+    `bound` is compute or memory, whichever has the longer least time; `least_s` is that time, at
+    most the seconds that the operator took; `over_s` is the rest. The three are null where the work
+    or a ceiling that it needs is unknown.
     """
     table = rows_of(run, case, "operator")
     cost = 0.0 if case.on_accelerator else case.event_s
@@ -140,10 +143,8 @@ def operators(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
     memory = memory_ceilings(run).get(MEMORY)
     table["compute_ceiling"] = _compute_ceilings(run, case, table)
     table["memory_ceiling"] = memory.typical if memory else math.nan
-    table = with_rates(_held_against_roofs(table))
-    return table.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)[
-        OPERATORS
-    ]
+    table = longest_first(with_rates(_with_limits(table)))
+    return table[OPERATORS]
 
 
 def computed_in(dtype: str, case_dtype: str) -> str:
@@ -155,12 +156,11 @@ def computed_in(dtype: str, case_dtype: str) -> str:
 def _compute_ceilings(
     run: RunTables, case: ProfiledCase, table: pd.DataFrame
 ) -> "pd.Series[float]":
-    """The matmul ceiling of each row's dtype, NaN where none is known, or where the case's own
-    products of that dtype are faster together, so that it is none."""
-    ceilings = {dtype: found.typical for dtype, found in matmul_ceilings(run).items()}
-    dtypes = pd.Series(
-        [computed_in(dtype, case.dtype) for dtype in table.dtype], index=table.index, dtype=object
-    )
+    """The matmul ceiling of each row's dtype; NaN where none is known, or where the case's own
+    products of that dtype were faster together, so that it is no ceiling."""
+    ceilings = {dtype: ceiling.typical for dtype, ceiling in matmul_ceilings(run).items()}
+    computed = [computed_in(dtype, case.dtype) for dtype in table.dtype]
+    dtypes = pd.Series(computed, index=table.index, dtype=object)
     products = table[table.kind.isin(ARITHMETIC) & table.flops.notna()]
     sums = products.groupby(dtypes.loc[products.index])[["flops", "profiled_s"]].sum()
     for dtype, work in sums.iterrows():
@@ -170,26 +170,22 @@ def _compute_ceilings(
 
 
 def rows_of(run: RunTables, case: ProfiledCase, level: str) -> pd.DataFrame:
-    """The rows of `ops` at a level: ROW, AMOUNTS and WORK, the median over the valid processes.
-    What one of them did not do took it no time."""
+    """The rows of `ops` at a level: ROW, AMOUNTS and WORK, the median over the valid processes. A
+    process without the row counts with amounts of 0."""
     table = run.ops[(run.ops.case_id == case.case_id) & (run.ops.level == level)]
-    table = table[table.process.isin(case.processes)].astype(
-        dict.fromkeys([*AMOUNTS, *WORK], "float64")
-    )
+    table = table[table.process.isin(case.processes)]
+    table = table.astype(dict.fromkeys([*AMOUNTS, *WORK], "float64"))
     within = totals(table, ["process", *ROW], [*AMOUNTS, *WORK])
-    by_row = within.groupby(ROW, sort=False)
-    middle = by_row[WORK].median()
-    spread = within.set_index([*ROW, "process"])[AMOUNTS].unstack("process", fill_value=0.0)
-    for name in AMOUNTS if len(spread) else []:
-        middle[name] = (
-            spread[name].reindex(columns=list(case.processes), fill_value=0.0).median(axis=1)
-        )
+    middle = within.groupby(ROW, sort=False)[WORK].median()
+    wide = within.set_index([*ROW, "process"])[AMOUNTS].unstack("process", fill_value=0.0)
+    for name in AMOUNTS if len(wide) else []:
+        by_process = wide[name].reindex(columns=list(case.processes), fill_value=0.0)
+        middle[name] = by_process.median(axis=1)
     return middle.reset_index().reindex(columns=[*ROW, *AMOUNTS, *WORK])
 
 
 def totals(table: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFrame:
-    """Sums of `columns` for each group, in order of appearance; a sum of which a part is null is
-    null."""
+    """The sums of `columns` in each group, in order of appearance; null where any value is null."""
     groups = table.groupby(by, sort=False, dropna=False)[columns]
     sums = groups.sum()
     complete = groups.count().eq(table.groupby(by, sort=False, dropna=False).size(), axis=0)
@@ -197,8 +193,7 @@ def totals(table: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFra
 
 
 def with_rates(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the columns of RATES, null where the work or the time is not known or is
-    none."""
+    """`table` with the columns RATES, null where the work or the time is unknown or zero."""
     seconds = table.seconds.where(table.seconds > 0)
     return table.assign(
         intensity=table.flops / table.bytes.where(table.bytes > 0),
@@ -207,54 +202,51 @@ def with_rates(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def longest_first(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` sorted by seconds, the most first, with a new index."""
+    return table.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)
+
+
 def by_name(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Rows of `operators` added up over what `by` does not tell apart, the most seconds first:
-    `by`, kind, AMOUNTS, WORK, RATES, bound (that of the most seconds), least_s and over_s, null
-    where a part is."""
+    """The rows of `operators` added up by the columns `by`, the most seconds first: `by`, kind,
+    AMOUNTS, WORK, RATES, bound (of the row with the most seconds), least_s and over_s; sums are
+    null where a part is."""
     if table.empty:
-        return pd.DataFrame(
-            columns=[*by, "kind", *AMOUNTS, *WORK, *RATES, "bound", "least_s", "over_s"]
-        )
+        columns = [*by, "kind", *AMOUNTS, *WORK, *RATES, "bound", "least_s", "over_s"]
+        return pd.DataFrame(columns=columns)
     summed = with_rates(totals(table, by, [*AMOUNTS, *WORK, "least_s", "over_s"]))
-    longest = table.sort_values("seconds", ascending=False, kind="stable").drop_duplicates(by)
-    summed = summed.merge(
-        longest[[*by, *(name for name in ("kind", "bound") if name not in by)]], on=by
-    )
-    return summed.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)
+    longest = longest_first(table).drop_duplicates(by)
+    others = [name for name in ("kind", "bound") if name not in by]
+    return longest_first(summed.merge(longest[[*by, *others]], on=by))
 
 
-def _held_against_roofs(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with bound, least_s and over_s."""
+def _with_limits(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with the columns bound, least_s and over_s."""
     is_product = table.kind.isin(ARITHMETIC)
     arithmetic = (table.flops / table.compute_ceiling).where(is_product, 0.0)
     traffic = table.bytes / table.memory_ceiling
-    # a product's FLOPs alone are a bound too
+    # a product whose bytes are unknown is still bounded by its FLOPs
     traffic = traffic.where(~is_product | table.bytes.notna(), 0.0)
     least = pd.concat([arithmetic, traffic], axis=1).max(axis=1, skipna=False)
-    bound = pd.Series(
-        np.where(arithmetic > traffic, "compute", "memory"), index=table.index, dtype=object
-    )
+    longer = np.where(arithmetic > traffic, "compute", "memory")
+    bound = pd.Series(longer, index=table.index, dtype=object).where(least.notna(), None)
     least_s = least.where(least < table.seconds, table.seconds).where(least.notna())
-    return table.assign(
-        bound=bound.where(least.notna(), None), least_s=least_s, over_s=table.seconds - least_s
-    )
+    return table.assign(bound=bound, least_s=least_s, over_s=table.seconds - least_s)
 
 
 def _case(
     planned: Mapping[str, Any], profiles: pd.DataFrame, choices: "pd.Series[str]"
 ) -> ProfiledCase:
+    """A case of the plan, from its rows of `profiles` and the choices of its processes."""
     valid = profiles[profiles.invalid.fillna("") == ""].sort_values("process")
-    taken = valid if len(valid) else profiles
-    figures: dict[str, Any] = {
-        name: float(taken[name].dropna().median())
-        for name in ("clean_step_s", "profiled_step_s", "events")
-    }
-    figures |= {
-        name: _median(taken[name])
-        for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share")
-    }
+    used = valid if len(valid) else profiles
+    figures: dict[str, Any] = {}
+    for name in ("clean_step_s", "profiled_step_s", "events"):
+        figures[name] = float(used[name].dropna().median())
+    for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share"):
+        figures[name] = _median(used[name])
     unknown: dict[str, str] = {}
-    for text in taken.unknown.dropna():
+    for text in used.unknown.dropna():
         unknown |= json.loads(text)
     return ProfiledCase(
         **{name: planned[name] for name in ("case_id", "workload", "dtype", "params")},
@@ -268,6 +260,6 @@ def _case(
 
 
 def _median(values: "pd.Series[float]") -> float | None:
-    """The median of what is known, None where nothing is."""
+    """The median of the known values, None if there is none."""
     known = values.astype("float64").dropna()
     return float(known.median()) if len(known) else None

@@ -1,16 +1,17 @@
-"""From slices of a model that is too big for a machine to a step of the whole: a line through their
-layers.
+"""From slices of a model that is too large for a machine to a step of the whole: a line through
+the number of layers.
 
-A step of `n` equal layers takes a + bn: what is there once (embedding, head, loss), and each layer.
-So do its bytes. Cases that differ in nothing but their layers, and say what they are slices of, are
-fitted together and the line is read off at the whole. What comes out is no measurement: it has a
-table of its own, is marked `extrapolated`, and is never compared, gated or stored among metrics.
+A step of `n` equal layers takes a + bn: a for what is there once (embedding, head, loss), b for
+each layer. So does its memory. Cases that differ only in their layers, and declare what they are
+slices of, are fitted together; the line gives the value of the whole. That is not a measurement: it
+has a table of its own, is marked `extrapolated`, and is never compared, gated or stored among
+metrics.
 """
 
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -28,17 +29,16 @@ from hwbench.tables.schema import KEY
 METHOD = "extrapolated"
 
 FEWEST_FOR_INTERVAL = 3
-"""Through two slices a line always goes: they say nothing of how well it fits."""
+"""A line fits any two slices: they do not show how well it fits."""
 
 MISFIT = 0.01
-"""The fit is doubted where noise alone would leave the slices so far off the line in fewer than one
-of so many."""
+"""The p-value of the test for lack of fit below which the slices do not lie on a line."""
 
 ROUNDING = 1e-20
-"""Relative squares below this are those of a float's last digits."""
+"""Relative squared deviations below this are rounding errors."""
 
 RATES = {"tokens": ("tokens_per_s", "tokens/s"), "flops": ("flops_per_s", "FLOP/s")}
-"""The rates of the whole, from the work that is declared for it."""
+"""The rates of the whole, by the declared work that they follow from."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class Line:
     inverse: NDArray[np.float64]
     scale: float
     df: int
-    # the groups of points with equal x are further off the line than their own noise explains
-    misfit: bool
+    misfit: bool  # the groups of points lie further off the line than their own noise explains
 
     def at(self, x: float, processes: int) -> Interval:
-        """ŷ and the interval that holds the mean of so many further points at x, 95 times in 100.
+        """ŷ and the interval that holds the mean of `processes` further points at x, 95 times in
+        100; NaN without degrees of freedom.
 
         ŷ ± t · s · √(ŷ²/m + vᵀ(XᵀWX)⁻¹v) with v = (1, x), m further points, Student's t of `df`
         degrees of freedom: the prediction interval of weighted regression (Draper and Smith 1998,
-        section 9.2). None (NaN) without `df`.
+        section 9.2).
         """
         value, v = self.a + self.b * x, np.array([1.0, x])
         if not self.df:
@@ -73,12 +73,12 @@ class Line:
 
 
 def fit(groups: Sequence[tuple[float, Sequence[float]]]) -> Line:
-    """The line through groups of positive points, each (x, its ys, a process each), at two or more
+    """Fit a line to groups of positive points, each (x, the ys of its processes), at two or more
     different x.
 
-    From three x on it has an interval. Its noise is that of all points about the line; where the
-    groups lie off it by more than their own spread explains (the F-test for lack of fit), it is
-    that of the groups about the line, which has k - 2 degrees of freedom for k groups.
+    With three x or more it has an interval. Its noise is that of all points about the line. Where
+    the groups lie off it by more than their own spread explains (the F-test for lack of fit), it is
+    the noise of the groups about the line, with k - 2 degrees of freedom for k groups.
     """
     x = np.concatenate([np.full(len(ys), at, np.float64) for at, ys in groups])
     y = np.concatenate([np.asarray(ys, np.float64) for _, ys in groups])
@@ -94,131 +94,151 @@ def fit(groups: Sequence[tuple[float, Sequence[float]]]) -> Line:
         return Line(float(a), float(b), inverse, math.nan, 0, False)
     means = np.concatenate([np.full(len(ys), np.mean(ys)) for _, ys in groups])
     noise, lack = float((w * (y - means) ** 2).sum()), float((w * (means - a - b * x) ** 2).sum())
-    misfit = (
-        n > k
-        and lack > ROUNDING
-        and _by_chance(lack / (k - 2), k - 2, noise / (n - k), n - k) < MISFIT
-    )
+    misfit = False
+    if n > k and lack > ROUNDING:
+        misfit = _by_chance(lack / (k - 2), k - 2, noise / (n - k), n - k) < MISFIT
     squares, df = (lack, k - 2) if misfit else (noise + lack, n - 2)
     return Line(float(a), float(b), inverse, math.sqrt(squares / df), df, misfit)
 
 
+@dataclass(frozen=True)
+class Extrapolated:
+    """A metric of a whole: `params` with `axis` at its full value `whole`, `slices` the values of
+    the axis that were measured, `n` the processes of all slices."""
+
+    workload: str
+    params: dict[str, Param]
+    dtype: str
+    label: str
+    axis: str
+    whole: int
+    slices: list[int]
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    unit: str
+    n: int
+    method: str
+    validity: Validity
+    reasons: list[str]
+
+
 @once_a_run
 def extrapolate(run: RunTables) -> pd.DataFrame:
-    """The wholes that a run has slices of, a row a whole and metric: workload, params (with the
-    axis at its full value), dtype, label, axis, whole, slices (the values measured), metric, value,
-    ci_low, ci_high, unit, n (processes of all slices), method, validity, reasons.
+    """The wholes that a run has slices of: a row (Extrapolated) for each whole and metric.
 
     Metrics are step_s_p50, the rates of the whole's declared work and memory_peak_bytes. Two slices
-    give a value, three or more its 95 % interval. An interval that reaches zero says that the
-    slices lie on no line: there is none, and the rows are suspect. So are those of two slices that
-    are wide, as no interval tells how far off the whole may be. A case with a slice that is invalid
-    has no rows.
+    give a value, three or more its 95 % interval. An interval that reaches zero means that the
+    slices do not lie on a line: it is dropped, and the rows are suspect. Two slices that are wide
+    are suspect too, as no interval shows how far off the whole may be. A whole with an invalid
+    slice has no rows.
     """
-    columns = [
-        "workload",
-        "params",
-        "dtype",
-        "label",
-        "axis",
-        "whole",
-        "slices",
-        "metric",
-        "value",
-        "ci_low",
-        "ci_high",
-    ]
-    columns += ["unit", "n", "method", "validity", "reasons"]
     rows = [row for group in _groups(run) for row in _rows_of(run, *group)]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[column.name for column in fields(Extrapolated)])
 
 
 def label_of(
     workload: str, params: dict[str, Param], dtype: str, axis: str, slices: Sequence[int]
 ) -> str:
     """`gpt/train size=175b bf16 (all 96 layers, extrapolated from 1, 2, 3)`."""
-    said = case_label(
-        workload, {name: value for name, value in params.items() if name != axis}, dtype
-    )
-    return f"{said} (all {params[axis]} {axis}, {METHOD} from {', '.join(map(str, slices))})"
+    others = {name: value for name, value in params.items() if name != axis}
+    label = case_label(workload, others, dtype)
+    return f"{label} (all {params[axis]} {axis}, {METHOD} from {', '.join(map(str, slices))})"
 
 
-def _groups(run: RunTables) -> list[tuple[dict[str, object], pd.DataFrame]]:
-    """The wholes with the measured processes of two or more slices of each: what the whole is, and
-    their rows of `measurements` with the column `at`, the slice's value."""
-    measured = run.measured[run.measured.slice_of.notna()]
-    found: dict[str, list[tuple[int, pd.Series]]] = {}
-    for _, row in measured.iterrows():
-        params, whole = json.loads(row.params), json.loads(row.slice_of)
-        at, params[whole["axis"]] = params[whole["axis"]], whole["value"]
-        key = json.dumps(
-            {"workload": row.workload, "params": params, "dtype": row["dtype"], **whole}
-        )
-        found.setdefault(key, []).append((at, row))
+@dataclass(frozen=True)
+class _Whole:
+    """What slices are of: `params` with `axis` at its full `value`, `work` of a whole step."""
+
+    workload: str
+    params: dict[str, Param]
+    dtype: str
+    axis: str
+    value: int
+    work: dict[str, int | None]
+
+
+def _groups(run: RunTables) -> list[tuple[_Whole, pd.DataFrame]]:
+    """The wholes of which two or more slices were measured, with the rows of `run.measured` of
+    these slices and the column `at`, the slice's value of the axis."""
+    by_whole: dict[str, tuple[_Whole, list[tuple[int, pd.Series]]]] = {}
+    for _, row in run.measured[run.measured.slice_of.notna()].iterrows():
+        params, slice_of = json.loads(row.params), json.loads(row.slice_of)
+        at, params[slice_of["axis"]] = params[slice_of["axis"]], slice_of["value"]
+        whole = _Whole(row.workload, params, row["dtype"], **slice_of)
+        by_whole.setdefault(json.dumps(vars(whole)), (whole, []))[1].append((at, row))
     groups = []
-    for key, slices in found.items():
+    for whole, slices in by_whole.values():
         rows = pd.DataFrame([row for _, row in slices]).assign(at=[at for at, _ in slices])
         if rows["at"].nunique() > 1:
-            groups.append((json.loads(key), rows.sort_values(["at", "process"])))
+            groups.append((whole, rows.sort_values(["at", "process"])))
     return groups
 
 
-def _rows_of(run: RunTables, whole: dict, rows: pd.DataFrame) -> list[dict[str, object]]:  # type: ignore[type-arg]  # JSON
-    table = summarize(run)
-    judged = table[table.case_id.isin(rows.case_id)]
-    if (judged.validity == "invalid").any():
+def _rows_of(run: RunTables, whole: _Whole, rows: pd.DataFrame) -> list[Extrapolated]:
+    """The rows of one whole, from those of its slices."""
+    metrics = summarize(run)
+    of_slices = metrics[metrics.case_id.isin(rows.case_id)]
+    if (of_slices.validity == "invalid").any():
         return []
     slices = [int(at) for at in rows["at"].unique()]
-    medians = per_process(run).query("metric == 'step_s_p50'")
-    medians = rows[[*KEY, "at"]].merge(medians, on=KEY)
+    values = per_process(run).query("metric == 'step_s_p50'")
+    medians = rows[[*KEY, "at"]].merge(values, on=KEY)
     step, mean = _fit(medians["at"], medians.value), _fit(rows["at"], rows.window_s / rows.samples)
-    processes = int(rows.groupby("at").size().median())
-    found = {"step_s_p50": (step.at(whole["value"], processes), "s")}
-    for work, (metric, unit) in RATES.items():
-        if (amount := whole["work"][work]) is not None:
-            found[metric] = (_rate(amount, mean.at(whole["value"], processes)), unit)
-    peaks = rows.dropna(subset="memory_peak_bytes").groupby("at").memory_peak_bytes.median()
-    if len(peaks) == len(slices):
-        found["memory_peak_bytes"] = (
-            _fit(pd.Series(peaks.index), peaks).at(whole["value"], 1),
-            "B",
+    intervals = _intervals(whole, rows, step, mean)
+    codes = sorted({code for text in of_slices.reasons for code in json.loads(text)})
+    reaches_zero = any(interval.low <= 0 for interval, _ in intervals.values())
+    if step.misfit or mean.misfit or reaches_zero:
+        codes.append("not_linear")
+    extrapolated = []
+    for metric, (interval, unit) in intervals.items():
+        if not interval.value > 0:
+            continue
+        has_interval = interval.low > 0
+        extrapolated.append(
+            Extrapolated(
+                workload=whole.workload,
+                params=whole.params,
+                dtype=whole.dtype,
+                label=label_of(whole.workload, whole.params, whole.dtype, whole.axis, slices),
+                axis=whole.axis,
+                whole=whole.value,
+                slices=slices,
+                metric=metric,
+                value=interval.value,
+                ci_low=interval.low if has_interval else math.nan,
+                ci_high=interval.high if has_interval else math.nan,
+                unit=unit,
+                n=len(rows),
+                method=METHOD,
+                validity=_validity(codes, len(slices)),
+                reasons=codes,
+            )
         )
-    codes = sorted({code for words in judged.reasons for code in json.loads(words)})
-    reaches_zero = any(one.low <= 0 for one, _ in found.values())
-    codes += ["not_linear"] if step.misfit or mean.misfit or reaches_zero else []
-    common = {
-        "workload": whole["workload"],
-        "params": whole["params"],
-        "dtype": whole["dtype"],
-        "label": label_of(
-            whole["workload"], whole["params"], whole["dtype"], whole["axis"], slices
-        ),
-        "axis": whole["axis"],
-        "whole": whole["value"],
-        "slices": slices,
-        "n": len(rows),
-        "method": METHOD,
-        "validity": _validity(codes, len(slices)),
-        "reasons": codes,
-    }
-    return [
-        {
-            **common,
-            "metric": metric,
-            "value": one.value,
-            "ci_low": low,
-            "ci_high": high,
-            "unit": unit,
-        }
-        for metric, (one, unit) in found.items()
-        for low, high in [(one.low, one.high) if one.low > 0 else (math.nan, math.nan)]
-        if one.value > 0
-    ]
+    return extrapolated
+
+
+def _intervals(
+    whole: _Whole, rows: pd.DataFrame, step: Line, mean: Line
+) -> dict[str, tuple[Interval, str]]:
+    """By metric, the value of the whole and its unit. `step` is the line of median steps, `mean`
+    that of mean steps, from which rates follow."""
+    processes = int(rows.groupby("at").size().median())
+    intervals = {"step_s_p50": (step.at(whole.value, processes), "s")}
+    for work, (metric, unit) in RATES.items():
+        if (amount := whole.work[work]) is not None:
+            intervals[metric] = (_rate(amount, mean.at(whole.value, processes)), unit)
+    peaks = rows.dropna(subset="memory_peak_bytes").groupby("at").memory_peak_bytes.median()
+    if len(peaks) == rows["at"].nunique():
+        line = _fit(pd.Series(peaks.index), peaks)
+        intervals["memory_peak_bytes"] = (line.at(whole.value, 1), "B")
+    return intervals
 
 
 def _validity(codes: Sequence[str], slices: int) -> Validity:
-    word = validity_of(codes)
-    return "suspect" if word == "wide" and slices < FEWEST_FOR_INTERVAL else word
+    validity = validity_of(codes)
+    return "suspect" if validity == "wide" and slices < FEWEST_FOR_INTERVAL else validity
 
 
 def _fit(at: pd.Series, values: pd.Series) -> Line:
@@ -227,12 +247,13 @@ def _fit(at: pd.Series, values: pd.Series) -> Line:
 
 
 def _rate(amount: int, step: Interval) -> Interval:
-    """Work over a step's time; a step that may take no time at all has no fastest rate."""
+    """Work over a step's time; without an interval where that of the step reaches zero."""
     high = amount / step.low if step.low > 0 else math.nan
     low = amount / step.high if step.low > 0 else math.nan
     return Interval(amount / step.value if step.value > 0 else math.nan, low, high, step.n)
 
 
 def _by_chance(lack: float, lack_df: int, noise: float, noise_df: int) -> float:
-    """How often noise alone makes a mean square of lack of fit as large: the upper tail of F."""
+    """The p-value of the F-test for lack of fit: how often noise alone makes its mean square as
+    large."""
     return float(special.fdtrc(lack_df, noise_df, lack / noise)) if noise else 0.0

@@ -1,10 +1,9 @@
-"""Cases that differ in one number are a sweep: how the rate goes with it, and where more of it
-stops paying.
+"""Sweeps: cases that differ in one number, how their rate depends on it, and its knee.
 
-The knee is the smallest value whose rate is at least 95 % of the best rate of the sweep: from there
-on more gives less than 5 %. It needs no model of the curve, and one noisy value moves it by a step
-at most. A knee is `certain` where the intervals agree: all smaller values lie wholly below that
-line, and it lies wholly above.
+The knee is the smallest value whose rate is at least 95 % of the best rate of the sweep: larger
+values gain less than 5 %. It needs no model of the curve, and one noisy value moves it by a step at
+most. A knee is certain if the intervals agree: those of all smaller values lie below that line, and
+its own above.
 """
 
 import json
@@ -22,10 +21,10 @@ from hwbench.records import Param, case_label
 from hwbench.tables.reader import RunTables
 
 FEWEST_VALUES = 3
-"""Two values are a ratio, and no curve."""
+"""Two values are a ratio, not a curve."""
 
 ENOUGH = 0.95
-"""The share of the best rate that is as good as the best."""
+"""A rate of at least this share of the best counts as good as the best."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Sweep:
     """The cases of a workload that differ in `axis` alone, with `params` in common, in the order of
     its values.
 
-    `metric` is the rate that tells most of them, in `unit`.
+    `metric` is their rate, in `unit`.
     """
 
     workload: str
@@ -86,32 +85,31 @@ class Sweep:
 
     @property
     def finding(self) -> str:
-        """The knee in a sentence, as it stands under a curve."""
+        """The knee in a sentence for the caption of a curve."""
         knee, first, last = self.knee, self.points[0], self.points[-1]
         if knee is last:
             return f"no knee: the rate still rises at {self.axis}={last.at}"
         where = f"{self.axis}={knee.at}" if knee is not first else f"{self.axis}={knee.at} or below"
         doubt = "" if self.is_certain else ", within the intervals' doubt"
-        return f"knee at {where}: {knee.rate / self.best.rate:.0%} of the best rate{doubt}".replace(
-            "%", " %"
-        )
+        share = 100 * knee.rate / self.best.rate
+        return f"knee at {where}: {share:.0f} % of the best rate{doubt}"
 
 
 @once_a_run
 def sweeps(run: RunTables) -> list[Sweep]:
-    """The sweeps of a run: every axis with whole numbers of which at least FEWEST_VALUES have a
-    rate that means something, all else being equal. The axis of which cases are slices is none:
-    less of a model is another model."""
+    """The sweeps of a run: every axis of whole numbers of which at least FEWEST_VALUES have a rate
+    that is not invalid, all else being equal. An axis that cases are slices of is not swept: fewer
+    layers are another model."""
     planned = cases(run)
     table = summarize(run)
     table = table[table.validity != "invalid"]
     sliced = _sliced(run)
-    found = []
+    sweeps = []
     for (workload, dtype), group in planned.groupby(["workload", "dtype"], sort=False):
         for axis in dict.fromkeys(name for params in group.params for name in params):
             if (workload, axis) not in sliced:
-                found += _sweeps_of(str(workload), str(dtype), axis, group, table)
-    return found
+                sweeps += _sweeps_of(str(workload), str(dtype), axis, group, table)
+    return sweeps
 
 
 def sweep_rows(run: RunTables) -> list[dict[str, Any]]:
@@ -142,39 +140,35 @@ def _sweeps_of(
         if isinstance(at, int) and not isinstance(at, bool):
             others = {name: value for name, value in case.params.items() if name != axis}
             alike.setdefault(json.dumps(others), (others, []))[1].append((at, case.case_id))
-    found = []
+    sweeps = []
     for others, members in alike.values():
-        metric = next(
-            (m for m in RATES if all(_has(table, case_id, m) for _, case_id in members)), None
-        )
-        metric = metric or next(
-            (m for m in RATES if any(_has(table, case_id, m) for _, case_id in members)), None
-        )
-        points = [
-            _point(table, at, case_id, metric)
-            for at, case_id in sorted(members)
-            if _has(table, case_id, metric)
-        ]
+        case_ids = {case_id for _, case_id in members}
+        rows = table[table.case_id.isin(case_ids)]
+        metric = _common_rate(rows, len(case_ids))
+        of_metric = rows[rows.metric == metric].set_index("case_id")
+        measured = [member for member in sorted(members) if member[1] in of_metric.index]
+        points = [_point(at, of_metric.loc[case_id]) for at, case_id in measured]
         if metric and len(points) >= FEWEST_VALUES:
-            unit = str(table[table.metric == metric].unit.iloc[0])
-            found.append(Sweep(workload, others, dtype, axis, metric, unit, points))
-    return found
+            unit = str(of_metric.unit.iloc[0])
+            sweeps.append(Sweep(workload, others, dtype, axis, metric, unit, points))
+    return sweeps
 
 
-def _has(table: pd.DataFrame, case_id: str, metric: str | None) -> bool:
-    return bool(((table.case_id == case_id) & (table.metric == metric)).any())
+def _common_rate(rows: pd.DataFrame, n_cases: int) -> str | None:
+    """The first rate that all cases have, or else any; None if there is none."""
+    counts = rows.drop_duplicates(["case_id", "metric"]).metric.value_counts()
+    of_all = [rate for rate in RATES if counts.get(rate, 0) == n_cases]
+    of_any = [rate for rate in RATES if rate in counts]
+    return next(iter([*of_all, *of_any]), None)
 
 
-def _point(table: pd.DataFrame, at: int, case_id: str, metric: str | None) -> Point:
-    row = table[(table.case_id == case_id) & (table.metric == metric)].iloc[0]
+def _point(at: int, row: pd.Series) -> Point:
     low, high = (None if pd.isna(end) else float(end) for end in (row.ci_low, row.ci_high))
-    return Point(at, case_id, float(row.value), low, high)
+    return Point(at, str(row.name), float(row.value), low, high)
 
 
 def _sliced(run: RunTables) -> set[tuple[str, str]]:
     """The workloads and axes of which the run has slices."""
     rows = run.measurements[run.measurements.slice_of.notna()]
-    return {
-        (name, json.loads(text)["axis"])
-        for name, text in zip(rows.workload, rows.slice_of, strict=True)
-    }
+    slices = zip(rows.workload, rows.slice_of, strict=True)
+    return {(workload, json.loads(text)["axis"]) for workload, text in slices}

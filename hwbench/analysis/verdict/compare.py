@@ -32,7 +32,7 @@ class Judgement:
     """One case and metric of a candidate against its baseline.
 
     `baseline` and `candidate` are the stats.center of the processes' values, `ratio` is candidate /
-    baseline with its 95 % interval and the p-value of no change. `floor` is NaN where none is known.
+    baseline with its 95 % interval and the p-value of no change. `floor` is NaN where unknown.
     `reason` says why there is no verdict, or what may be behind a change.
     """
 

@@ -90,8 +90,8 @@ def power(
     slowdowns: Sequence[float] = SLOWDOWNS,
     floor: float = 0.0,
 ) -> pd.DataFrame:
-    """A row (POWER_COLUMNS) for each slow-down: the share of each verdict, that of `slower` with its
-    95 % interval (Clopper–Pearson).
+    """A row (POWER_COLUMNS) for each slow-down: the share of each verdict, that of `slower` with
+    its 95 % interval (Clopper–Pearson).
 
     At a slow-down of 0 `slower` is the share of false alarms, above it the power.
     """
@@ -107,8 +107,8 @@ def power(
 def dealt_power(
     times: Array, pairs: int, threshold: float, seed: int = 0, floor: float = 0.0
 ) -> pd.DataFrame:
-    """As `power`, from the times of a run's own processes: each pair deals them out to two halves at
-    random.
+    """As `power`, from the times of a run's own processes: each pair deals them out to two halves
+    at random.
 
     There are no more pairs than there are ways to deal. All pairs share the same processes, so the
     interval is about these processes, not about the machine in general.
@@ -171,9 +171,9 @@ def false_alarm_share(
 def undecided_share(
     noise: Noise, process_cv: float, pairs: int, threshold: float, seed: int = 0
 ) -> stats.Interval:
-    """How often the gate cannot tell, with processes that vary by `process_cv`: of the pairs without
-    a change, or with one up to the threshold, that are called neither faster nor slower, the share
-    that is called inconclusive instead of the same."""
+    """How often the gate cannot tell, with processes that vary by `process_cv`: of the pairs
+    without a change, or with one up to the threshold, that are called neither faster nor slower,
+    the share that is called inconclusive instead of the same."""
     slowdowns = (0.0, threshold / 2, threshold)
     table = power(replace(noise, process_cv=process_cv), pairs, threshold, seed, slowdowns)
     counts = table[["same", "inconclusive"]].mul(table.pairs, axis=0).round().sum()
