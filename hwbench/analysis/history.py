@@ -1,5 +1,5 @@
-"""The history of the runs of one label on one device: each case's speed over its runs, and where its
-level changed.
+"""The history of the runs of one label on one device: each case's speed over the runs, and where
+its level changed.
 
 The run is the unit. The processes of a run share conditions (the day, foreign load, the heat) that
 differ between runs. The intervals within runs say little about the next run; only the sequence of

@@ -1,13 +1,13 @@
-"""A CPU's most FLOP/s, which no datasheet states: cores × clock × FLOP per cycle.
+"""The peak FLOP/s of a CPU, which no datasheet states: cores × clock × FLOP per cycle.
 
-peaks_cpu.csv has the FLOP a core can do per cycle, by architecture: those of its fused multiply-add
-pipes (two FLOP a lane) or its matrix unit. Left out are models whose parts differ in pipes
-(Skylake-SP and Cascade Lake have one or two), processors with cores of two kinds, and instructions
-whose rate the makers' manuals do not state.
+cpu.csv has the FLOP of a core per cycle, by architecture: those of its fused multiply-add pipes
+(two FLOP a lane) or its matrix unit. Left out are models whose parts differ in pipes (Skylake-SP
+and Cascade Lake have one or two), processors with cores of two kinds, and instructions whose rate
+the makers' manuals do not state.
 
-The clock is the one sustained under load, where a run has observed it; else the highest, which is
-that of one busy core. With all of them busy, and wide vectors, it is lower: a share of a peak from
-the highest clock is rather too low.
+The clock is the one sustained under load, if a run has observed it; else the highest clock, which
+is that of one busy core. With all cores busy, and wide vectors, the clock is lower, so that a share
+of a peak from the highest clock is rather too low.
 """
 
 import csv
@@ -23,10 +23,10 @@ def flops(
     device: Mapping[str, Any],
     sustained_mhz: float | None = None,
 ) -> tuple[float, str] | None:
-    """The most FLOP/s and how it is derived, from the environment's `cpu` and `device`.
+    """The peak FLOP/s and its derivation in words, from the environment's `cpu` and `device`.
 
-    None on a virtual machine, which hides the clock and has threads for cores; where the
-    architecture's pipes are not known; and where the process may not use all cores.
+    None on a virtual machine, which hides the clock and shows threads as cores; if the
+    architecture's pipes are unknown; and if the process may not use all cores.
     """
     cores, clock = cpu.get("cores"), sustained_mhz or cpu.get("frequency_max_mhz")
     whole = device.get("kind") == "cpu" and device.get("usable_cores") == cpu.get("logical_cores")
@@ -36,32 +36,24 @@ def flops(
     value = cores * clock * 1e6 * float(row["flop_per_cycle"])
     kind = "sustained in gemm" if sustained_mhz else "the highest clock"
     steps = f"{cores} cores × {clock:.0f} MHz ({kind}) × {row['flop_per_cycle']} FLOP a cycle"
-    return (
-        value,
-        f"derived peak {value / 1e12:.4g} TFLOP/s {dtype}, {steps} of {row['name']} ({row['source']})",
-    )
+    peak = f"derived peak {value / 1e12:.4g} TFLOP/s {dtype}"
+    return value, f"{peak}, {steps} of {row['name']} ({row['source']})"
 
 
 @cache
 def table() -> list[dict[str, str]]:
-    """The rows of peaks_cpu.csv."""
-    return list(
-        csv.DictReader(files("hwbench.datasheets").joinpath("cpu.csv").read_text().splitlines())
-    )
+    """The rows of cpu.csv."""
+    text = files("hwbench.datasheets").joinpath("cpu.csv").read_text()
+    return list(csv.DictReader(text.splitlines()))
 
 
 def _row(dtype: str, cpu: Mapping[str, Any]) -> dict[str, str] | None:
-    """The architecture's row for the dtype, where its vector extension is there and not turned
-    off."""
-    has = cpu.get("vector_extensions") or ()
-    return next(
-        (
-            row
-            for row in table()
-            if (row["vendor"], row["family"], row["dtype"])
-            == (cpu.get("vendor"), cpu.get("family"), dtype)
-            and cpu.get("model") in row["models"].split()
-            and row["needs"] in has
-        ),
-        None,
-    )
+    """The architecture's row for the dtype, if the CPU has its vector extension turned on."""
+    extensions = cpu.get("vector_extensions") or ()
+    wanted = (cpu.get("vendor"), cpu.get("family"), dtype)
+    for row in table():
+        is_architecture = (row["vendor"], row["family"], row["dtype"]) == wanted
+        is_model = is_architecture and cpu.get("model") in row["models"].split()
+        if is_model and row["needs"] in extensions:
+            return row
+    return None

@@ -1,14 +1,14 @@
-"""What a device could do at most: the datasheet's dense FLOP/s and bytes/s of a GPU, and a CPU's
-derived FLOP/s.
+"""The peaks of a device: a GPU's dense FLOP/s and bytes/s from its datasheet, a CPU's derived
+FLOP/s.
 
-peaks.csv has a row for each name by which torch knows a device, without its maker's. FLOP/s are in
-10¹², bandwidth in 10⁹ B/s. All are dense: a datasheet that prints figures with 2:4 sparsity alone
-says so in its source, and is halved. Matrix products of 16 bits accumulate in fp32, as cuBLAS's do,
-which on a GeForce is half of the advertised figure. `units` is the number of multiprocessors: a
-partition, which may have the name of the whole, has fewer. Where a run does not say how many its
-device has, it may be one.
+peaks.csv has a row for each name that torch gives a device, without the maker's name. FLOP/s are in
+10¹², bandwidth in 10⁹ B/s. All FLOP/s are dense: a figure that a datasheet prints with 2:4 sparsity
+only is halved, and its source says so. Matrix products of 16 bits accumulate in fp32, as in cuBLAS,
+which on a GeForce is half of the advertised figure. `units` is the number of multiprocessors. A
+partition of a GPU, which may have the name of the whole, has fewer; where a run does not record the
+number, the device may be a partition.
 
-A device, a dtype or a figure that is not there is not known, and never taken from another.
+A device, a dtype or a figure that is not in the table is unknown, and never taken from another.
 """
 
 import csv
@@ -22,17 +22,17 @@ from typing import Any
 from hwbench.datasheets import cpu
 
 MAKERS = re.compile(r"((NVIDIA|AMD|Tesla) )*")
-"""What stands before the model: the same V100 is "Tesla V100-SXM2-16GB" to one driver, with "NVIDIA
-" to another."""
+"""The words before the model: one driver calls a V100 "Tesla V100-SXM2-16GB", another adds
+"NVIDIA"."""
 
 DTYPES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
-"""What the table has FLOP/s in."""
+"""The dtypes for which the table has FLOP/s."""
 
 
 @dataclass(frozen=True)
 class Peak:
-    """In FLOP/s or B/s; `source` says it in words, with where it is from. `dtype` is that of
-    FLOP/s."""
+    """A peak in FLOP/s, with their dtype, or in B/s; `source` is the figure and its origin in
+    words."""
 
     value: float
     source: str
@@ -42,23 +42,21 @@ class Peak:
 def flops(
     device: str, dtype: str, environment: Mapping[str, Any], sustained_mhz: float | None = None
 ) -> Peak | None:
-    """The most FLOP/s of the device in `dtype`; None if it is not known. `environment` is the
-    run's, `sustained_mhz` a CPU's clock under load, where that was observed."""
+    """The peak FLOP/s of the device in `dtype`; None if unknown. `environment` is the run's,
+    `sustained_mhz` a CPU's clock under load, if that was observed."""
     row = _row(device, environment)
     if row is None:
-        derived = cpu.flops(
-            dtype, _facts(environment, "cpu"), _facts(environment, "device"), sustained_mhz
-        )
+        cpu_facts, device_facts = (_facts(environment, part) for part in ("cpu", "device"))
+        derived = cpu.flops(dtype, cpu_facts, device_facts, sustained_mhz)
         return Peak(*derived, dtype) if derived else None
     if dtype not in DTYPES or not row[dtype]:
         return None
-    return Peak(
-        float(row[dtype]) * 1e12, f"peak {row[dtype]} TFLOP/s {dtype} dense, {row['source']}", dtype
-    )
+    source = f"peak {row[dtype]} TFLOP/s {dtype} dense, {row['source']}"
+    return Peak(float(row[dtype]) * 1e12, source, dtype)
 
 
 def bandwidth(device: str, environment: Mapping[str, Any]) -> Peak | None:
-    """The most B/s between the device and its memory; None if it is not known."""
+    """The peak B/s between the device and its memory; None if unknown."""
     row = _row(device, environment)
     if row is None:
         return None
@@ -66,18 +64,19 @@ def bandwidth(device: str, environment: Mapping[str, Any]) -> Peak | None:
 
 
 def why_unknown(device: str, environment: Mapping[str, Any]) -> str:
-    """Why a GPU has no peak although its maker states one of the whole card, in one line; empty
+    """Why a GPU has no peak although its maker states one for the whole card, in one line; empty
     otherwise."""
     model, units = _model(device), _facts(environment, "device").get("multiprocessors")
     card, is_slice, _ = model.partition(" MIG ")
     row = table().get(card)
     if not is_slice and (row is None or units == int(row["units"])):
         return ""
-    has = f"with {units} multiprocessors" + (f" of {row['units']}" if row else "")
+    size = f"with {units} multiprocessors" + (f" of {row['units']}" if row else "")
     if units is None:
-        has = "whose multiprocessors were not counted"
+        size = "whose multiprocessors were not counted"
     may_be = "may be" if units is None and not is_slice else "is"
-    return f"no known peak: {device}, {has}, {may_be} a partition of a GPU, and the whole card's peak is not its own"
+    partition = f"{device}, {size}, {may_be} a partition of a GPU"
+    return f"no known peak: {partition}, and the whole card's peak is not its own"
 
 
 @cache
@@ -88,18 +87,15 @@ def table() -> dict[str, dict[str, str]]:
 
 
 def _row(device: str, environment: Mapping[str, Any]) -> dict[str, str] | None:
-    """The row of the device of that whole name; None too if it is not known to have as many
-    multiprocessors as that."""
+    """The row of the device; None also if it is not known to have all the multiprocessors of that
+    card."""
     row = table().get(_model(device))
-    return (
-        row
-        if row and _facts(environment, "device").get("multiprocessors") == int(row["units"])
-        else None
-    )
+    units = _facts(environment, "device").get("multiprocessors")
+    return row if row and units == int(row["units"]) else None
 
 
 def _model(device: str) -> str:
-    """The device's name without its maker's."""
+    """The device's name without the maker's name."""
     return MAKERS.sub("", device, count=1)
 
 

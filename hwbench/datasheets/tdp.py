@@ -1,10 +1,10 @@
-"""The thermal design power of common processors, by the name by which they call themselves.
+"""The thermal design power of common processors, by the name that they report.
 
 The figures in tdp.csv are the vendors' (AMD: amd.com/en/products/specifications/processors.html,
 "Default TDP"; Intel: ark.intel.com, "TDP") and, but for the threads, agree with CodeCarbon's table.
-Left out are processors of which no vendor publishes it, as those built for one cloud (EPYC 7R13,
-Xeon 8259CL), and Intel's desktop processors from the 9th generation on, which draw up to twice
-their base power for as long as they are cooled.
+Left out are processors whose vendor does not publish it, such as those built for one cloud (EPYC
+7R13, Xeon 8259CL), and Intel's desktop processors from the 9th generation on, which draw up to
+twice their base power for as long as they are cooled.
 """
 
 import csv
@@ -14,8 +14,8 @@ from functools import cache
 from importlib.resources import files
 
 ORNAMENTS = r"\((R|TM)\)|\bCPU\b|@.*|\b\d+-Cores?\b|\bProcessor\b|^\s*(AMD|Intel)\b"
-"""What stands in a name besides the model: `Intel(R) Xeon(R) CPU E5-2690 v4 @ 2.60GHz` is `Xeon
-E5-2690 v4`."""
+"""The parts of a name besides the model: `Intel(R) Xeon(R) CPU E5-2690 v4 @ 2.60GHz` is the model
+`Xeon E5-2690 v4`."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Tdp:
 
 
 def find(name: str) -> Tdp | None:
-    """What the vendor states of the processor called so in /proc/cpuinfo; None if the table lacks
-    that model."""
+    """The vendor's figures for the processor with this name in /proc/cpuinfo; None if the table
+    lacks that model."""
     return table().get(model(name))
 
 
 def model(name: str) -> str:
-    """The model alone."""
+    """The model in a processor's name."""
     words = re.sub(r"\((R|TM)\)", " ", name, flags=re.IGNORECASE)
     return " ".join(re.sub(ORNAMENTS, " ", words, flags=re.IGNORECASE).split())
 
@@ -41,7 +41,7 @@ def model(name: str) -> str:
 def table() -> dict[str, Tdp]:
     """All models by name."""
     text = files("hwbench.datasheets").joinpath("tdp.csv").read_text()
-    rows = csv.DictReader(text.splitlines())
-    return {
-        row["name"]: Tdp(float(row["watts"]), int(row["threads"]), row["source"]) for row in rows
-    }
+    tdps = {}
+    for row in csv.DictReader(text.splitlines()):
+        tdps[row["name"]] = Tdp(float(row["watts"]), int(row["threads"]), row["source"])
+    return tdps

@@ -1,4 +1,4 @@
-"""Intervals, ratios, steady state: arrays in, small records out."""
+"""Statistics of arrays: intervals, changes, autocorrelation, steady state."""
 
 from hwbench.stats.intervals import (
     CONFIDENCE,

@@ -1,9 +1,9 @@
-"""The statistics of hwbench: arrays in, small records out. No tables, no files, no random numbers.
+"""Confidence intervals of medians, ratios and quantiles. No random numbers.
 
 The process is the unit. Steps of one process share what its start fixed (memory layout, clocks,
-neighbours), so they say little about the next start. Positive quantities are worked on as
-logarithms, where a ratio is a difference and noise that multiplies becomes noise that adds. Blank
-is NaN: where the data cannot say, nothing is said.
+foreign load), so they say little about the next start. Positive quantities are analysed as
+logarithms: a ratio becomes a difference, and noise that multiplies becomes noise that adds. NaN
+means that the data are too few to tell.
 """
 
 import math
@@ -20,19 +20,18 @@ from hwbench.stats.series import Array, Numbers, effective_n_below, finite, infl
 CONFIDENCE = 0.95
 
 SHOWS_ITSELF = 6
-"""With so many times the fewest independent samples, a series shows its own autocorrelation. Of
-shorter ones those that seem independent by chance have intervals that are too narrow
-(tests/bench/intervals.py): enough to stop on, since nothing is claimed by that, and not to
-report."""
+"""With so many times the fewest independent samples, a series shows its own autocorrelation. A
+shorter series may seem independent by chance; its interval is then too narrow
+(tests/bench/intervals.py). That is good enough for a stopping rule, and not for a report."""
 
 RUNS_TO_TELL = 3
-"""Two runs say next to nothing of how runs differ: t has one degree of freedom."""
+"""The fewest runs that show how runs differ: with two, t has one degree of freedom."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its two-sided confidence interval, NaN where there is none; `n` values went
-    into it."""
+    """An estimate from `n` values and its two-sided confidence interval, NaN where there is
+    none."""
 
     value: float
     low: float
@@ -41,19 +40,16 @@ class Interval:
 
     @property
     def relative_half_width(self) -> float:
-        """Half the interval's width over the estimate; infinite where there is no interval or it is
-        not positive."""
+        """Half the interval's width over the estimate; infinite without an interval or a positive
+        estimate."""
         half = (self.high - self.low) / 2
         return half / self.value if math.isfinite(half) and self.value > 0 else math.inf
 
 
 @dataclass(frozen=True)
 class Change:
-    """A candidate against its baseline: the ratio of their centers, its interval, and how surely it
-    is not 1.
-
-    `p` is two-sided. All are NaN where a side has too few values to say.
-    """
+    """A candidate against its baseline: the ratio of their centers, its interval, and the two-sided
+    p-value of a ratio of 1. NaN where a side has too few values."""
 
     ratio: float
     low: float
@@ -64,10 +60,10 @@ class Change:
 def median_interval(values: Numbers, confidence: float = CONFIDENCE) -> Interval:
     """The median over processes with Student's t interval of their logs.
 
-    The interval is exact where the logs are normal, from two values on: a percentile bootstrap over
-    five would cover far less than it says. Of processes of two kinds, fast and slow, the median may
-    lie outside what Student says of the center; the interval then reaches to it. Values that are
-    not all positive are taken as they are.
+    The interval is exact if the logs are normal, from two values on; a percentile bootstrap of five
+    values would cover far less than it claims. If processes are of two kinds, fast and slow, the
+    median may lie outside the t interval, which is then extended to it. Values that are not all
+    positive are analysed without logs.
     """
     x = finite(values)
     if not len(x):
@@ -81,8 +77,8 @@ def median_interval(values: Numbers, confidence: float = CONFIDENCE) -> Interval
 
 
 def center(values: Numbers) -> float:
-    """What `change` takes a side for: the geometric mean of its processes, the median where one is
-    not positive."""
+    """The center of a side, of which `change` takes the ratio: the geometric mean of its processes;
+    the median if one is not positive."""
     x = finite(values)
     if not len(x):
         return math.nan
@@ -90,10 +86,10 @@ def center(values: Numbers) -> float:
 
 
 def change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE) -> Change:
-    """Candidate over baseline, from the values of their processes: Welch's t on the logs (Welch
-    1947).
+    """The change from baseline to candidate, from the values of their processes: Welch's t on the
+    logs (Welch 1947).
 
-    The ratio is of geometric means, so that it is the same either way round. Needs two positive
+    The ratio is of geometric means, so that swapping the sides inverts it. Needs two positive
     values on each side; where neither side varies at all, the difference is exact and p is 0 or 1.
     """
     a, b = finite(baseline), finite(candidate)
@@ -112,27 +108,25 @@ def change_from_runs(
 ) -> Change:
     """As `change`, against several runs of a baseline, each with the values of its processes.
 
-    Runs differ by what their processes have in common: the day, the neighbours, the heat. From
-    RUNS_TO_TELL runs on the candidate is also held against the prediction interval for one more
-    such run (Student's t on the runs' mean logs, s²(1 + 1/N), N − 1 degrees of freedom), and the
-    less certain of the two answers is given.
+    Runs differ by conditions that their processes share: the day, foreign load, heat. With
+    RUNS_TO_TELL runs or more, the candidate is also compared with the prediction interval for one
+    more such run (Student's t on the runs' mean logs, s²(1 + 1/N), N − 1 degrees of freedom); the
+    less certain of the two changes is returned.
     """
-    pooled = change(
-        np.concatenate([finite(run) for run in baseline]) if baseline else [], candidate, confidence
-    )
+    values = np.concatenate([finite(run) for run in baseline]) if baseline else np.empty(0)
+    pooled = change(values, candidate, confidence)
     if math.isnan(pooled.p) or len(baseline) < RUNS_TO_TELL:
         return pooled
     means = np.array([np.log(finite(run)).mean() for run in baseline])
     n = len(means)
-    predicted = _t_change(
-        math.log(pooled.ratio), float(means.var(ddof=1)) * (1 + 1 / n), n - 1, confidence
-    )
+    variance = float(means.var(ddof=1)) * (1 + 1 / n)
+    predicted = _t_change(math.log(pooled.ratio), variance, n - 1, confidence)
     return max(pooled, predicted, key=lambda one: one.p)
 
 
 def paired_change(baseline: Numbers, candidate: Numbers, confidence: float = CONFIDENCE) -> Change:
-    """As `change`, of pairs measured next to each other: what both share (a drift of the machine)
-    cancels."""
+    """As `change`, of pairs measured next to each other: conditions that both share (a drift of the
+    machine) cancel."""
     a, b = np.asarray(baseline, np.float64), np.asarray(candidate, np.float64)
     if a.shape != b.shape:
         raise ValueError(f"pairs need as many values on either side, not {len(a)} and {len(b)}")
@@ -147,15 +141,15 @@ def paired_change(baseline: Numbers, candidate: Numbers, confidence: float = CON
 def quantile_interval(
     samples: Numbers, q: float, confidence: float = CONFIDENCE, times: float = 1
 ) -> Interval:
-    """The q-quantile of one process's steps with its order-statistic interval, autocorrelation
-    allowed for.
+    """The q-quantile of one process's steps with its order-statistic interval, which allows for
+    autocorrelation.
 
-    The ends are fractional order statistics (Hutson 1999), so that the interval does not cover more
-    than it says where ranks are few, of the effective number of samples: what counts is how the
-    steps below the quantile follow each other, not how the steps themselves do. They are looked up
-    at the same share of all samples. No interval where there are no such ranks: with independent
-    samples below 6 for p50, 36 for p90, 72 for p95 and 368 for p99; nor below so many `times` that
-    number, see SHOWS_ITSELF.
+    The ends are fractional order statistics (Hutson 1999) of the effective number of samples; with
+    whole ranks a short series would cover more than it claims. The effective number is that of the
+    series "at or below the quantile", not of the steps themselves. The ends are looked up at the
+    same share of all samples. There is no interval without such ranks: with fewer independent
+    samples than 6 for p50, 36 for p90, 72 for p95 and 368 for p99, each `times` as many (see
+    SHOWS_ITSELF).
     """
     x = np.sort(finite(samples))
     if not len(x):
@@ -170,7 +164,7 @@ def quantile_interval(
 
 
 def holm(p_values: Numbers) -> Array:
-    """Holm's adjusted p-values (1979): reject those below α and the family errs with probability at
+    """Holm's adjusted p-values (1979): rejecting those below α, the probability of any error is at
     most α."""
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p)
@@ -194,19 +188,20 @@ def _rank(p: float, n: float, q: float) -> float:
     low, high = 0.0, n + 1
     while high - low > 1e-6:
         middle = (low + high) / 2
-        low, high = (
-            (middle, high) if special.betainc(middle, n + 1 - middle, q) > p else (low, middle)
-        )
+        if special.betainc(middle, n + 1 - middle, q) > p:
+            low = middle
+        else:
+            high = middle
     return low
 
 
 def _logs(x: Array) -> tuple[Array, Callable[[float], float]]:
-    """The values as logs with the way back, where all are positive; else as they are."""
+    """The logs of the values and the inverse function; if not all are positive, the values."""
     return (np.log(x), _exp) if (x > 0).all() else (x, float)
 
 
 def _exp(x: float) -> float:
-    """As math.exp, infinite where no float is large enough: values may lie hundreds of orders of
+    """As math.exp, but infinite instead of an OverflowError: values may lie hundreds of orders of
     magnitude apart."""
     return math.inf if x > 709 else math.exp(x)  # NaN stays NaN
 

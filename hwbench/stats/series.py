@@ -1,4 +1,4 @@
-"""What a row of samples that follow each other tells of itself."""
+"""Statistics of a series of samples: autocorrelation, variation, outliers, steady state."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ Array = NDArray[np.float64]
 Numbers = Sequence[float] | Array
 
 TERMS = 200
-"""Of a series whose terms fall as m^(−5/2)."""
+"""Of a sum whose terms fall as m^(−5/2)."""
 
 
 def lag1(samples: Numbers) -> float:
-    """Lag-1 autocorrelation, its small-sample bias −(1 + 4ρ)/n taken out (Kendall 1954); NaN where
-    nothing varies."""
+    """The lag-1 autocorrelation, corrected for its small-sample bias −(1 + 4ρ)/n (Kendall 1954);
+    NaN where nothing varies."""
     x = finite(samples)
     n = len(x)
     if n < 3 or not varies(x):
@@ -32,8 +32,8 @@ def lag1(samples: Numbers) -> float:
 
 
 def effective_n(samples: Numbers) -> float:
-    """How many independent samples tell as much: n(1 − ρ)/(1 + ρ) for a first-order process; never
-    more than n."""
+    """The number of independent samples with as much information: n(1 − ρ)/(1 + ρ) for a
+    first-order process, at most n."""
     n, rho = len(finite(samples)), lag1(samples)
     if not rho > 0:  # also where nothing varies
         return float(n)
@@ -48,7 +48,7 @@ def variation(samples: Numbers) -> float:
 
 
 def outliers(samples: Numbers) -> int:
-    """How many samples lie outside Tukey's fences, 1.5 interquartile ranges beyond the
+    """The number of samples outside Tukey's fences, 1.5 interquartile ranges beyond the
     quartiles."""
     x = finite(samples)
     if not varies(x):
@@ -62,9 +62,8 @@ def steady_from(samples: Numbers) -> int | None:
     """The first step of the steady state by MSER (White 1997): cutting there leaves the smallest
     standard error.
 
-    Only the first half is searched, since the error of a handful of last steps says nothing. None
-    if cutting more would still help at its end: then the series never settled, or is too short to
-    tell.
+    Only the first half is searched, since the error of a few last steps means little. None if
+    cutting more would still help at its end: the series did not settle, or is too short to tell.
     """
     x = finite(samples)
     n, half = len(x), len(x) // 2
@@ -80,7 +79,8 @@ def steady_from(samples: Numbers) -> int | None:
 
 def effective_n_below(x: Array, value: float) -> float:
     """As `effective_n`, for the share of samples at or below `value`: n over the sum of the
-    autocorrelations of being there, ended by Geyer's initial positive sequence (1992)."""
+    autocorrelations of the series "is at or below `value`", truncated by Geyer's initial positive
+    sequence (1992)."""
     below = (x <= value).astype(np.float64)
     d = below - below.mean()
     n, total = len(d), float(d @ d)
@@ -96,12 +96,12 @@ def effective_n_below(x: Array, value: float) -> float:
 
 
 def inflation(rho: float, q: float) -> float:
-    """By how much autocorrelation widens the variance of the share of samples below the q-quantile:
-    the sum of the autocorrelations of being there, of normal samples of a first-order process with
-    lag-1 autocorrelation `rho`.
+    """By how much autocorrelation increases the variance of the share of samples below the
+    q-quantile, for normal samples of a first-order process with lag-1 autocorrelation `rho`.
 
-    In closed form by Mehler's expansion in Hermite polynomials. It stands beside
-    `effective_n_below` because a short series shows too little of its own autocorrelation.
+    It is the sum of the autocorrelations of the series "is below the quantile", in closed form by
+    Mehler's expansion in Hermite polynomials. It complements `effective_n_below`, as a short series
+    shows too little of its own autocorrelation.
     """
     if not rho > 0:  # also where nothing varies
         return 1.0
@@ -111,9 +111,8 @@ def inflation(rho: float, q: float) -> float:
         h.append((z * h[-1] - math.sqrt(m - 1) * h[-2]) / math.sqrt(m))
     lags = np.arange(1, TERMS + 1)
     density = math.exp(-(z**2)) / (2 * math.pi)
-    return 1 + 2 * density / (q * (1 - q)) * float(
-        (np.square(h) / lags * rho**lags / (1 - rho**lags)).sum()
-    )
+    terms = np.square(h) / lags * rho**lags / (1 - rho**lags)
+    return 1 + 2 * density / (q * (1 - q)) * float(terms.sum())
 
 
 def varies(x: Array) -> bool:
@@ -122,5 +121,6 @@ def varies(x: Array) -> bool:
 
 
 def finite(values: Numbers) -> Array:
+    """The finite values."""
     x = np.asarray(values, dtype=np.float64)
     return x[np.isfinite(x)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwbench.stats.change_points import LEVEL, PERMUTATIONS, change_points, levels, without_outliers
+from hwbench.stats.change_points import LEVEL, PERMUTATIONS, change_points, levels, replace_outliers
 
 
 def noise(runs: int, seed: int = 0) -> np.ndarray:
@@ -99,7 +99,7 @@ def test_levels_are_what_lies_between():
 
 def test_outliers_become_the_median_around_them_and_steps_stay():
     x = np.array([0.0, 0.1, 9.0, 0.0, 0.1, 0.0, 1.0, 1.1, 1.0])
-    assert list(without_outliers(x)) == [0.0, 0.1, 0.1, 0.0, 0.1, 0.0, 1.0, 1.1, 1.0]
+    assert list(replace_outliers(x)) == [0.0, 0.1, 0.1, 0.0, 0.1, 0.0, 1.0, 1.1, 1.0]
 
 
 @settings(max_examples=40, deadline=None)

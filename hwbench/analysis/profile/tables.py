@@ -16,8 +16,8 @@ HOLDERS = [name for name in SCHEMAS["memory"].names if name.endswith("_bytes")]
 
 
 def spans(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
-    """A row (SPANS) for each span of the profiled step, in order. `seconds`, by the host's clock, are
-    corrected for the profiler's cost and scaled to sum to the clean step; `share` is of that."""
+    """A row (SPANS) for each span of the profiled step, in order. `seconds`, by the host's clock,
+    are corrected for the profiler's cost and scaled to sum to the clean step; `share` is of it."""
     table = rows_of(run, case, "span")
     seconds = (table.seconds - case.event_s * table.events).clip(lower=0.0)
     seconds *= case.clean_step_s / seconds.sum() if seconds.sum() > 0 else 1.0
@@ -52,8 +52,8 @@ def memory(run: RunTables, case: ProfiledCase) -> pd.DataFrame:
 
 
 def thinned(memory: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most `most` rows of `memory`: from each group of neighbours the row with the most bytes, so
-    that the peak is kept."""
+    """At most `most` rows of `memory`: from each group of neighbours the row with the most bytes,
+    so that the peak is kept."""
     if len(memory) <= most:
         return memory
     parts = pd.Series(range(len(memory)), index=memory.index) * most // len(memory)
