@@ -11,10 +11,11 @@ from hwbench.tables import importers
 DATA = Path(__file__).with_name("data")
 FILES = {tool: DATA / f"{tool}.json" for tool in importers.TOOLS}
 SOURCES = {tool: json.loads(file.read_text()) for tool, file in FILES.items()}
+DROP = object()
 
 
 def changed(tool, *path, to):
-    """The text of the real file with one place changed; `DROP` takes it out."""
+    """The text of the real file with one place changed, or taken out if `to` is DROP."""
     content = copy.deepcopy(SOURCES[tool])
     place = content
     for key in path[:-1]:
@@ -26,12 +27,10 @@ def changed(tool, *path, to):
     return json.dumps(content)
 
 
-DROP = object()
-
-
 def written(folder, text):
     """The text as a file, with the samples of nvbench beside it."""
-    shutil.copytree(DATA / "nvbench.json-bin", folder / "nvbench.json-bin", dirs_exist_ok=True)
+    if not (folder / "nvbench.json-bin").exists():
+        shutil.copytree(DATA / "nvbench.json-bin", folder / "nvbench.json-bin")
     file = folder / "file.json"
     file.write_text(text)
     return file

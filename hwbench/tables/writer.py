@@ -117,8 +117,8 @@ def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
 
 
 def write_derived(folder: Path, table: str, frame: pd.DataFrame) -> None:
-    """Store a derived table ("metrics", "span_metrics", "noise") of the run in `folder`. It replaces
-    what an earlier summary left there."""
+    """Store a derived table ("metrics", "span_metrics", "noise") of the run in `folder`. An earlier
+    one is replaced."""
     content = pa.Table.from_pandas(frame, schema=SCHEMAS[table], preserve_index=False)
     write_part(folder, table, table, content)
 

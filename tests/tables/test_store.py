@@ -49,7 +49,7 @@ def run(tmp_path, training):
     return writer
 
 
-def test_what_is_written_reads_back(run, training):
+def test_a_measurement_reads_back_as_it_was_written(run, training):
     found = tables.read_run(run.folder)
     row = found.measurements.iloc[0]
     assert (row.case_id, row.outcome, row.samples, row.warmup_steps) == (
@@ -71,7 +71,7 @@ def test_what_is_written_reads_back(run, training):
     assert found.runs.schema_version.iloc[0] == schema.SCHEMA_VERSION
 
 
-def test_a_run_answers_for_its_columns(run, training):
+def test_a_run_has_its_device_plan_and_environment(run, training):
     run.add(training, 1, Measurement("oom", "too large"))
     found = tables.read_run(run.folder)
     row = found.runs.iloc[0]
@@ -85,7 +85,7 @@ def test_a_run_answers_for_its_columns(run, training):
     assert found.measured is found.measured
 
 
-def test_a_changed_run_answers_for_its_own_columns(run):
+def test_a_changed_run_does_not_keep_cached_properties(run):
     found = tables.read_run(run.folder)
     assert found.device.name != "another"
     changed = replace(found, runs=found.runs.assign(device_name="another"))
@@ -116,7 +116,7 @@ def test_a_column_that_came_later_is_null_in_older_parts(run, training, version)
     assert found.columns.tolist() == schema.SCHEMAS["measurements"].names
 
 
-def test_what_a_workload_declares_is_stored_beside_its_work(run, training):
+def test_a_workloads_declarations_are_stored(run, training):
     declared = Declared({"optimizer": Work(flops=3)}, {"attention": "flash"}, memory_bytes=70)
     run.add(training, 1, measured(declared=declared, memory_base_bytes=30))
     row = tables.read_run(run.folder).measurements.iloc[1]
@@ -125,7 +125,7 @@ def test_what_a_workload_declares_is_stored_beside_its_work(run, training):
     assert (row.memory_base_bytes, row.memory_predicted_bytes) == (30, 70)
 
 
-def test_a_profile_reads_back_as_it_was(tmp_path, training):
+def test_a_profile_reads_back_as_it_was_written(tmp_path, training):
     run = make_run(tmp_path, "r1", [training])
     run.add(
         training,
@@ -152,44 +152,43 @@ def test_unknown_is_null_not_zero(run, training):
     assert row[["tokens", "samples", "window_s", "memory_peak_bytes", "timer_kind"]].isna().all()
 
 
+PROCESS = "run_id case_id process"
+DOCUMENTED = {
+    "runs": """run_id started_at label device_kind device_name hwbench_version schema_version
+        environment argv""",
+    "measurements": """workload params dtype outcome reason warmup_steps samples converged
+        timer_kind tokens flops bytes window_s memory_peak_bytes compile_s""",
+    "samples": "step warmup start_ns step_s flags",
+    "spans": "step name position span_s",
+    "readings": "meter scope quantity value unit method window_s uncertainty grade reason",
+    "telemetry": "time_ns meter device_index quantity value unit",
+    "requests": """request query scheduled_ns issued_ns first_token_ns done_ns prompt_tokens
+        new_tokens batch""",
+    "profiles": "steps clean_step_s profiled_step_s events invalid unknown",
+    "ops": "level span module name shapes calls seconds flops bytes",
+    "modules": "module kind calls forward_s backward_s",
+    "gaps": "step start_s gap_s cause",
+    "memory": "position weights_bytes gradients_bytes optimizer_bytes activations_bytes",
+}
+
+
 @pytest.mark.parametrize("table", tables.RAW)
-def test_the_promised_columns_are_there(run, table):
-    promised = {
-        "runs": "run_id started_at label device_kind device_name hwbench_version schema_version environment argv",
-        "measurements": "run_id case_id process workload params dtype outcome reason warmup_steps samples converged "
-        "timer_kind tokens flops bytes window_s memory_peak_bytes compile_s",
-        "samples": "run_id case_id process step warmup start_ns step_s flags",
-        "spans": "run_id case_id process step name position span_s",
-        "readings": "run_id case_id process meter scope quantity value unit method window_s uncertainty grade reason",
-        "telemetry": "run_id case_id process time_ns meter device_index quantity value unit",
-        "requests": "run_id case_id process request query scheduled_ns issued_ns first_token_ns done_ns prompt_tokens "
-        "new_tokens batch",
-        "profiles": "run_id case_id process steps clean_step_s profiled_step_s events invalid unknown",
-        "ops": "run_id case_id process level span module name shapes calls seconds flops bytes",
-        "modules": "run_id case_id process module kind calls forward_s backward_s",
-        "gaps": "run_id case_id process step start_s gap_s cause",
-        "memory": "run_id case_id process position weights_bytes gradients_bytes optimizer_bytes activations_bytes "
-        "temporary_bytes",
-    }[table]
+def test_raw_tables_have_the_documented_columns(run, table):
+    documented = DOCUMENTED[table] if table == "runs" else f"{PROCESS} {DOCUMENTED[table]}"
     columns = pq.ParquetFile(next((run.folder / table).glob("*.parquet"))).schema_arrow.names
-    assert set(promised.split()) <= set(columns)
+    assert set(documented.split()) <= set(columns)
 
 
-def test_the_promised_columns_of_the_derived_tables():
+def test_derived_tables_have_the_documented_columns():
+    case = ["run_id", "case_id", "device_kind", "workload"]
+    value = ["metric", "value", "ci_low", "ci_high", "unit", "n", "method", "validity", "reasons"]
     share = ["convention", "peak", "peak_dtype"]
-    promised = "run_id case_id device_kind workload metric value ci_low ci_high unit n method validity reasons"
-    assert schema.SCHEMAS["metrics"].names == [
-        *promised.split(),
-        "source",
-        "uncertainty",
-        "grade",
-        *share,
-    ]
-    of_spans = promised.replace("workload", "workload span")
-    assert schema.SCHEMAS["span_metrics"].names == [*of_spans.split(), "source", *share]
+    metrics = [*case, *value, "source", "uncertainty", "grade", *share]
+    assert schema.SCHEMAS["metrics"].names == metrics
+    assert schema.SCHEMAS["span_metrics"].names == [*case, "span", *value, "source", *share]
 
 
-def test_all_runs_are_one_table(tmp_path, training):
+def test_the_parts_of_all_runs_read_as_one_table(tmp_path, training):
     for name in ("a", "b"):
         make_run(tmp_path, name, [training]).add(training, 0, measured())
     table = pd.concat(
@@ -198,7 +197,7 @@ def test_all_runs_are_one_table(tmp_path, training):
     assert table.groupby("run_id").size().to_dict() == {"a": 12, "b": 12}
 
 
-def test_rows_without_a_measurement_are_not_part_of_the_run(run, training):
+def test_rows_without_a_measurement_are_left_out(run, training):
     stray = run.folder / "samples" / f"{training.case_id}-9.parquet"
     table = pq.ParquetFile(run.folder / "samples" / f"{training.case_id}-0.parquet").read()
     column = pa.array([9] * len(table), pa.int32())
@@ -208,7 +207,7 @@ def test_rows_without_a_measurement_are_not_part_of_the_run(run, training):
     assert set(tables.read_run(run.folder).samples.process) == {0}
 
 
-def test_a_part_being_written_is_no_result(run, training, monkeypatch):
+def test_a_part_that_is_being_written_is_left_out(run, training, monkeypatch):
     """What a process leaves that is killed between writing a part and renaming it."""
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
     monkeypatch.setattr(Path, "replace", interrupt)
@@ -237,13 +236,13 @@ def test_a_write_that_fails_leaves_no_file_behind(run, training, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 101, "a b"])
-def test_run_ids_are_plain_names(tmp_path, training, name):
+def test_a_run_id_that_is_no_plain_name_is_refused(tmp_path, training, name):
     with pytest.raises(UserError, match="run id"):
         make_run(tmp_path / "results", name, [training])
     assert not (tmp_path / "results").exists()
 
 
-def test_a_run_id_that_exists_is_refused_and_untouched(run, tmp_path, training):
+def test_a_run_id_that_exists_is_refused(run, tmp_path, training):
     with pytest.raises(UserError, match="run r1 exists"):
         make_run(tmp_path, "r1", [training])
     assert len(tables.read_run(run.folder).measurements) == 1
@@ -256,47 +255,47 @@ def test_a_results_folder_that_is_a_file_is_refused(tmp_path, training):
 
 
 class TestFindRun:
-    def test_by_folder_and_by_id(self, run, tmp_path):
+    def test_finds_a_run_by_folder_and_by_id(self, run, tmp_path):
         assert tables.find_run(str(run.folder), Path("elsewhere")) == run.folder
         assert tables.find_run("r1", tmp_path) == run.folder
 
-    def test_by_the_id_of_a_reference_run(self, tmp_path, training):
+    def test_finds_a_reference_run_by_id(self, tmp_path, training):
         folder = make_run(tmp_path / "reference", "ref", [training]).folder
         assert tables.find_run("ref", tmp_path) == folder
 
     @pytest.mark.parametrize("name", ["r2", "../x", "/nowhere"])
-    def test_what_is_not_there_is_said_with_what_is(self, run, tmp_path, monkeypatch, name):
+    def test_lists_the_latest_runs_if_there_is_none(self, run, tmp_path, monkeypatch, name):
         monkeypatch.chdir(tmp_path)  # beside which there is no x, whatever lies beside the checkout
         with pytest.raises(UserError, match="the latest there are r1"):
             tables.find_run(name, tmp_path)
 
-    def test_an_empty_folder_holds_no_run(self, tmp_path):
+    def test_refuses_an_empty_folder(self, tmp_path):
         with pytest.raises(UserError, match="no run in this folder"):
             tables.find_run(str(tmp_path), tmp_path)
 
 
-class TestBadParts:
+class TestReadRunRefuses:
     def part(self, run, table="measurements"):
         return next((run.folder / table).glob("*.parquet"))
 
     @pytest.mark.parametrize("table", tables.RAW)
-    def test_truncated(self, run, table):
+    def test_a_part_that_was_cut_short(self, run, table):
         part = self.part(run, table)
         part.write_bytes(part.read_bytes()[:-50])
         with pytest.raises(UserError, match="damaged or was cut short"):
             tables.read_run(run.folder)
 
-    def test_empty_file(self, run):
+    def test_an_empty_part(self, run):
         self.part(run).write_bytes(b"")
         with pytest.raises(UserError, match="damaged or was cut short"):
             tables.read_run(run.folder)
 
-    def test_foreign(self, run):
+    def test_a_part_of_another_program(self, run):
         pq.write_table(pa.table({"x": [1]}), self.part(run))
         with pytest.raises(UserError, match="not a part of hwbench's table 'measurements'"):
             tables.read_run(run.folder)
 
-    def test_another_type(self, run):
+    def test_a_column_of_another_type(self, run):
         part = self.part(run)
         table = pq.ParquetFile(part).read()
         where = table.schema.get_field_index("window_s")
@@ -305,86 +304,55 @@ class TestBadParts:
             tables.read_run(run.folder)
 
     @pytest.mark.parametrize(
-        ("table", "column", "value", "says"),
+        ("table", "column", "value"),
         [
-            ("runs", "plan", "{bad", "column 'plan' of table 'runs' is damaged"),
-            ("runs", "plan", None, "column 'plan' of table 'runs' is damaged"),
-            ("runs", "plan", "{}", "column 'plan' of table 'runs' is damaged"),
-            (
-                "runs",
-                "plan",
-                '{"policy": {"processes": 1}, "cases": [{"case_id": 3}]}',
-                "column 'plan'",
-            ),
-            ("runs", "environment", "[1]", "column 'environment' of table 'runs' is damaged"),
-            ("runs", "argv", None, "column 'argv' of table 'runs' is damaged"),
-            ("measurements", "notes", None, "column 'notes' of table 'measurements' is damaged"),
-            ("measurements", "params", "[1]", "column 'params' of table 'measurements' is damaged"),
-            (
-                "measurements",
-                "choices",
-                "{bad",
-                "column 'choices' of table 'measurements' is damaged",
-            ),
-            (
-                "measurements",
-                "span_work",
-                "[1]",
-                "column 'span_work' of table 'measurements' is damaged",
-            ),
-            ("measurements", "window_s", 0.0, "a window of zero length"),
-            ("profiles", "unknown", None, "column 'unknown' of table 'profiles' is damaged"),
-            (
-                "profiles",
-                "clean_step_s",
-                float("nan"),
-                "table 'profiles' has a figure that is missing",
-            ),
-            ("ops", "name", None, "table 'ops' has a figure that is missing"),
-            (
-                "ops",
-                "seconds",
-                -1.0,
-                "table 'ops' has a figure that is missing, negative or not a number",
-            ),
-            ("memory", "weights_bytes", None, "table 'memory' has a figure that is missing"),
-            ("measurements", "outcome", "wat", "the unknown outcome 'wat'"),
-            ("measurements", "notes", "[1]", "column 'notes' of table 'measurements' is damaged"),
-            (
-                "measurements",
-                "run_id",
-                "another",
-                "table 'measurements' has rows of another run, another",
-            ),
-            (
-                "measurements",
-                "samples",
-                11,
-                "table 'samples' is damaged: it has 10 of 11 steps of case",
-            ),
-            (
-                "samples",
-                "step_s",
-                float("nan"),
-                "'samples' has a time that is negative or not a number",
-            ),
-            ("samples", "step_s", -1.0, "'samples' has a time that is negative or not a number"),
-            (
-                "spans",
-                "span_s",
-                float("inf"),
-                "'spans' has a time that is negative or not a number",
-            ),
+            ("runs", "plan", "{bad"),
+            ("runs", "plan", None),
+            ("runs", "plan", "{}"),
+            ("runs", "plan", '{"policy": {"processes": 1}, "cases": [{"case_id": 3}]}'),
+            ("runs", "environment", "[1]"),
+            ("runs", "argv", None),
+            ("measurements", "notes", None),
+            ("measurements", "notes", "[1]"),
+            ("measurements", "params", "[1]"),
+            ("measurements", "choices", "{bad"),
+            ("measurements", "span_work", "[1]"),
+            ("profiles", "unknown", None),
         ],
     )
-    def test_damaged_content(self, run, table, column, value, says):
+    def test_damaged_json(self, run, table, column, value):
+        self.fill(run, table, column, value)
+        with pytest.raises(UserError, match=f"column '{column}' of table '{table}' is damaged"):
+            tables.read_run(run.folder)
+
+    @pytest.mark.parametrize(
+        ("table", "column", "value", "says"),
+        [
+            ("measurements", "window_s", 0.0, "a window of zero length"),
+            ("measurements", "outcome", "wat", "the unknown outcome 'wat'"),
+            ("measurements", "run_id", "another", "has rows of another run, another"),
+            ("measurements", "samples", 11, "is damaged: it has 10 of 11 steps of case"),
+            ("samples", "step_s", float("nan"), "a time that is negative or not a number"),
+            ("samples", "step_s", -1.0, "a time that is negative or not a number"),
+            ("spans", "span_s", float("inf"), "a time that is negative or not a number"),
+            ("profiles", "clean_step_s", float("nan"), "a figure that is missing"),
+            ("ops", "name", None, "a figure that is missing"),
+            ("ops", "seconds", -1.0, "a figure that is missing, negative or not a number"),
+            ("memory", "weights_bytes", None, "a figure that is missing"),
+        ],
+    )
+    def test_figures_that_cannot_be(self, run, table, column, value, says):
+        self.fill(run, table, column, value)
+        with pytest.raises(UserError, match=says):
+            tables.read_run(run.folder)
+
+    def fill(self, run, table, column, value):
+        """Write the value into each row of the column."""
         part = self.part(run, table)
         content = pq.ParquetFile(part).read()
         where = content.schema.get_field_index(column)
         values = pa.array([value] * len(content), content.schema.field(column).type)
         pq.write_table(content.set_column(where, column, values), part)
-        with pytest.raises(UserError, match=says):
-            tables.read_run(run.folder)
 
     def test_two_rows_for_one_process(self, run):
         part = self.part(run)
@@ -405,7 +373,7 @@ class TestBadParts:
         with pytest.raises(UserError, match="not a part of hwbench's table"):
             tables.read_run(run.folder)
 
-    def test_newer_schema(self, run):
+    def test_a_newer_schema(self, run):
         part = self.part(run)
         table = pq.ParquetFile(part).read()
         pq.write_table(table.replace_schema_metadata({tables.VERSION_KEY: b"99"}), part)
