@@ -1,4 +1,4 @@
-"""A file is replaced whole or not at all."""
+"""`atomic_write` replaces a file whole or not at all."""
 
 import os
 import stat

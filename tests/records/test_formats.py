@@ -1,4 +1,4 @@
-"""Which formats count as fast, whatever the device: rates in, words out."""
+"""Which formats count as fast or emulated, by their rates."""
 
 import pytest
 
@@ -10,14 +10,14 @@ TURING = {"fp32": 8e12, "bf16": 2e12, "fp16": 60e12, "int8": None}
 TRAINING, INFERENCE = ("fp32", "bf16", "fp8"), ("fp32", "bf16", "fp16")
 
 
-def test_below_half_of_fp32_a_format_is_emulated():
+def test_a_format_below_half_of_fp32_is_emulated():
     assert [is_emulated(name, AVX2) for name in AVX2] == [False, True, True, False]
     assert not is_emulated("bf16", {"fp32": 100.0, "bf16": 50.0})
     assert is_emulated("bf16", {"fp32": 100.0, "bf16": 49.9})
 
 
 @pytest.mark.parametrize("rates", [{}, {"fp32": 1e9}, {"bf16": 1e9}, {"fp32": 1e9, "bf16": None}])
-def test_what_was_not_measured_is_not_called_emulated(rates):
+def test_an_unmeasured_format_is_not_emulated(rates):
     assert not is_emulated("bf16", rates)
 
 
@@ -34,16 +34,16 @@ def test_auto_is_the_fastest_format_that_the_workload_has(rates, training, infer
     assert (fastest(TRAINING, rates), fastest(INFERENCE, rates)) == (training, inference)
 
 
-def test_two_formats_as_fast_are_chosen_by_order_and_not_by_noise():
+def test_of_two_formats_as_fast_the_first_in_order_is_chosen():
     assert fastest(INFERENCE, {"fp32": 1.0, "bf16": 9.1, "fp16": 10.0}) == "bf16"
     assert fastest(INFERENCE, {"fp32": 1.0, "bf16": 8.9, "fp16": 10.0}) == "fp16"
 
 
-def test_a_format_that_is_slower_than_fp32_and_not_emulated_is_not_chosen():
+def test_a_format_slower_than_fp32_is_not_chosen():
     assert fastest(INFERENCE, {"fp32": 100.0, "bf16": 70.0}) == "fp32"
 
 
-def test_without_fp32_the_first_choice_stands_in():
+def test_without_rates_and_fp32_the_first_choice_is_taken():
     assert fastest(("fp8",), {}) == "fp8"
 
 

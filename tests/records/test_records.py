@@ -1,3 +1,5 @@
+"""Records: ids and labels of cases, work, and measurements as JSON."""
+
 import json
 import math
 from dataclasses import replace
@@ -28,7 +30,7 @@ def test_case_id_is_a_stable_hash_of_workload_parameters_and_dtype():
     assert Case("gpt/train", {"batch": 8, "size": "124m"}, "fp32").case_id != case.case_id
 
 
-def test_an_axis_that_is_off_or_left_alone_does_not_change_the_case():
+def test_a_parameter_that_is_off_does_not_change_the_case():
     case = Case("gpt/train", {"size": "124m", "batch": 8}, "bf16")
     later = Case(
         "gpt/train", {"size": "124m", "batch": 8, "layers": None, "compile": False}, "bf16"
@@ -40,7 +42,7 @@ def test_an_axis_that_is_off_or_left_alone_does_not_change_the_case():
     )
 
 
-def test_a_case_reads_as_its_workload_and_what_is_set():
+def test_a_case_is_labelled_by_its_workload_and_set_parameters():
     case = Case(
         "gpt/train", {"size": "nano", "layers": None, "compile": False, "fused": True}, "bf16"
     )
@@ -48,12 +50,12 @@ def test_a_case_reads_as_its_workload_and_what_is_set():
 
 
 @pytest.mark.parametrize("value", [-5, 1.5, "abc", 2**63, float("nan")])
-def test_work_is_whole_numbers_that_a_column_holds(value):
+def test_work_that_is_no_whole_number_of_64_bits_is_refused(value):
     with pytest.raises(ValueError, match="expected a whole number"):
         Work(flops=value)
 
 
-def test_work_takes_numpys_integers():
+def test_work_accepts_integers_of_numpy():
     assert type(Work(tokens=np.int64(3)).tokens) is int
 
 

@@ -1,5 +1,4 @@
-"""The file of remembered answers: whole at any moment, shared by devices, and done without where it
-cannot be."""
+"""The file of remembered answers serves several devices, and hwbench works without it."""
 
 import json
 from pathlib import Path
@@ -14,7 +13,7 @@ def is_number(answer):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\ufffe"])
-def test_a_damaged_file_is_told_of_once_and_replaced(tmp_path, content):
+def test_a_damaged_file_is_replaced_with_one_warning(tmp_path, content):
     warned = []
     (tmp_path / "f").write_text(content)
     memory = Remembered(tmp_path / "f", {}, is_number, warned.append)
@@ -25,7 +24,7 @@ def test_a_damaged_file_is_told_of_once_and_replaced(tmp_path, content):
     assert list(tmp_path.iterdir()) == [tmp_path / "f"]
 
 
-def test_what_is_no_answer_is_not_known(tmp_path):
+def test_an_invalid_answer_is_unknown(tmp_path):
     memory = Remembered(tmp_path / "f", {}, is_number, print)
     memory.put("q", "seven")
     assert memory.get("q") is None
@@ -41,14 +40,14 @@ def test_answers_of_other_devices_stay(tmp_path):
     assert len(json.loads((tmp_path / "new" / "f").read_text())) == 2
 
 
-def test_a_place_that_cannot_be_written_is_done_without(tmp_path):
+def test_a_file_that_cannot_be_written_is_one_warning(tmp_path):
     (tmp_path / "file").write_text("")
     warned = []
     Remembered(tmp_path / "file" / "f", {}, is_number, warned.append).put("q", 1)
     assert len(warned) == 1
 
 
-def test_the_cache_folder_is_named_or_the_users_own(monkeypatch):
+def test_the_cache_folder_is_the_variables_or_the_users(monkeypatch):
     monkeypatch.setenv("HWBENCH_CACHE", "/somewhere")
     assert cache_folder() == Path("/somewhere")
     monkeypatch.delenv("HWBENCH_CACHE")

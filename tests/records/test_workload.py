@@ -1,3 +1,5 @@
+"""Axes parse what users write, and workloads are found in modules and files."""
+
 import pytest
 
 from hwbench.discovery import discover, find
@@ -61,7 +63,7 @@ def test_an_axis_parses_its_values(made, text, value):
         (axis("124m", choices=("124m", "350m")), "125m", "did you mean 124m"),
     ],
 )
-def test_an_axis_refuses_what_is_not_its_own(made, text, says):
+def test_an_axis_refuses_other_values(made, text, says):
     with pytest.raises(UserError, match=says):
         made.parse("size", text)
 
@@ -91,7 +93,7 @@ def test_a_file_adds_workloads_and_may_replace_one(tmp_path):
     assert list(discover([str(file)])["copy"].axes) == ["kb", "dtype"]
 
 
-def test_where_files_have_all_that_is_needed_nothing_else_is_imported(tmp_path, monkeypatch):
+def test_built_in_workloads_are_not_imported_if_files_have_all(tmp_path, monkeypatch):
     file = tmp_path / "mine.py"
     file.write_text(
         "from hwbench.workload import workload\n@workload('mine')\ndef mine(p, device): ...\n"
@@ -101,7 +103,7 @@ def test_where_files_have_all_that_is_needed_nothing_else_is_imported(tmp_path, 
     assert list(discover([str(file)], ["mine"])) == ["mine"]
 
 
-def test_one_workload_is_found_as_among_all(tmp_path):
+def test_find_returns_what_discover_would(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         "from hwbench.workload import workload\n@workload('copy')\ndef mine(p, device): ...\n"
@@ -121,7 +123,7 @@ def test_one_workload_is_found_as_among_all(tmp_path):
         ("x = 1", "no @workload in it"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named(tmp_path, content, says):
+def test_a_file_that_cannot_be_imported_is_named(tmp_path, content, says):
     file = tmp_path / "bad.py"
     file.write_text(content)
     with pytest.raises(UserError, match=says) as error:
@@ -132,7 +134,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, content, says):
 @pytest.mark.parametrize(
     ("name", "says"), [("absent.py", "no such"), ("list.txt", "must end in .py")]
 )
-def test_a_file_that_is_none_is_named(tmp_path, name, says):
+def test_a_path_that_is_no_python_file_is_refused(tmp_path, name, says):
     (tmp_path / "list.txt").write_text("")
     with pytest.raises(UserError, match=says):
         discover([str(tmp_path / name)])

@@ -1,4 +1,4 @@
-"""What `label:NAME[:N]` means."""
+"""`label:NAME[:N]` names the runs of a label."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ HEADS = pd.DataFrame(
 )
 
 
-def test_a_label_with_and_without_a_number():
+def test_a_label_parses_with_and_without_a_number():
     assert parse("label:main") == Label("main")
     assert parse("label:main:5") == Label("main", 5)
     assert parse("main") is None
@@ -26,7 +26,7 @@ def test_a_label_with_and_without_a_number():
 @pytest.mark.parametrize(
     "text", ["label:", "label:main:", "label:main:0", "label:main:x", "label::3", "label:a:b:3"]
 )
-def test_a_misspelt_label_is_one_line(text):
+def test_a_misspelt_label_is_refused_in_one_line(text):
     with pytest.raises(
         UserError,
         match=r"^--baseline label:.*: expected label:NAME or label:NAME:N, e\.g\. label:main:5$",
@@ -34,13 +34,13 @@ def test_a_misspelt_label_is_one_line(text):
         parse(text, "--baseline ")
 
 
-def test_the_runs_of_a_label_are_those_with_it_oldest_first():
+def test_the_runs_of_a_label_come_oldest_first():
     assert folders(HEADS, Label("x"), Path("results")) == list(map(Path, "cda"))
     assert folders(HEADS, Label("x", 2), Path("results")) == list(map(Path, "da"))
     assert folders(HEADS, Label("x", 9), Path("results")) == list(map(Path, "cda"))
     assert list(of_label(HEADS, "none").folder) == []
 
 
-def test_a_label_that_no_run_has_says_so():
+def test_a_label_that_no_run_has_is_refused():
     with pytest.raises(UserError, match=r"^no run in results has the label 'none'"):
         folders(HEADS, Label("none"), Path("results"))

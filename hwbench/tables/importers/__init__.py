@@ -1,7 +1,7 @@
-"""Other people's results as measurements: one module a tool, each with a function `read`.
+"""Reads the results of other benchmarking tools as measurements.
 
-All times are taken as they were measured, in seconds for one execution. What a file does not say
-stays unknown, and host names, users and paths stay out.
+Each tool is a module with a function `read`. Times stay as the tool measured them, in seconds of
+one execution. What a file does not say stays unknown; host names, users and paths are left out.
 """
 
 from collections.abc import Sequence
@@ -40,11 +40,11 @@ TOOLS: dict[str, Reader] = {
 
 
 def read(tool: str, files: Sequence[Path]) -> Imported:
-    """The results in `files`, of one of TOOLS and of one machine; later files add processes to the
+    """The results in `files` of one of TOOLS, from one machine. Each file adds processes to the
     cases.
 
-    UserError, one line, for a file that cannot be read, is broken, another tool's, empty, of
-    another machine, or without the single times.
+    UserError, one line, for a file that cannot be read, is damaged, empty, of another tool or of
+    another machine, or has no single times.
     """
     parts = [_read(tool, file) for file in files]
     first = parts[0]

@@ -1,4 +1,4 @@
-"""The fields of another tool's JSON, each checked as it is taken out."""
+"""Takes fields out of another tool's JSON and checks each."""
 
 import json
 import math
@@ -8,11 +8,11 @@ from typing import Any
 from hwbench.records import UserError
 
 LONGEST_S = 1e9
-"""Thirty years: no time that was measured is longer."""
+"""Thirty years. No measured time is longer."""
 
 
 class NotAResult(Exception):
-    """The file is not what it should be; the text says where."""
+    """The file is not what its tool writes. The text says which field, and how to cure it."""
 
 
 def load_json(file: Path, lines: bool = False) -> Any:
@@ -53,8 +53,8 @@ def optional(content: Any, key: str, kind: type = dict) -> Any:
 
 
 def times(values: Any, name: str) -> list[float]:
-    """Numbers of seconds, zero included. NotAResult, which names the benchmark, for an empty list
-    or one with anything else in it."""
+    """Numbers of seconds from zero on. NotAResult, which names the benchmark, if the list is empty
+    or has anything else in it."""
     if not isinstance(values, list) or not values:
         raise NotAResult(f"{name} has no times")
     for value in values:
