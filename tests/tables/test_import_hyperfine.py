@@ -67,7 +67,7 @@ WRONG = {
     "an empty list": (("times",), [], "results[0].times is empty"),
     "no command": (("command",), None, "results[0] has no command"),
     "exit codes that are words": (("exit_codes",), ["0"], "results[0].exit_codes has something"),
-    "parameters in a list": (("parameters",), [1], "has no parameters"),
+    "parameters in a list": (("parameters",), [1], "results[0] has no parameters"),
     **{
         f"a time of {bad}": (("times", 1), bad, "results[0].times[1] is no time above zero")
         for bad in (0, -1.0, float("nan"), float("inf"), 10**400, "1", None, True, [1.0])

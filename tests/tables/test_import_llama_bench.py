@@ -108,7 +108,7 @@ WRONG = {
         "tests 0 and 1 do not belong together: they were measured on NVIDIA GeForce RTX 4080, CUDA",
     ),
     "two builds": ((1, "build_commit"), "abc", "they are of the builds 8cf427ff and abc"),
-    "a path that is a number": ((0, "model_filename"), 3, "has no model_filename"),
+    "a path that is a number": ((0, "model_filename"), 3, "test 0 has no model_filename"),
     **{
         f"a time of {bad}": (
             (0, "samples_ns", 1),

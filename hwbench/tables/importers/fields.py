@@ -44,11 +44,11 @@ def part(content: Any, key: str, kind: type, where: str) -> Any:
     return found
 
 
-def optional(content: Any, key: str, kind: type = dict) -> Any:
-    """The part of `content` under `key`, an empty `kind` if there is none. NotAResult if it is of
-    another type."""
+def optional(content: Any, key: str, kind: type = dict, where: str = "a part of it") -> Any:
+    """The part of `content` under `key`, an empty `kind` if there is none. NotAResult, which names
+    `where`, if it is of another type."""
     if isinstance(content, dict) and key in content:
-        return part(content, key, kind, "a part of it")
+        return part(content, key, kind, where)
     return kind()
 
 
@@ -58,9 +58,8 @@ def times(values: Any, name: str) -> list[float]:
     if not isinstance(values, list) or not values:
         raise NotAResult(f"{name} has no times")
     for value in values:
-        if (
-            type(value) not in (int, float) or not 0 <= value < LONGEST_S
-        ):  # no comparison holds for NaN
+        # no comparison holds for NaN
+        if type(value) not in (int, float) or not 0 <= value < LONGEST_S:
             raise NotAResult(f"{name} has a time that is negative, infinite or no number")
     return [float(value) for value in values]
 

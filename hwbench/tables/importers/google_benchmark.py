@@ -73,9 +73,9 @@ def _groups(rows: Sequence[Any]) -> dict[str, list[Row]]:
 def _process(name: str, repetitions: Sequence[Row]) -> Measurement:
     for row in repetitions:
         if row.get("error_occurred") is True:
-            return failure("error", optional(row, "error_message", str) or "unknown error")
+            return failure("error", optional(row, "error_message", str, name) or "unknown error")
         if row.get("skipped") is True:
-            return failure("unsupported", optional(row, "skip_message", str) or "skipped")
+            return failure("unsupported", optional(row, "skip_message", str, name) or "skipped")
     units = {part(row, "time_unit", str, name) for row in repetitions}
     known = ", ".join(UNITS_S)
     if len(units) > 1 or not units <= set(UNITS_S):

@@ -36,7 +36,7 @@ def read(file: Path) -> Imported:
     for number, entry in enumerate(part(load_json(file), "results", list, "the file")):
         where = f"results[{number}]"
         command = part(entry, "command", str, where)
-        case = case_of(f"hyperfine/{command}", optional(entry, "parameters"))
+        case = case_of(f"hyperfine/{command}", optional(entry, "parameters", dict, where))
         if case.case_id in measured:
             raise NotAResult(f"{where} is of the same command as another: {command}")
         measured[case.case_id] = (case, _process(entry, where))
@@ -45,10 +45,10 @@ def read(file: Path) -> Imported:
 
 
 def _process(entry: Mapping[str, Any], where: str) -> Measurement:
-    if failures := _failures(optional(entry, "exit_codes", list), where):
+    if failures := _failures(optional(entry, "exit_codes", list, where), where):
         return failure("error", failures)
     times = distribution(part(entry, "times", list, where), f"{where}.times", 1.0, CURE)
-    peaks = [whole_number(peak) for peak in optional(entry, "memory_usage_byte", list)]
+    peaks = [whole_number(peak) for peak in optional(entry, "memory_usage_byte", list, where)]
     known = [peak for peak in peaks if peak is not None]
     return measurement(times, memory_peak_bytes=max(known, default=None))
 

@@ -24,6 +24,7 @@ KINDS = {"CUDA": "cuda", "ROCm": "cuda", "HIP": "cuda", "SYCL": "xpu", "Metal": 
 """How hwbench calls the devices of llama.cpp's backends."""
 
 OTHER_GPU = "gpu"
+"""The kind of a device that hwbench itself cannot measure, as of Vulkan."""
 
 NOT_OF_A_TEST = frozenset(
     {
@@ -35,7 +36,8 @@ NOT_OF_A_TEST = frozenset(
         *("cuda", "vulkan", "kompute", "metal", "sycl", "rpc", "gpu_blas", "blas", "opencl"),
     }
 )
-"""Fields of the machine, the build, the model and the results. All others say what was tested."""
+"""Fields of the machine, the build, the model and the results. All others are settings of the
+test."""
 
 DEFAULTS: Mapping[str, Any] = {
     "n_prompt": 0,
@@ -58,7 +60,8 @@ DEFAULTS: Mapping[str, Any] = {
     "fit_target": 0,
     "fit_min_ctx": 0,
 }
-"""Values that are not part of a case: a file of an older llama-bench lacks some of these fields."""
+"""Settings at these values are left out of the case. An older llama-bench does not write some of
+them, and its cases must be the same."""
 
 CURE = "run llama-bench with --repetitions 5"
 
@@ -86,17 +89,16 @@ def read(file: Path) -> Imported:
 
 
 def _case(test: Mapping[str, Any], where: str) -> Case:
-    """The model and what was tested of it, by its name and not by where its file lies."""
+    """The model, without the folder of its file, and the settings of the test."""
     name = part(test, "model_type", str, where)
-    path = optional(test, "model_filename", str)
-    asked = {
+    path = optional(test, "model_filename", str, where)
+    model = {"model": path.replace("\\", "/").split("/")[-1]} if path else {}
+    settings = {
         field: value
         for field, value in test.items()
         if field not in NOT_OF_A_TEST and value != DEFAULTS.get(field)
     }
-    return case_of(
-        f"llama-bench/{name}", {"model": path.replace("\\", "/").split("/")[-1], **asked}
-    )
+    return case_of(f"llama-bench/{name}", model | settings)
 
 
 def _process(test: Mapping[str, Any], where: str) -> Measurement:
@@ -111,15 +113,16 @@ def _process(test: Mapping[str, Any], where: str) -> Measurement:
 
 
 def _device(test: Mapping[str, Any]) -> dict[str, Any]:
-    """The GPU, where llama.cpp had one and was not told to leave it alone; else the processor."""
+    """The GPU, unless llama.cpp had none or was told to use none; then the processor."""
     gpu = optional(test, "gpu_info", str).strip()
     if not gpu or test.get("devices") == "none":
         return _processor(test)
+    names = [name.strip() for name in optional(test, "backends", str).split(",")]
     older = [name for name in KINDS if test.get(name.lower()) is True]
-    backends = optional(test, "backends", str).split(",") + older
-    kinds = [KINDS[name.strip()] for name in backends if name.strip() in KINDS]
+    backends = [name for name in [*names, *older] if name]
+    kinds = [KINDS[name] for name in backends if name in KINDS]
     by_name = "cuda" if "NVIDIA" in gpu else OTHER_GPU
-    return {"kind": kinds[0] if kinds else by_name, "name": storable(gpu), "backends": backends}
+    return {"kind": [*kinds, by_name][0], "name": storable(gpu), "backends": backends}
 
 
 def _processor(test: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +130,7 @@ def _processor(test: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _machine(test: Mapping[str, Any]) -> str:
-    """All that `_device` and `_processor` are made of, as a message shows it."""
+    """The fields that `_device` and `_processor` read, for a message."""
     fields = ("gpu_info", "backends", "devices", "cpu_info")
     return ", ".join(optional(test, field, str) for field in fields if test.get(field))
 

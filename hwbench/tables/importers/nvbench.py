@@ -66,7 +66,7 @@ def read(file: Path) -> Imported:
     if not measured:
         return imported([], processor(None, None), processor(None, None), None)
     device = _device(content, device_ids)
-    packages = {"nvbench": optional(version, "nvbench").get("string")}
+    packages = {"nvbench": optional(version, "nvbench", dict, "meta.version").get("string")}
     return imported([*measured.values()], device, processor(None, None), None, packages=packages)
 
 
@@ -110,7 +110,7 @@ def _typed(value: Mapping[str, Any], where: str) -> Any:
 
 def _process(state: Mapping[str, Any], where: str, file: Path) -> Measurement:
     if state.get("is_skipped") is True:
-        return failure("unsupported", optional(state, "skip_reason", str) or "skipped")
+        return failure("unsupported", optional(state, "skip_reason", str, where) or "skipped")
     summaries = _summaries(state, where)
     samples = summaries.get(SAMPLES)
     if samples is None and SAMPLES_ON_CPU in summaries:
@@ -126,7 +126,9 @@ def _summaries(state: Mapping[str, Any], where: str) -> Summaries:
     found = {}
     for summary in part(state, "summaries", list, where):
         tag = part(summary, "tag", str, f"a summary of {where}")
-        found[tag] = _named_values(optional(summary, "data", list), f"{where}: {tag}")
+        found[tag] = _named_values(
+            optional(summary, "data", list, f"{where}: {tag}"), f"{where}: {tag}"
+        )
     return found
 
 
