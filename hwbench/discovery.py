@@ -1,4 +1,4 @@
-"""Where workloads are found: those that ship, those of files, those of installed packages."""
+"""Find workloads: those that ship with hwbench, those of installed packages, those in files."""
 
 import importlib
 import importlib.util
@@ -14,10 +14,10 @@ from hwbench.workload import Workload
 
 
 def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[str, Workload]:
-    """All workloads by name: built-in, then entry points, then `files`, where a later one replaces
-    an earlier name.
+    """All workloads by name: built-in ones, then entry points, then `files`. A later one replaces
+    an earlier one of the same name.
 
-    Where `files` declare all that is `needed`, theirs are all there are: the built-in ones bring
+    If `files` declare all that is `needed`, only theirs are returned: the built-in ones import
     torch, which takes seconds. UserError names the file or package whose import fails.
     """
     given: dict[str, Workload] = {}
@@ -43,13 +43,14 @@ def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[st
 
 
 def find(name: str, files: Iterable[str] = ()) -> Workload:
-    """The one workload of that name, importing no more than it takes. KeyError if there is none."""
+    """The workload of that name, found with as few imports as possible. KeyError if there is
+    none."""
     return discover(files, [name])[name]
 
 
 def _builtin_modules() -> Iterable[ModuleType]:
-    """The modules of the package `workloads` that lies beside this one, whatever else has that name
-    in the path."""
+    """The modules of the package `workloads` beside this one, even if another package of that name
+    comes first on the path."""
     home = Path(__file__).resolve().parent.parent / "workloads"
     if getattr(sys.modules.get("workloads"), "__path__", None) != [str(home)]:
         spec = importlib.util.spec_from_file_location(

@@ -1,9 +1,9 @@
 """What a workload is and how one is declared.
 
 A workload is a function `build(p, device) -> Built` under `@workload(name, axis=[defaults], …)`.
-Building is untimed; the step it returns is what gets timed. Workloads come from three places: the
-built-in package `workloads`, the entry-point group `hwbench.workloads` of installed packages, and
-files given as `--workloads FILE`.
+Only `Built.step` is timed; building is not. Workloads come from three places: the package
+`workloads` that ships with hwbench, the entry-point group `hwbench.workloads` of installed
+packages, and files given as `--workloads FILE`.
 """
 
 import inspect
@@ -19,34 +19,34 @@ from hwbench.inputs import shortened, unknown
 from hwbench.records import Declared, Param, Served, UserError, Work
 
 DTYPES = ("fp32", "bf16", "fp16", "tf32", "fp8", "int8")
-"""Names of number formats, as the field writes them. Which of them run is for the device and the
-workload to say."""
+"""Names of number formats as the field writes them. Which of them run depends on the device and the
+workload."""
 
 LARGEST = "max"
 """The word for the largest value of an axis that fits; see sizing."""
 
 Mark = Callable[[str], None]
-"""`mark(name)` drops a timestamp that ends the span `name`; it never makes the host wait for the
+"""`mark(name)` records a timestamp that ends the span `name`; it never makes the host wait for the
 device."""
 
 Step = Callable[[Mark], object]
 
 Fit = Callable[[Mapping[str, Param], Collection[str]], Mapping[str, Param]]
-"""`fit(params, named)`: the values that axes outside of `named` take instead of their default,
-where a case of these parameters cannot have that (a sequence longer than the model's positions).
-What is in `named` was asked for."""
+"""`fit(params, named)` returns other values for axes at their defaults, if a case with these
+parameters cannot have the default (a sequence longer than the model's positions). Axes in `named`
+were asked for and stay."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """A workload made ready: the step to time, what one step does, whether its first call compiles
-    something, and what else is to be told of it.
+    """A workload that is ready: the step to time, the work of one step, whether its first call
+    compiles something, and what the workload declares beyond that.
 
-    `first_is_longer`: the first call of the step does more than a step, beyond compiling.
-    `least_s`: what a step takes at least, where that is set and not found out. With `served` the
-    step is a whole test under load, made warm as it was built: it is run once, with nothing before
-    it, and `served` then tells what became of its requests. `model`, a `torch.nn.Module`, lets a
-    profile tell the model's parts apart.
+    `first_is_longer`: the first call of the step does more than a step, apart from compiling.
+    `least_s`: the least seconds of a step, if they are known beforehand (a test of fixed length).
+    With `served` the step is a whole test under load that was warmed up as it was built: it is run
+    once, with no warm-up, and `served()` then returns what became of its requests. With `model`, a
+    `torch.nn.Module`, a profile can name the model's parts.
     """
 
     step: Step
@@ -61,16 +61,18 @@ class Built:
 
 @dataclass(frozen=True)
 class Axis:
-    """One parameter of a workload: its default values and what else it may be.
+    """One parameter of a workload: its default values and what other values it may have.
 
-    `kind` is the type of a value. Integers lie between `minimum` and `maximum`; strings among
-    `choices` where given. A default of None means "all" (of the layers, say) or "auto" (the
-    workload's own choice) and may be asked for by those words. An axis of kind bool is off or on;
-    with `choices` it may also be on in one of those ways. One of kind float lies above `above`,
-    where that is given, and with `choices` it may also be one of those words. `check` raises
-    UserError for a string that cannot be meant, where no list of choices could say so. `largest`
-    says that memory grows with an integer axis, so that `max` may be asked for, the largest value
-    that fits.
+    `kind` is the type of a value:
+    - int: from `minimum` to `maximum`. With `largest` memory grows with the axis, and `max` asks
+      for the largest value that fits.
+    - float: greater than `above`, if that is given, or one of the words in `choices`.
+    - bool: off or on; with `choices` also on in one of those ways.
+    - str: one of `choices`, if there are any. `check` raises UserError for other texts that make no
+      sense.
+
+    A default of None means "all" (of the layers, say) or "auto" (the workload's own choice), and
+    may be asked for by those words.
     """
 
     defaults: tuple[Param, ...]
@@ -83,7 +85,7 @@ class Axis:
     largest: bool = False
 
     def parse(self, name: str, text: str) -> Param:
-        """The value that `text` stands for. UserError if it is not one of this axis."""
+        """The value that `text` stands for. UserError if the axis cannot have it."""
         word, text = text.strip(), shortened(text)
         if None in self.defaults and word.lower() in ("all", "none", "auto"):
             return None
@@ -93,18 +95,16 @@ class Axis:
             if word in self.choices:
                 return word
             if word.lower() not in ("true", "false"):
-                raise UserError(
-                    f"{name}={text}: expected {', '.join(('true', *self.choices))} or false"
-                )
+                expected = ", ".join(("true", *self.choices))
+                raise UserError(f"{name}={text}: expected {expected} or false")
             return word.lower() == "true"
         if self.kind is int:
             if not re.fullmatch(r"[+-]?[0-9]{1,30}", word):
                 also = f", or {LARGEST}" if self.largest else ""
                 raise UserError(f"{name}={text}: expected a whole number{also}")
             if not self.minimum <= int(word) <= self.maximum:
-                raise UserError(
-                    f"{name}={text}: expected a number from {self.minimum} to {self.maximum}"
-                )
+                bounds = f"from {self.minimum} to {self.maximum}"
+                raise UserError(f"{name}={text}: expected a number {bounds}")
             return int(word)
         if self.kind is float:
             return word if word in self.choices else self._number(name, word, text)
@@ -121,9 +121,8 @@ class Axis:
             value = math.nan
         if not math.isfinite(value) or (self.above is not None and value <= self.above):
             bound = "" if self.above is None else f" above {self.above:g}"
-            raise UserError(
-                f"{name}={text}: expected {', '.join(('a number' + bound, *self.choices))}"
-            )
+            expected = ", ".join((f"a number{bound}", *self.choices))
+            raise UserError(f"{name}={text}: expected {expected}")
         return value
 
 
@@ -137,8 +136,8 @@ def axis(
     check: Callable[[str], None] | None = None,
     largest: bool = False,
 ) -> Axis:
-    """An axis with more to say than a list of defaults: `choices` of words or a `check`, bounds of
-    numbers, a default None, or that it may be as large as memory allows."""
+    """Declare an axis that needs more than a list of defaults: bounds, choices, a check, a default
+    of None, or `max` (see Axis). `kind` is the type of the defaults unless it is given."""
     known = [type(value) for value in defaults if value is not None]
     of = kind or (known[0] if known else str)
     return Axis(tuple(defaults), of, tuple(choices), minimum, maximum, above, check, largest)
@@ -146,7 +145,7 @@ def axis(
 
 @dataclass(frozen=True)
 class Workload:
-    """A declared workload. `origin` says where it came from: a module's name or a file's path."""
+    """A declared workload. `origin` is where it was declared: a module's name or a file's path."""
 
     name: str
     build: Callable[[Any, Any], Built]
@@ -161,10 +160,10 @@ def workload(
 ) -> Callable[[Callable[[Any, Any], Built]], Workload]:
     """Declare a workload: `@workload("gpt/train", size=["124m"], batch=[8], dtype=["auto"])`.
 
-    Each axis is a list of default values, or an `axis(…)` where choices or bounds are to be
-    checked. An axis `dtype` is always there, fp32 if not given; `auto` is the fastest format that
-    the device has natively. `fit` shortens defaults that do not go together. The function's first
-    docstring line is the summary that `hwbench list` shows.
+    Each axis is a list of default values, or an `axis(…)` with bounds or choices. There is always
+    an axis `dtype`, fp32 if not given; `auto` means the fastest format that the device has
+    natively. `fit` replaces defaults that do not go together. The first line of the function's
+    docstring is the summary in `hwbench list`.
     """
 
     def declare(build: Callable[[Any, Any], Built]) -> Workload:
@@ -180,5 +179,5 @@ def workload(
 
 
 def params_of(values: Mapping[str, Param], dtype: str) -> SimpleNamespace:
-    """The `p` that a build function sees: one attribute an axis, `p.dtype` among them."""
+    """The `p` that a build function gets: an attribute for each axis, `p.dtype` included."""
     return SimpleNamespace(**values, dtype=dtype)

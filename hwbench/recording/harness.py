@@ -1,7 +1,7 @@
 """The measuring loop: warm up, then time steps over one window. No printing, no torch, no files.
 
-What is timed is what a user's own loop does: steps back to back, nothing in between but a
-timestamp. The device is drained before the first step and after the last one, never inside;
+The loop does what a user's own loop does: steps back to back, with nothing but a timestamp in
+between. The device is drained before the first step and after the last one, never inside;
 throughput is work over that window. A host that submits faster than the device works is held back
 only when it is far ahead (see `RunAhead`).
 """
@@ -26,18 +26,18 @@ COLD = 1
 after it."""
 
 RUN_AHEAD_S = 0.05
-"""How much work the host may have submitted ahead: far more than it takes to wake up, far less than
-a window."""
+"""How much work the host may submit ahead: far more than the host takes to wake up, far less than a
+window."""
 
 RUN_AHEAD_STEPS = 2
 """The fewest steps it may be ahead, however long they take."""
 
 MOST_GROWTH = 2
-"""How many times as many steps it may be ahead after the next one, so that a clock that jumps
+"""The factor by which the number of steps ahead may grow at a time, so that a clock that jumps
 cannot fill the queue."""
 
 SHORTEST_STEP_S = 1e-6
-"""Steps are taken for no shorter, so that there is an end to how many may be ahead."""
+"""Steps count as no shorter than this, which bounds how many may be ahead."""
 
 
 @dataclass
@@ -59,9 +59,9 @@ class RunAhead:
     """Holds the host back so that RUN_AHEAD_S of work lie in the device's queue, and
     RUN_AHEAD_STEPS steps at least.
 
-    It waits for a step that lies well behind the end of the queue, so the device never idles for
-    it. How long steps take is learned from those that have ended: of steps that get slower there
-    are fewer in the queue.
+    It waits for a step that lies well behind the end of the queue, so the device never idles
+    meanwhile. How long steps take is learned from those that have ended: as steps get slower, fewer
+    of them are in the queue.
     """
 
     def __init__(self, timer: Timer, steps: int) -> None:
@@ -69,10 +69,10 @@ class RunAhead:
         self.steps = steps
 
     def hold_back(self, submitted: int) -> None:
-        """Wait, after so many steps of the window were submitted, until the next one may be."""
+        """Wait until the next step may be submitted, after `submitted` steps of the phase."""
         while submitted >= self.steps:
             before, step_s = self.steps, self._wait_for(submitted - self.steps, self.steps)
-            if step_s <= 0:  # a clock that stands still or goes back tells nothing
+            if step_s <= 0:  # the clock stands still or goes back: nothing to learn
                 return
             fitting = math.ceil(RUN_AHEAD_S / max(step_s, SHORTEST_STEP_S))
             self.steps = max(RUN_AHEAD_STEPS, min(fitting, MOST_GROWTH * before))
@@ -80,8 +80,8 @@ class RunAhead:
                 return
 
     def wait_for_long_steps(self, submitted: int) -> None:
-        """Wait for the last one where steps are so long that it matters how: Device.synchronize
-        keeps a core busy."""
+        """Wait for the last step without keeping a core busy, as Device.synchronize would, if steps
+        are so long that it matters."""
         if submitted and self.steps == RUN_AHEAD_STEPS:
             self._wait_for(submitted - 1, 1)
 
@@ -95,14 +95,13 @@ def measure(
     left_s: Callable[[], float] = lambda: math.inf,
     is_longer: bool = False,
 ) -> tuple[Window, object]:
-    """One cold step, a warm-up and the window, on `device`; every step is kept, the first two kinds
-    as warm-up.
+    """Run one cold step, a warm-up and the window on `device`. Returns the window, which holds all
+    steps (those before it as warm-up), and what its last step returned.
 
-    `left_s` says how many seconds there are left for all of it. The cold step tells how long a step
-    takes, unless it does more than a step (`is_longer`: it compiles, say): the warm-up gets half of
-    what is left, none if that is less than a step, and the window is cut short before a step that
-    would not end in time (`Window.cut_short`). Unsupported if no step would. Returns the window and
-    what its last step returned.
+    `left_s` returns how many seconds are left for all of it. The cold step shows how long a step
+    takes, unless it does more than a step (`is_longer`: it compiles, say). The warm-up gets half of
+    the time left, or none if that is less than a step. The window is cut short before a step that
+    would not end in time (`Window.cut_short`). Unsupported if not even one step would.
     """
     on_phase("warmup")
     cold = run_phase(step, device, FixedWindow(0.0, 0.0, COLD), 0, is_warmup=True)
@@ -114,35 +113,33 @@ def measure(
         phases.append(run_phase(step, device, rule, COLD, is_warmup=True))
         step_s, is_warm = median(phases[-1].samples.step_s), not rule.was_cut
         _require_step(step_s, left_s(), step_s)
-    gc.collect()  # garbage of building and compiling is not the step's
+    gc.collect()  # so that no step pays for the garbage of building and compiling
     on_phase("measure")
     first = sum(len(phase.samples.step) for phase in phases)
     window = Within(stopping, left_s())
     build_peak_bytes = _peak_before_the_window(device)
-    timed = run_phase(
-        step, device, window, first, is_warmup=False, steps_ahead=phases[-1].steps_ahead
-    )
-    return _window(
-        device, [*phases, timed], window, build_peak_bytes, window.was_cut or not is_warm
-    ), timed.result
+    ahead = phases[-1].steps_ahead
+    timed = run_phase(step, device, window, first, is_warmup=False, steps_ahead=ahead)
+    cut_short = window.was_cut or not is_warm
+    measured = _window(device, [*phases, timed], window, build_peak_bytes, cut_short)
+    return measured, timed.result
 
 
 def _require_step(step_s: float, left_s: float, took_s: float) -> None:
-    """Unsupported if a step of `step_s` seconds would not end within `left_s`; the last one took
-    `took_s`."""
+    """Raise Unsupported if a step of `step_s` seconds would not end within `left_s`; the last one
+    took `took_s`."""
     if step_s > left_s or left_s <= 0:
-        left = f"{max(0.0, left_s):.3g} s of the time limit are left"
+        took = f"the step before took {took_s:.3g} s"
+        left = f"{max(0.0, left_s):.3g} s of the time limit are left for another one"
         cure = "allow more (--timeout), or make the case smaller"
-        raise Unsupported(
-            f"the step before took {took_s:.3g} s, and {left} for another one: {cure}"
-        )
+        raise Unsupported(f"{took}, and {left}: {cure}")
 
 
 def measure_once(
     step: Step, device: Device, on_phase: Callable[[str], None] = lambda phase: None
 ) -> tuple[Window, object]:
-    """The one step of a workload whose step is a whole test, which was made warm as it was built: a
-    window with nothing before it."""
+    """Run the one step of a workload whose step is a whole test. It was warmed up as it was built,
+    so the window has nothing before it. Returns what `measure` returns."""
     gc.collect()
     on_phase("measure")
     rule = FixedWindow(0.0, 0.0, 1)
@@ -152,8 +149,8 @@ def measure_once(
 
 
 def _peak_before_the_window(device: Device) -> int | None:
-    """The peak of memory so far, which starts anew: what a compiler tries out while it tunes is not
-    the steps'."""
+    """The memory peak so far. The peak then starts again, since memory that a compiler uses while
+    it tunes is not the steps'."""
     peak_bytes = device.memory_peak_bytes()
     device.reset_memory_peak()
     return peak_bytes
@@ -167,18 +164,18 @@ def run_phase(
     is_warmup: bool,
     steps_ahead: int = RUN_AHEAD_STEPS,
 ) -> Phase:
-    """Steps back to back until the rule says stop. Per step the loop adds one stamp, one clock and
-    one question.
+    """Run steps back to back until the rule ends the phase. To each step the loop adds one
+    timestamp, one reading of the clock and one call of the rule.
 
-    `steps_ahead` is how far the host may be ahead of the device to begin with. A rule that thinks
-    for a moment does so while the device works on what is in its queue, and after the last step it
-    is on nobody's time.
+    `steps_ahead` is how far the host may be ahead of the device at first. A rule that computes for
+    a moment does so while the device works on its queue; after the last step its time counts for
+    nothing.
     """
     timer = device.timer()
     ahead = RunAhead(timer, steps_ahead)
     mark, end_step, hold_back, ended = timer.mark, timer.end_step, ahead.hold_back, timer.ended
     now_ns, is_finished = device.now_ns, rule.is_finished
-    can_be_ahead = timer.kind == "device_event"  # steps that the host has timed have ended
+    can_be_ahead = timer.kind == "device_event"  # a step that the host times has ended
     steps, result = 0, None
     device.synchronize()
     begin = now = now_ns()
@@ -194,8 +191,8 @@ def run_phase(
         ahead.wait_for_long_steps(steps)
     device.synchronize()
     if can_be_ahead:
-        now = now_ns()  # the queue has run dry
-    # before the stamps are unfolded into what takes more memory
+        now = now_ns()  # now the queue is empty
+    # read before the timestamps are expanded into columns, which takes memory
     memory_peak_bytes = device.memory_peak_bytes()
     samples, spans = timer.read(first_step, is_warmup)
     return Phase(samples, spans, begin, (now - begin) / 1e9, memory_peak_bytes, ahead.steps, result)
@@ -208,7 +205,7 @@ def _window(
     build_peak_bytes: int | None,
     cut_short: bool = False,
 ) -> Window:
-    """What the last of the phases measured, under `rule`, with the steps of those before it."""
+    """The window that the last phase measured under `rule`, with the steps of all phases."""
     timed = phases[-1]
     return Window(
         timer_kind=device.timer().kind,

@@ -1,7 +1,7 @@
-"""What will be run: workloads × axes → cases. Pure: it reads no files.
+"""The matrix of cases: workloads × axes → the plan of a run. Pure: it reads no files.
 
-A plan is made before the device is known and settled when it is: `auto` becomes a format, and
-formats that the device only emulates are left out unless they were asked for by name.
+A plan is made before the device is known and settled afterwards: `auto` becomes a format, and cases
+in formats that the device only emulates are left out unless they were asked for by name.
 """
 
 import itertools
@@ -20,7 +20,7 @@ MOST_CASES = 1000
 
 
 Choice = tuple[Workload, Mapping[str, Sequence[Param]]]
-"""A workload and the values of those axes that are not left at their defaults."""
+"""A workload and the values of those of its axes that are not at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Plan:
     """The cases of a run, each to be measured in `policy.processes` fresh processes or more (see
     rounds).
 
-    By case_id: `searched` are those with an axis at `max`, with the axis, its least and its most
-    value (see sizing); `formats` the choices of those whose dtype nobody asked for by name;
-    `left_out` those that are not measured, with the reason. `remarks` say, a line each, what was
-    not taken as its default.
+    By case_id: `searched` has the cases with an axis at `max`, each with that axis, its least and
+    its largest value (see sizing); `formats` the cases whose dtype nobody asked for by name, with
+    the dtypes to choose from; `left_out` those that are not measured, with the reason. `remarks`
+    are lines on axes that cannot have their defaults.
     """
 
     cases: tuple[Case, ...]
@@ -50,8 +50,8 @@ class Plan:
 
 
 def named(workloads: Mapping[str, Workload], names: Iterable[str]) -> list[Workload]:
-    """The workloads of these names, in this order. UserError suggests near names for one that is
-    not there."""
+    """The workloads of these names, in this order. UserError suggests near names for an unknown
+    one."""
     for name in names:
         if name not in workloads:
             raise UserError(unknown("workload", name, workloads))
@@ -59,8 +59,8 @@ def named(workloads: Mapping[str, Workload], names: Iterable[str]) -> list[Workl
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, list[str]]:
-    """`AXIS=V[,V…]` words → {axis: texts}. UserError for a word of another form or an axis given
-    twice."""
+    """Parse words `AXIS=V[,V…]` into {axis: texts}. UserError for a word of another form or an axis
+    that is given twice."""
     parsed: dict[str, list[str]] = {}
     for word in settings:
         axis, equals, values = word.partition("=")
@@ -78,11 +78,11 @@ def parse_settings(settings: Sequence[str]) -> dict[str, list[str]]:
 def make_plan(
     choices: Sequence[Choice], settings: Mapping[str, Sequence[str]], policy: Policy
 ) -> Plan:
-    """The cases of every chosen workload: the product of its axes, each from `settings`, the choice
-    or the default.
+    """The plan of every chosen workload: the product of its axes, whose values come from
+    `settings`, the choice or the default.
 
     A setting goes to every workload that has the axis. UserError for an axis that none has, a value
-    not of it, or two axes of a case at `max`.
+    that the axis cannot have, or two axes of a case at `max`.
     """
     for axis in settings:
         if not any(axis in workload.axes for workload, _ in choices):
@@ -93,17 +93,11 @@ def make_plan(
     unnamed: dict[str, tuple[str, ...]] = {}
     remarks: dict[str, None] = {}
     for workload, chosen in choices:
-        values = {
-            name: parse_values(workload, name, settings[name])
-            if name in settings
-            else chosen.get(name, axis.defaults)
-            for name, axis in workload.axes.items()
-        }
-        if empty := [name for name, chosen_values in values.items() if not chosen_values]:
-            raise UserError(f"{workload.name}: axis {empty[0]} has no value")
-        if (count := math.prod(len(v) for v in values.values())) + len(cases) > MOST_CASES:
+        values = _values(workload, settings, chosen)
+        total = len(cases) + math.prod(len(texts) for texts in values.values())
+        if total > MOST_CASES:
             raise UserError(
-                f"with {workload.name} there would be {count + len(cases)} cases; a run takes {MOST_CASES}"
+                f"with {workload.name} there would be {total} cases; a run takes {MOST_CASES}"
             )
         for combination in itertools.product(*values.values()):
             params = dict(zip(values, combination, strict=True))
@@ -120,25 +114,40 @@ def make_plan(
     return Plan(tuple(cases.values()), policy, searched, unnamed, remarks=tuple(remarks))
 
 
+def _values(
+    workload: Workload, settings: Mapping[str, Sequence[str]], chosen: Mapping[str, Sequence[Param]]
+) -> dict[str, Sequence[Param]]:
+    """The values of each axis. UserError for an axis without any."""
+    values: dict[str, Sequence[Param]] = {}
+    for name, axis in workload.axes.items():
+        if name in settings:
+            values[name] = parse_values(workload, name, settings[name])
+        else:
+            values[name] = chosen.get(name, axis.defaults)
+        if not values[name]:
+            raise UserError(f"{workload.name}: axis {name} has no value")
+    return values
+
+
 def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
-    """The plan for a device that says this of itself: each `auto` is the fastest format that it
-    has, and a case in an emulated format is left out where nobody asked for that format by name.
-    """
+    """The plan for a device that describes itself as `device`: each `auto` becomes the fastest
+    format of the device, and a case in an emulated format that nobody asked for by name is left
+    out."""
     rates, of = device.get("formats") or {}, device.get("formats_of", "")
     cases: dict[str, Case] = {}
     searched: dict[str, tuple[str, int, int]] = {}
     left_out: dict[str, str] = {}
     for case in plan.cases:
         choices, search = plan.formats.get(case.case_id, ()), plan.searched.get(case.case_id)
-        settled = (
-            replace(case, dtype=formats.fastest(choices, rates)) if case.dtype == AUTO else case
-        )
+        settled = case
+        if case.dtype == AUTO:
+            settled = replace(case, dtype=formats.fastest(choices, rates))
         if case.dtype != AUTO and choices and formats.is_emulated(case.dtype, rates):
-            if search:  # for nothing: it keeps the least value
+            if search:  # a case that is left out needs no search; it keeps the least value
                 axis, least, _ = search
                 settled, search = replace(case, params={**case.params, axis: least}), None
             fast = "; fast is --dtype fp32" if "fp32" in choices else ""
-            cure = f"--dtype {case.dtype} measures it all the same{fast}"
+            cure = f"--dtype {case.dtype} measures it anyway{fast}"
             left_out[settled.case_id] = f"{formats.slowness(case.dtype, rates, of)}; {cure}"
         if search:
             searched[settled.case_id] = search
@@ -149,8 +158,8 @@ def settle(plan: Plan, device: Mapping[str, Any]) -> Plan:
 def _fit_defaults(
     workload: Workload, params: Mapping[str, Param], named: Collection[str]
 ) -> dict[str, Param]:
-    """The parameters, with other values of those that are left at defaults which the rest of them
-    cannot have. UserError if the workload's `fit` fails, or changes what it may not."""
+    """The parameters, after the workload's `fit` has replaced defaults that do not go with the
+    others. UserError if `fit` fails, or changes what it may not."""
     if workload.fit is None:
         return dict(params)
     try:
@@ -162,7 +171,7 @@ def _fit_defaults(
     for axis, value in changed.items():
         if axis not in workload.axes or axis in named or axis == "dtype":
             raise UserError(
-                f"{workload.name}: its fit changes {axis}, which is no axis left at its default"
+                f"{workload.name}: its fit changes {axis}, which is not an axis at its default"
             )
         parse_values(workload, axis, [as_words(value)])
     return {**params, **changed}
@@ -171,18 +180,18 @@ def _fit_defaults(
 def _describe_changes(
     workload: Workload, params: Mapping[str, Param], fitted: Mapping[str, Param]
 ) -> list[str]:
-    """What of a case is not its default, a line each."""
+    """A line on each default that `fit` has replaced."""
     given = " ".join(f"{name}={params[name]}" for name in ("size", "model") if name in params)
     return [
-        f"{workload.name} {given}: {axis}={value} instead of the default {params[axis]}, which it cannot have"
+        f"{workload.name} {given}: {axis}={value}; the default {params[axis]} is not possible here"
         for axis, value in fitted.items()
         if value != params[axis]
     ]
 
 
 def _searched(workload: Workload, params: Mapping[str, Param]) -> tuple[str, int, int] | None:
-    """The axis of a case that is at `max`, with its bounds; None if none is. UserError for two of
-    them."""
+    """The axis of a case that is at `max`, with its bounds; None if there is none. UserError if
+    there are two."""
     names = [
         name for name, value in params.items() if workload.axes[name].largest and value == LARGEST
     ]
@@ -190,14 +199,14 @@ def _searched(workload: Workload, params: Mapping[str, Param]) -> tuple[str, int
         raise UserError(
             f"{workload.name}: {' and '.join(names)} cannot be {LARGEST} at once; give one a number"
         )
-    return (
-        (names[0], workload.axes[names[0]].minimum, workload.axes[names[0]].maximum)
-        if names
-        else None
-    )
+    if not names:
+        return None
+    axis = workload.axes[names[0]]
+    return names[0], axis.minimum, axis.maximum
 
 
 def parse_values(workload: Workload, axis: str, texts: Iterable[str]) -> list[Param]:
+    """The values that `texts` stand for, each once. UserError for one that the axis cannot have."""
     try:
         return list(dict.fromkeys(workload.axes[axis].parse(axis, text) for text in texts))
     except UserError as error:
@@ -205,5 +214,5 @@ def parse_values(workload: Workload, axis: str, texts: Iterable[str]) -> list[Pa
 
 
 def as_words(value: object) -> str:
-    """A TOML value as it would be typed after --set."""
+    """A value from TOML or Python as it would be typed after --set."""
     return str(value).lower() if isinstance(value, bool) else str(value)

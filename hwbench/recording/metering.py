@@ -1,5 +1,4 @@
-"""The meters beside one measured process: open from before its first step on, and what they come to
-over its window."""
+"""The meters beside one measured process: open before its first step, evaluated over its window."""
 
 from types import TracebackType
 
@@ -14,15 +13,15 @@ from hwbench.meters.throttling import conditions
 from hwbench.records import Reading, Window
 
 GRADE_B_S = 5.2
-"""A window so long has the grade B even where its edges are moved to the ticks of a counter."""
+"""The energy of a window this long has grade B even if its edges are moved to a counter's ticks."""
 
 SETTLE_S, REST_S = 1.0, 5.0
 """How long a device is left alone before, and while, its idle power is read."""
 
 
 class Metering:
-    """Reads the meters of `device` from `with` on to its end; asked for its readings afterwards. A
-    meter that does not answer is waited for `patience_s` seconds."""
+    """Reads the meters of `device` within its context, and gives the readings afterwards. It waits
+    `patience_s` seconds for a meter that does not answer."""
 
     def __init__(self, device: Device, tdp_w: float | None, patience_s: float = PATIENCE_S) -> None:
         self._device = device
@@ -36,18 +35,16 @@ class Metering:
 
     @property
     def window_s(self) -> float:
-        """How long a window must be for energy of the grade B; 0 where nothing but an estimate is
-        to be had."""
-        failed = self._failures
-        return (
-            GRADE_B_S
-            if any(s.signal not in failed and not _is_estimate(s) for s in self._sources)
-            else 0.0
-        )
+        """How long a window must be for energy of grade B; 0 if there is only an estimate."""
+        failures = self._failures
+        for source in self._sources:
+            if source.signal not in failures and not _is_estimate(source):
+                return GRADE_B_S
+        return 0.0
 
     def rest(self) -> None:
-        """Leave the device alone for a few seconds, to know what it takes at rest with all that is
-        resident. Nothing is done where nothing counts energy."""
+        """Leave the device idle for a few seconds, to measure its power at rest with all that is
+        resident. Does nothing if no meter counts energy."""
         if self.window_s:
             self._device.synchronize()
             self._device.rest(SETTLE_S)
@@ -56,21 +53,21 @@ class Metering:
             self._rested = begin, self._device.now_ns()
 
     def readings(self, window: Window) -> list[Reading]:
-        """Energy and power over the window, of each span that lasts long enough, and at rest if
-        that was measured."""
+        """Energy and power over the window, of each span that is long enough, and at rest if that
+        was measured."""
         begin, end = window.begin_ns, window.begin_ns + round(window.window_s * 1e9)
         step_s = float(np.median(window.timed_s))
-        found = readings_of(self.trace, self._sources, begin, end, self._failures, step_s)
-        found += span_readings(self.trace, self._sources, _intervals(window))
-        return found + (
-            idle_power(self.trace, self._sources, *self._rested) if self._rested else []
-        )
+        readings = readings_of(self.trace, self._sources, begin, end, self._failures, step_s)
+        readings += span_readings(self.trace, self._sources, _intervals(window))
+        if self._rested:
+            readings += idle_power(self.trace, self._sources, *self._rested)
+        return readings
 
     def notes(self, window: Window) -> list[str]:
-        """What the meters showed against the figures of the window, `code: what happened`."""
-        return conditions(
-            self.trace, window.begin_ns, window.begin_ns + round(window.window_s * 1e9)
-        )
+        """Conditions that the meters show and that make the window's figures doubtful, `code: what
+        happened`."""
+        end = window.begin_ns + round(window.window_s * 1e9)
+        return conditions(self.trace, window.begin_ns, end)
 
     @property
     def _sources(self) -> list[EnergySource]:
@@ -100,15 +97,17 @@ def _is_estimate(source: EnergySource) -> bool:
 
 
 def _intervals(window: Window) -> dict[str, NDArray[np.int64]]:
-    """By name, begin and end in nanoseconds of each span of the timed steps, shape (n, 2); none
-    where a step's start is not known. The spans of a step follow each other from its start."""
+    """By name, the begin and end in nanoseconds of each span of the timed steps, shape (n, 2).
+
+    The spans of a step follow each other from its start; a step whose start is unknown is left out.
+    """
     samples, spans = window.samples, window.spans
     starts = {
         step: start
         for step, start, warmup in zip(samples.step, samples.start_ns, samples.warmup, strict=True)
         if start is not None and not warmup
     }
-    found: dict[str, list[tuple[int, int]]] = {}
+    intervals: dict[str, list[tuple[int, int]]] = {}
     now = 0
     for step, name, position, span_s in zip(
         spans.step, spans.name, spans.position, spans.span_s, strict=True
@@ -117,5 +116,5 @@ def _intervals(window: Window) -> dict[str, NDArray[np.int64]]:
             continue
         begin = starts[step] if position == 0 else now
         now = begin + round(span_s * 1e9)
-        found.setdefault(name, []).append((begin, now))
-    return {name: np.array(intervals, np.int64) for name, intervals in found.items()}
+        intervals.setdefault(name, []).append((begin, now))
+    return {name: np.array(pairs, np.int64) for name, pairs in intervals.items()}

@@ -21,24 +21,25 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
+TYPES = {field.name: field.type for field in fields(Policy)}
+
+
 def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
-    """`policy` with `changes`. UserError for a name that is not in it or a number that makes no
-    sense."""
+    """`policy` with `changes`. UserError for an unknown name or a number outside its limits."""
     for name, value in changes.items():
         if name not in LIMITS:
             raise UserError(unknown("policy", name, LIMITS))
         low, high = LIMITS[name]
-        whole = next(field.type for field in fields(Policy) if field.name == name) is int
-        fits = isinstance(value, int) or (isinstance(value, float) and not whole)
+        is_whole = TYPES[name] is int
+        has_type = isinstance(value, int) or (isinstance(value, float) and not is_whole)
         # no comparison holds for NaN
-        if isinstance(value, bool) or not fits or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
-            raise UserError(
-                f"{name} = {shortened(value)}: expected {kind} from {low:g} to {high:g}"
-            )
+        if isinstance(value, bool) or not has_type or not low <= value <= high:
+            kind = "a whole number" if is_whole else "a number"
+            expected = f"expected {kind} from {low:g} to {high:g}"
+            raise UserError(f"{name} = {shortened(value)}: {expected}")
     changed = _checked_processes(replace(policy, **changes), changes)
     if changed.min_time_s > changed.max_time_s:
-        # the user's bound beats the suite's wish
+        # the bound that was given beats the other one, a suite's or the default
         if "max_time_s" in changes and "min_time_s" not in changes:
             return replace(changed, min_time_s=changed.max_time_s)
         if "min_time_s" in changes and "max_time_s" not in changes:
@@ -50,8 +51,8 @@ def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
 
 
 def _checked_processes(changed: Policy, changes: Mapping[str, Any]) -> Policy:
-    """A number of processes given alone is the number: no fewer, no more, and no suite's budget
-    cuts it. Only two that cross are refused."""
+    """Let `processes` given alone mean exactly so many, which no suite's budget cuts. UserError if
+    both numbers are given and the smaller one is above the larger."""
     if "budget_s" not in changes and changes.keys() & {"processes", "max_processes"}:
         changed = replace(changed, budget_s=None)
     if "max_processes" not in changes and "processes" in changes:

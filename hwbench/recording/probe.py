@@ -1,9 +1,8 @@
-"""What a side of `hwbench ab` says of itself: `python probe.py DEVICE PACKAGE…` answers with one
-line of JSON.
+"""Describe a side of `hwbench ab`: `python probe.py DEVICE PACKAGE…` prints one line of JSON.
 
-Run by its path in the side's own interpreter, so that what it imports as hwbench is the side's, not
-what lies beside this file. Exit status 1, with the reason as the last line on standard error, if
-that side cannot measure.
+It is run by its path in the side's own interpreter, so that it imports the side's hwbench, not the
+one beside this file. Exit status 1, with the reason as the last line on standard error, if that
+side cannot measure.
 """
 
 import json
@@ -41,7 +40,8 @@ def main() -> None:
 
 
 def nouns() -> dict[str, dict[str, bool]]:
-    """The fields of what goes into a worker and comes out of it, and whether each must be given."""
+    """The fields of the records that go into a worker and come out of it, and whether each is
+    required."""
     return {
         name: {
             f.name: f.default is MISSING and f.default_factory is MISSING

@@ -85,7 +85,7 @@ class Session:
 def open_session(
     request: RunRequest, tell: Listener, warn: Listener, settle_for: Settle = settle
 ) -> Session:
-    """Find the device, settle the plan for it, search for sizes at `max`, and open the run's folder.
+    """Find the device, settle the plan for it, search for sizes, and open the run's folder.
 
     `tell` is called with what the plan takes instead of a default and with each try of a size,
     `warn` with what the user should mend. UserError if there is no such device, or a run of that id

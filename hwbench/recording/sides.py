@@ -24,14 +24,14 @@ from hwbench.records import UserError
 from hwbench.tables.writer import Writer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-"""Where this hwbench lies; an interpreter without one of its own borrows it, unless it is an
+"""The checkout of this hwbench. An interpreter without a hwbench borrows it, unless this one is an
 installed package."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: how its workers start, its workload files, and what it said of itself (see
-    `probe`)."""
+    """One of the two sides: how its workers start, its workload files, and how it describes itself
+    (see `probe`)."""
 
     name: str
     launch: Launch
@@ -43,7 +43,8 @@ class Side:
         return str(self.facts["device"])
 
     def policy(self, plan: Plan) -> dict[str, Any]:
-        """The policy as this side's worker takes it: an older one knows fewer settings."""
+        """The policy without the fields that this side's hwbench, which may be older, does not
+        know."""
         return {
             name: value
             for name, value in vars(plan.policy).items()
@@ -69,24 +70,23 @@ class Side:
         )
 
     def describe_device(self, warn: Callable[[str], None]) -> dict[str, Any]:
+        """What the device says of itself to this side. UserError if it cannot be opened."""
         try:
             return describe_device(self.device, warn, LocalLauncher(self.launch))[1]
         except UserError as error:
             raise UserError(f"side {self.name}: {error}") from error
 
     def environment(self, device: Mapping[str, Any]) -> dict[str, Any]:
-        """As `environment.collect`, of this side's interpreter and folder."""
+        """The environment of a run on this side's interpreter and folder (environment.collect)."""
         own = {name: self.facts[name] for name in ("python", "git")}
         packages = {"hwbench": self.facts["hwbench"], **self.facts["packages"]}
         return environment.collect(device) | own | {"packages": packages}
 
     def __str__(self) -> str:
-        git = self.facts["git"] or {}
-        commit = (
-            f", commit {git['commit'][:12]}" + (" with changes" if git["dirty"] else "")
-            if git
-            else ""
-        )
+        commit = ""
+        if git := self.facts["git"]:
+            changes = " with changes" if git["dirty"] else ""
+            commit = f", commit {git['commit'][:12]}{changes}"
         versions = f"Python {self.facts['python']}, torch {self.facts['packages']['torch']}"
         return f"{self.name}: hwbench {self.facts['hwbench']}, {versions}{commit}"
 
@@ -94,51 +94,39 @@ class Side:
 def open_side(
     name: str, python: str, folder: Path | None, device: str, files: Sequence[str]
 ) -> Side:
-    """The side `name` of this interpreter and folder. UserError, one line, if it cannot measure or
-    be understood.
+    """The side `name` with this interpreter and folder. UserError if it cannot measure, or if its
+    hwbench is too old.
 
-    A folder that holds a hwbench is a checkout, and that one is measured; any folder comes first on
-    the import path and is the workers' working folder. A relative name in `files` is the side's own
-    file where its folder has it.
+    The folder comes first on the import path and is the workers' working folder; a hwbench in it is
+    the one that is measured. A relative name in `files` means the side's own file if its folder has
+    one.
     """
     program = shutil.which(python)
     if program is None:
-        raise UserError(
-            f"--{name} {python}: no such Python; name an interpreter, e.g. /path/to/venv/bin/python"
-        )
+        cure = "name an interpreter, e.g. /path/to/venv/bin/python"
+        raise UserError(f"--{name} {python}: no such Python; {cure}")
     if folder is not None and not folder.is_dir():
         raise UserError(f"--{name}-dir {folder}: no such folder")
     launch = _launch(os.path.abspath(program), folder)
     facts = _facts(name, launch, device)
     root = Path(facts["root"])
-    if (
-        folder is not None
-        and (folder / "hwbench" / "__init__.py").is_file()
-        and root != folder.resolve()
-    ):
+    has_hwbench = folder is not None and (folder / "hwbench" / "__init__.py").is_file()
+    if folder is not None and has_hwbench and root != folder.resolve():
         raise UserError(f"side {name}: {python} imports hwbench from {root}, not from {folder}")
     _check_understood(name, facts)
     return Side(name, launch, [_own_file(file, folder) for file in files], facts)
 
 
 def _launch(program: str, folder: Path | None) -> Launch:
-    """Workers of `program` that import what lies in `folder`, then what that interpreter has by
-    itself."""
-    own = (
-        here().environment["PYTHONPATH"]
-        if program == sys.executable
-        else os.environ.get("PYTHONPATH", "")
-    )
+    """Workers of `program` that import what lies in `folder`, then what that interpreter has."""
+    is_this_one = program == sys.executable
+    inherited = here().environment if is_this_one else os.environ
     path = [str(folder.resolve())] if folder else []
-    settings = os.environ | {
-        "PYTHONSAFEPATH": "1",
-        "PYTHONPATH": os.pathsep.join([*path, *filter(None, [own])]),
-    }
+    path += filter(None, [inherited.get("PYTHONPATH")])
+    settings = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(path)}
     launch = Launch([program, "-m", "hwbench.worker"], settings, folder)
     if not _has_hwbench(launch) and (CHECKOUT / "pyproject.toml").is_file():
-        settings["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [settings["PYTHONPATH"], str(CHECKOUT)])
-        )
+        settings["PYTHONPATH"] = os.pathsep.join([*path, str(CHECKOUT)])
     return launch
 
 
@@ -148,7 +136,7 @@ def _has_hwbench(launch: Launch) -> bool:
 
 
 def _facts(name: str, launch: Launch, device: str) -> dict[str, Any]:
-    """What the side's `probe` answers. UserError with its last words if it does not."""
+    """What the side's `probe` prints. UserError with its last words if it fails."""
     done = _ask(launch, str(probe.__file__), device, *environment.PACKAGES)
     if done.returncode:
         words = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
@@ -158,7 +146,7 @@ def _facts(name: str, launch: Launch, device: str) -> dict[str, Any]:
         return facts
     except (IndexError, ValueError) as error:
         raise UserError(
-            f"side {name} ({launch.command[0]}): not a Python, by its answer"
+            f"side {name}: {launch.command[0]} does not answer as a Python interpreter does"
         ) from error
 
 
@@ -182,17 +170,15 @@ def _ask(launch: Launch, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _check_understood(name: str, facts: Mapping[str, Any]) -> None:
-    """UserError if the side's workers would answer what this hwbench cannot read."""
-    for noun, known in probe.nouns().items():
-        theirs = facts["nouns"][noun]
-        if noun == "Policy":  # it goes the other way, cut down to what they know
+    """Raise UserError if this hwbench could not read the answers of the side's workers."""
+    for noun, fields in probe.nouns().items():
+        if noun == "Policy":  # it is sent to them, without the fields that they do not know
             continue
-        if lacking := sorted(
-            field for field, needed in known.items() if needed and field not in theirs
-        ):
-            raise UserError(
-                f"side {name} has a hwbench too old to compare with this one: no {noun}.{lacking[0]}"
-            )
+        theirs = facts["nouns"][noun]
+        missing = [field for field, needed in fields.items() if needed and field not in theirs]
+        if missing:
+            lacks = f"no {noun}.{min(missing)}"
+            raise UserError(f"side {name} has a hwbench too old to compare with this one: {lacks}")
 
 
 def _own_file(file: str, folder: Path | None) -> str:

@@ -1,11 +1,10 @@
-"""`batch=max`: the largest value of an axis that fits, found before a run by trying, each try in a
-fresh process.
+"""`batch=max`: the largest value of an axis that fits in memory, found by trying before a run.
 
-A try is a few steps under a guard: on an accelerator the allocator refuses what does not fit, on a
-CPU the process is limited to what the machine has free, so that no try drives it into swapping or
-costs another program its life. What surely does not fit is refused by its predicted bytes before
-anything is allocated, so such tries cost a second. What was found is remembered beside the results,
-for the device and the versions it was found with.
+A try is a few steps in a fresh process under a guard. On an accelerator the allocator refuses what
+does not fit; on a CPU the process is limited to the free memory, so that no try makes the machine
+swap or the kernel kill another program. A value whose predicted bytes certainly do not fit is
+refused before anything is allocated, which takes a second. The values found are remembered beside
+the results, for this device and these versions.
 """
 
 import math
@@ -22,23 +21,22 @@ from hwbench.records import Case, Measurement, Outcome, Policy
 from hwbench.remembered import Remembered
 
 FILE = ".largest.json"
-"""Where in the results folder the values that were found are remembered."""
+"""The file in the results folder that remembers the values found."""
 
 RESOLUTION = 32
-"""Below it the largest value is found exactly, above to one part in so many: a try may take
-minutes."""
+"""Up to this value the largest one is found exactly, above it to one part in so many: a try may
+take minutes."""
 
 TRY_S = 0.5
-"""How long a try warms up and measures: with the cold one at least three steps, after which memory
-has been in use and free again often enough for its peak."""
+"""How long a try warms up and measures: at least three steps with the cold one, after which memory
+has been used and freed often enough to show its peak."""
 
 Try = Callable[[int], "Tried"]
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of one value: its outcome, the reason where it is not ok, and its memory peak
-    where that is known."""
+    """The outcome of one value, the reason if it is not ok, and the memory peak if it is known."""
 
     outcome: Outcome
     reason: str = ""
@@ -51,19 +49,19 @@ class Tried:
     def __str__(self) -> str:
         if not self.fits:
             return f"does not: {self.outcome}: {shortened(self.reason)}"
-        return (
-            f"fits ({self.peak_bytes / 2**30:.2f} GiB at its peak)" if self.peak_bytes else "fits"
-        )
+        if not self.peak_bytes:
+            return "fits"
+        return f"fits ({self.peak_bytes / 2**30:.2f} GiB at its peak)"
 
 
 def largest(attempt: Try, least: int, most: int, limit_bytes: int | None = None) -> int | None:
     """The largest value from `least` to `most` that fits, to RESOLUTION; None if not even the least
     does.
 
-    Values are doubled until one does not fit, then what lies between is halved. Two peaks make a
-    line, and where that meets `limit_bytes` is tried first: a guess that is off costs a try and
-    changes nothing in the answer. A try that ends in an error says nothing of memory: what fitted
-    before it stands.
+    Values are doubled until one does not fit, then the interval between is halved. With two peaks
+    known, the value at which the line through them meets `limit_bytes` is tried first: a wrong
+    guess costs a try and does not change the answer. A try that ends in an error says nothing about
+    memory, and ends the search with the largest value that fitted.
     """
     good, bad = 0, most + 1
     peaks: list[tuple[int, int]] = []
@@ -85,7 +83,7 @@ def largest(attempt: Try, least: int, most: int, limit_bytes: int | None = None)
 def _next(
     good: int, bad: int, least: int, most: int, peaks: list[tuple[int, int]], limit: int | None
 ) -> int:
-    """The value to try next, between what fits and what does not."""
+    """The value to try next, between the largest that fits and the smallest that does not."""
     if not good:
         return least
     guess = _guess(peaks, limit)
@@ -95,8 +93,8 @@ def _next(
 
 
 def _guess(peaks: list[tuple[int, int]], limit: int | None) -> int | None:
-    """Where the line through the last two peaks meets the limit. None where there is no such
-    line."""
+    """The value at which the line through the last two peaks meets the limit; None if there is no
+    such line."""
     if limit is None or len(peaks) < 2:
         return None
     (x, low), (z, high) = peaks[-2:]
@@ -175,7 +173,7 @@ def try_out(
     files: Sequence[str],
     formats: Mapping[str, float | None] | None = None,
 ) -> Tried:
-    """A few guarded steps of a case in a process of its own."""
+    """Run a few guarded steps of a case in a process of its own."""
     short = replace(policy, min_time_s=0.0, max_time_s=TRY_S, min_samples=1)
     request = case_request(case, vars(short), device, files, guard=True, formats=formats)
     with tempfile.TemporaryDirectory() as folder:
@@ -189,8 +187,7 @@ def is_size(answer: Any) -> bool:
 
 
 def _peak(done: Measurement) -> int | None:
-    """The most that it had in use at any time: what is too large to be built does not fit
-    either."""
+    """The most memory in use at any time, building included."""
     window = done.window
     peaks = (window.memory_peak_bytes, window.memory_build_peak_bytes) if window else ()
     return max((peak for peak in peaks if peak is not None), default=None)

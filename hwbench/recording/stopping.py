@@ -1,8 +1,8 @@
-"""When a phase of steps has gone on long enough: the rules that end a warm-up and a window.
+"""The rules that end a warm-up and a window.
 
-A rule is asked before each step and mostly answers by comparing two numbers. Only at times that lie
-further and further apart does it look at the durations of the steps so far. It stops because an
-interval is narrow, never because a difference is significant: who stops on significance finds it.
+A rule is asked before each step and usually compares two numbers. It looks at the durations of the
+steps only at growing distances. It stops because an interval is narrow, never because a difference
+is significant: stopping on significance makes significance.
 """
 
 import math
@@ -16,50 +16,49 @@ from hwbench import stats
 from hwbench.records import Policy
 
 WARMUP_S = 0.5
-"""Long enough for clocks to rise: a 25 ms warm-up measured 30 % off elsewhere."""
+"""Long enough for clocks to rise: elsewhere a warm-up of 25 ms was 30 % off."""
 
 MOST_STEPS = 1_000_000
-"""The most steps of a phase: their records must fit the memory of a process that is measuring
-something else."""
+"""The most steps of a phase: their records must not take memory that the measured steps need."""
 
 GROWTH = 1.5
-"""How much longer a phase must be before it is looked at again."""
+"""The factor by which a phase must have grown before the rule looks at it again."""
 
 BETWEEN_LOOKS_S = 0.05
-"""The least time from one look to the next."""
+"""The least seconds from one look to the next."""
 
 LOOK_BACK = 10_000
-"""The most steps of a look, the last ones: it takes some milliseconds, and so many steps are enough
-to tell."""
+"""The most steps that a look takes in, the last ones: it takes some milliseconds, and so many steps
+are enough."""
 
 FEWEST_TO_SETTLE = 12
 """With fewer steps nobody can tell a trend from noise: a quarter of them is three."""
 
 SURE_STEPS = 80
-"""With so many steps a change by their own spread is seldom noise, one time in a hundred at an
-autocorrelation of 0.5. With half as many it takes twice that change, and so on."""
+"""With this many steps a change as large as their own spread is noise one time in a hundred, at an
+autocorrelation of 0.5. With half as many, twice that change is needed, and so on."""
 
 Ended = Callable[[int], Sequence[float]]
-"""Asked for at most so many, the durations in seconds of the last steps that have ended on the
+"""`ended(n)` returns the durations in seconds of the last steps, at most n, that have ended on the
 device."""
 
 
 class StoppingRule(Protocol):
-    """Says when a phase is long enough. Asked before each step, so the answer must be cheap."""
+    """Decides when a phase is long enough. It is asked before each step, so it must be cheap."""
 
     def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
         """Whether to stop after `steps` steps submitted in `elapsed_s` seconds of the host's
         clock."""
 
     def is_satisfied(self, step_s: Sequence[float], elapsed_s: float) -> bool:
-        """Whether the finished phase, with steps of these durations, has what the rule asked
-        for."""
+        """Whether the finished phase, with steps of these durations, has reached the rule's
+        target."""
 
 
 @dataclass(frozen=True)
 class FixedWindow:
-    """At least `min_time_s` and `min_samples`; at most `max_time_s` or MOST_STEPS, but never fewer
-    than one step."""
+    """Lasts at least `min_time_s` and `min_samples`, and at most `max_time_s` or MOST_STEPS, but
+    never fewer than one step."""
 
     min_time_s: float
     max_time_s: float
@@ -77,10 +76,9 @@ class FixedWindow:
 
 @dataclass
 class _Looking:
-    """A rule that looks at the steps so far from `min_time_s` and `min_samples` on, at growing
-    distances.
+    """A rule that looks at the steps, from `min_time_s` and `min_samples` on, at growing distances.
 
-    It ends when what it sees is enough, at `max_time_s` or at MOST_STEPS, but never before the
+    The phase ends when `_is_enough` says so, at `max_time_s` or at MOST_STEPS, but never before the
     first step.
     """
 
@@ -112,8 +110,8 @@ class _Looking:
 
 
 class Within:
-    """`rule`, but ended before a step that would not end within `left_s` seconds of the phase's
-    beginning."""
+    """Follows `rule`, but ends the phase before a step that would not end within `left_s` seconds
+    from the phase's beginning."""
 
     def __init__(self, rule: StoppingRule, left_s: float) -> None:
         self._rule, self._left_s = rule, left_s
@@ -130,30 +128,30 @@ class Within:
 
 
 class PreciseWindow(_Looking):
-    """Enough is a 95 % interval of the median step, autocorrelation allowed for
-    (stats.quantile_interval), whose half is within `precision` of the median."""
+    """Ends when half of the 95 % interval of the median step is within `precision` of the median.
+    The interval allows for autocorrelation (stats.quantile_interval)."""
 
     def _is_enough(self, step_s: Sequence[float]) -> bool:
         return stats.quantile_interval(step_s, 0.5).relative_half_width <= self.precision
 
 
 class SteadyWarmup(_Looking):
-    """Enough is a row of steps that has settled within `precision`, or is too short to tell (see
+    """Ends when the steps have settled within `precision`, or are too few to tell (see
     `is_steady`)."""
 
     def _is_enough(self, step_s: Sequence[float]) -> bool:
-        # to go on for nothing costs little
+        # sure_steps=1: a warm-up that goes on needlessly costs little
         return is_steady(step_s, self.precision, sure_steps=1) is not False
 
 
 def warmup_rule(policy: Policy) -> StoppingRule:
-    """Warm up until the steps are steady, but not longer than the window itself may take."""
+    """The rule for a warm-up: until the steps are steady, but no longer than a window may take."""
     return SteadyWarmup(min(WARMUP_S, policy.max_time_s), policy.max_time_s, 1, policy.precision)
 
 
 def window_rule(policy: Policy, least_s: float = 0.0) -> StoppingRule:
-    """The window of a case; at least `least_s` long, for the meters' sake, unless `max_time_s`
-    forbids it."""
+    """The rule for a window: at least `least_s` long, as the meters need it, unless `max_time_s` is
+    shorter."""
     min_time_s = min(max(policy.min_time_s, least_s), policy.max_time_s)
     return PreciseWindow(min_time_s, policy.max_time_s, policy.min_samples, policy.precision)
 
@@ -161,12 +159,11 @@ def window_rule(policy: Policy, least_s: float = 0.0) -> StoppingRule:
 def is_steady(
     step_s: Sequence[float], precision: float, sure_steps: int = SURE_STEPS
 ) -> bool | None:
-    """Whether the steps have settled; None if they are fewer than FEWEST_TO_SETTLE: too few to
-    tell.
+    """Whether the steps have settled; None if they are fewer than FEWEST_TO_SETTLE.
 
-    MSER (White 1997) cuts off an initial transient, at most half of the steps. What is left must
-    show no `late_change` of more than `precision` and of more than the spread that either part has
-    by itself, since MSER does not look for what comes later, such as clocks that sink with heat.
+    MSER (White 1997) cuts off an initial transient, at most half of the steps. The rest must show
+    no `late_change` that exceeds both `precision` and the spread of either part. MSER alone misses
+    what comes later, such as clocks that sink with heat.
     """
     steps = len(step_s)
     if steps < FEWEST_TO_SETTLE:
@@ -176,15 +173,14 @@ def is_steady(
 
 
 def late_change(step_s: Sequence[float]) -> tuple[float, float]:
-    """By which share of it the median step of the last quarter lies above that of the first half,
-    and the larger of the two parts' interquartile ranges as such a share. Both are 0 if the median
-    is."""
+    """How far the median step of the last quarter lies above that of the first half, and the larger
+    interquartile range of the two parts, both as shares of the first half's median; 0 if that
+    is 0."""
     x = np.asarray(step_s, np.float64)
     early, late = (
         np.quantile(part, [0.25, 0.5, 0.75]) for part in (x[: len(x) // 2], x[-(len(x) // 4) :])
     )
     if not early[1] > 0:
         return 0.0, 0.0
-    return float(late[1] / early[1] - 1), float(
-        max(early[2] - early[0], late[2] - late[0]) / early[1]
-    )
+    spread = max(early[2] - early[0], late[2] - late[0])
+    return float(late[1] / early[1] - 1), float(spread / early[1])

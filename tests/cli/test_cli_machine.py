@@ -67,7 +67,7 @@ def test_a_first_run_without_bf16_is_green_and_says_what_it_left_out(hwbench, tm
     assert {row.outcome for row in bf16} == {"unsupported"}
     assert {row.reason for row in bf16} == {
         "bf16 is emulated here: 2.8 GFLOP/s of one thread, fp32 93 GFLOP/s; "
-        "--dtype bf16 measures it all the same; fast is --dtype fp32"
+        "--dtype bf16 measures it anyway; fast is --dtype fp32"
     }
     assert hwbench("report", "r", "-o", "r.html").returncode == 0
 
@@ -97,7 +97,7 @@ def test_a_size_alone_runs_with_a_default_that_it_can_have(hwbench, tmp_path):
     done = hwbench("run", "gpt/train", *NANO[:12], "--set", "batch=1", "--run-id", "r")
     assert done.returncode == 0, done.stderr
     assert (
-        "gpt/train size=nano: seq=256 instead of the default 512, which it cannot have"
+        "gpt/train size=nano: seq=256; the default 512 is not possible here"
         in done.stderr
     )
     (row,) = outcomes(tmp_path, "r").values()

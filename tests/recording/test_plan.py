@@ -156,7 +156,7 @@ class TestSuites:
             ("cases = []", "no cases"),
             ("cases = 3", "no cases"),
             ('[polcy]\n[[cases]]\nworkload="gemm"', "did you mean policy"),
-            ('policy = 3\n[[cases]]\nworkload="gemm"', "policy is a table"),
+            ('policy = 3\n[[cases]]\nworkload="gemm"', "policy must be a table"),
             ('[policy]\nprocesses = 0\n[[cases]]\nworkload="gemm"', "processes = 0"),
         ],
     )

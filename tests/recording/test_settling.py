@@ -49,7 +49,7 @@ class TestSettling:
         assert self.dtypes(CPU_WITHOUT_BF16, suite="quick") == {
             "fp32": "",
             "bf16": "bf16 is emulated here: 2.8 GFLOP/s of one thread, fp32 93 GFLOP/s; "
-            "--dtype bf16 measures it all the same; fast is --dtype fp32",
+            "--dtype bf16 measures it anyway; fast is --dtype fp32",
         }
         assert self.dtypes(CPU_WITH_BF16, suite="quick") == {"fp32": "", "bf16": ""}
 
@@ -104,7 +104,7 @@ class TestFit:
         params, remarks = self.only(name, "size=nano")
         assert params[axis] == value
         assert remarks == (
-            f"{name} size=nano: {axis}={value} instead of the default 512, which it cannot have",
+            f"{name} size=nano: {axis}={value}; the default 512 is not possible here",
         )
 
     def test_a_size_with_room_keeps_the_default(self):
@@ -118,7 +118,7 @@ class TestFit:
         params, remarks = self.only("gpt/decode", "size=nano", "prompt=250")
         assert (params["prompt"], params["new"]) == (250, 6)
         assert remarks == (
-            "gpt/decode size=nano: new=6 instead of the default 32, which it cannot have",
+            "gpt/decode size=nano: new=6; the default 32 is not possible here",
         )
 
     def test_what_cannot_be_made_to_fit_is_left_to_be_refused(self):
@@ -147,8 +147,8 @@ class TestFit:
         ("mode", "says"),
         [
             ("raises", "fake/unfit: its fit failed: RuntimeError: no idea"),
-            ("unknown", "its fit changes nope, which is no axis left at its default"),
-            ("named", "its fit changes mode, which is no axis left at its default"),
+            ("unknown", "its fit changes nope, which is not an axis at its default"),
+            ("named", "its fit changes mode, which is not an axis at its default"),
             ("dtype", "its fit changes dtype, which"),
             ("value", "fake/unfit: n=-1: expected a number from 1"),
         ],
