@@ -3,9 +3,8 @@
 import math
 
 import pytest
-from runs import make_run, measured
+from runs import measured, run_of
 
-from hwbench import tables
 from hwbench.analysis import metrics
 from hwbench.analysis.metrics import ceilings
 from hwbench.records import Case, Work
@@ -19,15 +18,13 @@ CACHED = Case("copy", {"op": "copy", "level": "l2"}, "fp32")
 FAR = Case("copy", {"op": "copy", "level": "l3"}, "fp32")
 
 
-def run_of(tmp_path, *found, processes=1):
-    """A run of (case, seconds of a step, work); with several seconds one a process."""
-    writer = make_run(tmp_path, "r", [case for case, *_ in found])
-    for case, seconds, work in found:
-        for process, step_s in enumerate(
-            seconds if isinstance(seconds, list) else [seconds] * processes
-        ):
-            writer.add(case, process, measured(step_s=step_s, work=work))
-    return tables.read_run(writer.folder)
+def run_at(*results):
+    """A run of (case, seconds of a step, work); several seconds are those of several processes."""
+    cases = []
+    for case, seconds, work in results:
+        times = seconds if isinstance(seconds, list) else [seconds]
+        cases.append((case, [measured(step_s, work=work) for step_s in times]))
+    return run_of(*cases)
 
 
 def shares(run, metric):
@@ -35,9 +32,8 @@ def shares(run, metric):
     return {case_id: rows.value.tolist() for case_id, rows in table.groupby("case_id")}
 
 
-def test_every_workload_under_gemm_is_a_matmul_ceiling_and_the_best_counts(tmp_path):
-    run = run_of(
-        tmp_path,
+def test_every_workload_under_gemm_is_a_matmul_ceiling_and_the_best_counts():
+    run = run_at(
         (GEMM, 0.002, Work(flops=600)),
         (COLD, 0.001, Work(flops=600)),
         (TRAIN, 0.004, Work(flops=600)),
@@ -58,9 +54,8 @@ def test_no_other_name_is_a_matmul(workload, is_one):
     assert ceilings.is_matmul(workload) == ceilings.is_ceiling(workload) == is_one
 
 
-def test_the_memory_ceiling_is_the_best_copy_that_no_cache_holds(tmp_path):
-    run = run_of(
-        tmp_path,
+def test_the_memory_ceiling_is_the_best_copy_that_no_cache_holds():
+    run = run_at(
         (COPY, 0.002, Work(bytes=3000)),
         (READ, 0.001, Work(bytes=3000)),
         (CACHED, 0.0001, Work(bytes=3000)),
@@ -78,33 +73,29 @@ def test_the_memory_ceiling_is_the_best_copy_that_no_cache_holds(tmp_path):
     }
 
 
-def test_a_share_is_of_the_ceiling_of_its_round_and_of_the_median_where_that_has_none(tmp_path):
-    run = run_of(
-        tmp_path,
+def test_a_share_is_of_the_ceiling_of_its_round_and_of_the_median_where_that_has_none():
+    run = run_at(
         (COPY, [0.001, 0.002, 0.004], Work(bytes=4000)),
         (TRAIN, [0.004, 0.004, 0.004, 0.004], Work(bytes=4000)),
     )
     assert shares(run, "mbu_achievable")[TRAIN.case_id] == pytest.approx([1 / 4, 1 / 2, 1, 1 / 2])
 
 
-def test_bytes_that_come_faster_than_memory_have_no_share_of_it(tmp_path):
-    run = run_of(tmp_path, (COPY, 0.002, Work(bytes=1000)), (TRAIN, 0.002, Work(bytes=1060)))
+def test_bytes_that_come_faster_than_memory_have_no_share_of_it():
+    run = run_at((COPY, 0.002, Work(bytes=1000)), (TRAIN, 0.002, Work(bytes=1060)))
     assert set(shares(run, "mbu_achievable")) == {COPY.case_id}
-    run = run_of(tmp_path / "b", (COPY, 0.002, Work(bytes=1000)), (TRAIN, 0.002, Work(bytes=1040)))
+    run = run_at((COPY, 0.002, Work(bytes=1000)), (TRAIN, 0.002, Work(bytes=1040)))
     assert shares(run, "mbu_achievable")[TRAIN.case_id] == pytest.approx([1.04])
 
 
-def test_beside_a_share_stands_what_it_counts_and_what_it_is_of(tmp_path):
+def test_beside_a_share_stands_what_it_counts_and_what_it_is_of():
     found = (
         (COPY, 0.001, Work(bytes=4000)),
         (GEMM, 0.001, Work(flops=900)),
         (TRAIN, 0.002, Work(flops=90, bytes=400)),
     )
-    table = (
-        metrics.summarize(run_of(tmp_path, *found))
-        .query("case_id == @TRAIN.case_id")
-        .set_index("metric")
-    )
+    table = metrics.summarize(run_at(*found))
+    table = table[table.case_id == TRAIN.case_id].set_index("metric")
     assert table.loc["mfu_achievable", ["peak", "peak_dtype", "source"]].tolist() == [
         pytest.approx(900_000), "bf16", "measured in this run: gemm n=64 bf16"
     ]  # fmt: skip
@@ -117,7 +108,7 @@ def test_beside_a_share_stands_what_it_counts_and_what_it_is_of(tmp_path):
     assert math.isnan(table.peak["step_s_p50"])
 
 
-def test_without_ceilings_there_are_no_shares(tmp_path):
-    run = run_of(tmp_path, (TRAIN, 0.002, Work(flops=90, bytes=400)), (GEMM, 0.001, None))
+def test_without_ceilings_there_are_no_shares():
+    run = run_at((TRAIN, 0.002, Work(flops=90, bytes=400)), (GEMM, 0.001, None))
     assert ceilings.memory_ceilings(run) == {}
     assert "mbu_achievable" not in set(metrics.summarize(run).metric)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from runs import CASE, around, frame, run_of, with_measurements
@@ -10,7 +11,6 @@ from hwbench.analysis import metrics
 from hwbench.analysis.metrics.energy import why_unknown
 from hwbench.analysis.verdict import comparable, compare
 from hwbench.analysis.verdict.rules import Rules
-from hwbench.tables.reader import RunTables
 
 
 def readings(*rows, case=CASE, processes=3, window_s=10.0):
@@ -50,9 +50,7 @@ def run_with(*rows, tokens=100, device_kind="cpu", **options):
     """A run of 3 processes with 10 steps of 1 s each."""
     run = run_of((CASE, around(1.0, processes=3)), device_kind=device_kind)
     run = with_measurements(run, CASE, tokens=tokens, window_s=10.0)
-    return RunTables(
-        run.folder, run.runs, run.measurements, run.samples, run.spans, readings(*rows, **options)
-    )
+    return replace(run, readings=readings(*rows, **options))
 
 
 def values(run):

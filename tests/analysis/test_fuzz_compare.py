@@ -5,13 +5,14 @@ import json
 import math
 import warnings
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from commands import assert_one_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import CASE, OTHER, make_run, measured, run_of, with_measurements
+from runs import CASE, OTHER, run_of, with_measurements
 from test_gate import rewrite, store_run
 
 from hwbench.analysis.metrics.summary import METRICS
@@ -50,9 +51,9 @@ def runs(draw) -> RunTables:
         run = with_measurements(run, case, **columns)
     # samples without a measurement, which the store would leave out, and the other way round
     if draw(st.booleans()):
-        run = RunTables(run.folder, run.runs, run.measurements, run.samples.iloc[::2], run.spans)
+        run = replace(run, samples=run.samples.iloc[::2])
     kinds = {"tokens": "float64", "memory_peak_bytes": "float64", "window_s": "float64"}
-    return RunTables(run.folder, run.runs, run.measurements.astype(kinds), run.samples, run.spans)
+    return replace(run, measurements=run.measurements.astype(kinds))
 
 
 thresholds = st.floats(1e-6, 0.999)
@@ -196,7 +197,5 @@ class TestStored:
 
     def test_one_step_in_each_process(self, call, tmp_path):
         for run_id in ("a", "b"):
-            writer = make_run(tmp_path / "results", run_id, [CASE])
-            for process in range(3):
-                writer.add(CASE, process, measured(steps=1))
+            run_of((CASE, [[0.003]] * 3), folder=tmp_path / "results", run_id=run_id)
         assert call("gate", "--baseline", "a", "--candidate", "b").returncode == 0

@@ -258,14 +258,16 @@ def store_run(
     day: int = 1,
     device="fake",
 ):
-    """A stored run of three processes that do not vary."""
-    writer = make_run(results, run_id, [case], device)
-    for process in range(3):
-        writer.add(case, process, measured(step_s=step_s))
-    file = writer.folder / "runs" / "run.parquet"
-    head = pd.read_parquet(file).assign(label=label, started_at=f"2026-11-{day:02d}T08:00:00+00:00")
-    rewrite(file, head)
-    return writer.folder
+    """A stored run of three processes that do not vary; returns its folder."""
+    run = run_of(
+        (case, [measured(step_s)] * 3),
+        folder=results,
+        run_id=run_id,
+        label=label,
+        started_at=f"2026-11-{day:02d}T08:00:00+00:00",
+        device_kind=device,
+    )
+    return run.folder
 
 
 def rewrite(file: Path, table: pd.DataFrame) -> None:
@@ -402,9 +404,8 @@ class TestCommand:
         assert call(*words, "--allow-cross-device").returncode == 1
 
     def test_inconclusive_is_no_verdict_under_strict(self, call, results):
-        writer = make_run(results, "noisy", [CASE])
-        for process, step_s in enumerate((0.002, 0.003, 0.004)):
-            writer.add(CASE, process, measured(step_s=step_s))
+        processes = [measured(step_s) for step_s in (0.002, 0.003, 0.004)]
+        run_of((CASE, processes), folder=results, run_id="noisy")
         words = ["gate", "--baseline", "base", "--candidate", "noisy"]
         assert call(*words).returncode == 0
         assert call(*words, "--strict").returncode == 3
@@ -450,13 +451,10 @@ class TestCommand:
 
     def test_a_newer_schema_is_bad_input(self, call, results, monkeypatch):
         monkeypatch.setattr("hwbench.tables.writer.SCHEMA_VERSION", 99)
-        store_run(results, "newer", 0.003)
+        make_run(results, "newer", [CASE])
         monkeypatch.undo()
-        assert_one_line(
-            call("gate", "--baseline", "newer", "--candidate", "same", "--output", results),
-            2,
-            "newer",
-        )
+        done = call("gate", "--baseline", "newer", "--candidate", "same", "--output", results)
+        assert_one_line(done, 2, "newer")
 
     def test_github_actions(self, call, results, monkeypatch):
         summary = results.parent / "summary.md"
@@ -643,19 +641,17 @@ def test_confirm_measures_suspects_again(tmp_path, call, monkeypatch):
 
 def test_a_case_that_failed_counts_though_other_processes_did_not(tmp_path):
     folder = store_run(tmp_path / "results", "base", 0.003)
-    writer = make_run(tmp_path / "results", "half", [CASE])
-    for process in range(3):
-        writer.add(CASE, process, measured() if process else Measurement("error", "boom"))
-    table = gate.hold([read_run(folder)], read_run(writer.folder), Rules())
+    half = run_of((CASE, [Measurement("error", "boom"), measured(), measured()]))
+    table = gate.hold([read_run(folder)], half, Rules())
     assert set(table.status) == {"failed"}
 
 
 @pytest.mark.parametrize(
     ("metric", "others"), [("flops_per_s", set()), ("mbu_achievable", {"gemm/best", "copy"})]
 )
-def test_confirm_measures_the_ceilings_of_a_suspected_share_too(tmp_path, metric, others):
+def test_confirm_measures_the_ceilings_of_a_suspected_share_too(metric, others):
     cases = [Case("gpt/train", {}, "bf16"), Case("gemm/best", {}, "bf16"), Case("copy", {}, "fp32")]
-    candidate = read_run(make_run(tmp_path, "r", [*cases, Case("mlp/train", {}, "bf16")]).folder)
+    candidate = run_of(planned=[*cases, Case("mlp/train", {}, "bf16")])
     suspects = pd.DataFrame([{"case_id": cases[0].case_id, "metric": metric}])
     plan = confirm._plan(candidate, suspects, 3)
     assert {case.workload for case in plan.cases} == {"gpt/train", *others}

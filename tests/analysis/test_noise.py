@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from commands import FAKE
-from runs import make_run, measured
+from runs import run_of, with_measurements
 from scipy.stats import t
 
 from hwbench import stats, tables
@@ -14,22 +14,19 @@ from hwbench.analysis.verdict import noise
 from hwbench.records import Case
 
 
-def a_run(results, run_id, times, case, **fields):
-    """A run whose processes took `times` for a step of `case`."""
-    writer = make_run(results, run_id, [case], **fields)
-    for process, step_s in enumerate(times):
-        writer.add(case, process, measured(step_s))
-    return tables.read_run(writer.folder)
+def run_at(times, case, **options):
+    """A run of processes that took `times` for each step of `case`, of 30 tokens."""
+    run = run_of((case, [[step_s] * 10 for step_s in times]), **options)
+    return with_measurements(run, case, tokens=30)
 
 
 def floors_of(run):
     return noise.measure_floors(run).set_index("metric").floor
 
 
-def test_the_floor_is_the_half_width_of_the_interval(tmp_path, training):
-    run = a_run(
-        tmp_path, "r", [0.0030, 0.0031, 0.0031, 0.0030, 0.0032, 0.0030, 0.0032, 0.0032], training
-    )
+def test_the_floor_is_the_half_width_of_the_interval(training):
+    times = [0.0030, 0.0031, 0.0031, 0.0030, 0.0032, 0.0030, 0.0032, 0.0032]
+    run = run_at(times, training)
     halves = [[math.log(x) for x in half] for half in ([30, 30, 32, 32], [31, 31, 30, 32])]
     variances = [sum((x - sum(h) / 4) ** 2 for x in h) / 3 / 4 for h in halves]
     df = sum(variances) ** 2 / sum(v**2 / 3 for v in variances)
@@ -41,15 +38,14 @@ def test_the_floor_is_the_half_width_of_the_interval(tmp_path, training):
     assert set(table.n) == {4}
 
 
-def test_the_floor_is_never_below_what_the_halves_differ_by(tmp_path, training):
-    run = a_run(tmp_path, "r", [0.0030, 0.0033, 0.0033, 0.0030], training)
+def test_the_floor_is_never_below_what_the_halves_differ_by(training):
+    run = run_at([0.0030, 0.0033, 0.0033, 0.0030], training)
     assert floors_of(run)["step_s_p50"] == pytest.approx(0.1, rel=1e-6)
 
 
-def test_what_does_not_vary_has_a_floor_of_zero(tmp_path, training):
-    assert floors_of(a_run(tmp_path, "r", [0.003] * 4, training))["step_s_p50"] == pytest.approx(
-        0, abs=1e-9
-    )
+def test_what_does_not_vary_has_a_floor_of_zero(training):
+    floors = floors_of(run_at([0.003] * 4, training))
+    assert floors["step_s_p50"] == pytest.approx(0, abs=1e-9)
 
 
 def test_later_comparisons_rarely_pass_the_floor():
@@ -65,13 +61,13 @@ def test_later_comparisons_rarely_pass_the_floor():
 
 
 @pytest.mark.parametrize("times", [[], [0.003], [0.003, 0.0031, 0.003]])
-def test_too_few_processes_have_no_floor(tmp_path, training, times):
-    assert noise.measure_floors(a_run(tmp_path, "r", times, training)).empty
+def test_too_few_processes_have_no_floor(training, times):
+    assert noise.measure_floors(run_at(times, training)).empty
 
 
 class TestFinding:
     def stored(self, results, run_id, times, case, day=24, **fields):
-        run = a_run(results, run_id, times, case, **fields)
+        run = run_at(times, case, folder=results, run_id=run_id, **fields)
         table = noise.measure_floors(run)
         tables.write_derived(
             run.folder, "noise", table.assign(started_at=f"2026-11-{day}T08:00:00+00:00")
@@ -91,7 +87,7 @@ class TestFinding:
 
     def test_another_device_has_other_noise(self, tmp_path, training):
         self.stored(tmp_path, "r", [0.003] * 4, training, device_kind="cuda")
-        run = a_run(tmp_path, "s", [0.003], training)
+        run = run_at([0.003], training)
         assert noise.floors(tmp_path, run, pytest.fail) == {}
 
     def test_among_the_reference_runs_too(self, tmp_path, training):
@@ -103,22 +99,20 @@ class TestFinding:
         self.stored(tmp_path, "broken", [0.003] * 4, training)
         (tmp_path / "broken" / "noise" / "noise.parquet").write_bytes(b"PAR1")
         run = self.stored(tmp_path, "whole", [0.003, 0.0033, 0.0033, 0.003], training)
-        told = []
-        assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run, told.append)
-        (line,) = told
+        warnings = []
+        assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run, warnings.append)
+        (line,) = warnings
         assert "noise.parquet: not a readable Parquet file" in line
 
     def test_the_newest_run_that_measured_noise(self, tmp_path, training):
         self.stored(tmp_path, "noisy", [0.003] * 4, training)
-        a_run(tmp_path, "other", [0.003], training)
+        run_at([0.003], training, folder=tmp_path, run_id="other")
         assert noise.newest(tmp_path, pytest.fail) == tmp_path / "noisy"
         assert noise.newest(tmp_path / "nowhere", pytest.fail) is None
 
     def test_no_results_no_floors(self, tmp_path, training):
-        assert (
-            noise.floors(tmp_path / "nowhere", a_run(tmp_path, "r", [0.003], training), pytest.fail)
-            == {}
-        )
+        run = run_at([0.003], training)
+        assert noise.floors(tmp_path / "nowhere", run, pytest.fail) == {}
 
 
 class TestCommand:

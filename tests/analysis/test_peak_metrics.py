@@ -1,6 +1,7 @@
 """Shares of a device's peak, process by process, and those of runs that others have published."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from runs import frame, run_of, whole, with_measurements
@@ -10,7 +11,6 @@ from hwbench.analysis.metrics import peak_shares
 from hwbench.datasheets import peaks
 from hwbench.records import Case
 from hwbench.report.terminal.run import summary_rows
-from hwbench.tables.reader import RunTables
 from workloads.models.sizes import SIZES
 
 TRAIN = Case("gpt/train", {"size": "124m"}, "bf16")
@@ -118,24 +118,13 @@ class TestClock:
         )
         run = with_measurements(run, self.TRAIN, flops=10**12)
         starts = run.samples.assign(start_ns=run.samples.step * 10**9)
-        telemetry = [
-            {
-                "case_id": case.case_id,
-                "process": process,
-                "time_ns": int(seconds * 1e9),
-                "meter": "host",
-            }
-            | {"scope": "system", "quantity": "cpu_clock", "unit": "Hz", "value": mhz * 1e6}
-            for process, seconds, mhz in shown
-        ]
-        return RunTables(
-            run.folder,
-            run.runs,
-            run.measurements,
-            starts,
-            run.spans,
-            telemetry=frame("telemetry", telemetry),
-        )
+        common = {"case_id": case.case_id, "meter": "host", "scope": "system"}
+        common |= {"quantity": "cpu_clock", "unit": "Hz"}
+        telemetry = []
+        for process, seconds, mhz in shown:
+            row = {"process": process, "time_ns": int(seconds * 1e9), "value": mhz * 1e6}
+            telemetry.append(common | row)
+        return replace(run, samples=starts, telemetry=frame("telemetry", telemetry))
 
     def test_is_the_median_in_the_windows_of_each_process_then_over_processes(self):
         run = self.run(

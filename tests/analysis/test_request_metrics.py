@@ -4,9 +4,8 @@ import json
 
 import pandas as pd
 import pytest
-from runs import make_run, measured
+from runs import measured, run_of
 
-from hwbench import tables as store
 from hwbench.analysis import metrics
 from hwbench.analysis.metrics.latency import PERCENTILES
 from hwbench.analysis.metrics.requests import percentile_ns, requests_of, times_ns
@@ -43,19 +42,14 @@ def frame(requests):
     return pd.DataFrame(vars(requests))
 
 
-def values_of(folder, requests, choices=None, case=SERVE):
-    writer = make_run(folder, "r", [case])
-    writer.add(
-        case,
-        0,
-        measured(requests=requests, work=Work(flops=6), declared=Declared(choices=choices or {})),
-    )
-    run = store.read_run(writer.folder)
+def values_of(requests, choices=None, case=SERVE):
+    declared = Declared(choices=choices or {})
+    run = run_of((case, [measured(requests=requests, work=Work(flops=6), declared=declared)]))
     return metrics.per_process(run).set_index("metric").value, run
 
 
-def test_a_server_that_keeps_up_takes_its_service_time(tmp_path):
-    found, _ = values_of(tmp_path, queue([10 * k for k in range(100)], service_ms=8))
+def test_a_server_that_keeps_up_takes_its_service_time():
+    found, _ = values_of(queue([10 * k for k in range(100)], service_ms=8))
     for percentile in ("p50", "p90", "p95", "p99"):
         assert found[f"latency_s_{percentile}"] == 0.008
         assert found[f"ttft_s_{percentile}"] == 0.002
@@ -73,20 +67,18 @@ def test_one_that_falls_behind_shows_its_queue():
     assert latencies.tolist() == [(10 + 5 * k) * MS for k in range(100)]
 
 
-def test_goodput_counts_those_in_time_alone(tmp_path):
+def test_goodput_counts_those_in_time_alone():
     """TTFT of the k-th is 2 + 5k ms: six of a hundred are within 30 ms. TPOT is 8/3 ms or 2 ms by
     the tokens."""
     arrivals = [5 * k for k in range(100)]
-    found, _ = values_of(tmp_path / "a", queue(arrivals, service_ms=10, new=5))
+    found, _ = values_of(queue(arrivals, service_ms=10, new=5))
     assert found.goodput_requests_per_s == pytest.approx(6 / 1.0, rel=1e-12)
-    found, _ = values_of(tmp_path / "b", queue(arrivals, service_ms=10, new=4))
+    found, _ = values_of(queue(arrivals, service_ms=10, new=4))
     assert found.goodput_requests_per_s == 0
 
 
-def test_a_case_without_an_objective_has_no_goodput(tmp_path):
-    found, _ = values_of(
-        tmp_path, queue([0, 10], 8), case=Case("gpt/serve", {"ttft_ms": 30}, "bf16")
-    )
+def test_a_case_without_an_objective_has_no_goodput():
+    found, _ = values_of(queue([0, 10], 8), case=Case("gpt/serve", {"ttft_ms": 30}, "bf16"))
     assert "requests_per_s" in found
     assert "goodput_requests_per_s" not in found
 
@@ -110,38 +102,33 @@ def test_queries_of_several_requests_last_until_the_last_of_them():
     assert "query_latency_s" not in times_ns(together.assign(query=0))
 
 
-def test_percentiles_are_blank_where_requests_are_few(tmp_path):
-    found, _ = values_of(tmp_path, queue([10 * k for k in range(19)], 8))
+def test_percentiles_are_blank_where_requests_are_few():
+    found, _ = values_of(queue([10 * k for k in range(19)], 8))
     assert {"ttft_s_p50", "ttft_s_p90"} <= set(found.index)
     assert not {"ttft_s_p95", "ttft_s_p99"} & set(found.index)
 
 
-def test_the_rate_that_a_search_found_is_a_metric(tmp_path):
+def test_the_rate_that_a_search_found_is_a_metric():
     found, run = values_of(
-        tmp_path, queue([0, 10], 8), {"max_rate_requests_per_s": "3.25", "search_tests": "7"}
+        queue([0, 10], 8), {"max_rate_requests_per_s": "3.25", "search_tests": "7"}
     )
     assert found.max_rate_requests_per_s == 3.25
     assert json.loads(run.measurements.choices.iloc[0])["search_tests"] == "7"
 
 
-def test_what_requests_say_comes_before_what_the_work_of_a_step_does(tmp_path):
-    writer = make_run(tmp_path, "r", [SERVE])
-    writer.add(SERVE, 0, measured(requests=queue([0, 10], 8), work=Work(tokens=30)))
-    values = metrics.per_process(store.read_run(writer.folder))
+def test_what_requests_say_comes_before_what_the_work_of_a_step_does():
+    process = measured(requests=queue([0, 10], 8), work=Work(tokens=30))
+    values = metrics.per_process(run_of((SERVE, [process])))
     rates = values[values.metric == "tokens_per_s"].value.tolist()
     assert rates == [pytest.approx(8 / 0.018, rel=1e-12)]
 
 
-def test_runs_without_requests_have_none(tmp_path, training):
-    writer = make_run(tmp_path, "r", [training])
-    writer.add(training, 0, measured())
-    assert requests_of(store.read_run(writer.folder), PERCENTILES).empty
+def test_runs_without_requests_have_none(training):
+    assert requests_of(run_of((training, [measured()])), PERCENTILES).empty
 
 
-def test_the_page_shows_them(tmp_path, training):
-    _, run = values_of(
-        tmp_path, queue([10 * k for k in range(100)], 8), {"max_rate_requests_per_s": "3.25"}
-    )
+def test_the_page_shows_them(training):
+    _, run = values_of(queue([10 * k for k in range(100)], 8), {"max_rate_requests_per_s": "3.25"})
     table = cells.under_load(view_runs([run])[0])
     texts = dict(zip(table.head, (cell.text for cell in table.rows[0]), strict=True))
     assert (texts["Largest rate"], texts["TTFT p99"], texts["Latency p50"]) == (
@@ -149,21 +136,20 @@ def test_the_page_shows_them(tmp_path, training):
         "2.000 ms",
         "8.000 ms",
     )
-    writer = make_run(tmp_path, "other", [training])
-    writer.add(training, 0, measured())
-    assert not cells.under_load(view_runs([store.read_run(writer.folder)])[0]).rows
+    other = run_of((training, [measured()]))
+    assert not cells.under_load(view_runs([other])[0]).rows
 
 
-def test_every_metric_is_on_the_list_and_larger_rates_are_better(tmp_path):
+def test_every_metric_is_on_the_list_and_larger_rates_are_better():
     requests = queue([10 * (k // 2) for k in range(200)], 4, queries=[k // 2 for k in range(200)])
-    found, _ = values_of(tmp_path, requests, {"max_rate_requests_per_s": "3"})
+    found, _ = values_of(requests, {"max_rate_requests_per_s": "3"})
     assert set(found.index) <= set(metrics.METRICS)
     better = {name for name in found.index if name in metrics.HIGHER_IS_BETTER}
     assert {name for name in found.index if name.endswith("_per_s")} == better
 
 
-def test_a_request_that_is_done_before_it_came_is_damage(tmp_path):
+def test_a_request_that_is_done_before_it_came_is_damage():
     requests = queue([0, 10], 8)
     requests.done_ns[1] = 3
     with pytest.raises(UserError, match="table 'requests' has times in the wrong order"):
-        values_of(tmp_path, requests)
+        values_of(requests)

@@ -2,29 +2,20 @@ import math
 
 import pandas as pd
 import pytest
-from runs import make_run, measured
+from runs import measured, run_of
 
 from hwbench.analysis import side_by_side
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.records import Case, Measurement
-from hwbench.tables.reader import read_run
 
 GEMM = Case("gemm", {"n": 64}, "fp32")
 TRAIN = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 COPY = Case("copy", {"mib": 1}, "fp32")
 
 
-@pytest.fixture
-def run(tmp_path):
-    def stored(name: str, *outcomes: tuple[Case, Measurement | None]):
-        writer = make_run(tmp_path, name, [case for case, _ in outcomes])
-        for case, measurement in outcomes:
-            if measurement:
-                writer.add(case, 0, measurement)
-        return read_run(writer.folder)
-
-    return stored
+def run(name: str, *outcomes: tuple[Case, Measurement | None]):
+    return run_of(*((case, [one] if one else []) for case, one in outcomes), run_id=name)
 
 
 def table_of(*runs) -> pd.DataFrame:
@@ -35,7 +26,7 @@ def line(table: pd.DataFrame, case: Case, metric: str) -> pd.DataFrame:
     return table[(table.case_id == case.case_id) & (table.metric == metric)]
 
 
-def test_the_same_case_has_both_values_and_the_exact_ratio(run):
+def test_the_same_case_has_both_values_and_the_exact_ratio():
     table = table_of(
         run("cpu", (TRAIN, measured(step_s=0.003))), run("gpu", (TRAIN, measured(step_s=0.001)))
     )
@@ -47,7 +38,7 @@ def test_the_same_case_has_both_values_and_the_exact_ratio(run):
     assert side_by_side.shared(table) == [TRAIN.case_id]
 
 
-def test_metrics_stand_in_the_headline_order(run):
+def test_metrics_stand_in_the_headline_order():
     table = table_of(run("a", (TRAIN, measured(memory_peak_bytes=7))))
     expected = [
         m for m in side_by_side.HEADLINE if not m.startswith(("ttft", "tpot", "energy", "power"))
@@ -55,7 +46,7 @@ def test_metrics_stand_in_the_headline_order(run):
     assert table.metric.tolist() == expected
 
 
-def test_a_case_that_only_one_run_has_is_kept(run):
+def test_a_case_that_only_one_run_has_is_kept():
     table = table_of(
         run("a", (TRAIN, measured()), (GEMM, measured())),
         run("b", (COPY, measured()), (TRAIN, measured())),
@@ -69,7 +60,7 @@ def test_a_case_that_only_one_run_has_is_kept(run):
     assert side_by_side.shared(table) == [TRAIN.case_id]
 
 
-def test_outcomes_other_than_ok_are_cells(run):
+def test_outcomes_other_than_ok_are_cells():
     first = run("a", (TRAIN, measured()), (GEMM, Measurement("oom", "no memory")), (COPY, None))
     second = run(
         "b",
@@ -83,14 +74,14 @@ def test_outcomes_other_than_ok_are_cells(run):
     assert present.loc[COPY.case_id].tolist() == ["missing", "missing"]
 
 
-def test_a_case_without_any_figure_has_a_row_for_each_run(run):
+def test_a_case_without_any_figure_has_a_row_for_each_run():
     table = table_of(run("a", (GEMM, Measurement("oom", "no memory"))), run("b", (GEMM, None)))
     assert table.outcome.tolist() == ["oom", "missing"]
     assert table.metric.isna().all()
     assert side_by_side.shared(table) == []
 
 
-def test_an_invalid_figure_has_no_ratio(run):
+def test_an_invalid_figure_has_no_ratio():
     broken = measured(notes=["loss_not_finite: nan"])
     table = table_of(
         run("a", (TRAIN, broken), (GEMM, measured())), run("b", (TRAIN, measured()), (GEMM, broken))
@@ -101,7 +92,7 @@ def test_an_invalid_figure_has_no_ratio(run):
         assert math.isnan(figures.ratio.iloc[1])
 
 
-def test_zero_is_a_value_without_a_ratio(run):
+def test_zero_is_a_value_without_a_ratio():
     nothing, something = measured(memory_peak_bytes=0), measured(memory_peak_bytes=8)
     table = table_of(run("a", (TRAIN, nothing)), run("b", (TRAIN, something)))
     peak = line(table, TRAIN, "memory_peak_bytes")
