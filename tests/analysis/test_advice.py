@@ -47,7 +47,7 @@ def test_the_three_largest_losses_with_their_seconds_share_and_cures():
     assert [one.share for one in found] == pytest.approx([0.15, 0.1, 0.1])
 
 
-def test_a_step_at_its_ceiling_has_no_losses_and_a_hundredth_is_none():
+def test_a_step_at_its_ceiling_and_a_loss_of_one_percent_have_no_advice():
     rows = [op("aten::mm", 0.99, 0.99e9, 0.0), op("aten::gelu", 0.01, 0.0, 0.005e9)]
     assert told(rows) == {}
     assert list(
@@ -55,7 +55,7 @@ def test_a_step_at_its_ceiling_has_no_losses_and_a_hundredth_is_none():
     ) == ["elementwise"]
 
 
-def test_all_losses_together_are_what_is_not_the_products_least_time():
+def test_losses_sum_to_the_step_less_the_least_times_of_products():
     """Not only the three that are told."""
     run = run_with(training())
     case = profiled_case(run)
@@ -79,11 +79,11 @@ def test_all_losses_together_are_what_is_not_the_products_least_time():
         ("aten::mm", "thin_products"),
     ],
 )
-def test_an_operator_is_one_kind_of_loss(name, code):
+def test_each_operator_counts_to_one_loss(name, code):
     assert list(told([op(name, 1.0, 0.0, 0.5e9)])) == [code]
 
 
-def test_what_the_case_does_already_is_not_proposed():
+def test_a_cure_that_the_case_uses_already_is_not_proposed():
     rows = [op("aten::gelu", 1.0, 0.0, 0.5e9)]
     sentence = told(rows)["elementwise"].sentence
     assert "compile=true" in sentence
@@ -109,7 +109,7 @@ def test_a_cure_names_only_axes_that_the_case_has():
     assert "weights held in bf16" in found["casts"].sentence
 
 
-def test_bf16_is_proposed_with_what_this_machine_makes_of_it_and_not_where_it_is_no_faster():
+def test_bf16_is_proposed_with_its_measured_gain_and_not_where_it_is_no_faster():
     rows = [op("aten::mm", 1.0, 0.5e9, 0.0)]
     run = run_with(profile_of(rows), ceilings=(GEMM, COPY, BF16), environment=LINUX)
     assert "bf16" not in of(run)[0].sentence
@@ -121,7 +121,7 @@ def test_bf16_is_proposed_with_what_this_machine_makes_of_it_and_not_where_it_is
     )
 
 
-def test_a_fused_optimizer_is_a_cure_only_for_one_that_is_not():
+def test_a_fused_optimizer_is_proposed_only_where_it_is_not_used():
     rows = [op("aten::_foreach_add_", 0.4, 0.0, 0.1e9)]
     assert ": a fused optimizer updates in one pass; or" in told(rows)["optimizer"].sentence
     assert (
@@ -130,7 +130,7 @@ def test_a_fused_optimizer_is_a_cure_only_for_one_that_is_not():
     )
 
 
-def test_parts_of_a_batch_are_said_to_be_many():
+def test_fewer_parts_of_a_batch_are_proposed_where_batches_are_split():
     case = training_as("bf16", accumulate=4, optimizer="sgd")
     rows = [op("aten::mm", 1.0, 0.5e9, 0.0, dtype="bf16")]
     assert (
@@ -139,7 +139,7 @@ def test_parts_of_a_batch_are_said_to_be_many():
     )
 
 
-def test_a_backend_is_named_where_it_is_known():
+def test_the_attention_backend_is_named_if_known():
     rows = [op("aten::_scaled_dot_product_attention_math", 1.0, 0.5e9, 0.0)]
     run = run_with(
         profile_of(rows),
@@ -165,7 +165,7 @@ def test_an_accelerators_losses():
     assert "pinned memory" in found[2].sentence
 
 
-def test_times_are_told_in_their_scale():
+def test_times_have_the_unit_of_their_size():
     rows = [op("aten::gelu", 0.0005, 1.0, 0.0)]
     assert (
         "takes 500 µs"
@@ -183,7 +183,7 @@ def test_every_loss_begins_a_sentence():
         assert loss.cures, code
 
 
-def test_of_a_profile_of_something_else_no_loss_is_named():
+def test_a_profile_of_another_step_has_no_advice():
     """Twice the clean step in one product, whose profiler recorded nothing."""
     assert (
         of(run_with(profile_of([op("aten::mm", 2.0, 0.5e9, 1.0)], clean=1.0, profiled_s=2.0))) == []

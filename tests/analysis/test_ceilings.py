@@ -50,7 +50,7 @@ def test_every_workload_under_gemm_is_a_matmul_ceiling_and_the_best_counts():
 @pytest.mark.parametrize(
     ("workload", "is_one"), [("gemm", True), ("gemm/best", True), ("gemmini", False)]
 )
-def test_no_other_name_is_a_matmul(workload, is_one):
+def test_only_gemm_and_names_under_it_are_matmuls(workload, is_one):
     assert ceilings.is_matmul(workload) == ceilings.is_ceiling(workload) == is_one
 
 
@@ -73,7 +73,7 @@ def test_the_memory_ceiling_is_the_best_copy_that_no_cache_holds():
     }
 
 
-def test_a_share_is_of_the_ceiling_of_its_round_and_of_the_median_where_that_has_none():
+def test_a_share_is_of_the_ceiling_of_its_round_or_else_of_the_median():
     run = run_at(
         (COPY, [0.001, 0.002, 0.004], Work(bytes=4000)),
         (TRAIN, [0.004, 0.004, 0.004, 0.004], Work(bytes=4000)),
@@ -81,14 +81,14 @@ def test_a_share_is_of_the_ceiling_of_its_round_and_of_the_median_where_that_has
     assert shares(run, "mbu_achievable")[TRAIN.case_id] == pytest.approx([1 / 4, 1 / 2, 1, 1 / 2])
 
 
-def test_bytes_that_come_faster_than_memory_have_no_share_of_it():
+def test_bytes_faster_than_the_memory_ceiling_have_no_share_of_it():
     run = run_at((COPY, 0.002, Work(bytes=1000)), (TRAIN, 0.002, Work(bytes=1060)))
     assert set(shares(run, "mbu_achievable")) == {COPY.case_id}
     run = run_at((COPY, 0.002, Work(bytes=1000)), (TRAIN, 0.002, Work(bytes=1040)))
     assert shares(run, "mbu_achievable")[TRAIN.case_id] == pytest.approx([1.04])
 
 
-def test_beside_a_share_stands_what_it_counts_and_what_it_is_of():
+def test_a_share_has_its_convention_its_ceiling_and_its_source():
     found = (
         (COPY, 0.001, Work(bytes=4000)),
         (GEMM, 0.001, Work(flops=900)),

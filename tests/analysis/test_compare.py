@@ -41,7 +41,9 @@ class TestMemoryPeaks:
             ((1000, 900), (300, 900), "faster"),
         ],
     )
-    def test_those_of_an_older_run_are_held_against_the_same(self, older, newer, verdict):
+    def test_peaks_of_an_older_run_are_compared_with_peaks_of_the_same_kind(
+        self, older, newer, verdict
+    ):
         row = only_row(self.run(*older), self.run(*newer), Rules(("memory_peak_bytes",)))
         assert row["verdict"] == verdict
 
@@ -63,12 +65,12 @@ class TestVerdict:
             (0.0, 1.0, math.inf, "inconclusive"),
         ],
     )
-    def test_a_time(self, low, ratio, high, expected):
+    def test_a_longer_time_is_slower(self, low, ratio, high, expected):
         assert (
             compare.verdict(Change(ratio, low, high, 0.5), 0.02, higher_is_better=False) == expected
         )
 
-    def test_a_rate_is_the_other_way_round(self):
+    def test_a_higher_rate_is_faster(self):
         change = Change(1.03, 1.01, 1.05, 0.01)
         assert compare.verdict(change, 0.02, higher_is_better=True) == "faster"
         assert (
@@ -76,7 +78,7 @@ class TestVerdict:
             == "slower"
         )
 
-    def test_both_directions_alike(self):
+    def test_swapping_the_sides_swaps_faster_and_slower(self):
         """A rate that sinks by 1/(1 + t) is as much of a change as a time that grows by 1 + t."""
         exactly = math.nextafter(1.02, 2)
         assert compare.verdict(Change(exactly, 1.01, 1.03, 0.01), 0.02, False) == "slower"
@@ -84,7 +86,7 @@ class TestVerdict:
             compare.verdict(Change(1 / exactly, 1 / 1.03, 1 / 1.01, 0.01), 0.02, True) == "slower"
         )
 
-    def test_overall_is_the_worst(self):
+    def test_overall_is_the_worst_verdict(self):
         assert compare.overall(["same", "faster", "slower", "missing"]) == "slower"
         assert compare.overall(["same", "faster"]) == "faster"
         assert compare.overall(["same"]) == "same"
@@ -92,7 +94,7 @@ class TestVerdict:
 
 
 class TestJudge:
-    def test_exact_figures(self):
+    def test_a_row_has_the_exact_ratio_and_interval(self):
         """Medians 1 ms and 2 ms, e^±0.01 around them: Welch's t of the logs by hand."""
         sides = [[[s * math.exp(x)] * 4 for x in (-0.01, 0, 0.01)] for s in (0.001, 0.002)]
         row = only_row(run_of((CASE, sides[0])), run_of((CASE, sides[1])))
@@ -111,16 +113,16 @@ class TestJudge:
     @pytest.mark.parametrize(
         ("factor", "word"), [(1.0, "same"), (1.05, "slower"), (0.95, "faster")]
     )
-    def test_words(self, factor, word):
+    def test_verdicts_of_well_measured_changes(self, factor, word):
         assert (
             only_row(run_of((CASE, around(1.0))), run_of((CASE, around(factor))))["verdict"] == word
         )
 
-    def test_what_varies_too_much_is_inconclusive(self):
+    def test_sides_that_vary_too_much_are_inconclusive(self):
         noisy = around(1.0, cv=0.2)
         assert only_row(run_of((CASE, noisy)), run_of((CASE, noisy)))["verdict"] == "inconclusive"
 
-    def test_below_the_floor_nothing_is_a_change_and_nothing_the_same(self):
+    def test_a_change_below_the_noise_floor_is_inconclusive(self):
         pair = run_of((CASE, around(1.0))), run_of((CASE, around(1.05)))
         key = (CASE.case_id, "step_s_p50")
         row = only_row(*pair, floors={key: 0.001})
@@ -135,7 +137,7 @@ class TestJudge:
         assert row["reason"] == "within this machine's noise of 10% (hwbench noise)"
         assert only_row(pair[0], pair[0], floors={key: 6.0})["verdict"] == "same"
 
-    def test_a_change_comes_with_what_was_noted_in_the_runs(self):
+    def test_a_change_lists_the_notes_of_both_runs(self):
         slow = with_measurements(
             run_of((CASE, around(1.1))), CASE, notes='["throttled: hot", "foreign_load: 10 %"]'
         )
@@ -171,7 +173,7 @@ class TestJudge:
             == ""
         )
 
-    def test_rates_of_another_work_are_incomparable(self):
+    def test_rates_of_different_work_are_incomparable(self):
         run = run_of((CASE, around(1.0)))
         sides = [with_measurements(run, CASE, tokens=tokens, flops=None) for tokens in (100, 200)]
         row = only_row(*sides, Rules(("tokens_per_s",)))
@@ -179,11 +181,11 @@ class TestJudge:
         assert row["reason"] == "another work of a step: tokens 100 against tokens 200"
         assert only_row(*sides)["verdict"] == "same"  # the time of a step
 
-    def test_an_unknown_device_may_be_another(self):
+    def test_an_unknown_device_is_incomparable(self):
         runs = [run_of((CASE, around(1.0)), device="unknown CPU") for _ in range(2)]
         assert only_row(*runs)["verdict"] == "incomparable"
 
-    def test_several_baselines_are_one(self):
+    def test_several_baseline_runs_are_judged_as_one(self):
         runs = [run_of((CASE, around(1.0))), run_of((CASE, around(1.2)))]
         (row,) = compare.judge_runs(runs, run_of((CASE, around(1.1))), STEP).to_dict("records")
         assert row["baseline"] == pytest.approx(1.1, rel=0.1)
@@ -241,7 +243,7 @@ class TestJudge:
         reason = next(row["reason"] for row in rows if row["workload"] == "gemm")
         assert reason == f"{('baseline', 'candidate')[side]}: not measured"
 
-    def test_a_failed_case_tells_why(self):
+    def test_a_failed_case_is_missing_with_its_reason(self):
         broken = with_measurements(
             run_of((CASE, around(1.0))), CASE, outcome="oom", reason="no memory"
         )
@@ -250,7 +252,7 @@ class TestJudge:
         assert row["baseline"] == pytest.approx(1.0)
         assert math.isnan(row["candidate"])
 
-    def test_a_metric_that_neither_has(self):
+    def test_a_metric_that_neither_side_has_is_missing(self):
         row = only_row(
             run_of((CASE, around(1.0))), run_of((CASE, around(1.0))), Rules(("tokens_per_s",))
         )
@@ -280,7 +282,7 @@ class TestJudge:
         assert {row["verdict"] for row in judged(baseline, candidate)} == {"incomparable"}
         assert [row["verdict"] for row in judged(baseline, both)] == ["incomparable", "same"]
 
-    def test_what_differs_between_the_environments(self):
+    def test_differences_between_environments_are_listed(self):
         sides = [
             run_of((CASE, around(1.0)), environment=json.dumps(environment))
             for environment in (
@@ -304,21 +306,21 @@ class TestJudge:
         assert row["verdict"] == "incomparable"
         assert row["reason"] == f"{('baseline', 'candidate')[side]}: invalid: loss_not_finite"
 
-    def test_notes_that_are_no_text_are_no_traceback(self):
+    def test_notes_that_are_not_text_are_ignored(self):
         odd = with_measurements(run_of((CASE, around(1.0))), CASE, notes="[1, null]")
         assert comparable.invalidating_codes(odd) == {}
 
-    def test_values_worlds_apart(self):
+    def test_values_hundreds_of_orders_apart_are_judged(self):
         """No overflow, whatever the spread."""
         row = only_row(run_of((CASE, [[1e-300], [1e300]])), run_of((CASE, [[1e300], [1e-300]])))
         assert row["verdict"] == "inconclusive"
         assert row["ci_high"] == math.inf
 
-    def test_runs_without_any_case(self):
+    def test_runs_without_cases_have_an_empty_table(self):
         assert compare.judge_runs([run_of()], run_of()).empty
 
     @pytest.mark.slow
-    def test_a_million_steps_a_run_take_seconds(self):
+    def test_comparing_a_million_steps_takes_seconds(self):
         """Half of one, as a rule; on whatever machine, this fails where every step is held against
         every other."""
         import time

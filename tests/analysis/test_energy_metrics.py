@@ -61,7 +61,7 @@ def values(run):
 PACKAGE = ("rapl", "package:0", "energy", 500.0, "counter")
 
 
-def test_a_step_and_a_token():
+def test_energy_of_a_step_and_a_token():
     run = run_with(PACKAGE, ("rapl", "package:0", "power_peak", 80.0, "counter"))
     found = values(run)
     assert found["energy_j"] == pytest.approx(50)
@@ -73,7 +73,7 @@ def test_a_step_and_a_token():
     assert (row.source, row.grade, row.uncertainty) == ("rapl counter", "A", pytest.approx(0.5))
 
 
-def test_two_packages_are_one_machine_and_psys_is_never_added():
+def test_packages_are_added_and_psys_is_not():
     found = values(
         run_with(
             PACKAGE,
@@ -85,14 +85,14 @@ def test_two_packages_are_one_machine_and_psys_is_never_added():
     assert "total_energy_j" not in found
 
 
-def test_memory_beside_the_package_is_in_the_sum_alone():
+def test_memory_energy_counts_only_in_the_total():
     found = values(run_with(PACKAGE, ("rapl", "dram:0", "energy", 100.0, "counter")))
     assert found["energy_j"] == pytest.approx(50)
     assert found["total_energy_j"] == pytest.approx(60)
     assert "host_energy_j" not in found
 
 
-def test_a_gpu_has_the_headline_and_its_host_a_figure_of_its_own():
+def test_the_energy_is_of_the_gpu_and_its_host_has_its_own():
     gpu = ("nvml", "gpu:0", "energy", 4000.0, "counter")
     found = values(run_with(gpu, PACKAGE, device_kind="cuda"))
     assert found["energy_j"] == pytest.approx(400)
@@ -100,7 +100,7 @@ def test_a_gpu_has_the_headline_and_its_host_a_figure_of_its_own():
     assert found["total_energy_j"] == pytest.approx(450)
 
 
-def test_no_sum_of_which_a_part_is_unknown():
+def test_a_sum_with_an_unknown_part_is_unknown():
     gpu = ("nvml", "gpu:0", "energy", 4000.0, "counter")
     found = values(run_with(gpu, ("rapl", "package:0", "energy", None, None), device_kind="cuda"))
     assert set(found) == {"energy_j", "energy_j_per_token", "power_w"}
@@ -108,7 +108,7 @@ def test_no_sum_of_which_a_part_is_unknown():
     assert values(run) == {}
 
 
-def test_net_of_what_it_takes_at_rest():
+def test_net_energy_is_without_the_power_at_rest():
     rest = ("rapl", "package:0", "idle_power", 20.0, "counter")
     assert values(run_with(PACKAGE, rest))["energy_net_j"] == pytest.approx(50 - 20)
     assert values(run_with(PACKAGE, rest))["energy_net_j_per_token"] == pytest.approx(0.3)
@@ -120,11 +120,11 @@ def test_net_of_what_it_takes_at_rest():
     )
 
 
-def test_without_tokens_there_is_no_energy_of_one():
+def test_work_without_tokens_has_no_energy_per_token():
     assert "energy_j_per_token" not in values(run_with(PACKAGE, tokens=None))
 
 
-def test_an_estimate_and_a_counter_have_no_ratio():
+def test_an_estimate_and_a_counter_are_incomparable():
     guess = ("estimate", "package:0", "energy", 400.0, "estimated")
     rules = Rules(("energy_j", "step_s_p50"))
     energy, step = compare.judge_runs([run_with(PACKAGE)], run_with(guess), rules).to_dict(
@@ -138,7 +138,7 @@ def test_an_estimate_and_a_counter_have_no_ratio():
     assert energy["verdict"] == "same"
 
 
-def test_the_meters_of_other_parts_do_not_matter_but_to_sums():
+def test_different_meters_of_other_parts_matter_only_to_sums():
     """On a host without permission the GPU's own energy is as comparable as ever."""
     gpu, memory = (
         ("nvml", "gpu:0", "energy", 4000.0, "counter"),

@@ -78,7 +78,7 @@ def test_the_interval_is_that_of_weighted_regression():
 
 
 @pytest.mark.parametrize("processes", [1, 3, 5])
-def test_intervals_cover_what_they_say(processes):
+def test_intervals_cover_the_truth_as_often_as_they_claim(processes):
     """Noise of one part in a hundred that grows with the step, on a line: 95 % of intervals hold a
     later measurement of as many processes."""
     random, covered, trials, doubted = np.random.default_rng(7), 0, 800, 0
@@ -99,7 +99,7 @@ def test_slices_off_a_line_are_suspect():
     assert "not_linear" in rows["step_s_p50"]["reasons"]
 
 
-def test_an_interval_that_reaches_zero_is_none_and_suspect():
+def test_an_interval_that_reaches_zero_is_dropped_and_suspect():
     rows = by_metric(
         run_of_slices({1: around(1.8, processes=1), 2: around(3.4, processes=1), 3: [[22.1] * 10]})
     )
@@ -108,7 +108,7 @@ def test_an_interval_that_reaches_zero_is_none_and_suspect():
     assert "not_linear" in rows["step_s_p50"]["reasons"]
 
 
-def test_doubts_of_slices_are_those_of_the_whole():
+def test_a_whole_has_the_reasons_of_its_slices():
     run = run_of_slices({n: around(1 + 0.5 * n) for n in (1, 2, 3)})
     hot = with_measurements(run, slice_case(2), notes='["throttled: for heat"]')
     assert by_metric(hot)["step_s_p50"]["reasons"] == ["throttled"]
@@ -130,7 +130,7 @@ def test_a_whole_of_two_wide_slices_has_no_interval_and_is_suspect():
     assert (step["validity"], step["reasons"]) == ("suspect", ["not_converged"])
 
 
-def test_only_slices_of_one_whole_go_together():
+def test_only_slices_of_the_same_whole_are_fitted_together():
     alone = run_of((slice_case(1), around(1)), (slice_case(2), around(2)))
     assert extrapolate(alone).empty  # neither says what it is a slice of
     run = run_of_slices({1: around(1), 2: around(2)})
@@ -141,7 +141,7 @@ def test_only_slices_of_one_whole_go_together():
     assert extrapolate(failed).empty
 
 
-def test_no_work_no_rate_and_no_memory_no_memory():
+def test_without_declared_work_there_is_no_rate_and_without_peaks_no_memory():
     whole = {**WHOLE, "work": {"tokens": None, "flops": None, "bytes": 5}}
     assert set(by_metric(run_of_slices({n: around(n) for n in (1, 2, 3)}, whole))) == {"step_s_p50"}
 

@@ -71,7 +71,7 @@ quick = settings(max_examples=30, deadline=None, suppress_health_check=list(Heal
 
 @quick
 @given(st.lists(runs(), min_size=1, max_size=2), runs(), rules, st.booleans())
-def test_a_verdict_for_everything(baseline, candidate, chosen, across):
+def test_any_two_runs_have_a_verdict_for_each_row(baseline, candidate, chosen, across):
     with warnings.catch_warnings():
         # numpy's, of infinities that a store would have refused
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -120,7 +120,7 @@ def assert_rendered(table: pd.DataFrame) -> None:
 
 
 @given(st.lists(st.floats(0), min_size=3, max_size=3), st.floats(1e-9, 0.999), st.booleans())
-def test_verdict_of_any_change(ends, threshold, higher_is_better):
+def test_any_change_has_a_verdict(ends, threshold, higher_is_better):
     low, ratio, high = sorted(ends)
     word = compare.verdict(compare.stats.Change(ratio, low, high, 0.5), threshold, higher_is_better)
     assert word in ("faster", "slower", "same", "inconclusive")
@@ -129,7 +129,7 @@ def test_verdict_of_any_change(ends, threshold, higher_is_better):
 
 
 @given(st.lists(st.sampled_from(["slower", "same", "missing"])), st.data())
-def test_holm_only_takes_back(verdicts, data):
+def test_holm_only_makes_verdicts_inconclusive(verdicts, data):
     p = data.draw(
         st.lists(
             st.floats(0, 1) | st.just(math.nan), min_size=len(verdicts), max_size=len(verdicts)
@@ -158,21 +158,21 @@ class TestStored:
         return run
 
     @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
-    def test_a_time_that_is_none(self, gated, value):
+    def test_a_time_that_is_negative_or_nan_is_damage(self, gated, value):
         assert_one_line(
             gated("samples", lambda t: t.assign(step_s=value)), 2, "negative or not a number"
         )
 
-    def test_a_process_twice(self, gated):
+    def test_a_process_stored_twice_is_damage(self, gated):
         assert_one_line(gated("measurements", lambda t: pd.concat([t, t])), 2, "two measurements")
 
-    def test_an_outcome_that_there_is_not(self, gated):
+    def test_an_unknown_outcome_is_damage(self, gated):
         assert_one_line(
             gated("measurements", lambda t: t.assign(outcome="fine")), 2, "outcome 'fine'"
         )
 
     @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
-    def test_a_window_that_cannot_be(self, gated, value):
+    def test_an_impossible_window_is_damage(self, gated, value):
         done = gated("measurements", lambda t: t.assign(window_s=value))
         assert "Traceback" not in done.stderr
         assert done.returncode in (1, 2, 3), done.stdout
@@ -195,7 +195,7 @@ class TestStored:
         assert done.returncode == 1
         assert "planned and not measured" in done.stdout
 
-    def test_one_step_in_each_process(self, call, tmp_path):
+    def test_processes_of_one_step_are_compared(self, call, tmp_path):
         for run_id in ("a", "b"):
             run_of((CASE, [[0.003]] * 3), folder=tmp_path / "results", run_id=run_id)
         assert call("gate", "--baseline", "a", "--candidate", "b").returncode == 0

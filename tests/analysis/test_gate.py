@@ -37,10 +37,10 @@ class TestStatus:
     @pytest.mark.parametrize(
         ("factor", "status"), [(1.0, "pass"), (0.9, "pass"), (1.05, "regression")]
     )
-    def test_of_what_is_measured_well(self, factor, status):
+    def test_well_measured_cases_pass_or_regress(self, factor, status):
         assert statuses(run_of((CASE, around(1.0))), run_of((CASE, around(factor)))) == [status]
 
-    def test_of_what_is_not(self):
+    def test_noisy_cases_are_inconclusive(self):
         noisy = run_of((CASE, around(1.0, cv=0.2)))
         assert statuses(noisy, noisy) == ["inconclusive"]
 
@@ -48,7 +48,7 @@ class TestStatus:
         ("factor", "cv", "status"),
         [(1.0, 0.005, "pass"), (1.1, 0.005, "regression"), (1.0, 0.1, "inconclusive")],
     )
-    def test_of_a_wide_case_is_that_of_a_valid_one_of_equal_values(self, factor, cv, status):
+    def test_a_wide_case_has_the_status_of_a_valid_one_with_equal_values(self, factor, cv, status):
         valid = [
             with_precision(run_of((CASE, around(value, cv=cv))), 0.5) for value in (1.0, factor)
         ]
@@ -60,24 +60,24 @@ class TestStatus:
         assert statuses(*wide) == [status]
         pd.testing.assert_frame_equal(held(*wide), held(*valid))
 
-    def test_what_is_surely_no_worse_passes_though_its_verdict_is_open(self):
+    def test_an_inconclusive_row_passes_if_it_cannot_be_worse(self):
         """The interval ends before the threshold on the side that is worse."""
         table = held(run_of((CASE, around(1.0, cv=0.04))), run_of((CASE, around(0.96, cv=0.04))))
         assert table.ci_high[0] < 1.02
         assert table.verdict.tolist() == ["inconclusive"]
         assert table.status.tolist() == ["pass"]
 
-    def test_of_a_case_that_the_candidate_lacks(self):
+    def test_a_case_that_only_one_side_has_is_missing_or_new(self):
         both, one = run_of((CASE, around(1.0)), (OTHER, around(1.0))), run_of((CASE, around(1.0)))
         assert statuses(both, one) == ["missing", "pass"]
         assert statuses(one, both) == ["new", "pass"]
 
-    def test_of_a_case_that_the_candidate_planned_and_did_not_measure(self):
+    def test_a_case_planned_and_not_measured_is_missing(self):
         cut_short = run_of((CASE, around(1.0)), planned=[CASE, OTHER])
         assert statuses(run_of((CASE, around(1.0))), cut_short) == ["missing", "pass"]
 
     @pytest.mark.parametrize("outcome", ["oom", "timeout", "error"])
-    def test_of_a_case_that_failed_in_one_process(self, outcome):
+    def test_a_case_that_failed_in_one_process_is_failed(self, outcome):
         good = run_of((CASE, around(1.0)))
         first = good.measurements.process == 0
         bad = with_measurements(
@@ -88,7 +88,7 @@ class TestStatus:
         assert table.reason.tolist() == [f"candidate: {outcome}: boom"]
         assert statuses(bad, bad) == ["failed"]
 
-    def test_of_a_case_that_failed_in_the_baseline_alone(self):
+    def test_a_case_that_failed_only_in_the_baseline_is_incomparable(self):
         """It was planned there, so it is not new: nobody can say whether it holds."""
         good = run_of((CASE, around(1.0)))
         assert statuses(with_measurements(good, CASE, outcome="oom", reason="no"), good) == [
@@ -98,7 +98,7 @@ class TestStatus:
             with_measurements(good, CASE, outcome="unsupported", reason="no"), good
         ) == ["new"]
 
-    def test_of_a_case_that_the_baseline_died_before(self):
+    def test_a_case_that_the_baseline_did_not_reach_is_incomparable(self):
         died = run_of((CASE, around(1.0)), planned=[CASE, OTHER])
         both = run_of((CASE, around(1.0)), (OTHER, around(9.0)))
         assert statuses(died, both) == ["incomparable", "pass"]
@@ -106,31 +106,31 @@ class TestStatus:
         table = gate.hold([died, whole], both, STEP)
         assert table.status.tolist() == ["regression", "pass"]
 
-    def test_of_a_case_that_neither_machine_supports(self):
+    def test_a_case_that_neither_side_supports_is_skipped(self):
         none = with_measurements(
             run_of((CASE, around(1.0))), CASE, outcome="unsupported", reason="no"
         )
         assert statuses(none, none) == ["skipped"]
         assert statuses(run_of((CASE, around(1.0))), none) == ["missing"]
 
-    def test_of_invalid_figures(self):
+    def test_invalid_figures_are_failed(self):
         good = run_of((CASE, around(1.0)))
         bad = with_measurements(good, CASE, notes='["loss_not_finite: nan"]')
         assert statuses(good, bad) == ["failed"]
         assert statuses(bad, good) == ["incomparable"]
 
-    def test_of_another_device(self):
+    def test_another_device_is_incomparable(self):
         here, there = run_of((CASE, around(1.0))), run_of((CASE, around(1.0)), device="Other")
         assert statuses(there, here) == ["incomparable"]
         assert statuses(there, here, across_devices=True) == ["pass"]
 
-    def test_of_one_process(self):
+    def test_one_process_is_incomparable(self):
         """A single process may be anything: it neither passes nor fails."""
         table = held(run_of((CASE, around(1.0, processes=1))), run_of((CASE, around(2.0))))
         assert table.status.tolist() == ["incomparable"]
         assert "--processes" in table.reason[0]
 
-    def test_the_floor_keeps_a_quiet_alarm_from_ringing(self):
+    def test_a_change_within_the_noise_floor_is_no_regression(self):
         sides = run_of((CASE, around(1.0))), run_of((CASE, around(1.05)))
         assert statuses(*sides, floors={(CASE.case_id, "step_s_p50"): 0.08}) == ["inconclusive"]
 
@@ -143,7 +143,7 @@ class TestStatus:
         table = held(good, run_of((CASE, around(1.0)), (OTHER, around(1.0))))
         assert (gate.outcome(table), gate.overall(table)) == ("pass", "same")
 
-    def test_a_rule_is_the_threshold_of_its_cases(self):
+    def test_a_rule_sets_the_threshold_of_its_cases(self):
         sides = [run_of((CASE, around(s)), (OTHER, around(s))) for s in (1.0, 1.05)]
         table = held(*sides, Rules(("step_s_p50",), 0.02, (Rule(0.1, "gemm"),)))
         assert dict(zip(table.workload, table.status, strict=True)) == {
@@ -151,7 +151,7 @@ class TestStatus:
             "gemm": "pass",
         }
 
-    def test_rows_stand_from_the_worst_down(self):
+    def test_rows_are_sorted_from_the_worst_down(self):
         cases = [Case("gemm", {"n": n}, "fp32") for n in range(3)]
         baseline = run_of(*((case, around(1.0)) for case in cases))
         candidate = run_of((cases[0], around(1.0)), (cases[1], around(1.1)))
@@ -159,7 +159,7 @@ class TestStatus:
 
 
 class TestHolm:
-    def test_by_hand(self):
+    def test_adjusted_p_values_by_hand(self):
         words = ["slower", "slower", "faster", "same", "missing"]
         p = [0.01, 0.04, 0.02, 0.9, math.nan]
         assert gate.beyond_doubt(words, p) == [
@@ -205,7 +205,7 @@ class TestOutcome:
             ([], "no verdict", "no verdict"),
         ],
     )
-    def test_of_all_rows(self, rows, loose, strict):
+    def test_the_outcome_of_all_rows(self, rows, loose, strict):
         table = pd.DataFrame({"status": rows})
         assert (gate.outcome(table), gate.outcome(table, strict=True)) == (loose, strict)
 
@@ -219,14 +219,14 @@ class TestConfirm:
             (0.90, "inconclusive", "do not confirm it: ratio 0.9000"),
         ],
     )
-    def test_both_have_to_agree(self, second, status, says):
+    def test_a_regression_must_show_in_both_measurements(self, second, status, says):
         baseline = run_of((CASE, around(1.0)))
         table, again = (held(baseline, run_of((CASE, around(factor)))) for factor in (1.1, second))
         found = gate.confirm(table, again, 5)
         assert found.status.tolist() == [status]
         assert says in found.reason[0]
 
-    def test_few_noisy_processes_do_not_clear_what_they_cannot_tell(self):
+    def test_a_noisy_second_measurement_does_not_clear_a_regression(self):
         baseline = run_of((CASE, around(1.0)))
         again = held(baseline, run_of((CASE, around(1.1, cv=0.2))))
         assert again.status.tolist() == ["inconclusive"]
@@ -244,7 +244,7 @@ class TestConfirm:
         found = gate.confirm(held(baseline, slow), gate.EMPTY, 5)
         assert found.reason.tolist() == ["not confirmed: not measured again"]
 
-    def test_what_passed_stays_as_it_was(self):
+    def test_confirm_leaves_passed_rows_as_they_are(self):
         table = held(run_of((CASE, around(1.0))), run_of((CASE, around(1.0))))
         pd.testing.assert_frame_equal(gate.confirm(table, gate.EMPTY, 5), table)
 
@@ -300,7 +300,7 @@ class TestRolling:
         elsewhere = read_run(store_run(tmp_path, "x", 0.003, device="xpu"))
         assert len(gate.rolling(read_heads(tmp_path, pytest.fail), "main", 5, elsewhere)) == 2
 
-    def test_no_results_at_all(self, tmp_path):
+    def test_no_results_have_no_heads(self, tmp_path):
         assert read_heads(tmp_path / "none", pytest.fail).empty
 
 
@@ -337,7 +337,7 @@ class TestCommand:
             .startswith(f"### hwbench gate: {'fail' if status else 'pass'}")
         )
 
-    def test_json(self, call, results):
+    def test_json_has_outcome_verdict_and_rows(self, call, results):
         done = call("gate", "--baseline", "label:main", "--candidate", "slow", "--json")
         content = json.loads(done.stdout)
         assert (content["outcome"], content["verdict"], content["message"]) == (
@@ -395,7 +395,7 @@ class TestCommand:
         assert "no baseline" in (results.parent / "j.xml").read_text()
         assert "no baseline" in (results.parent / "m.md").read_text()
 
-    def test_another_machines_baseline(self, call, results):
+    def test_a_baseline_of_another_machine_is_no_verdict_unless_allowed(self, call, results):
         store_run(results, "gpu", 0.003, device="cuda")
         words = ["gate", "--baseline", "gpu", "--candidate", "slow"]
         done = call(*words)
@@ -479,7 +479,7 @@ class TestCommand:
         words = [word for name in names for word in ("--baseline", name)]
         assert call("gate", *words, "--candidate", "same", "--json").stdout == once.stdout
 
-    def test_a_run_is_no_baseline_of_itself(self, call, results):
+    def test_a_run_is_not_its_own_baseline(self, call, results):
         done = call("gate", "--baseline", str(results / "same"), "--candidate", "same")
         assert_one_line(done, 2, "the baseline same is the candidate itself")
 
@@ -572,7 +572,7 @@ def pipeline(tmp_path):
     return run
 
 
-def test_the_workflows_hold_a_branch_against_main(pipeline, tmp_path):
+def test_the_workflows_compare_a_branch_with_main(pipeline, tmp_path):
     """A branch before main was ever measured, main, and a slower branch."""
     first = pipeline("feature")
     assert first.returncode == 3, first.stderr

@@ -52,14 +52,14 @@ def test_a_history_is_in_the_order_of_time_with_intervals_and_commits():
     assert set(table.validity) == {"valid"}
 
 
-def test_throughput_goes_before_the_step():
+def test_a_history_follows_throughput_rather_than_the_step():
     runs = [with_measurements(run_at(day), CASE, tokens=30) for day in (1, 2, 3)]
     table = tables_of(runs)
     assert list(table.metric) == ["tokens_per_s"] * 3
     assert list(table.value) == pytest.approx([30.0] * 3)
 
 
-def test_a_run_that_lacks_what_others_have_is_left_out_of_the_series_and_keeps_its_place():
+def test_a_run_without_the_metric_is_left_out_and_keeps_its_position():
     runs = [with_measurements(run_at(day), CASE, tokens=30) for day in (1, 2, 4)]
     table = tables_of([*runs, run_at(3)])
     assert list(table.position) == [0, 1, 3]
@@ -70,7 +70,7 @@ def test_two_runs_of_a_label_are_no_history(label):
     assert tables_of([run_at(1), run_at(2), run_at(3, label=label)]).empty
 
 
-def test_runs_without_a_label_are_not_said_to_belong_together():
+def test_runs_without_a_label_have_no_history():
     assert tables_of([run_at(day, label="") for day in (1, 2, 3)]).empty
 
 
@@ -144,7 +144,7 @@ def test_a_change_names_its_run_and_commit_and_both_levels():
     assert row["p"] == 0.001
 
 
-def test_invalid_figures_make_no_level():
+def test_invalid_figures_do_not_count():
     seconds = np.array(level(15, 1.0) + level(5, 3.0) + level(15, 1.0))
     validity = ["valid"] * 15 + ["invalid"] * 5 + ["valid"] * 15
     assert len(changes(history_of(seconds))) == 2

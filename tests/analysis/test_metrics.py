@@ -91,7 +91,7 @@ def test_a_gemm_of_a_searched_shape_is_a_ceiling_too(training, load):
     assert summary_of(run).mfu_achievable[training.case_id] == pytest.approx(1 / 3)
 
 
-def test_a_gemm_that_is_beaten_is_no_ceiling(training):
+def test_a_workload_faster_than_the_gemm_has_no_share(training):
     run = run_of((training, [measured(0.001)]), (GEMM, [measured(0.002)]))
     share = summary_of(run).mfu_achievable
     assert share[GEMM.case_id] == 1
@@ -103,7 +103,7 @@ def test_work_beyond_64_bits_over_a_window_is_no_negative_rate(training):
     assert summary_of(run).flops_per_s[training.case_id] == pytest.approx(10**18 / 0.003)
 
 
-def test_span_times_put_all_marks_of_a_name_together_and_show_the_rest(training):
+def test_span_times_add_up_marks_of_one_name_and_show_the_rest(training):
     window = window_of([4.0, 4.0, 4.0], [("decode", 1.0), ("decode", 2.0)], warmup=1)
     found = timed.span_times(run_of((training, [Measurement("ok", window=window)])))
     assert found[["name", "seconds"]].to_numpy().tolist() == [["decode", 3.0], ["(rest)", 1.0]]
@@ -130,7 +130,7 @@ def test_doubts_make_a_case_suspect_whatever_its_interval(training, durations):
     assert "foreign_load" in json.loads(table.reasons[0])
 
 
-def test_cases_tell_the_outcome_of_each(training):
+def test_cases_have_the_outcome_of_each(training):
     missing = Case("copy", {}, "fp32")
     run = run_of(
         (training, [measured(), measured()]),
@@ -152,7 +152,7 @@ def test_a_run_without_a_measured_case_has_no_metrics(tmp_path, training):
     tables.write_derived(run.folder, "metrics", metrics.summarize(run))
 
 
-def test_memory_is_held_against_its_prediction_without_what_was_there_before(training):
+def test_memory_is_compared_with_its_prediction_without_what_was_held_before(training):
     predicted = {"memory_base_bytes": 1000, "declared": Declared(memory_bytes=600)}
     run = run_of(
         (training, [measured(memory_peak_bytes=1500, **predicted)]),
@@ -166,7 +166,7 @@ def test_memory_is_held_against_its_prediction_without_what_was_there_before(tra
     assert not set(metrics.PREDICTIONS) & set(metrics.METRICS)
 
 
-def test_cases_tell_what_their_processes_settled_for(training):
+def test_cases_list_the_choices_of_their_processes(training):
     made = [{"attention": "flash", "shape": shape} for shape in ("n=64", "n=128", "n=64")]
     processes = [measured(declared=Declared(choices=choices)) for choices in made]
     run = run_of((training, processes), (GEMM, [Measurement("oom", "no memory")]))
@@ -223,13 +223,13 @@ class TestIntervals:
         tables.write_derived(run.folder, "metrics", suspect)
         assert set(metrics.summarize(tables.read_run(run.folder)).validity) == {"wide"}
 
-    def test_of_one_process_the_order_statistics_speak(self, training):
+    def test_one_process_has_an_order_statistic_interval(self, training):
         table = metrics.summarize(self.run(training, [0.003], steps=50)).set_index("metric")
         assert table.method["step_s_p50"] == "order_statistics_of_one_process"
         assert table.ci_low["step_s_p50"] == pytest.approx(0.003)
         assert math.isnan(table.ci_low["tokens_per_s"])
 
-    def test_of_the_one_process_that_is_long_enough_its_own_steps_speak(self, training):
+    def test_the_only_process_long_enough_has_an_order_statistic_interval(self, training):
         processes = [measured(0.001, 150), measured(0.002, 50), measured(0.003, 50)]
         table = metrics.summarize(run_of((training, processes))).set_index("metric")
         row = table.loc["step_s_p99"]
@@ -244,7 +244,7 @@ class TestIntervals:
         shares = values[values.metric == "mfu_achievable"].value
         assert shares.tolist() == pytest.approx([1 / 3, 1 / 2, 2 / 3])
 
-    def test_spread_tells_within_from_between(self, training):
+    def test_spread_separates_within_from_between_processes(self, training):
         found = metrics.spread(self.run(training, [0.002, 0.004])).iloc[0]
         assert found.between_cv == pytest.approx(math.sqrt(2) / 3)
         assert found.within_cv == pytest.approx(0, abs=1e-9)

@@ -74,7 +74,7 @@ class TestFinding:
         )
         return run
 
-    def test_the_newest_of_each_case(self, tmp_path, training):
+    def test_the_newest_floor_of_each_case_counts(self, tmp_path, training):
         other = Case("gemm", {"n": 8}, "fp32")
         self.stored(tmp_path, "old", [0.0030, 0.0033, 0.0033, 0.0030], training)
         self.stored(tmp_path, "old-too", [0.0030, 0.0036, 0.0036, 0.0030], other)
@@ -85,12 +85,12 @@ class TestFinding:
         assert found[training.case_id, "step_s_p50"] == pytest.approx(0.3, rel=1e-6)
         assert found[other.case_id, "step_s_p50"] == pytest.approx(0.2, rel=1e-6)
 
-    def test_another_device_has_other_noise(self, tmp_path, training):
+    def test_floors_of_another_device_do_not_count(self, tmp_path, training):
         self.stored(tmp_path, "r", [0.003] * 4, training, device_kind="cuda")
         run = run_at([0.003], training)
         assert noise.floors(tmp_path, run, pytest.fail) == {}
 
-    def test_among_the_reference_runs_too(self, tmp_path, training):
+    def test_floors_of_reference_runs_count(self, tmp_path, training):
         (tmp_path / "reference").mkdir()
         run = self.stored(tmp_path / "reference", "r", [0.003, 0.0033, 0.0033, 0.003], training)
         assert (training.case_id, "step_s_p50") in noise.floors(tmp_path, run, pytest.fail)
@@ -110,7 +110,7 @@ class TestFinding:
         assert noise.newest(tmp_path, pytest.fail) == tmp_path / "noisy"
         assert noise.newest(tmp_path / "nowhere", pytest.fail) is None
 
-    def test_no_results_no_floors(self, tmp_path, training):
+    def test_no_results_have_no_floors(self, tmp_path, training):
         run = run_at([0.003], training)
         assert noise.floors(tmp_path / "nowhere", run, pytest.fail) == {}
 

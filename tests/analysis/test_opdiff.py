@@ -65,7 +65,7 @@ def test_a_cpu_and_an_accelerator_line_up():
     assert found.residual_s == pytest.approx(0.0, abs=1e-12)
 
 
-def test_what_the_rows_do_not_account_for_is_the_residual():
+def test_the_residual_is_the_rest_of_the_difference():
     """Operators of 0.4 s in a clean step of 0.1 s, and no ceilings by which they could be scaled to
     it: 0.3 s off."""
     slow = run_with(profile_of([op("aten::mm", 0.4)], clean=0.1), ceilings=())
@@ -75,7 +75,7 @@ def test_what_the_rows_do_not_account_for_is_the_residual():
     assert found.rows.share.isna().all()
 
 
-def test_cases_of_one_workload_are_compared_and_what_differs_is_told():
+def test_cases_of_one_workload_are_compared_with_a_note_of_their_differences():
     other = Case("gpt/train", {"size": "nano", "batch": 2, "seq": 64, "loss_chunks": None}, "bf16")
     found = diff(run_with(training()), run_with(training(), case=other))
     assert found.notes == (
@@ -83,7 +83,7 @@ def test_cases_of_one_workload_are_compared_and_what_differs_is_told():
     )
 
 
-def test_which_case_is_not_to_be_guessed():
+def test_several_common_cases_need_a_name():
     both = profiled(run_with(training(), others=(OTHER,)), OTHER, training())
     one = run_with(training())
     assert diff(both, one).a.case_id == TRAIN.case_id
@@ -104,7 +104,7 @@ def test_which_case_is_not_to_be_guessed():
         diff(one, alone, named=TRAIN.case_id)
 
 
-def test_an_invalid_profile_accounts_for_nothing():
+def test_an_invalid_profile_is_refused():
     with pytest.raises(
         UserError, match=r"the profile of run x is invalid \(lost\); profile it again"
     ):

@@ -93,7 +93,7 @@ def test_a_product_of_few_rows_is_bound_by_memory_and_none_is_faster_than_its_le
     assert found.over_s.to_dict() == pytest.approx({"aten::mm": 0.3, "aten::bmm": 0.0})
 
 
-def test_flops_of_what_is_no_product_count_for_nothing_and_unknown_work_is_no_zero():
+def test_only_flops_of_products_count_and_unknown_work_is_not_zero():
     profile = profile_of(
         [
             op("aten::gelu", 0.5, 0.4e9, 0.1e9),
@@ -111,7 +111,7 @@ def test_flops_of_what_is_no_product_count_for_nothing_and_unknown_work_is_no_ze
     assert found.bound["aten::mm"] is None
 
 
-def test_the_profilers_cost_is_taken_off_by_events_and_never_leaves_less_than_nothing():
+def test_the_profilers_cost_is_subtracted_by_events_down_to_zero():
     """10 ms longer for 1,000 events: 10 µs each."""
     profile = profile_of(
         [
@@ -130,7 +130,7 @@ def test_the_profilers_cost_is_taken_off_by_events_and_never_leaves_less_than_no
     assert found.profiled_s.to_dict() == pytest.approx({"aten::mm": 0.5, "aten::add": 0.001})
 
 
-def test_what_no_profiler_costs_is_not_put_down_to_it():
+def test_the_profilers_cost_of_an_event_has_a_limit():
     """Half a second for 100 events is somebody else's doing."""
     run = run_with(profile_of([op("aten::mm", 0.5, events=50.0)], profiled_s=1.5, events=100.0))
     assert profiled_case(run).event_s == MOST_EVENT_S
@@ -144,7 +144,7 @@ def test_kernels_timed_by_the_device_need_no_correction():
     assert rows(run_with(profile)).seconds["aten::mm"] == 0.5
 
 
-def test_a_profiled_step_that_was_no_longer_than_the_clean_one_had_no_cost():
+def test_a_profiled_step_no_longer_than_the_clean_one_has_no_cost():
     profile = profile_of([op("aten::mm", 0.5, events=50.0)], profiled_s=0.9, events=100.0)
     assert rows(run_with(profile)).seconds["aten::mm"] == 0.5
 
@@ -164,7 +164,7 @@ def test_the_ceiling_is_that_of_the_dtype_and_tf32_is_asked_for_by_the_case():
     )
 
 
-def test_processes_have_their_median_and_what_one_did_not_do_took_it_no_time():
+def test_rows_are_medians_over_processes_and_absent_ones_count_as_zero():
     always = [op("aten::mm", seconds, 0.1e9, 0.1e9) for seconds in (0.2, 0.3, 0.9)]
     once = op("aten::add", 0.5, 0.0, 0.1e9)
     profiles = [
@@ -179,7 +179,7 @@ def test_processes_have_their_median_and_what_one_did_not_do_took_it_no_time():
     assert profiled_case(run).clean_step_s == 1.0
 
 
-def test_an_invalid_profile_is_left_out_and_said_where_none_stands():
+def test_invalid_profiles_are_left_out_and_named_if_none_is_valid():
     good, bad = (
         profile_of([op("aten::mm", 0.2)]),
         profile_of([op("aten::mm", 0.8)], invalid="lost 3 events"),
@@ -213,7 +213,7 @@ def test_rows_are_added_up_by_name_and_a_sum_with_an_unknown_part_is_unknown():
     assert by_name(operators(run_with(profile_of()), profiled_case(run)), ["name"]).empty
 
 
-def test_levels_are_kept_apart():
+def test_levels_are_not_mixed():
     run = run_with(training())
     assert rows_of(run, profiled_case(run), "span").span.tolist() == [
         "forward",
@@ -224,7 +224,7 @@ def test_levels_are_kept_apart():
     assert rows_of(run, profiled_case(run), "kernel").empty
 
 
-def test_the_case_is_the_one_that_was_profiled_or_the_one_named():
+def test_the_case_is_the_only_profiled_one_or_the_one_named():
     other = Case("gpt/forward", {"size": "nano"}, "fp32")
     run = run_with(training())
     assert profiled_case(run).case_id == TRAIN.case_id == profiled_case(run, TRAIN.case_id).case_id
@@ -242,7 +242,7 @@ def test_the_case_is_the_one_that_was_profiled_or_the_one_named():
         profiled_case(both)
 
 
-def test_what_a_workload_settled_for_and_what_is_unknown_are_kept():
+def test_a_profiled_case_has_its_choices_and_what_is_unknown():
     profile = training(unknown={"modules": "compiled"})
     case = profiled_case(run_with(profile, ceilings=(GEMM,), choices='{"attention": "flash"}'))
     assert case.choices == {"attention": "flash"}

@@ -57,13 +57,13 @@ def test_a_share_is_of_each_process():
 
 
 @pytest.mark.parametrize("device", ["Fake device", "NVIDIA A100X", ""])
-def test_no_share_of_an_unknown_peak(device):
+def test_an_unknown_peak_has_no_share(device):
     assert not {"mfu", "mfu_palm", "mbu"} & set(
         rows(run_on(device, flops=1, bytes=1, flops_full_attention=1)).index
     )
 
 
-def test_no_share_where_the_dtype_has_no_peak_or_the_work_is_not_declared():
+def test_no_share_without_a_peak_of_the_dtype_or_declared_work():
     found = set(rows(run_on("Tesla V100-SXM2-16GB", flops=1, bytes=1)).index)
     assert "mbu" in found
     assert not {"mfu", "mfu_palm"} & found
@@ -74,7 +74,7 @@ def test_a_share_is_json_beside_the_other_figures():
     assert (row["mfu"], row["mfu_palm"], row["mbu"]) == (pytest.approx(0.5), None, None)
 
 
-def test_more_of_the_peak_is_better_and_follows_from_the_work():
+def test_a_higher_share_is_better_and_depends_on_the_work():
     assert {"mfu", "mfu_palm", "mbu"} <= metrics.HIGHER_IS_BETTER & metrics.WORK_METRICS & set(
         metrics.METRICS
     )
@@ -87,7 +87,7 @@ def test_hfu_counts_what_is_computed_again():
     assert "hfu" not in rows(run_on(A100, flops=1)).index
 
 
-def test_beside_a_share_stand_its_convention_its_peak_and_the_peaks_dtype():
+def test_a_share_has_its_convention_its_peak_and_the_dtype_of_that():
     work = {"flops": 1, "hardware_flops": 1, "bytes": 1, "flops_full_attention": 1}
     found = rows(run_on(A100, case=Case("gemm", {}, "tf32"), **work))
     assert found.loc["mfu", ["peak", "peak_dtype"]].tolist() == [156e12, "tf32"]
@@ -126,7 +126,7 @@ class TestClock:
             telemetry.append(common | row)
         return replace(run, samples=starts, telemetry=frame("telemetry", telemetry))
 
-    def test_is_the_median_in_the_windows_of_each_process_then_over_processes(self):
+    def test_the_clock_is_the_median_in_windows_then_over_processes(self):
         run = self.run(
             (0, -1.0, 9000),
             (0, 1.0, 2000),
@@ -141,12 +141,12 @@ class TestClock:
         assert "32 cores × 2300 MHz (sustained in gemm) × 32 FLOP a cycle" in row.source
 
     @pytest.mark.parametrize("shown", [(), ((0, -1.0, 2000),)])
-    def test_that_is_not_shown_is_the_highest(self, shown):
+    def test_without_telemetry_the_highest_clock_counts(self, shown):
         run = self.run(*shown)
         assert peak_shares.sustained_mhz(run, "fp32") is None
         assert "3675 MHz (the highest clock)" in rows(run).source["mfu"]
 
-    def test_in_another_dtype_says_nothing(self):
+    def test_a_gemm_of_another_dtype_does_not_count(self):
         """Wide matrix units make a processor slower than its vector pipes do."""
         assert peak_shares.sustained_mhz(self.run((0, 1.0, 2000), dtype="bf16"), "fp32") is None
 

@@ -23,7 +23,7 @@ def test_spans_are_without_the_profilers_cost_and_keep_their_order():
     assert found.share.tolist() == pytest.approx([0.6, 0.0, 0.4])
 
 
-def test_modules_that_differ_in_numbers_alone_are_one():
+def test_modules_that_differ_only_in_numbers_are_one_row():
     rows = [
         module_row("GPT", "GPT", 0.3, 0.3),
         module_row("blocks.0", "Block", 0.1, 0.1),
@@ -40,14 +40,14 @@ def test_modules_that_differ_in_numbers_alone_are_one():
     assert found.calls.tolist() == [1, 2, 1, 2]
 
 
-def test_of_several_processes_modules_are_medians():
+def test_modules_are_medians_over_processes():
     several = [
         profile_of(modules=[module_row("GPT", "GPT", seconds, 0.0)]) for seconds in (0.1, 0.2, 0.9)
     ]
     assert of(modules, *several).seconds.tolist() == [0.2]
 
 
-def test_memory_is_that_of_one_process_and_has_a_total():
+def test_memory_is_of_one_process_and_has_a_total():
     rows = [memory_row(1, "b", weights=4, temporary=3), memory_row(0, "a", weights=4, other=1)]
     found = of(memory, profile_of(), profile_of(memory=rows))
     assert found["name"].tolist() == ["a", "b"]
@@ -67,7 +67,7 @@ def test_a_long_step_is_thinned_and_keeps_its_peak(rows):
     assert found.position.is_monotonic_increasing
 
 
-def test_a_profile_without_them_has_none():
+def test_a_profile_without_modules_and_memory_has_empty_tables():
     assert of(spans, profile_of()).empty
     assert of(modules, profile_of()).empty
     assert not of(spans, training()).empty

@@ -19,7 +19,7 @@ RECORDING = (
 )
 
 
-def test_each_has_a_meaning_and_a_cure_of_one_line():
+def test_each_reason_has_a_meaning_and_a_cure_of_one_line():
     for reason in REASONS.values():
         for text in (reason.meaning, reason.cure):
             assert text.endswith(".")
@@ -27,7 +27,7 @@ def test_each_has_a_meaning_and_a_cure_of_one_line():
             assert len(text) < 130
 
 
-def test_notes_have_codes_of_the_list():
+def test_the_codes_of_notes_are_in_the_list():
     codes = set()
     for name in RECORDING:
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
@@ -73,6 +73,6 @@ def test_only_the_width_of_an_interval_makes_a_figure_wide():
     assert not {"foreign_load", "throttled", "no_steady_state", "high_variation"} & wide
 
 
-def test_what_makes_a_figure_mean_nothing():
+def test_the_reasons_that_make_a_figure_invalid():
     invalid = {code for code, reason in REASONS.items() if reason.severity == "invalid"}
     assert invalid == {"loss_not_finite", "loadgen_invalid"}

@@ -60,14 +60,14 @@ def test_a_server_that_keeps_up_takes_its_service_time():
     assert "query_latency_s_p50" not in found
 
 
-def test_one_that_falls_behind_shows_its_queue():
+def test_a_server_that_falls_behind_shows_its_queue():
     """Arrivals every 5 ms, 10 ms each: the k-th waits 5k ms before it is served, and that
     counts."""
     latencies = times_ns(frame(queue([5 * k for k in range(100)], service_ms=10)))["latency_s"]
     assert latencies.tolist() == [(10 + 5 * k) * MS for k in range(100)]
 
 
-def test_goodput_counts_those_in_time_alone():
+def test_goodput_counts_only_requests_that_met_the_objective():
     """TTFT of the k-th is 2 + 5k ms: six of a hundred are within 30 ms. TPOT is 8/3 ms or 2 ms by
     the tokens."""
     arrivals = [5 * k for k in range(100)]
@@ -86,7 +86,7 @@ def test_a_case_without_an_objective_has_no_goodput():
 @pytest.mark.parametrize(
     ("n", "share", "index"), [(100, 0.99, 99), (100, 0.5, 50), (99, 0.99, 98), (1, 0.999, 0)]
 )
-def test_a_percentile_is_the_load_generators(n, share, index):
+def test_percentiles_equal_those_of_the_load_generator(n, share, index):
     assert percentile_ns(pd.Series(range(n - 1, -1, -1)), share) == index
 
 
@@ -116,7 +116,7 @@ def test_the_rate_that_a_search_found_is_a_metric():
     assert json.loads(run.measurements.choices.iloc[0])["search_tests"] == "7"
 
 
-def test_what_requests_say_comes_before_what_the_work_of_a_step_does():
+def test_tokens_per_s_of_requests_replace_those_of_steps():
     process = measured(requests=queue([0, 10], 8), work=Work(tokens=30))
     values = metrics.per_process(run_of((SERVE, [process])))
     rates = values[values.metric == "tokens_per_s"].value.tolist()
@@ -127,7 +127,7 @@ def test_runs_without_requests_have_none(training):
     assert requests_of(run_of((training, [measured()])), PERCENTILES).empty
 
 
-def test_the_page_shows_them(training):
+def test_the_page_shows_the_metrics_of_requests(training):
     _, run = values_of(queue([10 * k for k in range(100)], 8), {"max_rate_requests_per_s": "3.25"})
     table = cells.under_load(view_runs([run])[0])
     texts = dict(zip(table.head, (cell.text for cell in table.rows[0]), strict=True))
@@ -148,7 +148,7 @@ def test_every_metric_is_on_the_list_and_larger_rates_are_better():
     assert {name for name in found.index if name.endswith("_per_s")} == better
 
 
-def test_a_request_that_is_done_before_it_came_is_damage():
+def test_a_request_done_before_it_arrived_is_damage():
     requests = queue([0, 10], 8)
     requests.done_ns[1] = 3
     with pytest.raises(UserError, match="table 'requests' has times in the wrong order"):

@@ -61,7 +61,7 @@ def test_work_takes_as_long_as_the_slower_of_arithmetic_and_memory():
     assert found.bytes_per_s["backward"] == pytest.approx(350_000)
 
 
-def test_the_sum_of_the_parts_is_more_than_the_step_as_a_whole():
+def test_the_least_times_of_spans_sum_to_more_than_that_of_the_step():
     """What memory bounds cannot be done while another part computes: 0.9 + 0.7 ms, where the step
     alone needs 1.5."""
     (row,) = roofline.sums(roofline.points(training_run())).to_dict("records")
@@ -72,7 +72,7 @@ def test_the_sum_of_the_parts_is_more_than_the_step_as_a_whole():
     assert (row["spans"], row["basis"], row["case_id"]) == (2, "measured", TRAIN.case_id)
 
 
-def test_a_part_without_declared_work_is_not_in_the_sum():
+def test_a_span_without_declared_work_is_not_in_the_sum():
     (row,) = roofline.sums(
         roofline.points(training_run(spans={"forward": SPANS["forward"]}))
     ).to_dict("records")
@@ -83,7 +83,7 @@ def test_a_part_without_declared_work_is_not_in_the_sum():
     )
 
 
-def test_what_is_computed_again_takes_time_too():
+def test_recomputation_counts():
     spans = {"backward": Work(flops=600, hardware_flops=1800, bytes=700)}
     found = of_training(training_run(spans=spans)).loc["backward"]
     assert (found.bound, found.least_s) == ("compute", pytest.approx(0.0018))
@@ -109,14 +109,14 @@ def test_without_one_of_its_ceilings_there_is_no_bound(missing):
     assert roofline.sums(roofline.points(run)).empty
 
 
-def test_work_that_needs_one_ceiling_alone_is_bound_by_it():
+def test_work_that_needs_one_ceiling_is_bound_by_it():
     run = training_run(step=Work(flops=1500), spans={}, ceilings=((GEMM, Work(flops=1000)),))
     assert of_training(run).bound[""] == "compute"
     run = training_run(step=Work(bytes=1500), spans={}, ceilings=((COPY, Work(bytes=1000)),))
     assert of_training(run).share[""] == pytest.approx(0.5)
 
 
-def test_what_is_faster_than_a_ceiling_was_not_bound_by_it():
+def test_work_faster_than_a_ceiling_has_no_bound():
     """As where the bytes come out of a cache."""
     found = of_training(
         training_run(spans={"forward": Work(flops=1, bytes=1060), "backward": Work(bytes=2080)})
@@ -125,7 +125,7 @@ def test_what_is_faster_than_a_ceiling_was_not_bound_by_it():
     assert found.share["backward"] == pytest.approx(1.04)
 
 
-def test_a_copy_within_a_cache_is_not_held_against_memory():
+def test_a_copy_within_a_cache_is_not_bound_by_memory():
     run = training_run(ceilings=((COPY, Work(bytes=1000)), (CACHED, Work(bytes=900))))
     found = roofline.points(run).set_index("case_id")
     assert found[["bound", "least_s"]].isna().loc[CACHED.case_id].all()
@@ -141,13 +141,13 @@ def test_the_datasheet_is_a_roofline_of_its_own():
     assert set(roofline.sums(roofline.points(run)).basis) == {"measured", "datasheet"}
 
 
-def test_it_is_json():
+def test_roofline_data_is_json():
     data = roofline.roofline_data(training_run(step=Work(flops=7)))
     text = json.dumps(data, allow_nan=False)
     assert set(data) == {"ceilings", "points", "sums"}
     assert json.loads(text)["points"][0]["bytes"] is None
 
 
-def test_a_run_without_ceilings_or_work_has_none():
+def test_a_run_without_ceilings_or_work_has_no_roofline():
     run = training_run(step=Work(), spans={}, ceilings=())
     assert roofline.roofline_data(run) == {"ceilings": [], "points": [], "sums": []}

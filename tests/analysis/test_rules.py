@@ -30,7 +30,7 @@ def write(tmp_path):
     return written
 
 
-def test_a_file(write):
+def test_a_file_sets_thresholds_and_metrics(write):
     rules = read_rules(write(EXAMPLE))
     memory = Rule(0.02, "gpt/train", "memory_peak_bytes")
     assert rules == Rules(("tokens_per_s", "step_s_p50"), 0.04, (Rule(0.03, "gpt/*"), memory))
@@ -43,7 +43,7 @@ def test_a_file(write):
     assert rules.unused(["gpt/decode", "gemm"]) == [memory]
 
 
-def test_an_empty_file_is_the_default(write):
+def test_an_empty_file_means_the_defaults(write):
     assert read_rules(write("")) == Rules()
 
 
@@ -52,7 +52,7 @@ def test_the_last_rule_that_matches_wins():
     assert rules.threshold_of("gpt/train", "step_s_p50") == 0.02
 
 
-def test_narrowed_to_some_metrics(write):
+def test_rules_can_be_narrowed_to_some_metrics(write):
     rules = read_rules(write(EXAMPLE)).narrowed(("step_s_p50",))
     assert rules == Rules(("step_s_p50",), 0.04, (Rule(0.03, "gpt/*"),))
 
@@ -60,14 +60,14 @@ def test_narrowed_to_some_metrics(write):
 @pytest.mark.parametrize(
     ("word", "value"), [("5%", 0.05), (" 0.5 % ", 0.005), ("0.05", 0.05), (0.05, 0.05)]
 )
-def test_shares(word, value):
+def test_thresholds_are_shares_or_percents(word, value):
     assert share(word) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
     "word", ["5", "-1%", "0", "nan", "inf", "five", "", None, True, [], 100, "100%"]
 )
-def test_what_is_no_share(word):
+def test_bad_thresholds_are_refused(word):
     with pytest.raises(UserError, match="expected a share"):
         share(word)
 
@@ -100,19 +100,19 @@ def test_what_is_no_share(word):
         ),
     ],
 )
-def test_one_clear_line_that_names_the_file(write, text, says):
+def test_a_bad_file_is_one_line_that_names_it(write, text, says):
     with pytest.raises(UserError, match=says) as caught:
         read_rules(write(text))
     assert str(caught.value).startswith(str(write(text)))
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_rules(tmp_path / "none.toml")
 
 
-def test_a_name_with_brackets_is_its_own_pattern():
+def test_a_name_with_brackets_matches_itself():
     name = "pytest-benchmark/test_a.py::test[x|1]"
     rules = Rules(special=(Rule(0.2, name),))
     assert rules.threshold_of(name, "step_s_p50") == 0.2

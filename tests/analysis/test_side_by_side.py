@@ -38,7 +38,7 @@ def test_the_same_case_has_both_values_and_the_exact_ratio():
     assert side_by_side.shared(table) == [TRAIN.case_id]
 
 
-def test_metrics_stand_in_the_headline_order():
+def test_metrics_are_in_the_headline_order():
     table = table_of(run("a", (TRAIN, measured(memory_peak_bytes=7))))
     expected = [
         m for m in side_by_side.HEADLINE if not m.startswith(("ttft", "tpot", "energy", "power"))
@@ -46,7 +46,7 @@ def test_metrics_stand_in_the_headline_order():
     assert table.metric.tolist() == expected
 
 
-def test_a_case_that_only_one_run_has_is_kept():
+def test_a_case_of_only_one_run_is_in_the_table():
     table = table_of(
         run("a", (TRAIN, measured()), (GEMM, measured())),
         run("b", (COPY, measured()), (TRAIN, measured())),
@@ -60,7 +60,7 @@ def test_a_case_that_only_one_run_has_is_kept():
     assert side_by_side.shared(table) == [TRAIN.case_id]
 
 
-def test_outcomes_other_than_ok_are_cells():
+def test_outcomes_other_than_ok_are_shown():
     first = run("a", (TRAIN, measured()), (GEMM, Measurement("oom", "no memory")), (COPY, None))
     second = run(
         "b",

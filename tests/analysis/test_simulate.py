@@ -17,7 +17,7 @@ from hwbench.report.terminal import self_test
 NOISE, THRESHOLD = Noise(), 0.02
 
 
-def test_the_noise_is_what_was_asked_for():
+def test_simulated_steps_have_the_noise_asked_for():
     times = simulate.steps(Noise(0.01, 0.003, 0.5, 400, 200), 3, np.random.default_rng(1))
     assert times.shape == (3, 400, 200)
     logs = np.log(times)
@@ -44,18 +44,18 @@ class TestTargets:
         assert table.slower[0.05] >= 0.99
         assert (table[list(simulate.WORDS)].sum(axis=1) - 1).abs().max() < 1e-9
 
-    def test_what_cannot_be_told_is_inconclusive(self):
+    def test_changes_within_the_noise_are_inconclusive(self):
         assert simulate.undecided_share(NOISE, 0.03, 200, THRESHOLD).value >= 0.95
 
     @pytest.mark.parametrize("threshold", [THRESHOLD, 0.001])
-    def test_thirty_metrics_at_once(self, threshold):
+    def test_thirty_metrics_at_once_rarely_give_a_false_alarm(self, threshold):
         assert simulate.false_alarm_share(NOISE, 30, 100, threshold).value <= 0.05
 
 
 class TestDealt:
     """A run's own processes, dealt out to two sides."""
 
-    def test_alarms_are_rare_and_slowdowns_found(self):
+    def test_dealt_halves_rarely_give_alarms_and_show_slowdowns(self):
         medians = np.exp(np.random.default_rng(3).normal(0, 0.01, 10))
         table = simulate.dealt_power(medians, 400, THRESHOLD).set_index("slowdown")
         assert table.slower[0.0] <= 0.03
@@ -74,7 +74,7 @@ class TestDealt:
         ((metric, times),) = simulate.times_of(run).values()
         assert (metric, len(times)) == ("step_s_p50", 4)
 
-    def test_a_rate_is_tried_by_its_inverse(self):
+    def test_a_rate_is_tested_as_a_time(self):
         run = with_measurements(run_of((CASE, around(2.0, cv=0.1, processes=4))), CASE, tokens=10)
         ((metric, times),) = simulate.times_of(run).values()
         assert metric == "tokens_per_s"
@@ -82,7 +82,7 @@ class TestDealt:
 
 
 @pytest.mark.parametrize("pairs", [2, pytest.param(8, marks=pytest.mark.slow)])
-def test_the_fast_path_says_what_the_full_one_says(pairs):
+def test_the_simulation_agrees_with_the_gate(pairs):
     """Medians through stats and compare.verdict, against whole tables through gate.hold: the same
     words and p."""
     generator = np.random.default_rng(7)

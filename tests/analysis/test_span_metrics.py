@@ -92,7 +92,7 @@ def test_an_update_has_bytes_and_no_share_of_a_matmul():
     assert {"mfu", "mfu_achievable"} <= set(found.loc["forward"].index)
 
 
-def test_all_marks_of_one_name_count_together():
+def test_spans_of_one_name_are_added_up():
     spans = {"decode": Work(flops=600), "elsewhere": Work(flops=1)}
     window = window_of([9.0, 4.0], [("decode", 1.0), ("decode", 2.0)], warmup=1)
     run = run_of((TRAIN, [Measurement("ok", window=window, declared=Declared(spans=spans))]))
@@ -116,7 +116,7 @@ def test_spans_without_declared_work_have_no_rows(tmp_path, spans):
     assert (run.folder / "span_metrics" / "span_metrics.parquet").is_file()
 
 
-def test_an_older_run_says_nothing_of_its_spans():
+def test_an_older_run_has_no_span_metrics():
     run = run_at(0.003)
     older = run.measurements.assign(span_work=None, hardware_flops=math.nan)
     assert span_metrics.summarize_spans(replace(run, measurements=older)).empty

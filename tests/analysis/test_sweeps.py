@@ -46,7 +46,7 @@ def test_one_noisy_value_moves_it_by_a_step_at_most():
     assert sweep.finding.endswith("of the best rate, within the intervals' doubt")
 
 
-def test_a_rate_that_still_rises_has_no_knee_and_a_flat_one_has_it_at_the_first():
+def test_a_rising_rate_has_no_knee_and_a_flat_one_has_it_at_the_first_value():
     (rising,) = sweeps(sweep_run(dict.fromkeys((1, 2, 4), 0.01)))
     assert rising.finding == "no knee: the rate still rises at batch=4"
     (flat,) = sweeps(sweep_run({batch: 0.01 * batch for batch in (1, 2, 4)}))
@@ -69,7 +69,7 @@ def test_a_grid_has_a_sweep_for_each_combination_of_the_others():
     ]  # fmt: skip
 
 
-def test_fewer_than_three_values_that_mean_something_are_no_curve():
+def test_fewer_than_three_usable_values_are_no_sweep():
     assert sweeps(sweep_run({1: 0.01, 2: 0.01})) == []
     run = sweep_run({1: 0.01, 2: 0.01, 4: 0.01})
     assert sweeps(with_measurements(run, case(2), outcome="oom")) == []
@@ -78,7 +78,7 @@ def test_fewer_than_three_values_that_mean_something_are_no_curve():
     assert sweeps(run_of(*((case(batch), around(0.01)) for batch in (1, 2, 4)))) == []
 
 
-def test_slices_of_a_model_are_no_sweep():
+def test_slices_of_a_model_are_not_a_sweep():
     cases = [Case("gpt/train", {"layers": layers}, "fp32") for layers in (1, 2, 3)]
     run = run_of(*((one, around(0.01 * one.params["layers"])) for one in cases))
     whole = {"axis": "layers", "value": 12, "work": {"tokens": 5, "flops": None}}
@@ -156,5 +156,5 @@ class TestExtrapolatedShown:
             "extrapolated",
         )
 
-    def test_it_never_is_among_the_metrics(self):
+    def test_extrapolated_values_are_not_among_the_metrics(self):
         assert "extrapolated" not in set(summarize(self.run()).method)

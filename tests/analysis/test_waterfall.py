@@ -58,7 +58,7 @@ def test_the_profilers_cost_is_in_no_part():
     assert found.overhead == pytest.approx(0.5)
 
 
-def test_what_the_correction_could_not_take_off_is_scaled_away():
+def test_the_uncorrected_cost_is_scaled_away():
     """0.1 s for 10,000 events; one operator of 0.01 s has 5,000 of them, so 0.04 s too little came off: parts of
     1.04 s, of which 0.2 s are least times: the other 0.84 s have to be 0.8."""
     profile = profile_of(
@@ -74,7 +74,7 @@ def test_what_the_correction_could_not_take_off_is_scaled_away():
     assert found.operators.seconds.sum() == pytest.approx(0.2 + parts(found)["rest"])
 
 
-def test_least_times_give_way_last():
+def test_least_times_are_scaled_last():
     """The clean step took less than the least times of what was profiled: nothing but these is
     left, scaled."""
     profile = profile_of(
@@ -102,7 +102,7 @@ def test_an_accelerators_kernels_stay_as_they_were_and_its_gaps_are_divided_by_t
     assert found.missed_s == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_busy_accelerator_gives_up_its_gaps_first():
+def test_the_gaps_of_a_busy_accelerator_are_scaled_first():
     """Kernels that overlap: 0.8 s of them in 0.7 s; the clean step leaves 0.3 s of gaps, of which
     0.2 s are left."""
     rows = [op("aten::mm", 0.4, 0.3e9, 0.0), op("aten::bmm", 0.4, 0.3e9, 0.0)]
@@ -118,14 +118,14 @@ def test_gaps_of_no_known_cause_are_idle():
     assert parts(found)["launch_and_idle"] == pytest.approx(0.6)
 
 
-def test_a_profile_without_operators_has_none():
+def test_a_profile_without_operators_has_no_waterfall():
     assert of(run_with(profile_of())) == NoWaterfall("the profile has no operators")
     assert of(run_with(profile_of([op("aten::mm", 1.0)], clean=0.0))) == NoWaterfall(
         "the clean step took no time"
     )
 
 
-def test_an_invalid_profile_has_none():
+def test_an_invalid_profile_has_no_waterfall():
     found = of(run_with(training(invalid="lost 3 events")))
     assert found == NoWaterfall("the profile is invalid: lost 3 events")
 
@@ -138,7 +138,7 @@ def test_an_invalid_profile_has_none():
         ((GEMM,), "add `copy`"),
     ],
 )
-def test_without_ceilings_the_ideal_is_unknown_and_what_to_add_is_said(ceilings, add):
+def test_without_ceilings_there_is_no_waterfall_and_the_cure_is_named(ceilings, add):
     found = of(run_with(training(), ceilings=ceilings))
     assert isinstance(found, NoWaterfall)
     assert found.reason == (
@@ -175,7 +175,7 @@ def test_a_profile_without_products_needs_no_matmul():
     assert parts(found)["memory"] == pytest.approx(0.3)
 
 
-def test_tf32_is_held_against_its_own_matmul():
+def test_tf32_is_bounded_by_its_own_matmul():
     case = Case("gpt/train", {"size": "nano"}, "tf32")
     found = of(run_with(training(), case=case))
     assert found.reason.endswith("add `gemm` in tf32")
@@ -203,7 +203,7 @@ profiles = st.builds(
 
 
 @given(st.dictionaries(st.sampled_from(PARTS), amounts), st.floats(1e-6, 10.0), st.booleans())
-def test_whatever_the_parts_they_are_fitted_to_the_clean_step(found, clean, on_accelerator):
+def test_any_parts_are_scaled_to_sum_to_the_clean_step(found, clean, on_accelerator):
     found = dict.fromkeys(PARTS, 0.0) | found | ({} if on_accelerator else {"launch_and_idle": 0.0})
     made = fit_parts(found, clean, on_accelerator)
     assert all(seconds >= 0 for seconds in made.values())
@@ -217,7 +217,7 @@ def test_whatever_the_parts_they_are_fitted_to_the_clean_step(found, clean, on_a
 
 @given(st.lists(profiles, min_size=1, max_size=2))
 @settings(max_examples=15, deadline=None)
-def test_no_part_is_negative_and_they_sum_to_the_clean_step_whatever_was_profiled(several):
+def test_the_parts_of_any_profile_are_positive_and_sum_to_the_clean_step(several):
     found = of(run_with(*several))
     if isinstance(found, NoWaterfall):
         assert "its products in fp32 were faster" in found.reason
@@ -233,7 +233,7 @@ def test_no_part_is_negative_and_they_sum_to_the_clean_step_whatever_was_profile
     assert found.operators.seconds.sum() == pytest.approx(inside, rel=1e-6, abs=1e-9)
 
 
-def test_what_only_looks_at_a_tensor_is_the_frameworks():
+def test_operators_that_only_view_a_tensor_count_as_framework():
     """A product of 0.6 s at its ceiling for 0.5 s, a view of 0.1 s, and 0.3 s outside of both."""
     profile = profile_of([op("aten::mm", 0.6, 0.5e9, 1.0), op("aten::t", 0.1, 0.0, 0.0)])
     found = of(run_with(profile))

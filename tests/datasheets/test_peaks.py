@@ -42,7 +42,7 @@ def test_the_dense_peak_of_a_device_by_its_name(device, units, dtype, teraflops)
     assert peaks.flops(device, dtype, on(units)).value == pytest.approx(teraflops * 1e12)
 
 
-def test_the_source_says_which_peak_and_where_from():
+def test_the_source_names_the_peak_and_its_origin():
     assert peaks.flops("NVIDIA H100 80GB HBM3", "bf16", on(132)).source == (
         "peak 989.4 TFLOP/s bf16 dense, NVIDIA H100 whitepaper v1.04"
     )
@@ -65,7 +65,7 @@ def test_the_source_says_which_peak_and_where_from():
         "Fake device",
     ],
 )
-def test_a_name_that_is_not_whole_is_unknown(device):
+def test_a_part_of_a_name_is_unknown(device):
     assert peaks.flops(device, "bf16", on(132)) is None
     assert peaks.bandwidth(device, on(132)) is None
 
@@ -93,7 +93,7 @@ def test_a_name_that_is_not_whole_is_unknown(device):
         ),
     ],
 )
-def test_a_partition_never_has_the_peaks_of_the_card_and_says_why(device, units, why):
+def test_a_partition_has_no_peak_and_a_reason(device, units, why):
     assert peaks.flops(device, "bf16", on(units)) is None
     assert peaks.bandwidth(device, on(units)) is None
     said = peaks.why_unknown(device, on(units))
@@ -124,7 +124,7 @@ def test_hardware_that_lacks_a_dtype_has_no_peak_in_it():
     assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp8", {}) is None
 
 
-def test_fp32_is_held_against_fp32_whatever_torch_was_told_before():
+def test_fp32_has_the_peak_of_fp32_whatever_torch_was_set_to():
     """A process sets the precision that its case names: the variable has no say."""
     told = on(108) | {"variables": {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}}
     assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", told).value == 19.5e12
@@ -162,13 +162,13 @@ def test_a_cpu_is_cores_times_clock_times_flop_a_cycle():
     )
 
 
-def test_the_matrix_unit_is_bf16s():
+def test_the_matrix_unit_counts_for_bf16():
     assert derived("bf16", SAPPHIRE).value == 32 * 3675e6 * 1024
     assert derived("int8", SAPPHIRE).value == 32 * 3675e6 * 2048
     assert derived("fp32", SAPPHIRE).value == 32 * 3675e6 * 64
 
 
-def test_a_clock_that_was_observed_under_load_is_the_peaks():
+def test_the_peak_is_at_the_clock_observed_under_load():
     found = peaks.flops("AMD EPYC 7543", "fp32", {"cpu": MILAN, "device": BARE}, 2800.4)
     assert (found.value, found.dtype) == (32 * 2800.4e6 * 32, "fp32")
     assert "32 cores × 2800 MHz (sustained in gemm)" in found.source
@@ -201,21 +201,21 @@ def test_a_clock_that_was_observed_under_load_is_the_peaks():
         {"logical_cores": 128},  # half of them are for others
     ],
 )
-def test_a_cpu_of_which_something_is_not_known_has_no_peak(changed):
+def test_a_cpu_with_an_unknown_fact_has_no_peak(changed):
     assert derived(cpu=MILAN | changed) is None
 
 
-def test_a_cpu_has_no_peak_in_what_it_cannot_do_at_a_known_rate():
+def test_a_cpu_has_no_peak_in_a_dtype_of_unknown_rate():
     assert derived("bf16") is None
     assert derived("bf16", SAPPHIRE | {"vector_extensions": ["avx512f"]}) is None
 
 
-def test_a_cpu_is_no_peak_of_a_gpu_beside_it():
+def test_a_gpu_does_not_have_the_peak_of_its_cpu():
     assert derived(device={"kind": "cuda"}) is None
 
 
 @pytest.mark.parametrize("environment", [{}, {"cpu": "EPYC", "device": None, "variables": []}])
-def test_a_run_that_knows_nothing_of_its_machine_has_no_peak(environment):
+def test_a_run_without_an_environment_has_no_peak(environment):
     assert peaks.flops("AMD EPYC 7543", "fp32", environment) is None
 
 

@@ -19,16 +19,16 @@ def zigzag(*spans: tuple[int, float]) -> np.ndarray:
     return values * (1 + 0.001 * (-1.0) ** np.arange(len(values)))
 
 
-def test_a_step_is_found_at_its_place_as_sure_as_the_permutations_allow():
+def test_a_clear_step_is_found_with_the_smallest_p_value():
     assert change_points(zigzag((20, 1.0), (20, 1.05))) == {20: 1 / (1 + PERMUTATIONS)}
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1.0, 1e30])
-def test_the_unit_does_not_matter(factor):
+def test_changes_do_not_depend_on_the_unit(factor):
     assert list(change_points(factor * zigzag((15, 1.0), (15, 0.9)))) == [15]
 
 
-def test_noise_alone_has_none():
+def test_noise_has_no_changes():
     assert [seed for seed in range(20) if change_points(noise(40, seed))] == []
 
 
@@ -48,7 +48,7 @@ def test_one_bad_run_is_no_change(at, size):
     assert change_points(values) == {}
 
 
-def test_two_bad_runs_in_turn_are_no_change_and_three_are():
+def test_three_bad_runs_in_a_row_are_a_change_and_two_are_not():
     def slow(runs: int) -> np.ndarray:
         return zigzag((20, 1.0), (runs, 0.5), (20, 1.0))
 
@@ -62,28 +62,28 @@ def test_a_bad_run_does_not_hide_a_change():
     assert list(change_points(values)) == [20]
 
 
-def test_what_is_smaller_than_the_least_change_is_none():
+def test_steps_below_the_least_change_are_dropped():
     values = zigzag((20, 1.0), (20, 1.03))
     assert list(change_points(values, least=0.025)) == [20]
     assert change_points(values, least=0.035) == {}
     assert change_points(zigzag((20, 1.0), (20, 1.015))) == {}
 
 
-def test_small_steps_between_large_ones_are_taken_out_first():
+def test_small_steps_are_dropped_before_large_ones():
     values = zigzag((15, 1.0), (15, 1.01), (15, 1.5))
     assert list(change_points(values, least=0.1)) == [30]
 
 
 @pytest.mark.parametrize("runs", range(10))
-def test_too_few_values_have_none(runs):
+def test_too_few_values_have_no_changes(runs):
     assert change_points(zigzag((runs // 2, 1.0), (runs - runs // 2, 2.0))) == {}
 
 
-def test_eleven_values_are_enough_for_what_is_plain():
+def test_eleven_values_are_enough_for_a_clear_step():
     assert list(change_points(zigzag((5, 1.0), (6, 2.0)))) == [5]
 
 
-def test_values_that_are_all_the_same_have_none():
+def test_equal_values_have_no_changes():
     assert change_points(np.full(50, 3.0)) == {}
 
 
@@ -92,7 +92,7 @@ def test_the_same_values_have_the_same_changes():
     assert change_points(values) == change_points(values.copy())
 
 
-def test_levels_are_what_lies_between():
+def test_levels_are_the_stretches_between_changes():
     assert levels({3: 0.01, 7: 0.01}, 12) == [(0, 3), (3, 7), (7, 12)]
     assert levels({}, 4) == [(0, 4)]
 
@@ -104,7 +104,7 @@ def test_outliers_become_the_median_around_them_and_steps_stay():
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(1e-300, 1e300), max_size=60))
-def test_whatever_the_values_each_level_is_long_enough_and_each_change_sure(values):
+def test_any_levels_are_long_enough_and_any_changes_significant(values):
     found = change_points(np.array(values))
     assert all(end - start >= 3 for start, end in levels(found, len(values)) if found)
     assert list(found) == sorted(found)

@@ -30,21 +30,21 @@ class TestMedianInterval:
         assert found.high == pytest.approx(math.exp(half))
         assert found.n == 3
 
-    def test_blank_where_there_is_nothing_to_say(self):
+    def test_too_few_values_have_no_interval(self):
         assert math.isnan(stats.median_interval([2.0]).low)
         assert math.isnan(stats.median_interval([]).value)
         assert stats.median_interval([2.0, math.nan, math.inf]).n == 1
         assert stats.median_interval([2.0]).relative_half_width == math.inf
 
-    def test_values_that_do_not_vary(self):
+    def test_equal_values_have_an_interval_of_no_width(self):
         found = stats.median_interval([3.0] * 5)
         assert (found.low, found.value, found.high) == pytest.approx((3.0, 3.0, 3.0))
 
-    def test_zeros_are_taken_as_they_are(self):
+    def test_zeros_are_analysed_without_logs(self):
         assert stats.median_interval([0.0, 0.0, 3.0]).low < 0
 
     @pytest.mark.parametrize("n", [3, 5, 10])
-    def test_it_covers_what_it_says(self, n):
+    def test_the_interval_covers_as_often_as_it_claims(self, n):
         generator = np.random.default_rng(1)
         intervals = [stats.median_interval(x) for x in lognormal(generator, (2000, n), 0.01)]
         assert 0.93 <= np.mean([i.low <= 1 <= i.high for i in intervals]) <= 0.98
@@ -76,7 +76,7 @@ class TestChange:
     @pytest.mark.parametrize(
         ("a", "b"), [([], [1.0]), ([0.0, 1.0], [1.0, 1.0]), ([-1.0, 1.0], [1.0, 2.0])]
     )
-    def test_no_ratio_where_there_is_none(self, a, b):
+    def test_values_that_are_not_positive_have_no_ratio(self, a, b):
         assert math.isnan(stats.change(a, b).ratio)
 
     def test_one_process_has_a_ratio_and_no_interval(self):
@@ -115,7 +115,7 @@ class TestChangeFromRuns:
             np.concatenate(runs), [1.1, 1.2]
         )
 
-    def test_days_that_differ_do_not_raise_false_alarms(self):
+    def test_runs_that_differ_by_day_rarely_give_false_alarms(self):
         """Five runs and a candidate, 1 % apart by their days: pooling their processes is wrong four
         times as often."""
         generator = np.random.default_rng(6)
@@ -136,7 +136,7 @@ class TestChangeFromRuns:
 
 class TestQuantileInterval:
     @pytest.mark.parametrize(("q", "least"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)])
-    def test_blank_below_the_known_smallest_n(self, q, least):
+    def test_no_interval_below_the_smallest_n(self, q, least):
         """The smallest n for which the extremes of independent samples enclose the quantile 19
         times in 20."""
         samples = np.arange(float(least))
@@ -151,14 +151,14 @@ class TestQuantileInterval:
         assert all(math.isnan(interval.low) for interval in fewer)
 
     @pytest.mark.parametrize(("q", "n"), [(0.5, 36), (0.9, 216), (0.95, 432)])
-    def test_reported_ones_need_more(self, q, n):
+    def test_reported_intervals_need_more_samples(self, q, n):
         samples = np.random.default_rng(5).permutation(np.arange(float(n)))
         assert math.isfinite(stats.quantile_interval(samples, q, times=6).low)
         assert math.isnan(stats.quantile_interval(samples[: n - 6], q, times=6).low)
 
     @pytest.mark.parametrize("rho", [0.0, 0.5])
     @pytest.mark.parametrize(("q", "n"), [(0.5, 50), (0.9, 200), (0.95, 400)])
-    def test_it_covers_what_it_says(self, rho, q, n):
+    def test_the_interval_covers_as_often_as_it_claims(self, rho, q, n):
         generator = np.random.default_rng(2)
         true = 1 + 0.01 * scipy_stats.norm.ppf(q)
         found = [
@@ -184,23 +184,23 @@ def test_outliers_lie_outside_tukeys_fences():
     assert stats.outliers([]) == 0
 
 
-def test_variation():
+def test_the_coefficient_of_variation_by_hand():
     assert stats.variation([1.0, 3.0]) == pytest.approx(math.sqrt(2) / 2)
     assert math.isnan(stats.variation([1.0]))
 
 
 class TestSteadyState:
-    def test_a_slow_start_is_cut_off(self):
+    def test_a_slow_start_is_cut(self):
         generator = np.random.default_rng(5)
         x = 1 + generator.normal(0, 0.01, 100)
         x[:12] += np.linspace(1, 0.1, 12)
         assert 11 <= stats.steady_from(x) <= 20
 
-    def test_a_series_that_is_steady_is_kept(self):
+    def test_a_steady_series_is_not_cut(self):
         generator = np.random.default_rng(6)
         assert stats.steady_from(1 + generator.normal(0, 0.01, 200)) <= 40
 
-    def test_a_series_that_never_settles_has_none(self):
+    def test_a_series_that_does_not_settle_has_no_steady_state(self):
         assert stats.steady_from(np.linspace(1, 2, 100)) is None
         assert stats.steady_from([1.0, 1.0]) is None
 
@@ -210,7 +210,7 @@ def test_holm_by_hand():
     assert stats.holm([0.5, 0.9]).tolist() == [1.0, 1.0]
 
 
-def test_a_share_has_clopper_and_pearsons_interval():
+def test_a_share_has_the_clopper_pearson_interval():
     theirs = scipy_stats.binomtest(3, 100).proportion_ci(method="exact")
     found = stats.share_interval(3, 100)
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
@@ -218,5 +218,5 @@ def test_a_share_has_clopper_and_pearsons_interval():
     assert stats.share_interval(10, 10).high == 1.0
 
 
-def test_squares_that_underflow_say_nothing():
+def test_squares_that_underflow_have_no_autocorrelation():
     assert math.isnan(stats.lag1([1e-171, 2e-171, 1e-171, 3e-171]))
