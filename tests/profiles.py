@@ -1,5 +1,5 @@
-"""Profiles as torch's profiler gives them, small enough for every figure to be known, and runs that
-hold them."""
+"""Profiles as torch's profiler makes them, small enough for every figure to be known, and runs with
+them."""
 
 import json
 from dataclasses import replace
@@ -21,8 +21,8 @@ FLOP_S, BYTE_S = 1e9, 1e9
 
 
 def op(name, seconds, flops=None, bytes=None, *, level="operator", span="forward", **more):
-    """A row of `ops` as a dict; times in seconds, one call and no event of the profiler unless said
-    otherwise."""
+    """A row of `ops` as a dict; times in seconds, by default one call and no event of the
+    profiler."""
     row = {
         "level": level,
         "span": span,
@@ -31,8 +31,6 @@ def op(name, seconds, flops=None, bytes=None, *, level="operator", span="forward
         "name": name,
         "shapes": "[]",
         "dtype": "fp32",
-    }
-    row |= {
         "calls": 1.0,
         "events": 0.0,
         "seconds": seconds,
@@ -64,14 +62,8 @@ def profile_of(
 
 
 def gap(seconds, cause, step=0):
-    return {
-        "step": step,
-        "span": "forward",
-        "start_s": 0.0,
-        "gap_s": seconds,
-        "cause": cause,
-        "after": "a",
-    } | {"before": "b"}
+    row = {"step": step, "span": "forward", "start_s": 0.0, "gap_s": seconds, "cause": cause}
+    return row | {"after": "a", "before": "b"}
 
 
 def run_with(
@@ -85,7 +77,7 @@ def run_with(
 ):
     """A run of `case` with a profile a process, whose matmul and copy reach 1 GFLOP/s and 1
     GB/s."""
-    run = _measured(case, ceilings, run_id, others)
+    run = _run_of(case, ceilings, run_id, others)
     run = with_measurements(run, case, **measured) if measured else run
     if environment is not None:
         run = replace(run, runs=run.runs.assign(environment=json.dumps(environment)))
@@ -94,15 +86,12 @@ def run_with(
     return run
 
 
-def _measured(case, ceilings, run_id, others):
+def _run_of(case, ceilings, run_id, others):
     cases = [case, *others, *ceilings]
     run = run_of(*((one, [[0.001] * 10]) for one in cases), run_id=run_id)
     for ceiling in ceilings:
-        work = (
-            {"bytes": int(BYTE_S / 1000)}
-            if ceiling.workload == "copy"
-            else {"flops": int(FLOP_S / 1000)}
-        )
+        is_copy = ceiling.workload == "copy"
+        work = {"bytes": int(BYTE_S / 1000)} if is_copy else {"flops": int(FLOP_S / 1000)}
         run = with_measurements(run, ceiling, **work)
     return run
 
@@ -142,17 +131,18 @@ def training(scale=1.0, **more) -> Profile:
 
 def memory_row(position, name, **bytes):
     kinds = ("weights", "gradients", "optimizer", "activations", "temporary", "other")
-    return {"position": position, "span": "forward", "name": name} | {
-        f"{k}_bytes": bytes.get(k, 0) for k in kinds
-    }
+    held = {f"{kind}_bytes": bytes.get(kind, 0) for kind in kinds}
+    return {"position": position, "span": "forward", "name": name} | held
 
 
 def module_row(module, kind, forward, backward):
-    row = {
+    return {
         "module": module,
         "kind": kind,
         "calls": 1.0,
         "forward_s": forward,
         "backward_s": backward,
+        "self_forward_s": forward,
+        "self_backward_s": backward,
+        "flops": None,
     }
-    return row | {"self_forward_s": forward, "self_backward_s": backward, "flops": None}

@@ -36,12 +36,13 @@ def told(rows, case=None, **more):
 def test_the_three_largest_losses_with_their_seconds_share_and_cures():
     found = of(run_with(training(), environment=LINUX))
     assert [one.sentence for one in found] == [
-        "Products beyond the matmul ceiling take 150 ms, 15 % of the step: bf16 instead of fp32 (--dtype bf16); or "
-        "a larger batch (batch=2) makes them larger.",
-        "The optimizer's update takes 100 ms, 10 % of the step, of which memory needs 90 ms: a larger batch (batch=2) "
-        "spreads it over more tokens.",
-        "The framework, outside of all operators, takes 100 ms, 10 % of the step: compile=true calls fewer operators; "
-        "or a larger batch (batch=2) makes each call longer and not more of them.",
+        "Products beyond the matmul ceiling take 150 ms, 15 % of the step: bf16 instead of fp32 "
+        "(--dtype bf16); or a larger batch (batch=2) makes them larger.",
+        "The optimizer's update takes 100 ms, 10 % of the step, of which memory needs 90 ms: "
+        "a larger batch (batch=2) spreads it over more tokens.",
+        "The framework, outside of all operators, takes 100 ms, 10 % of the step: compile=true "
+        "calls fewer operators; or a larger batch (batch=2) makes each call longer and not more of "
+        "them.",
     ]
     assert [one.seconds for one in found] == pytest.approx([0.15, 0.1, 0.1])
     assert [one.share for one in found] == pytest.approx([0.15, 0.1, 0.1])
@@ -160,7 +161,8 @@ def test_an_accelerators_losses():
     assert [one.code for one in found] == ["host_late", "idle", "transfers"]
     assert [one.seconds for one in found] == pytest.approx([0.3, 0.2, 0.15])
     assert found[0].sentence.startswith(
-        "Waiting for a host that launches too late takes 300 ms, 30 % of the step: compile=reduce-overhead"
+        "Waiting for a host that launches too late takes 300 ms, 30 % of the step: "
+        "compile=reduce-overhead"
     )
     assert "pinned memory" in found[2].sentence
 

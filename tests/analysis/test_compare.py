@@ -199,8 +199,10 @@ class TestJudge:
             rules,
         )
         assert [(r["workload"], r["metric"], r["threshold"]) for r in rows] == [
-            ("gpt/train", "step_s_p50", 0.5), ("gpt/train", "step_s_p90", 0.3), ("gemm", "step_s_p50", 0.05),
-        ]  # fmt: skip
+            ("gpt/train", "step_s_p50", 0.5),
+            ("gpt/train", "step_s_p90", 0.3),
+            ("gemm", "step_s_p50", 0.05),
+        ]
 
     def test_zero_on_both_sides_is_no_change(self):
         runs = [

@@ -1,5 +1,5 @@
-"""compare.judge_runs and the gate on whatever tables may hold: verdicts with reasons, no traceback and
-no silent pass."""
+"""compare.judge_runs and the gate on any tables: verdicts with reasons, no traceback and no silent
+pass."""
 
 import json
 import math

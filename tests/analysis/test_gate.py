@@ -557,17 +557,19 @@ def pipeline(tmp_path):
     assert "pip install" in steps[1]
 
     def run(branch: str, **settings: str):
-        environment = {
-            **os.environ, **PYTHONPATH, "BRANCH": branch, "MAIN": "main",
-            "HWBENCH": f"{Path(sys.executable).name} -m hwbench",
-            # which may have a space
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "RUN_OPTIONS": "fake/known --device fake --workloads known.py --processes 3 --min-time 0.03", **settings,
-        }  # fmt: skip
-        return subprocess.run(
-            ["bash", "-e", "-c", "\n".join(steps[2:])],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+        python = Path(sys.executable)  # whose folder may have a space in its name
+        options = "--device fake --workloads known.py --processes 3 --min-time 0.03"
+        variables = {
+            "BRANCH": branch,
+            "MAIN": "main",
+            "HWBENCH": f"{python.name} -m hwbench",
+            "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
+            "RUN_OPTIONS": f"fake/known {options}",
+        }
+        environment = os.environ | PYTHONPATH | variables | settings
+        command = ["bash", "-e", "-c", "\n".join(steps[2:])]
+        captured = {"capture_output": True, "text": True, "timeout": 300}
+        return subprocess.run(command, cwd=tmp_path, env=environment, **captured)
 
     return run
 

@@ -42,14 +42,17 @@ def test_a_cpu_and_an_accelerator_line_up():
             op("aten::native_layer_norm", 0.1),
         ]
     )
+    backward = {"span": "backward", "backward": True}
     gpu = profile_of(
         [
             op("aten::mm", 0.02),
-            op("aten::_scaled_dot_product_cudnn_attention_backward", 0.01, span="backward", backward=True),
+            op("aten::_scaled_dot_product_cudnn_attention_backward", 0.01, **backward),
             op("aten::_fused_rms_norm", 0.01),
         ],
-        clean=0.1, device_busy_s=0.04, gaps=[gap(0.3, "host_late"), gap(0.1, "other")],
-    )  # fmt: skip
+        clean=0.1,
+        device_busy_s=0.04,
+        gaps=[gap(0.3, "host_late"), gap(0.1, "other")],
+    )
     found = diff(run_with(cpu), run_with(gpu))
     table = rows(found)
     assert {key: (row.a_s, row.b_s) for key, row in table.items()} == {

@@ -17,11 +17,17 @@ TRAIN = Case("gpt/train", {"size": "124m"}, "bf16")
 A100 = "NVIDIA A100-SXM4-80GB"
 CPU = {
     "cpu": {
-        "vendor": "AuthenticAMD", "family": "25", "model": "1", "virtual": False, "cores": 32, "logical_cores": 64,
-        "frequency_max_mhz": 3675.0, "vector_extensions": ["avx2"],
+        "vendor": "AuthenticAMD",
+        "family": "25",
+        "model": "1",
+        "virtual": False,
+        "cores": 32,
+        "logical_cores": 64,
+        "frequency_max_mhz": 3675.0,
+        "vector_extensions": ["avx2"],
     },
     "device": {"kind": "cpu", "usable_cores": 64, "logical_cores": 64},
-}  # fmt: skip
+}
 
 
 def run_on(device, seconds=(1.0, 1.0, 1.0), case=TRAIN, environment=None, **work):

@@ -59,12 +59,11 @@ def test_the_profilers_cost_is_in_no_part():
 
 
 def test_the_uncorrected_cost_is_scaled_away():
-    """0.1 s for 10,000 events; one operator of 0.01 s has 5,000 of them, so 0.04 s too little came off: parts of
-    1.04 s, of which 0.2 s are least times: the other 0.84 s have to be 0.8."""
-    profile = profile_of(
-        [op("aten::mm", 0.5, 0.2e9, 0.0), op("aten::add", 0.01, 1.0, 0.0, events=5e3)],
-        clean=1.0, profiled_s=1.1, events=1e4,
-    )  # fmt: skip
+    """0.1 s for 10,000 events. One operator of 0.01 s has 5,000 of them, so 0.04 s too little were
+    subtracted: the parts sum to 1.04 s, of which 0.2 s are least times. The other 0.84 s have to be
+    0.8 s."""
+    operators = [op("aten::mm", 0.5, 0.2e9, 0.0), op("aten::add", 0.01, 1.0, 0.0, events=5e3)]
+    profile = profile_of(operators, clean=1.0, profiled_s=1.1, events=1e4)
     found = of(run_with(profile))
     assert found.missed_s == pytest.approx(0.04)
     assert parts(found)["compute"] == pytest.approx(0.2)
@@ -88,9 +87,18 @@ def test_least_times_are_scaled_last():
 def test_an_accelerators_kernels_stay_as_they_were_and_its_gaps_are_divided_by_their_causes():
     profile = profile_of(
         [op("aten::mm", 0.5, 0.3e9, 0.0), op("aten::add", 0.1, 0.0, 0.1e9)],
-        clean=1.0, profiled_s=1.6, events=100.0, device_busy_s=0.6, steps=2,
-        gaps=[gap(0.9, "host_late"), gap(0.3, "host_late", 1), gap(0.2, "kernel_wait"), gap(0.2, "other", 1)],
-    )  # fmt: skip
+        clean=1.0,
+        profiled_s=1.6,
+        events=100.0,
+        device_busy_s=0.6,
+        steps=2,
+        gaps=[
+            gap(0.9, "host_late"),
+            gap(0.3, "host_late", 1),
+            gap(0.2, "kernel_wait"),
+            gap(0.2, "other", 1),
+        ],
+    )
     run = run_with(profile)
     assert gap_seconds(run, profiled_case(run)) == pytest.approx(
         {"host_late": 0.6, "kernel_wait": 0.1, "other": 0.1}
@@ -157,14 +165,15 @@ def test_a_dtype_without_a_ceiling_is_noted_and_its_products_are_the_rest():
 def test_a_matmul_slower_than_the_cases_own_products_is_no_ceiling():
     """1.3 of 1 GFLOP/s; of two dtypes the other's products still have theirs."""
     fast, slow = op("aten::mm", 0.5, 0.65e9, 0.0), op("aten::bmm", 0.4, 0.2e9, 0.0, dtype="bf16")
-    told = "its products in fp32 were faster than `gemm`, which is no ceiling then; measure when nothing else runs"
-    assert of(run_with(profile_of([fast]))) == NoWaterfall(
-        f"the least time of a step is not known: {told}"
+    reason = (
+        "its products in fp32 were faster than `gemm`, which is no ceiling then; "
+        "measure when nothing else runs"
     )
-    found = of(
-        run_with(profile_of([fast, slow]), ceilings=(GEMM, COPY, Case("gemm", {"n": 64}, "bf16")))
-    )
-    assert found.notes == [told]
+    none = NoWaterfall(f"the least time of a step is not known: {reason}")
+    assert of(run_with(profile_of([fast]))) == none
+    ceilings = (GEMM, COPY, Case("gemm", {"n": 64}, "bf16"))
+    found = of(run_with(profile_of([fast, slow]), ceilings=ceilings))
+    assert found.notes == [reason]
     assert parts(found)["compute"] == pytest.approx(0.2)
     assert found.rest_of["no_ceiling"] == pytest.approx(0.5)
     assert isinstance(of(run_with(profile_of([op("aten::mm", 0.5, 0.52e9, 0.0)]))), Waterfall)
@@ -187,19 +196,27 @@ names = st.sampled_from(
     ["aten::mm", "aten::add", "aten::_fused_adamw_", "aten::_flash_attention_forward", "x", ""]
 )
 operator_rows = st.builds(
-    lambda name, seconds, flops, bytes, events, module: op(name, seconds, flops, bytes, events=events, module=module),
-    names, amounts, works, works, st.floats(0.0, 1e4), st.sampled_from(["", "a", "b"]),
-)  # fmt: skip
+    op,
+    names,
+    amounts,
+    works,
+    works,
+    events=st.floats(0.0, 1e4),
+    module=st.sampled_from(["", "a", "b"]),
+)
 gap_rows = st.builds(
     gap, amounts, st.sampled_from(["host_late", "kernel_wait", "other"]), st.integers(0, 3)
 )
 profiles = st.builds(
-    lambda rows, clean, profiled_s, events, gaps, busy: profile_of(
-        rows, clean=clean, profiled_s=profiled_s, events=events, gaps=gaps, device_busy_s=busy, steps=4
-    ),
-    st.lists(operator_rows, min_size=1, max_size=8), st.floats(1e-6, 10.0), amounts, st.floats(0.0, 1e5),
-    st.lists(gap_rows, max_size=4), st.one_of(st.none(), amounts),
-)  # fmt: skip
+    profile_of,
+    st.lists(operator_rows, min_size=1, max_size=8),
+    clean=st.floats(1e-6, 10.0),
+    profiled_s=amounts,
+    events=st.floats(0.0, 1e5),
+    gaps=st.lists(gap_rows, max_size=4),
+    device_busy_s=st.one_of(st.none(), amounts),
+    steps=st.just(4),
+)
 
 
 @given(st.dictionaries(st.sampled_from(PARTS), amounts), st.floats(1e-6, 10.0), st.booleans())

@@ -82,17 +82,18 @@ def summary(rows: list[Row | None]) -> dict[str, float]:
 
 
 def report(loads: int = LOADS) -> Iterator[str]:
-    yield f"energy of {loads} loads each, windows of 1 to 30 s (coverage to be {COVERAGE:.0%} or more)"
+    wanted = f"coverage to be {COVERAGE:.0%} or more"
+    yield f"energy of {loads} loads each, windows of 1 to 30 s ({wanted})"
     yield f"  {'':53} {'':>8} {'5 s or more: median':>24} {'shorter: median':>22}"
     heads = f"{'error':>12} {'± given':>11} {'error':>12} {'± given':>9}"
     yield f"  {'load, sensor':53} {'covered':>8} {heads} {'blank':>7}"
     for (label, name), rows in study(loads).items():
         s = summary(rows)
-        told = "" if s["coverage"] >= COVERAGE else "  BELOW"
-        yield (
-            f"  {label + ', ' + name:53} {s['coverage']:>8.1%} {s['error']:>12.2%} {s['uncertainty']:>11.2%} "
-            f"{s['short_error']:>12.2%} {s['short_uncertainty']:>9.2%} {s['blank']:>7.1%}{told}"
-        )
+        below = "" if s["coverage"] >= COVERAGE else "  BELOW"
+        long = f"{s['error']:>12.2%} {s['uncertainty']:>11.2%}"
+        short = f"{s['short_error']:>12.2%} {s['short_uncertainty']:>9.2%}"
+        figures = f"{s['coverage']:>8.1%} {long} {short} {s['blank']:>7.1%}"
+        yield f"  {label + ', ' + name:53} {figures}{below}"
 
 
 if __name__ == "__main__":

@@ -89,13 +89,14 @@ def report(pairs: int = PAIRS) -> Iterator[str]:
     yield " " * 24 + "".join(f"{f'+{s:.0%}' if s else 'A/A':>9}" for s in table.columns)
     for method, row in table.iterrows():
         yield f"  {method:22}" + "".join(f"{share:9.1%}" for share in row)
-    open_ = simulate.undecided_share(NOISE, 0.03, pairs, THRESHOLD)
-    yield f"process CV 3 %: of {open_.n} pairs that it cannot tell apart, {open_.value:.1%} are inconclusive, not same"
+    undecided = simulate.undecided_share(NOISE, 0.03, pairs, THRESHOLD)
+    pairs_alike = f"of {undecided.n} pairs that it cannot tell apart"
+    yield f"process CV 3 %: {pairs_alike}, {undecided.value:.1%} are inconclusive, not same"
     for threshold in (THRESHOLD, 0.001):
         alarms = simulate.false_alarm_share(NOISE, 30, pairs, threshold)
         yield (
-            f"30 metrics at once, threshold {threshold:.1%}: {alarms.value:.1%} of A/A runs with any false alarm "
-            f"(95 % interval {alarms.low:.1%} to {alarms.high:.1%})"
+            f"30 metrics at once, threshold {threshold:.1%}: {alarms.value:.1%} of A/A runs with "
+            f"any false alarm (95 % interval {alarms.low:.1%} to {alarms.high:.1%})"
         )
 
 

@@ -194,8 +194,9 @@ def report(contest: Contest, device: TorchDevice, found: list[Pair]) -> str:
     interval = ratio(found)
     mine, other = (contest.tokens / median(side) for side in zip(*found, strict=True))
     return (
-        f"{contest} on {device.name}: {mine:,.1f} tokens/s, Transformers {other:,.1f}; ratio {interval.value:.3f} "
-        f"({interval.low:.3f} to {interval.high:.3f}), median of {interval.n} pairs (target at least {contest.target})"
+        f"{contest} on {device.name}: {mine:,.1f} tokens/s, Transformers {other:,.1f}; "
+        f"ratio {interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f}), "
+        f"median of {interval.n} pairs (target at least {contest.target})"
     )
 
 

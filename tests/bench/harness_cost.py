@@ -31,10 +31,8 @@ class Counting(PreciseWindow):
 
 def look_s(steps: int) -> float:
     """Seconds of a look at so many steps; one has at most LOOK_BACK."""
-    rule, recent = (
-        PreciseWindow(0, 60, 1, 0.01),
-        random.Random(1).choices([0.001, 0.0011, 0.0012], k=steps),
-    )
+    rule = PreciseWindow(0, 60, 1, 0.01)
+    recent = random.Random(1).choices([0.001, 0.0011, 0.0012], k=steps)
     began = time.perf_counter()
     for looks in range(1, 11):
         rule.is_finished(3**looks, 10.0 * looks / 2, lambda most: recent)
@@ -137,9 +135,8 @@ def report(device: TorchDevice, found: list[float]) -> str:
 if __name__ == "__main__":
     opened = devices.open_device(devices.resolve(sys.argv[1] if len(sys.argv) > 1 else "auto"))
     pairs = ratios(opened)
-    print(
-        f"a look at 1,000 steps takes {look_s(1000) * 1e3:.2f} ms, at {LOOK_BACK:,} {look_s(LOOK_BACK) * 1e3:.2f} ms"
-    )
+    short_ms, long_ms = (look_s(steps) * 1e3 for steps in (1000, LOOK_BACK))
+    print(f"a look at 1,000 steps takes {short_ms:.2f} ms, at {LOOK_BACK:,} {long_ms:.2f} ms")
     found = [next(pairs) for _ in range(3 + (int(sys.argv[2]) if len(sys.argv) > 2 else 200))][3:]
     print(report(opened, found))
     print(f"harness_ratio: {median(found):.5f}")

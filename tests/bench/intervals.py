@@ -147,12 +147,13 @@ def studies() -> dict[str, Callable]:
 
 
 def report(sets: int = DATA_SETS) -> Iterator[str]:
-    yield f"coverage of 95 % intervals over {sets} data sets each (to lie between {LOW:.0%} and {HIGH:.0%})"
+    wanted = f"to lie between {LOW:.0%} and {HIGH:.0%}"
+    yield f"coverage of 95 % intervals over {sets} data sets each ({wanted})"
     for name, study in studies().items():
         share, known = study(np.random.default_rng(1), sets)
         blank = "" if known == 1 else f"  ({1 - known:.1%} blank)"
-        told = "" if LOW <= share <= HIGH or not known else "  OUTSIDE"
-        yield f"  {name:50} {f'{share:.1%}' if known else 'blank':>6}{blank}{told}"
+        outside = "" if LOW <= share <= HIGH or not known else "  OUTSIDE"
+        yield f"  {name:50} {f'{share:.1%}' if known else 'blank':>6}{blank}{outside}"
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ def ratios(device: TorchDevice) -> Iterator[float]:
 def report(device: TorchDevice, found: list[float]) -> str:
     names = ", ".join(meter.name for meter in device.meters(ANY_TDP_W))
     return (
-        f"meters ({names}) on / off on {device.name}: median {median(found):.5f} of {len(found)} pairs "
-        f"(target at most {TARGET})"
+        f"meters ({names}) on / off on {device.name}: "
+        f"median {median(found):.5f} of {len(found)} pairs (target at most {TARGET})"
     )
 
 

@@ -7,9 +7,15 @@ from hwbench.datasheets import peaks
 
 BARE = {"kind": "cpu", "usable_cores": 64, "logical_cores": 64}
 MILAN = {
-    "vendor": "AuthenticAMD", "family": "25", "model": "1", "virtual": False, "cores": 32, "logical_cores": 64,
-    "frequency_max_mhz": 3675.0, "vector_extensions": ["avx", "avx2"],
-}  # fmt: skip
+    "vendor": "AuthenticAMD",
+    "family": "25",
+    "model": "1",
+    "virtual": False,
+    "cores": 32,
+    "logical_cores": 64,
+    "frequency_max_mhz": 3675.0,
+    "vector_extensions": ["avx", "avx2"],
+}
 SAPPHIRE = MILAN | {"vendor": "GenuineIntel", "family": "6", "model": "143"}
 SAPPHIRE |= {"vector_extensions": ["avx2", "avx512f", "amx_bf16", "amx_int8"]}
 
@@ -157,8 +163,8 @@ def derived(dtype="fp32", cpu=MILAN, device=BARE):
 def test_a_cpu_is_cores_times_clock_times_flop_a_cycle():
     assert derived().value == 32 * 3675e6 * 32
     assert derived().source == (
-        "derived peak 3.763 TFLOP/s fp32, 32 cores × 3675 MHz (the highest clock) × 32 FLOP a cycle of Zen 3 "
-        "(AMD 56665: two 256-bit FMA pipes)"
+        "derived peak 3.763 TFLOP/s fp32, 32 cores × 3675 MHz (the highest clock) × "
+        "32 FLOP a cycle of Zen 3 (AMD 56665: two 256-bit FMA pipes)"
     )
 
 
