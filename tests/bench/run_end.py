@@ -27,8 +27,11 @@ from runs import run_of, window_of
 from hwbench.analysis import once, outcomes, roofline
 from hwbench.analysis.metrics import ceilings, energy, latency, spans, steps, summary
 from hwbench.analysis.scaling import extrapolate, sweeps
-from hwbench.cli.run import _finish
+from hwbench.cli import options
+from hwbench.recording.session import close_run
 from hwbench.records import Case, Declared, Measurement, Work
+from hwbench.report import terminal
+from hwbench.report.page import html
 
 PAIRS = 7
 
@@ -55,7 +58,7 @@ DERIVATIONS: list[Callable] = [
 
 
 def store_run(folder: Path, batches: int = 10, processes: int = 5, n_steps: int = 100) -> Path:
-    """A run as the default suites make it: matmuls and copies, and a sweep of training in two
+    """Store a run like those of the suites: matmuls and copies, and a sweep of training in two
     dtypes, each step with two spans and declared work. Returns its folder."""
     generator = np.random.default_rng(1)
 
@@ -82,10 +85,15 @@ def store_run(folder: Path, batches: int = 10, processes: int = 5, n_steps: int 
 
 
 def seconds_of_the_end(folder: Path) -> float:
-    """How long `hwbench run` takes after its last case."""
+    """How long `hwbench run` takes after its last case: what hwbench.cli.run does then."""
     begin = time.perf_counter()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        _finish(folder, as_json=False)
+        run = close_run(folder, options.warn)
+        options.write_page(folder / "report.html", html.render([run]))
+        for table in (terminal.summary_table(run), *terminal.together_tables(run)):
+            options.print_table(table)
+        summary.summarize(run)
+        outcomes.cases(run)
     return time.perf_counter() - begin
 
 
