@@ -12,6 +12,7 @@ from hwbench.analysis.metrics.spans import summarize_spans
 from hwbench.analysis.metrics.steps import span_times
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.outcomes import cases
+from hwbench.errors import UserError
 from hwbench.report.numbers import UNKNOWN, quantity, uncertainty
 from hwbench.report.page import html as page
 from hwbench.report.view import RATES, CaseView, view_runs
@@ -184,6 +185,8 @@ def load(*names: str | Path, results: str | Path = "results") -> Runs:
 
     Raises UserError, in one line, if there is no such run or if it is damaged.
     """
+    if not names:
+        raise UserError("name a run to load: a folder, an id, or label:NAME[:N]")
     folders = [folder for name in names for folder in _folders(str(name), Path(results))]
     return Runs(Run(read_run(folder)) for folder in folders)
 

@@ -39,8 +39,10 @@ class InProcess:
         """Measure a step and keep the outcome. `limits` are fields of the policy.
 
         What the step raises passes through, and is kept as the case's error. UserError if a limit
-        makes no sense.
+        makes no sense, TypeError if `work` is no Work.
         """
+        if not isinstance(work, Work):
+            raise TypeError(f"work: expected a Work, got {type(work).__name__}")
         request = CaseRequest(case, checked_policy(Policy(), limits), self.spec)
         limit = TimeLimit(request.policy.timeout_s)
         self.device.reset_memory_peak()
