@@ -1,4 +1,4 @@
-"""Functions of one run that are worked out once a run, however many ask."""
+"""Remembers the results of functions of one run, so that each is computed once a run."""
 
 from collections.abc import Callable, Hashable
 from functools import wraps
@@ -13,7 +13,7 @@ Rest = ParamSpec("Rest")
 Result = TypeVar("Result")
 
 _results: WeakKeyDictionary[RunTables, dict[Hashable, Any]] = WeakKeyDictionary()
-"""By run, for as long as that lives, and then by function and its other arguments."""
+"""By run, for as long as the run object lives, then by function and its other arguments."""
 
 
 def once_a_run(
@@ -21,8 +21,8 @@ def once_a_run(
 ) -> Callable[Concatenate[RunTables, Rest], Result]:
     """Make `function(run, *rest)` remember its result for each run object and hashable `rest`.
 
-    Every caller gets a shallow copy of a data frame, a dict or a list: whoever adds, drops or
-    renames columns changes only their own. Values inside are shared, so nobody writes into cells.
+    Each call returns a shallow copy of a data frame, a dict or a list, so that a caller can add,
+    drop or rename columns. The values in it are shared and must not be changed.
     """
 
     @wraps(function)

@@ -45,7 +45,7 @@ def summarize_spans(run: RunTables) -> pd.DataFrame:
     values = per_process_and_span(run)
     if values.empty:
         return pd.DataFrame(columns=SPAN_METRICS_COLUMNS)
-    judged = validity_by_case(run)
+    validities = validity_by_case(run)
     workloads = run.measured.drop_duplicates("case_id").set_index("case_id").workload
     rows, by = [], ["case_id", "span", "metric", "unit"]
     for key, group in values.groupby(by, sort=False):
@@ -55,8 +55,8 @@ def summarize_spans(run: RunTables) -> pd.DataFrame:
         run_id=run.run_id,
         device_kind=run.device.kind,
         workload=table.case_id.map(workloads),
-        validity=[judged[case_id][0] for case_id in table.case_id],
-        reasons=[json.dumps(judged[case_id][1]) for case_id in table.case_id],
+        validity=[validities[case_id][0] for case_id in table.case_id],
+        reasons=[json.dumps(validities[case_id][1]) for case_id in table.case_id],
     )
     return table[SPAN_METRICS_COLUMNS]
 

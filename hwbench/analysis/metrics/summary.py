@@ -73,13 +73,13 @@ def summarize(run: RunTables) -> pd.DataFrame:
         [_estimate(run, key, group) for key, group in values.groupby(UNIT, sort=False)]
     )
     first = run.measured.drop_duplicates("case_id").set_index("case_id")
-    judged = validity_by_case(run)
+    validities = validity_by_case(run)
     table = table.assign(
         run_id=run.run_id,
         device_kind=run.device.kind,
         workload=table.case_id.map(first.workload),
-        validity=[judged[case_id][0] for case_id in table.case_id],
-        reasons=[json.dumps(judged[case_id][1]) for case_id in table.case_id],
+        validity=[validities[case_id][0] for case_id in table.case_id],
+        reasons=[json.dumps(validities[case_id][1]) for case_id in table.case_id],
     )
     return table[METRICS_COLUMNS]
 

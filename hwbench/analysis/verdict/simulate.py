@@ -162,8 +162,8 @@ def false_alarm_share(
     alarms = 0
     for _ in range(pairs):
         baseline, candidate = (np.median(steps(noise, rows, generator), axis=2) for _ in range(2))
-        judged = [_judge(a, b, threshold) for a, b in zip(baseline, candidate, strict=True)]
-        words, p_values = zip(*judged, strict=True)
+        judgements = [_judge(a, b, threshold) for a, b in zip(baseline, candidate, strict=True)]
+        words, p_values = zip(*judgements, strict=True)
         alarms += "slower" in beyond_doubt(words, p_values)
     return stats.share_interval(alarms, pairs)
 
