@@ -1,5 +1,4 @@
-"""Three sentences on a step of 1 s whose losses are known, and cures that the case has not taken
-already."""
+"""Advice on a step of 1 s whose losses are known."""
 
 import math
 from dataclasses import replace
@@ -57,7 +56,7 @@ def test_a_step_at_its_ceiling_and_a_loss_of_one_percent_have_no_advice():
 
 
 def test_losses_sum_to_the_step_less_the_least_times_of_products():
-    """Not only the three that are told."""
+    """All losses, not only the three of the advice."""
     run = run_with(training())
     case = profiled_case(run)
     found = waterfall(run, case)
@@ -186,7 +185,7 @@ def test_every_loss_begins_a_sentence():
 
 
 def test_a_profile_of_another_step_has_no_advice():
-    """Twice the clean step in one product, whose profiler recorded nothing."""
+    """One product of twice the clean step, without any event of the profiler."""
     assert (
         of(run_with(profile_of([op("aten::mm", 2.0, 0.5e9, 1.0)], clean=1.0, profiled_s=2.0))) == []
     )

@@ -26,7 +26,7 @@ def only_row(baseline, candidate, rules=STEP, **options):
 
 
 class TestMemoryPeaks:
-    """Of the timed steps alone since schema 5, of all that a process did before."""
+    """Peaks of the timed steps since schema 5, of all that a process did before."""
 
     def run(self, peak, build_peak):
         fields = {"memory_peak_bytes": peak, "memory_build_peak_bytes": build_peak}
@@ -79,7 +79,7 @@ class TestVerdict:
         )
 
     def test_swapping_the_sides_swaps_faster_and_slower(self):
-        """A rate that sinks by 1/(1 + t) is as much of a change as a time that grows by 1 + t."""
+        """A rate that falls by 1/(1 + t) is as large a change as a time that grows by 1 + t."""
         exactly = math.nextafter(1.02, 2)
         assert compare.verdict(Change(exactly, 1.01, 1.03, 0.01), 0.02, False) == "slower"
         assert (
@@ -323,8 +323,8 @@ class TestJudge:
 
     @pytest.mark.slow
     def test_comparing_a_million_steps_takes_seconds(self):
-        """Half of one, as a rule; on whatever machine, this fails where every step is held against
-        every other."""
+        """Half a second, as a rule. On any machine it would take far longer to compare every step
+        with every other."""
         import time
 
         generator = np.random.default_rng(1)

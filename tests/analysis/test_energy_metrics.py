@@ -1,4 +1,4 @@
-"""Readings become what a step and a token take."""
+"""The energy of a step and of a token, from readings."""
 
 import json
 import math
@@ -139,7 +139,7 @@ def test_an_estimate_and_a_counter_are_incomparable():
 
 
 def test_different_meters_of_other_parts_matter_only_to_sums():
-    """On a host without permission the GPU's own energy is as comparable as ever."""
+    """Without permission to read the host's energy, that of the GPU can still be compared."""
     gpu, memory = (
         ("nvml", "gpu:0", "energy", 4000.0, "counter"),
         ("rapl", "dram:0", "energy", 100.0, "counter"),

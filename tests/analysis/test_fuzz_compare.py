@@ -141,11 +141,11 @@ def test_holm_only_makes_verdicts_inconclusive(verdicts, data):
 
 
 class TestStored:
-    """Damaged tables on the disk, through the command."""
+    """Damaged tables on the disk, read by the command."""
 
     @pytest.fixture
     def gated(self, call, tmp_path):
-        """Changes a table of the candidate, and asks for the gate."""
+        """Change a table of the candidate, and run the gate."""
         results = tmp_path / "results"
         store_run(results, "base", 0.003)
         folder = store_run(results, "run", 0.003)

@@ -89,7 +89,7 @@ class TestStatus:
         assert statuses(bad, bad) == ["failed"]
 
     def test_a_case_that_failed_only_in_the_baseline_is_incomparable(self):
-        """It was planned there, so it is not new: nobody can say whether it holds."""
+        """It was planned there, so it is not new, and there is nothing to compare it with."""
         good = run_of((CASE, around(1.0)))
         assert statuses(with_measurements(good, CASE, outcome="oom", reason="no"), good) == [
             "incomparable"
@@ -125,7 +125,7 @@ class TestStatus:
         assert statuses(there, here, across_devices=True) == ["pass"]
 
     def test_one_process_is_incomparable(self):
-        """A single process may be anything: it neither passes nor fails."""
+        """A single process has no interval: it neither passes nor fails."""
         table = held(run_of((CASE, around(1.0, processes=1))), run_of((CASE, around(2.0))))
         assert table.status.tolist() == ["incomparable"]
         assert "--processes" in table.reason[0]
@@ -535,7 +535,7 @@ def known(p, device):
 
 
 def shell_steps(file: str) -> list[str]:
-    """The commands of a workflow: what stands after `run:` on GitHub, and in the list `script:` on
+    """The commands of a workflow: those after `run:` on GitHub, and in the list `script:` on
     GitLab."""
     text = (ROOT / "docs" / "ci" / file).read_text()
     if file == "github.yml":
@@ -546,8 +546,7 @@ def shell_steps(file: str) -> list[str]:
 
 @pytest.fixture
 def pipeline(tmp_path):
-    """Runs the steps of the workflows, which are the same, with the fake device: all but those that
-    install."""
+    """Run the steps of the workflows, except for the installation, with the fake device."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "ci").symlink_to(ROOT / "docs" / "ci")
     (tmp_path / "known.py").write_text(WORKLOAD)
@@ -575,7 +574,7 @@ def pipeline(tmp_path):
 
 
 def test_the_workflows_compare_a_branch_with_main(pipeline, tmp_path):
-    """A branch before main was ever measured, main, and a slower branch."""
+    """A branch before main was measured, then main, then a slower branch."""
     first = pipeline("feature")
     assert first.returncode == 3, first.stderr
     assert "no baseline" in first.stderr

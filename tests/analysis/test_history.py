@@ -1,5 +1,5 @@
-"""Runs become series: which runs, in which order, with which figure, and what of them makes a
-level."""
+"""Histories: which runs they have, in which order, with which metric, and where their level
+changes."""
 
 import json
 

@@ -216,7 +216,7 @@ class TestIntervals:
         assert json.loads(table.reasons[0]) == ["no_interval"]
 
     def test_a_run_stored_as_suspect_is_wide_when_read_again(self, tmp_path, training):
-        """The table `metrics` is derived: what an older hwbench stored in it is never read back."""
+        """The table `metrics` is derived: the one that an older hwbench stored is never read."""
         processes = [measured(step_s) for step_s in (0.003, 0.0031, 0.0032)]
         run = run_of((training, processes), folder=tmp_path)
         suspect = metrics.summarize(run).assign(validity="suspect")
@@ -236,7 +236,7 @@ class TestIntervals:
         assert (row.value, row.n) == (pytest.approx(0.001), 1)
 
     def test_a_share_of_the_ceiling_is_of_the_ceiling_of_its_round(self, training):
-        """A ceiling that varies makes the share vary as much, not look exact."""
+        """A ceiling that varies makes the share vary as much."""
         gemm = Case("gemm", {"n": 64}, "fp32")
         best = [measured(step_s, work=Work(flops=1200)) for step_s in (0.002, 0.003, 0.004)]
         run = run_of((training, [measured(0.003, work=Work(flops=600))] * 3), (gemm, best))

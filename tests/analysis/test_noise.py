@@ -1,4 +1,4 @@
-"""What a run says of its own noise, and which floors are found again."""
+"""The noise floors that a run measures, and which stored floors count."""
 
 import json
 import math
@@ -49,7 +49,7 @@ def test_what_does_not_vary_has_a_floor_of_zero(training):
 
 
 def test_later_comparisons_rarely_pass_the_floor():
-    """Floors of 5 processes a half, each held against one later comparison of 5 processes with
+    """Floors of 5 processes a half, each compared with one later comparison of 5 processes with
     5."""
     random = np.random.default_rng(1)
     passed = 0

@@ -1,4 +1,4 @@
-"""What is derived of one run is worked out once."""
+"""Tables of one run are derived once."""
 
 import gc
 from dataclasses import replace

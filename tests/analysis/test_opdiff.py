@@ -1,4 +1,4 @@
-"""Two runs whose operators differ by amounts that are known."""
+"""Two runs whose operators differ by known amounts."""
 
 import pytest
 from hypothesis import given, settings
@@ -69,8 +69,8 @@ def test_a_cpu_and_an_accelerator_line_up():
 
 
 def test_the_residual_is_the_rest_of_the_difference():
-    """Operators of 0.4 s in a clean step of 0.1 s, and no ceilings by which they could be scaled to
-    it: 0.3 s off."""
+    """Operators of 0.4 s in a clean step of 0.1 s, without ceilings, so that they are not scaled:
+    0.3 s are left."""
     slow = run_with(profile_of([op("aten::mm", 0.4)], clean=0.1), ceilings=())
     found = diff(run_with(profile_of([], clean=0.1)), slow)
     assert found.residual_s == pytest.approx(-0.3)

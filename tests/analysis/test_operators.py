@@ -131,7 +131,7 @@ def test_the_profilers_cost_is_subtracted_by_events_down_to_zero():
 
 
 def test_the_profilers_cost_of_an_event_has_a_limit():
-    """Half a second for 100 events is somebody else's doing."""
+    """Half a second for 100 events has another cause."""
     run = run_with(profile_of([op("aten::mm", 0.5, events=50.0)], profiled_s=1.5, events=100.0))
     assert profiled_case(run).event_s == MOST_EVENT_S
     assert rows(run).seconds["aten::mm"] == pytest.approx(0.499)

@@ -1,4 +1,4 @@
-"""Shares of a device's peak, process by process, and those of runs that others have published."""
+"""Shares of a device's peak, also for runs that others have published."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ CPU = {
 
 
 def run_on(device, seconds=(1.0, 1.0, 1.0), case=TRAIN, environment=None, **work):
-    """A run of a process for each of `seconds`, the time of each of its ten steps, which do so much
+    """A run with a process for each of `seconds`, the time of each of its ten steps of this
     work."""
     head = {"device": device, "environment": json.dumps(whole(device) | (environment or {}))}
     return with_measurements(run_of((case, [[s] * 10 for s in seconds]), **head), case, **work)
@@ -117,7 +117,7 @@ class TestClock:
     TRAIN = Case("gpt/train", {}, "fp32")
 
     def run(self, *shown, dtype="fp32"):
-        """A run with a gemm from 0 to 10 s, whose host showed (process, seconds, MHz)."""
+        """A run with a gemm from 0 to 10 s and clocks of (process, seconds, MHz)."""
         case = Case("gemm", {"n": 64}, dtype)
         run = run_of(
             (case, [[1.0] * 10] * 2), (self.TRAIN, [[1.0] * 10]), environment=json.dumps(CPU)
@@ -153,7 +153,7 @@ class TestClock:
         assert "3675 MHz (the highest clock)" in rows(run).source["mfu"]
 
     def test_a_gemm_of_another_dtype_does_not_count(self):
-        """Wide matrix units make a processor slower than its vector pipes do."""
+        """Matrix units lower the clock more than vector pipes do."""
         assert peak_shares.sustained_mhz(self.run((0, 1.0, 2000), dtype="bf16"), "fp32") is None
 
 

@@ -1,4 +1,4 @@
-"""The list is closed: what writes a note uses a code of it, and each says what to do."""
+"""The closed list of reasons: all notes use its codes, and each has a cure."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Requests of known times come out as known figures."""
+"""The metrics of requests with known times."""
 
 import json
 
@@ -18,7 +18,7 @@ SERVE = Case("gpt/serve", {"scenario": "server", "ttft_ms": 30, "tpot_ms": 2}, "
 
 
 def queue(arrivals_ms, service_ms, new=4, first_ms=2, queries=None):
-    """What a server makes of arrivals that it answers one after another, each in `service_ms`."""
+    """The requests of a server that answers arrivals one after another, each in `service_ms`."""
     done, free = [], 0.0
     for at in arrivals_ms:
         free = max(free, at) + service_ms
@@ -61,8 +61,7 @@ def test_a_server_that_keeps_up_takes_its_service_time():
 
 
 def test_a_server_that_falls_behind_shows_its_queue():
-    """Arrivals every 5 ms, 10 ms each: the k-th waits 5k ms before it is served, and that
-    counts."""
+    """Arrivals every 5 ms that take 10 ms each: the k-th waits 5k ms, which counts."""
     latencies = times_ns(frame(queue([5 * k for k in range(100)], service_ms=10)))["latency_s"]
     assert latencies.tolist() == [(10 + 5 * k) * MS for k in range(100)]
 

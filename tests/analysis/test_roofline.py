@@ -62,8 +62,8 @@ def test_work_takes_as_long_as_the_slower_of_arithmetic_and_memory():
 
 
 def test_the_least_times_of_spans_sum_to_more_than_that_of_the_step():
-    """What memory bounds cannot be done while another part computes: 0.9 + 0.7 ms, where the step
-    alone needs 1.5."""
+    """A span that memory bounds does not overlap with one that computes: 0.9 + 0.7 ms, where the
+    step as a whole needs 1.5 ms."""
     (row,) = roofline.sums(roofline.points(training_run())).to_dict("records")
     assert row["least_s"] == pytest.approx(0.0016)
     assert row["step_s"] == pytest.approx(0.003)
@@ -117,7 +117,7 @@ def test_work_that_needs_one_ceiling_is_bound_by_it():
 
 
 def test_work_faster_than_a_ceiling_has_no_bound():
-    """As where the bytes come out of a cache."""
+    """For example bytes from a cache."""
     found = of_training(
         training_run(spans={"forward": Work(flops=1, bytes=1060), "backward": Work(bytes=2080)})
     )

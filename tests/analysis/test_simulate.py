@@ -1,5 +1,5 @@
-"""Simulated processes: their truth, the targets of the gate, and the fast path held against the
-full one."""
+"""Simulated processes: their noise, the targets of the gate, and the simulation beside the real
+gate."""
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -34,8 +34,7 @@ def test_the_same_seed_gives_the_same_table():
 
 
 class TestTargets:
-    """What the gate has to reach, over as many pairs as a test may take; `make bench` takes 1,000
-    and more."""
+    """The targets of the gate, over few pairs; `make bench` takes 1,000 and more."""
 
     def test_false_alarms_and_power(self):
         table = simulate.power(NOISE, 400, THRESHOLD).set_index("slowdown")
@@ -63,8 +62,8 @@ class TestDealt:
         assert table.equals(simulate.dealt_power(medians, 400, THRESHOLD).set_index("slowdown"))
 
     def test_two_kinds_of_process_are_noise_too(self):
-        """Half of the processes 10 % slow, as where memory is placed by luck: no false alarm, and
-        little is found."""
+        """Half of the processes are 10 % slower, as by chance of memory placement: no false alarm,
+        and little power."""
         table = simulate.dealt_power(np.array([1.0, 1.1] * 4), 400, THRESHOLD).set_index("slowdown")
         assert table.slower[0.0] <= 0.05
         assert table.slower[0.03] <= 0.2
@@ -83,8 +82,8 @@ class TestDealt:
 
 @pytest.mark.parametrize("pairs", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_simulation_agrees_with_the_gate(pairs):
-    """Medians through stats and compare.verdict, against whole tables through gate.hold: the same
-    words and p."""
+    """Medians judged by stats and compare.verdict, and whole tables judged by gate.hold, have the
+    same verdicts and p."""
     generator = np.random.default_rng(7)
     for noise in (NOISE, replace(NOISE, process_cv=0.03), Noise(0.002, 0.001, 0.0, 3, 10)):
         a, b = (

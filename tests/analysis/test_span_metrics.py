@@ -1,5 +1,4 @@
-"""What the parts of a step come to. A fake step spends a third in `forward` and the rest in
-`backward`."""
+"""The metrics of spans. A fake step spends a third in `forward` and the rest in `backward`."""
 
 import json
 import math

@@ -12,7 +12,7 @@ from hwbench.report import terminal
 from hwbench.report.page import html
 
 STEP_S = {1: 0.010, 2: 0.011, 4: 0.0161, 8: 0.032, 16: 0.0636}
-"""Of a step by batch: 100, 182, 248, 250 and 252 tokens a second (of one token a sample)."""
+"""The seconds of a step by batch: 100, 182, 248, 250 and 252 tokens/s, with one token a sample."""
 
 
 def case(batch, seq=8, dtype="fp32"):

@@ -74,8 +74,8 @@ def test_the_uncorrected_cost_is_scaled_away():
 
 
 def test_least_times_are_scaled_last():
-    """The clean step took less than the least times of what was profiled: nothing but these is
-    left, scaled."""
+    """The clean step took less than the least times of the profiled operators: only these are left,
+    scaled."""
     profile = profile_of(
         [op("aten::mm", 2.0, 1.0e9, 0.0), op("aten::add", 1.0, 0.0, 1.0e9)], clean=1.0
     )
@@ -163,7 +163,7 @@ def test_a_dtype_without_a_ceiling_is_noted_and_its_products_are_the_rest():
 
 
 def test_a_matmul_slower_than_the_cases_own_products_is_no_ceiling():
-    """1.3 of 1 GFLOP/s; of two dtypes the other's products still have theirs."""
+    """Products at 1.3 times the ceiling of 1 GFLOP/s; those of another dtype keep their ceiling."""
     fast, slow = op("aten::mm", 0.5, 0.65e9, 0.0), op("aten::bmm", 0.4, 0.2e9, 0.0, dtype="bf16")
     reason = (
         "its products in fp32 were faster than `gemm`, which is no ceiling then; "

@@ -1,5 +1,4 @@
-"""How often hwbench's histories show a change where there is none, and what they find of those that
-are there.
+"""How often hwbench's histories show a change that is not there, and how many real ones they find.
 
 Run it as `python tests/bench/change_points.py [HISTORIES]`: simulated histories of one case, a
 value a run.

@@ -1,5 +1,5 @@
-"""A workload without work: what its steps take is the harness's own. `hwbench ab` watches it from
-commit to commit."""
+"""A workload without work: the time of its steps is that of the harness. `hwbench ab` compares it
+from commit to commit."""
 
 from hwbench.workload import Built, Mark, workload
 

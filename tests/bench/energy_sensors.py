@@ -1,5 +1,5 @@
-"""How far the energy that hwbench works out of a meter's readings is from the truth, over simulated
-loads and sensors.
+"""The error of the energy that hwbench computes from a meter's readings, over simulated loads and
+sensors.
 
 Run it as `python tests/bench/energy_sensors.py [LOADS]`; `make bench` prints the table too.
 """
@@ -20,8 +20,7 @@ COVERAGE = 0.95
 LONG_S = 5.0
 
 SHAPES = models.SHAPES | {"square, step not given": models.square_of_unknown_step}
-"""The last to show what the step is good for: a sensor that keeps step with a load shows nothing of
-it."""
+"""The last shows why the step has to be known: a sensor in step with a load does not see it."""
 
 Row = tuple[float, float, float]
 """A window's length (s), the error and the uncertainty of its energy as shares of the truth."""
@@ -30,8 +29,7 @@ Row = tuple[float, float, float]
 def one_load(
     shape: models.Shape, generator: np.random.Generator
 ) -> Iterator[tuple[str, Row | None]]:
-    """A load in a window of 1 to 30 s, as each of the sensors tells of it; None if it tells
-    nothing."""
+    """A load in a window of 1 to 30 s, as each sensor measures it; None if it has no value."""
     window_s = 30 ** generator.random()
     load, step_s = models.draw(shape, generator, window_s)
     truth = float(load.joules(window_s) - load.joules(0.0))
@@ -50,7 +48,7 @@ def one_load(
 
 
 def study(loads: int, seed: int = 1) -> dict[tuple[str, str], list[Row | None]]:
-    """By load and sensor, what came out."""
+    """By load and sensor, a row for each load."""
     found: dict[tuple[str, str], list[Row | None]] = {}
     for label, shape in SHAPES.items():
         generator = np.random.default_rng(seed)
@@ -65,8 +63,8 @@ def median(values: np.ndarray) -> float:
 
 
 def summary(rows: list[Row | None]) -> dict[str, float]:
-    """Shares: covered, median error and uncertainty over all and over windows of LONG_S or more,
-    without an answer."""
+    """Shares: covered, median error and uncertainty over all windows and over those of LONG_S or
+    more, without a value."""
     window_s, error, uncertainty = (
         np.array([row for row in rows if row is not None]).reshape(-1, 3).T
     )

@@ -1,4 +1,4 @@
-"""The gate beside what others do, on the same simulated data: false alarms and power.
+"""The gate beside other methods, on the same simulated data: false alarms and power.
 
 Run it as `python tests/bench/gate_power.py [PAIRS [FIGURE.svg]]`; `make bench` prints the tables
 too.
@@ -101,7 +101,7 @@ def report(pairs: int = PAIRS) -> Iterator[str]:
 
 
 def figure(pairs: int = PAIRS) -> str:
-    """The picture in docs/images."""
+    """The figure in docs/images."""
     slowdowns = (0.0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05)
     curves = {
         f"processes vary by {cv:.1%}": simulate.power(

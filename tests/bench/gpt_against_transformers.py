@@ -28,7 +28,7 @@ from workloads.optimizers import DATASET_BATCHES, make_optimizer
 from workloads.tensors import random_tokens, torch_dtype
 
 Seconds = Callable[[], float]
-"""One step of a side: how long its tokens took."""
+"""Runs one step of a side and returns its seconds."""
 
 Pair = tuple[float, float]
 """Seconds of a step of ours and of one of theirs, taken next to each other."""
@@ -36,7 +36,7 @@ Pair = tuple[float, float]
 
 @dataclass(frozen=True)
 class Contest:
-    """What both sides do, and the ratio of tokens/s that ours should have at least."""
+    """The work of both sides, and the least ratio of tokens/s that ours should reach."""
 
     workload: str
     dtype: str
@@ -48,7 +48,7 @@ class Contest:
 
     @property
     def tokens(self) -> int:
-        """What a step trains on, or writes."""
+        """The tokens that a step trains on, or writes."""
         return self.shape["batch"] * (
             self.shape["seq"] if self.workload == "gpt/train" else self.shape["new"]
         )
@@ -137,7 +137,7 @@ def their_decoding(contest: Contest, device: TorchDevice) -> Seconds:
     stamps: list[float] = []
 
     class Reader:
-        """Sees each token as a user does who reads along: on the host."""
+        """Copies each token to the host, as for a user who reads along."""
 
         def put(self, token: torch.Tensor) -> None:
             token.tolist()

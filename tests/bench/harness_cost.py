@@ -1,4 +1,4 @@
-"""What the harness costs a step: against a bare loop around the same work, interleaved in one
+"""The cost of the harness for a step: beside a bare loop around the same work, interleaved in one
 process.
 
 Run it as `python tests/bench/harness_cost.py [DEVICE] [PAIRS]`; `make bench` runs it under
@@ -22,15 +22,14 @@ TARGET = 1.005
 
 
 class Counting(PreciseWindow):
-    """The rule of a real window, ended after STEPS steps: with the few looks that a window has, it
-    would be longer."""
+    """The stopping rule of a real window, ended after STEPS steps; by itself it would take more."""
 
     def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
         return steps == STEPS or super().is_finished(steps, elapsed_s, ended)
 
 
 def look_s(steps: int) -> float:
-    """Seconds of a look at so many steps; one has at most LOOK_BACK."""
+    """Seconds for the stopping rule to look at so many steps; it looks at most at LOOK_BACK."""
     rule = PreciseWindow(0, 60, 1, 0.01)
     recent = random.Random(1).choices([0.001, 0.0011, 0.0012], k=steps)
     began = time.perf_counter()
@@ -58,7 +57,7 @@ def arithmetic(rounds: int) -> None:
 
 
 def products_on(device: TorchDevice) -> Callable[[int], None]:
-    """So many products, each of which takes less than a third of a step."""
+    """Runs a number of products, each of which takes less than a third of a step."""
     side = 1024
     while side > 64 and duration(device, products_of(side, device), calls=5) > STEP_S / 3:
         side //= 2

@@ -1,4 +1,4 @@
-"""How often the 95 % intervals that hwbench reports hold the truth, over simulated data sets.
+"""The coverage of the 95 % intervals that hwbench reports, over simulated data sets.
 
 Run it as `python tests/bench/intervals.py [DATA_SETS]`; `make bench` prints the table too.
 """
@@ -18,7 +18,7 @@ DATA_SETS = 2000
 LOW, HIGH = 0.93, 0.98
 CV = 0.01
 PRECISION = 0.01
-"""Of the rule by which processes are added (hwbench.recording.rounds)."""
+"""Precision of the rule that adds processes (hwbench.recording.rounds)."""
 
 
 def normal_steps(generator: np.random.Generator, sets: int, n: int, rho: float) -> np.ndarray:
@@ -119,7 +119,8 @@ def of_quantiles(q: float, n: int, rho: float, lognormal: bool = False) -> Calla
 
 
 def studies() -> dict[str, Callable]:
-    """What is reported, and how a seeded generator and a number of data sets give its coverage."""
+    """By name, a function of a seeded generator and a number of data sets that returns the
+    coverage."""
     found = {f"median of {n} processes": of_medians(n) for n in (3, 4, 5, 6, 8, 10)}
     found["median of 3 to 10 processes, added until precise"] = of_added_processes(3, 10)
     found["median of 5 to 10 processes, added until precise"] = of_added_processes(5, 10)

@@ -1,4 +1,4 @@
-"""How far predicted memory is from what a process takes: each case a few steps in a fresh process.
+"""The error of predicted memory: each case runs a few steps in a fresh process.
 
 Run it as `python tests/bench/memory.py [DEVICE]`. Half an hour on two cores, up to 4 GiB; one row a
 case.

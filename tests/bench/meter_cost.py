@@ -1,5 +1,5 @@
-"""What the meters cost a step: the same steps with their thread and without it, in turns, in one
-process.
+"""The cost of the meters for a step: the same steps with their thread and without it, in turns, in
+one process.
 
 Run it as `python tests/bench/meter_cost.py [DEVICE] [PAIRS]`; `make bench` runs it under
 pytest-benchmark. Where no counter is, the host's meter and an estimate are read; HWBENCH_POWERCAP

@@ -1,6 +1,6 @@
-"""What the end of a run costs, once everything is measured: `hwbench run` reads the stored run,
-derives its tables, writes the page and prints the summary. Each time is held against one in which
-nothing derived is remembered (hwbench.analysis.once).
+"""The cost of the end of a run, when everything is measured: `hwbench run` reads the stored run,
+derives its tables, writes the page and prints the summary. Each time is compared with one in which
+no result is remembered (hwbench.analysis.once).
 
 Run it as `python tests/bench/run_end.py [PAIRS]`.
 """
@@ -54,7 +54,7 @@ DERIVATIONS: list[Callable] = [
     sweeps.sweeps,
     extrapolate.extrapolate,
 ]
-"""Functions of one run whose calls are counted."""
+"""The functions of one run whose calls are counted."""
 
 
 def store_run(folder: Path, batches: int = 10, processes: int = 5, n_steps: int = 100) -> Path:
@@ -98,7 +98,7 @@ def seconds_of_the_end(folder: Path) -> float:
 
 
 def derivations(folder: Path) -> Counter[str]:
-    """How often the end of a run works out each of DERIVATIONS."""
+    """How often the end of a run calls each of DERIVATIONS."""
     names = {inspect.unwrap(function).__code__: function.__name__ for function in DERIVATIONS}
     counts: Counter[str] = Counter()
 
@@ -115,7 +115,7 @@ def derivations(folder: Path) -> Counter[str]:
 
 
 class NothingRemembered(WeakKeyDictionary):
-    """In the place of `once._results`: every result is forgotten at once."""
+    """Replaces `once._results`: no result is remembered."""
 
     def setdefault(self, run, default):
         return default
@@ -141,7 +141,7 @@ def pairs(folder: Path) -> Iterator[tuple[float, float]]:
 
 
 def report(folder: Path, took: list[tuple[float, float]]) -> str:
-    """The median times, the median ratio of the pairs, and how much was derived either way."""
+    """The median times, the median ratio of the pairs, and the numbers of derivations."""
     remembered, forgotten = (median(side) for side in zip(*took, strict=True))
     ratio = median(without / with_ for with_, without in took)
     counts = derivations(folder)

@@ -1,4 +1,4 @@
-"""How far the energy of a window is from the truth, by load and by sensor.
+"""The error of the energy of a window, by load and sensor.
 
 `make bench` prints the full table; `make test` takes a few loads, and
 tests/meters/test_meter_energy.py holds them to account.

@@ -1,5 +1,4 @@
-"""How often the gate and its peers cry wolf, what they find, and whether intervals hold the truth
-as often as they say.
+"""False alarms and power of the gate and its peers, and the coverage of intervals.
 
 `make bench` prints the full tables; `make test` takes a few data sets to see that the studies run.
 """

@@ -1,5 +1,5 @@
-"""`make bench`: what the end of a run costs, and how much less for what is derived once. A shared
-machine fails no test by it."""
+"""`make bench`: the cost of the end of a run, with and without remembered results. It never fails
+on a slow machine."""
 
 from statistics import median
 

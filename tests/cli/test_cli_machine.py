@@ -96,10 +96,7 @@ def test_auto_is_the_cases_dtype(hwbench, tmp_path, rates, dtype):
 def test_a_size_alone_runs_with_a_default_that_it_can_have(hwbench, tmp_path):
     done = hwbench("run", "gpt/train", *NANO[:12], "--set", "batch=1", "--run-id", "r")
     assert done.returncode == 0, done.stderr
-    assert (
-        "gpt/train size=nano: seq=256; the default 512 is not possible here"
-        in done.stderr
-    )
+    assert "gpt/train size=nano: seq=256; the default 512 is not possible here" in done.stderr
     (row,) = outcomes(tmp_path, "r").values()
     assert (row.outcome, json.loads(row.params)["seq"]) == ("ok", 256)
 

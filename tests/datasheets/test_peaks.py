@@ -1,4 +1,4 @@
-"""What a device could do at most: whose figure it is, and that no other's is ever taken for it."""
+"""The peaks of devices: each has its own figure or none."""
 
 import pytest
 
@@ -131,15 +131,15 @@ def test_hardware_that_lacks_a_dtype_has_no_peak_in_it():
 
 
 def test_fp32_has_the_peak_of_fp32_whatever_torch_was_set_to():
-    """A process sets the precision that its case names: the variable has no say."""
+    """A process sets the precision that its case names, whatever the variable."""
     told = on(108) | {"variables": {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}}
     assert peaks.flops("NVIDIA A100-SXM4-80GB", "fp32", told).value == 19.5e12
 
 
 @pytest.mark.parametrize("row", peaks.table().values(), ids=lambda row: row["name"])
 def test_every_row_is_plausible(row):
-    """Half the bits, twice the rate or the same; dense tensor cores beat plain ones; a source for
-    each."""
+    """Half the bits have twice the rate or the same, tensor cores are faster than plain ones, and
+    each row has a source."""
     known = {dtype: float(row[dtype]) for dtype in peaks.DTYPES if row[dtype]}
     assert known.get("bf16", known["fp16"]) == known["fp16"]
     assert known.get("fp32", 0) <= known.get("tf32", known["fp16"]) <= known["fp16"]

@@ -117,9 +117,7 @@ class TestFit:
     def test_tokens_give_way_to_the_prompt_asked_for(self):
         params, remarks = self.only("gpt/decode", "size=nano", "prompt=250")
         assert (params["prompt"], params["new"]) == (250, 6)
-        assert remarks == (
-            "gpt/decode size=nano: new=6; the default 32 is not possible here",
-        )
+        assert remarks == ("gpt/decode size=nano: new=6; the default 32 is not possible here",)
 
     def test_what_cannot_be_made_to_fit_is_left_to_be_refused(self):
         params, remarks = self.only("gpt/decode", "size=nano", "new=300")

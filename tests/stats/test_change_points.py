@@ -1,5 +1,5 @@
-"""What changed is found where it is, and the rest stays quiet; how often,
-tests/bench/change_points.py says."""
+"""Changes are found at their positions and nowhere else; tests/bench/change_points.py measures how
+often."""
 
 import numpy as np
 import pytest

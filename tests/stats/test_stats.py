@@ -116,8 +116,8 @@ class TestChangeFromRuns:
         )
 
     def test_runs_that_differ_by_day_rarely_give_false_alarms(self):
-        """Five runs and a candidate, 1 % apart by their days: pooling their processes is wrong four
-        times as often."""
+        """Five runs and a candidate that differ by 1 % from day to day: pooling their processes
+        gives four times as many false alarms."""
         generator = np.random.default_rng(6)
         wrong = np.zeros(2)
         for _ in range(300):
