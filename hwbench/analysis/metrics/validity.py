@@ -41,15 +41,12 @@ REASONS: dict[str, Reason] = {
         "wide",
         "The interval is wider than the precision asked for.",
         "Allow more time or processes (--budget, --max-time, --max-processes), quiet the machine, "
-        "or ask for less "
-        "(--precision).",
+        "or ask for less precision (--precision).",
     ),
     "no_steady_state": Reason(
         "suspect",
-        "The steps of a window drifted: its later steps differ from its earlier ones by more than "
-        "their own noise.",
-        "Measure longer (--min-time); look for clocks that sink with heat and for memory that "
-        "grows.",
+        "The steps of a window drifted: later steps differ from earlier ones by more than noise.",
+        "Measure longer (--min-time); look for clocks that fall with heat and memory that grows.",
     ),
     "few_processes": Reason(
         "wide",
@@ -58,25 +55,24 @@ REASONS: dict[str, Reason] = {
     ),
     "no_interval": Reason(
         "suspect",
-        "No interval over processes, as of fewer than 2: how one start differs from the next is "
-        "not known.",
+        "No interval over processes, as there are fewer than 2: how processes differ is unknown.",
         "Use --processes 3 or more; 5 make a narrow interval.",
     ),
     "high_variation": Reason(
         "suspect",
-        "The slowest process took half as long again as the fastest, or longer: something "
-        "disturbed some of them.",
-        "Stop what else runs, fix the clocks, pin the processes; `hwbench noise` measures what "
-        "remains.",
+        "The slowest process took 1.5 times as long as the fastest, or longer: something disturbed "
+        "some of them.",
+        "Stop other programs, fix the clocks, pin the processes; `hwbench noise` measures the "
+        "remaining noise.",
     ),
     "throttled": Reason(
         "suspect",
-        "The device slowed its clocks for heat or at an alarm of its power supply.",
+        "The device lowered its clocks because of heat or an alarm of its power supply.",
         "Cool it: airflow, fans, a longer pause between runs; check its power cables.",
     ),
     "power_capped": Reason(
         "suspect",
-        "The device held its clocks down to stay within its power limit.",
+        "The device lowered its clocks to stay within its power limit.",
         "Compare runs under the same limit; raise it (nvidia-smi -pl), or fix the clocks below it "
         "(nvidia-smi -lgc).",
     ),
@@ -87,15 +83,15 @@ REASONS: dict[str, Reason] = {
     ),
     "cut_short": Reason(
         "suspect",
-        "The time limit of a process ended its window early: it has fewer steps, or less warm-up, "
-        "than was asked for.",
+        "The time limit of a process ended its window early, with fewer steps or less warm-up than "
+        "requested.",
         "Allow more time (--timeout), or make the case smaller.",
     ),
     "emulated_dtype": Reason(
         "suspect",
-        "The device has no arithmetic of its own in this dtype: torch converts, or computes it "
-        "element by element.",
-        "Take a dtype that the device has (--dtype auto); `hwbench info` shows the rates of all.",
+        "The device has no hardware arithmetic in this dtype: torch converts, or computes element "
+        "by element.",
+        "Use a dtype that the device has (--dtype auto); `hwbench info` shows the rates of all.",
     ),
     "gpu_shared": Reason(
         "suspect",
@@ -104,7 +100,7 @@ REASONS: dict[str, Reason] = {
     ),
     "clock_drift": Reason(
         "suspect",
-        "The device's clock at the end of a window was another than at its beginning.",
+        "The device's clock at the end of a window differed from that at the beginning.",
         "Measure longer, until it has settled (--min-time); cool the device; or fix its clocks.",
     ),
     "clock_disagreement": Reason(
@@ -115,23 +111,22 @@ REASONS: dict[str, Reason] = {
     ),
     "clock_jump": Reason(
         "suspect",
-        "The device's event clock jumped, or ran at another rate than before, in the midst of a "
-        "window.",
-        "Measure again; update the driver. The rates, which are by the host's clock, stand.",
+        "The device's event clock jumped, or changed its rate, during a window.",
+        "Measure again; update the driver. The rates are by the host's clock and are valid.",
     ),
     "mixed_timers": Reason(
         "suspect",
         "Some processes of the case were timed by the device's events, others by the host, which "
         "waits for each step.",
-        "Quiet the machine and measure again: the events were found to disagree with the host's "
-        "clock in some.",
+        "Quiet the machine and measure again: in some processes the events disagreed with the "
+        "host's clock.",
     ),
     "fp32_rounded": Reason(
         "suspect",
-        "The device rounds what it multiplies in fp32 to fewer bits, though it was told to keep "
-        "them all.",
-        "Unset what overrides it (NVIDIA_TF32_OVERRIDE); else ask for the format that it is (tf32,"
-        " bf16).",
+        "The device rounds the factors of fp32 products to fewer bits, although full precision was "
+        "set.",
+        "Unset the variable that overrides it (NVIDIA_TF32_OVERRIDE); else measure the format that "
+        "it uses (tf32, bf16).",
     ),
     "clock_fallback": Reason(
         "suspect",
@@ -160,7 +155,7 @@ REASONS: dict[str, Reason] = {
 }
 
 INVALIDATING = frozenset(code for code, reason in REASONS.items() if reason.severity == "invalid")
-"""The codes after which a figure means nothing."""
+"""The codes that make a figure invalid."""
 
 
 def severity_of(code: str) -> Severity:
