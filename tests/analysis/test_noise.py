@@ -134,5 +134,5 @@ class TestCommand:
     def test_two_processes_in_a_half_are_refused(self, call):
         done = call("noise", "gemm", "--processes", "2")
         assert done.returncode == 2
-        assert done.stderr.startswith("hwbench: --processes 2: halves of fewer than 3 processes")
+        assert done.stderr.startswith("hwbench: --processes 2: too few to tell noise")
         assert done.stdout == ""
