@@ -18,10 +18,10 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hwbench.profiling.attribution import Cost
 from hwbench.profiling.closed_forms import MOVES_NOTHING, flops_of, product_of_sizes, tensors_in
 from hwbench.profiling.events import Event
 from hwbench.profiling.storages import Storages, timeline
+from hwbench.profiling.tables import Cost
 from hwbench.profiling.traffic import bytes_of
 from hwbench.records.profile import MemoryUse
 from hwbench.workload import Step

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from hwbench.profiling.attribution import add_row
+from hwbench.profiling.tables import add_row
 from hwbench.records.profile import MemoryUse
 
 KINDS = ("weights", "gradients", "optimizer", "activations", "temporary", "other")

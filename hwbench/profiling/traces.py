@@ -1,5 +1,5 @@
-"""The profiler's own trace, for Perfetto or chrome://tracing, with the spans and modules as rows of
-their own."""
+"""The profiler's own trace, for Perfetto or chrome://tracing, with rows for steps, spans and
+modules added."""
 
 import gzip
 import json
@@ -14,62 +14,56 @@ from hwbench.profiling.events import MODULE, STEP, Event
 PROCESS = "hwbench"
 ROWS = ("steps", "spans", "modules, forward", "modules, backward")
 PID = 1_000_000_000
-"""No process of the machine has this number."""
+"""No process of the machine has this number: Linux's go up to 2^22."""
 
 COMPRESSION = 5
-"""Half the time of the strongest, a twentieth larger."""
+"""The level of gzip: takes half the time of level 9 for files 5 % larger."""
 
 Slice = tuple[str, str, int, int]
-"""The row, what stands in it, begin and end in nanoseconds."""
+"""The row, the label, begin and end in nanoseconds."""
 
 
 def add_rows(
     recorded: Path, target: Path, events: Sequence[Event], steps: Steps, calls: Sequence[Call]
 ) -> None:
-    """Write the `recorded` trace with the rows at its top to `target`, whole or not at all.
+    """Write the `recorded` trace with our rows at its top to `target`, whole or not at all.
 
-    Both are JSON, in gzip where the name ends with .gz. ValueError if the trace has no step of
-    ours.
+    Both are JSON, in gzip if the name ends with .gz. ValueError if the trace has no step of ours.
     """
     content = recorded.read_bytes()
     trace = json.loads(gzip.decompress(content) if recorded.suffix == ".gz" else content)
-    first = min((e.start_ns for e in events if e.name == STEP), default=None)
-    seen = min((e["ts"] for e in trace["traceEvents"] if e.get("name") == STEP), default=None)
-    if first is None or seen is None:
+    stamps_us = [entry["ts"] for entry in trace["traceEvents"] if entry.get("name") == STEP]
+    begins_ns = [event.start_ns for event in events if event.name == STEP]
+    if not stamps_us or not begins_ns:
         raise ValueError("the trace holds no step")
-    named = [_named("process", None, PROCESS, -1)] + [
-        _named("thread", n, row, n) for n, row in enumerate(ROWS)
-    ]
-    added = [entry for pair in named for entry in pair]
+    origin_us, origin_ns = min(stamps_us), min(begins_ns)  # the same moment on both clocks
+    entries = _names("process", None, PROCESS, -1)
+    for number, row in enumerate(ROWS):
+        entries += _names("thread", number, row, number)
     for row, name, begin, end in slices(events, steps, calls):
-        at, lasts = seen + (begin - first) / 1e3, (end - begin) / 1e3
-        added.append(
-            {"ph": "X", "name": name, "pid": PID, "tid": ROWS.index(row), "ts": at, "dur": lasts}
-        )
-    trace["traceEvents"] = added + trace["traceEvents"]
-    trace.pop("host_name", None)  # a trace is to be shown to others
+        start_us, duration_us = origin_us + (begin - origin_ns) / 1e3, (end - begin) / 1e3
+        place = {"pid": PID, "tid": ROWS.index(row), "ts": start_us, "dur": duration_us}
+        entries.append({"ph": "X", "name": name, **place})
+    trace["traceEvents"] = entries + trace["traceEvents"]
+    trace.pop("host_name", None)  # traces are shown to others
     content = json.dumps(trace).encode()
     with atomic_write(target) as temporary:
-        temporary.write_bytes(
-            gzip.compress(content, COMPRESSION) if target.suffix == ".gz" else content
-        )
+        packed = gzip.compress(content, COMPRESSION) if target.suffix == ".gz" else content
+        temporary.write_bytes(packed)
 
 
-def _named(what: str, row: int | None, name: str, order: int) -> list[dict[str, Any]]:
-    """The entries that name a process or a thread of a trace and say where it stands."""
+def _names(what: str, row: int | None, name: str, order: int) -> list[dict[str, Any]]:
+    """The entries that name a process or a thread of a trace and give its position."""
     head: dict[str, Any] = {"ph": "M", "pid": PID} | ({} if row is None else {"tid": row})
     named = head | {"name": f"{what}_name", "args": {"name": name}}
     return [named, head | {"name": f"{what}_sort_index", "args": {"sort_index": order}}]
 
 
 def slices(events: Sequence[Event], steps: Steps, calls: Sequence[Call]) -> Iterator[Slice]:
-    """What goes into the rows, in nanoseconds on the clock of the events."""
-    starts = sorted(
-        (event.start_ns, number) for number, event in enumerate(events) if event.name == STEP
-    )
-    for place, (_, number) in enumerate(starts):
-        step = events[number]
-        yield "steps", f"step {place}", step.start_ns, step.end_ns
+    """The slices of all rows, on the clock of the events."""
+    found = [event for event in events if event.name == STEP]
+    for number, step in enumerate(sorted(found, key=lambda event: event.start_ns)):
+        yield "steps", f"step {number}", step.start_ns, step.end_ns
         begin = step.start_ns
         for when, name in steps.bounds:
             if step.start_ns <= when <= step.end_ns:
@@ -83,7 +77,7 @@ def slices(events: Sequence[Event], steps: Steps, calls: Sequence[Call]) -> Iter
 
 
 def _backward(calls: Sequence[Call]) -> Iterator[Slice]:
-    """Stretches of operators in backward that belong to one module, one after the other."""
+    """A slice for each run of consecutive operators of backward that belong to one module."""
     name, begin, end = "", 0, 0
     for call in calls:
         module = call.module if call.backward else ""

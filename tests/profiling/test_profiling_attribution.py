@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from hwbench.profiling.attribution import Steps, calls, modules, operators, spans
+from hwbench.profiling.attribution import Steps, find_calls
 from hwbench.profiling.events import AUTOGRAD, MARK, MODULE, STEP, Event
+from hwbench.profiling.tables import add_spans, tabulate_modules, tabulate_operators
 
 US = 1_000
 
@@ -48,8 +49,8 @@ def rows(table):
 
 def profiled(events=EVENTS, count=1, cost=lambda event: (2.0, 3.0), device_s=None):
     steps = Steps(events)
-    called = calls(events, steps)
-    return called, operators(called, count, cost, device_s)
+    called = find_calls(events, steps)
+    return called, tabulate_operators(called, count, cost, device_s)
 
 
 def test_operators_are_those_that_do_the_work_with_span_module_and_direction():
@@ -108,7 +109,7 @@ def test_on_an_accelerator_the_seconds_are_its_kernels():
 def test_spans_cut_the_step_at_its_marks_and_the_rest_has_no_name():
     _, found = profiled()
     before = len(found.level)
-    spans(EVENTS, Steps(EVENTS), found)
+    add_spans(EVENTS, Steps(EVENTS), found)
     added = rows(found)[before:]
     assert {r["name"]: round(r["seconds"] * 1e6, 6) for r in added} == {
         "forward": 40, "backward": 20, "optimizer": 35, "": 5,
@@ -119,7 +120,7 @@ def test_spans_cut_the_step_at_its_marks_and_the_rest_has_no_name():
 def test_a_module_has_its_own_time_and_that_of_those_within():
     _, found = profiled()
     events = [annotation(0.5, 39.5, MODULE + "Model"), *EVENTS]
-    by_name = {r["module"]: r for r in rows(modules(events, found, KINDS, 1))}
+    by_name = {r["module"]: r for r in rows(tabulate_modules(events, found, KINDS, 1))}
     micro = {
         name: [round(r[c] * 1e6, 6) for c in ("self_forward_s", "forward_s", "backward_s")]
         for name, r in by_name.items()

@@ -2,9 +2,10 @@
 
 import pytest
 
-from hwbench.profiling.attribution import Steps, calls, operators
+from hwbench.profiling.attribution import Steps, find_calls
 from hwbench.profiling.events import STEP, Event
 from hwbench.profiling.kernels import Kernels
+from hwbench.profiling.tables import tabulate_operators
 
 US = 1_000
 
@@ -54,7 +55,7 @@ def kernels(steps):
 
 @pytest.fixture
 def called(steps):
-    return calls([event for event in EVENTS if not event.on_device], steps)
+    return find_calls([event for event in EVENTS if not event.on_device], steps)
 
 
 def test_an_operator_has_the_kernels_of_what_it_called(kernels, called):
@@ -64,9 +65,9 @@ def test_an_operator_has_the_kernels_of_what_it_called(kernels, called):
 
 
 def test_its_kernels_are_rows_of_their_own_that_sum_to_it(kernels, called):
-    found = operators(called, 1, lambda event: (None, None), kernels.seconds_of)
+    found = tabulate_operators(called, 1, lambda event: (None, None), kernels.seconds_of)
     whole = sum(found.seconds)
-    kernels.rows(called, found, 1)
+    kernels.add_rows(called, found, 1)
     names = [name for name, level in zip(found.name, found.level, strict=True) if level == "kernel"]
     assert sorted(names) == ["Memcpy DtoH (Device -> Pageable)", "fill", "reduce", "sgemm"]
     assert sum(found.seconds) == pytest.approx(2 * whole)
