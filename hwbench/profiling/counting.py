@@ -1,12 +1,11 @@
-"""One step with each operator caught on its way to the device: its FLOPs and bytes, and which
-memory lives meanwhile.
+"""FLOPs, bytes and memory of one step: every operator is intercepted on its way to the device.
 
-The step runs as ever, only slower; nothing of it is timed. An operator that only calls others is
-taken apart, as the profiler's are, so that what is counted here and timed there are the same.
+The step runs as usual, only slower; it is not timed. An operator that only calls others is
+decomposed, as the profiler does, so the operators counted here are the ones timed there.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -36,15 +35,14 @@ DTYPES = {
     "torch.float8_e4m3fn": "fp8",
 }
 ALIASES = {"aten::native_batch_norm": "aten::_native_batch_norm_legit"}
-"""Operators that call another one where somebody looks on."""
+"""Operators that call another one under interception."""
 
 Key = tuple[str, tuple[tuple[int, ...], ...], str]
-"""An operator's name, the sizes of the tensors that go in, and the dtype of the first of them, or
-"" for any."""
+"""An operator's name, the sizes of its input tensors, and the dtype of the first, or "" for any."""
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
-    """What the operators of a step do: `cost_of` one of them, and the `memory` of all."""
+    """The operators of a counted step: the cost of each and the memory of all."""
 
     def __init__(self, model: nn.Module | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # in torch
@@ -56,7 +54,7 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         self._is_update = False
 
     def count(self, step: Step) -> None:
-        """Run the step once and keep what its operators did."""
+        """Run the step once and record its operators."""
         self._storages.mark(self._weights, "weights")
         hooks = (
             register_optimizer_step_pre_hook(self._updates(True)),
@@ -71,23 +69,20 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         self._mark("")
 
     def cost_of(self, event: Event) -> Cost:
-        """FLOPs and bytes of a call that the profiler saw, the mean of those alike; None of what
-        was not counted, but for matrix products, of which the sizes tell enough.
+        """FLOPs and bytes of a call that the profiler recorded, the mean of like calls counted.
 
-        Autograd adds gradients up in place only where nobody looks on, as we do here.
+        None if no like call was counted, except for matrix products, whose sizes are enough. A call
+        in place may have been counted as the one that is not: autograd adds gradients up in place
+        only where nothing intercepts it.
         """
         shapes = tuple(shape for shape in event.shapes if shape)
         if event.name.partition("::")[2] in MOVES_NOTHING:
             return 0, 0
         for name in (event.name, event.name.removesuffix("_"), ALIASES.get(event.name, "")):
-            alike = self._costs.get((name, shapes, event.dtype)) or self._costs.get(
-                (name, shapes, "")
-            )
-            if alike:
-                flops = [flops for flops, _ in alike if flops is not None]
-                return fmean(flops) if len(flops) == len(alike) else None, fmean(
-                    moved for _, moved in alike
-                )
+            for dtype in (event.dtype, ""):
+                alike = self._costs.get((name, shapes, dtype))
+                if alike:
+                    return _mean_cost(alike)
         return product_of_sizes(event.name, shapes, ITEM_BYTES.get(event.dtype)) or (None, None)
 
     def memory(self) -> MemoryUse:
@@ -97,29 +92,28 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         with self:
-            taken_apart = func.decompose(*args, **kwargs)
-        if taken_apart is not NotImplemented:
-            return taken_apart
+            decomposed = func.decompose(*args, **kwargs)
+        if decomposed is not NotImplemented:
+            return decomposed
         self._storages.position = len(self._operators)
         returned = func(*args, **kwargs)
         names = [argument.name for argument in func._schema.arguments]
         arguments = dict(zip(names, args, strict=False)) | kwargs
-        self._see(func, arguments, returned)
+        self._record(func, arguments, returned)
         return returned
 
-    def _see(self, func: Any, arguments: dict[str, Any], returned: Any) -> None:
-        name, given = func._schema.name, tensors_in(list(arguments.values()))
+    def _record(self, func: Any, arguments: dict[str, Any], returned: Any) -> None:
+        name, inputs = func._schema.name, tensors_in(list(arguments.values()))
         if name.startswith("profiler::"):
             return
-        shapes = tuple(tuple(tensor.shape) for tensor in given if tensor.dim())
-        first = next(
-            (str(value.dtype) for value in arguments.values() if isinstance(value, Tensor)), ""
-        )
+        shapes = tuple(tuple(tensor.shape) for tensor in inputs if tensor.dim())
+        dtypes = [str(value.dtype) for value in arguments.values() if isinstance(value, Tensor)]
+        first = dtypes[0] if dtypes else ""
         cost = flops_of(func, arguments, returned), bytes_of(func, arguments, returned)
         for dtype in {"", DTYPES.get(first, first.removeprefix("torch."))}:
             self._costs[name, shapes, dtype].append(cost)
         self._operators.append(("", name))
-        self._storages.use(given, self._is_update)
+        self._storages.use(inputs, self._is_update)
         for tensor in tensors_in([returned]):
             self._storages.see(tensor, born=True)
 
@@ -136,13 +130,19 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call] # in torch
         return tensor.detach()
 
     def _mark(self, name: str) -> None:
-        """End the span `name`: now it is known what its operators were part of, and which gradients
-        it left."""
+        """End the span `name`: give its operators its name and look for new gradients."""
         self._operators[self._in_span :] = [
             (name, operator) for _, operator in self._operators[self._in_span :]
         ]
         self._in_span = len(self._operators)
         self._storages.mark(_gradients(self._weights), "gradients")
+
+
+def _mean_cost(costs: Sequence[tuple[int | None, int]]) -> Cost:
+    """The mean FLOPs, None if any is not known, and the mean bytes."""
+    flops = [flops for flops, _ in costs if flops is not None]
+    mean_flops = fmean(flops) if len(flops) == len(costs) else None
+    return mean_flops, fmean(moved for _, moved in costs)
 
 
 def _gradients(weights: Iterable[Tensor]) -> list[Tensor]:

@@ -1,4 +1,5 @@
-"""What `torch.profiler` recorded, as events that need no torch, and what speaks against a trace."""
+"""The events of a trace of `torch.profiler`, without torch, and the check that a trace is
+complete."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -6,22 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STEP, MARK, MODULE = "hwbench step", "hwbench mark ", "hwbench module "
-"""How our own annotations are called: a step, the mark that ends a span, a call of a module."""
+"""The names of our own annotations: a step, the mark that ends a span, a call of a module."""
 
 AUTOGRAD = "autograd::engine::evaluate_function: "
-"""Begins the name of what the engine runs in backward."""
+"""The beginning of the names of autograd's nodes as backward runs them."""
 
 COMPILED_GRAPH = "## Call CompiledFxGraph "
-"""Begins the name of a call of what torch.compile made."""
+"""The beginning of the name of a call of compiled code."""
 
 LAUNCHES = frozenset(
     f"{maker}_{how}" for maker in ("cuda", "xpu", "privateuse1") for how in ("runtime", "driver")
 )
-"""What the host does for a kernel to run, as Kineto calls it (ROCm's has CUDA's names)."""
+"""The activities, in Kineto's words, with which the host launches kernels (ROCm uses CUDA's
+names)."""
 
 TICK_NS = 1_000
-"""Stamps of nested events may cross by so much: some of the clocks behind them count
-microseconds."""
+"""How far nested events may cross: some clocks behind them count microseconds."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Event:
     """Something that began and ended, in nanoseconds on the profiler's clock.
 
     `activity` is Kineto's: cpu_op, user_annotation, cuda_runtime, kernel, gpu_memcpy … `sequence`
-    numbers autograd's nodes on `thread`, in backward those of `forward_thread`. A kernel's `linked`
-    is the `correlation` of the operator that launched it, and its `correlation` that of the launch.
+    is the number of autograd's node on `thread`, in backward on `forward_thread`. A kernel's
+    `linked` is the `correlation` of the operator that launched it; its own `correlation` is that of
+    the launch.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Event:
     end_ns: int
     thread: int = 1
     activity: str = "cpu_op"
-    composite: bool = False  # of other operators, which it only calls
+    composite: bool = False  # an operator that only calls others
     sequence: int = -1
     forward_thread: int = 0
     shapes: tuple[tuple[int, ...], ...] = ()
@@ -53,13 +55,10 @@ class Event:
 
     @property
     def is_operator(self) -> bool:
-        """Whether it is one of torch's own operators, and no wrapper that only calls others."""
-        is_one = (
-            self.activity == "cpu_op"
-            and "::" in self.name
-            and not self.name.startswith("autograd::")
-        )
-        return is_one and not self.composite and not self.name.startswith("torch::autograd::")
+        """Whether it is one of torch's own operators and does not only call others."""
+        if self.activity != "cpu_op" or self.composite or "::" not in self.name:
+            return False
+        return not self.name.startswith(("autograd::", "torch::autograd::"))
 
     @property
     def is_compiled_graph(self) -> bool:
@@ -72,13 +71,13 @@ class Event:
 
 @dataclass
 class Node:
-    """An event with those that lie within it, in the order in which they began."""
+    """An event and those inside it, in the order in which they began."""
 
     event: Event
     children: list["Node"] = field(default_factory=list)
 
     def walk(self) -> Iterator[Event]:
-        """The event and all that lies within it."""
+        """The event and all events inside it."""
         yield self.event
         for child in self.children:
             yield from child.walk()
@@ -109,23 +108,22 @@ def trees(events: Sequence[Event]) -> list[Node]:
 
 
 def fault(events: Sequence[Event], steps: int) -> str:
-    """Why the trace of so many steps cannot be believed: events that are lost or that overlap; ""
-    if it can."""
-    host = [event for event in events if not event.on_device]
-    if backwards := next((event for event in events if event.end_ns < event.start_ns), None):
+    """Why the trace of so many steps cannot be trusted: events were lost or overlap; "" if it
+    can."""
+    backwards = next((event for event in events if event.end_ns < event.start_ns), None)
+    if backwards:
         return f"{backwards.name} ended before it began"
-    found = sorted(
-        (event for event in host if event.name == STEP), key=lambda event: event.start_ns
-    )
+    host = [event for event in events if not event.on_device]
+    found = sorted((e for e in host if e.name == STEP), key=lambda event: event.start_ns)
     if len(found) != steps:
         return f"{len(found)} of {steps} steps are in the trace; events were lost"
     try:
         trees(host)
     except Overlap as error:
         return f"events overlap: {error}"
-    # not what a driver is asked
+    # calls of the driver may differ from step to step
     steady = [event for event in host if event.activity in ("cpu_op", "user_annotation")]
-    counts = [Counter(event.name for event in steady if _within(event, step)) for step in found]
+    counts = [_count_names(steady, step) for step in found]
     for count in counts[1:]:
         if count != counts[0]:
             name = next(iter((count - counts[0]) + (counts[0] - count)))
@@ -135,27 +133,32 @@ def fault(events: Sequence[Event], steps: int) -> str:
 
 
 def _fault_of_device(events: Sequence[Event]) -> str:
-    """Kernels that nobody launched. Kernels of one stream may overlap: the next one may be launched
-    before the last has ended (CUDA's programmatic dependent launch). Copies may be launched by
-    calls that the tracer does not follow."""
+    """A kernel without a launch.
+
+    Kernels of one stream may overlap: CUDA can launch the next one before the last has ended
+    (programmatic dependent launch). Copies may be launched by calls that the tracer does not
+    record.
+    """
     launched = {event.correlation for event in events if event.activity in LAUNCHES}
-    lost = next(
-        (e for e in events if e.activity == "kernel" and e.correlation not in launched), None
-    )
-    return f"the launch of {lost.name} is not in the trace; events were lost" if lost else ""
+    for event in events:
+        if event.activity == "kernel" and event.correlation not in launched:
+            return f"the launch of {event.name} is not in the trace; events were lost"
+    return ""
 
 
-def _within(event: Event, step: Event) -> bool:
-    return step.start_ns <= event.start_ns < step.end_ns
+def _count_names(events: Sequence[Event], step: Event) -> Counter[str]:
+    """How often each name occurs within the step."""
+    inside = [event for event in events if step.start_ns <= event.start_ns < step.end_ns]
+    return Counter(event.name for event in inside)
 
 
 def shapes_of(structured: Any) -> tuple[tuple[int, ...], ...]:
-    """The sizes of all tensors among an operator's arguments; of numbers, which have none, nothing
-    stays."""
-    found: list[tuple[int, ...]] = []
+    """The sizes of all tensors among an operator's arguments, lists of tensors flattened. Arguments
+    without sizes are left out."""
+    shapes: list[tuple[int, ...]] = []
     for shape in structured:
         if shape and isinstance(shape[0], int):
-            found.append(tuple(shape))
+            shapes.append(tuple(shape))
         elif shape:
-            found += shapes_of(shape)
-    return tuple(found)
+            shapes += shapes_of(shape)
+    return tuple(shapes)

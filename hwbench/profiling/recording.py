@@ -1,5 +1,5 @@
-"""A few steps under `torch.profiler`, with the marks of the step and the calls of the model's
-modules in the trace."""
+"""A few steps under `torch.profiler`, whose trace also shows the step's marks and the calls of the
+model's modules."""
 
 import math
 import warnings
@@ -32,23 +32,25 @@ DTYPES = {
     "int": "int32",
     "bool": "bool",
 }
-"""What the profiler calls the types of tensors, in our names."""
+"""Our names of the tensor types that the profiler names."""
 
+NOT_TENSORS = ("", "Scalar", "ScalarList", "TensorList", "GenericList")
+"""The profiler's types of arguments that are no tensors."""
 
 NOT_OF_THE_STEP = ("gpu_user_annotation", "overhead")
-"""Kineto's kinds of events that are left out: annotations once more, as the device saw them, and
-what the tracer itself did (it fetches buffers), which crosses whatever the host was doing."""
+"""Kineto's activities that are left out: copies of annotations on the device's clock, and the
+tracer's own work (it fetches buffers), which overlaps with the host's events."""
 
 
 def steps_for(step_s: float) -> int:
-    """How many steps of so many seconds to record."""
+    """How many steps to record if one takes `step_s` seconds."""
     return max(FEWEST, min(MOST, math.ceil(RECORD_S / step_s)))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what torch 2.11 warns of: a second cycle of the profiler clears the events of the
-    first. Ours has one."""
+    """Hide torch 2.11's warning that a second cycle of the profiler clears the events of the first;
+    we have only one."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Warning: Profiler clears events", UserWarning)
         yield
@@ -62,10 +64,13 @@ def record(
     trace: Path | None,
     on_host: bool,
 ) -> list[Event]:
-    """The events of `steps` steps, after one that the profiler starts up in, which is left out; the
-    whole trace is also written to `trace` as JSON, in gzip where its name ends in .gz. Where the
-    host itself computes (`on_host`), no other device is traced."""
-    # by which an operator that only calls others is known
+    """The events of `steps` steps.
+
+    One more step runs first, in which the profiler starts up, and is left out. The whole trace is
+    also written to `trace` as JSON, in gzip if the name ends in .gz. `on_host`: the host itself
+    computes, so only the host is traced.
+    """
+    # is_composite needs the overload names
     config = _ExperimentalConfig(capture_overload_names=True)
     activities = [ProfilerActivity.CPU]
     if not on_host:
@@ -83,13 +88,10 @@ def record(
         device.synchronize()
     if trace:
         profiler.export_chrome_trace(str(trace))
-    found = [_event(event) for event in profiler.profiler.kineto_results.events()]
-    begin = min((event.start_ns for event in found if event.name == STEP), default=0)
-    return [
-        event
-        for event in found
-        if event.start_ns >= begin and event.activity not in NOT_OF_THE_STEP
-    ]
+    events = [_event(event) for event in profiler.profiler.kineto_results.events()]
+    begin = min((event.start_ns for event in events if event.name == STEP), default=0)
+    of_steps = [event for event in events if event.start_ns >= begin]
+    return [event for event in of_steps if event.activity not in NOT_OF_THE_STEP]
 
 
 def _mark(name: str) -> None:
@@ -99,9 +101,12 @@ def _mark(name: str) -> None:
 
 @contextmanager
 def annotated(model: nn.Module | None) -> Iterator[None]:
-    """Within, each call of a module of `model` is an annotation with its qualified name. Backward
-    needs no hooks, which would change autograd's graph: its nodes carry the numbers of the forward
-    operators that made them."""
+    """A context in which each call of a module of `model` is an annotation with the module's
+    qualified name.
+
+    Backward gets no hooks, which would change autograd's graph: its nodes have the numbers of the
+    forward operators that made them.
+    """
     calls: list[Any] = []
 
     def enter(name: str) -> Any:
@@ -122,21 +127,17 @@ def annotated(model: nn.Module | None) -> Iterator[None]:
 
 
 def named_modules(model: nn.Module | None) -> list[tuple[str, nn.Module]]:
-    """The modules of a model by their qualified names, itself by its class."""
-    return (
-        [(name or type(module).__name__, module) for name, module in model.named_modules()]
-        if model
-        else []
-    )
+    """The modules of a model by their qualified names, the model itself by its class."""
+    if not model:
+        return []
+    return [(name or type(module).__name__, module) for name, module in model.named_modules()]
 
 
 def _event(event: Any) -> Event:
-    dtypes = [DTYPES.get(dtype, dtype.removeprefix("c10::")) for dtype in event.dtypes()]
-    tensors = [
-        dtype
-        for dtype in dtypes
-        if dtype not in ("", "Scalar", "ScalarList", "TensorList", "GenericList")
-    ]
+    types = [DTYPES.get(kind, kind.removeprefix("c10::")) for kind in event.dtypes()]
+    dtypes = [kind for kind in types if kind not in NOT_TENSORS]
+    # torch 2.11 has no shapes of lists
+    shapes = getattr(event, "structured_input_shapes", event.shapes)()
     return Event(
         name=event.name(),
         start_ns=event.start_ns(),
@@ -146,9 +147,8 @@ def _event(event: Any) -> Event:
         composite=is_composite(event.name(), event.overload_name()),
         sequence=event.sequence_nr(),
         forward_thread=event.fwd_thread_id(),
-        # torch 2.11 has no lists
-        shapes=shapes_of(getattr(event, "structured_input_shapes", event.shapes)()),
-        dtype=tensors[0] if tensors else "",
+        shapes=shapes_of(shapes),
+        dtype=dtypes[0] if dtypes else "",
         correlation=event.correlation_id(),
         linked=event.linked_correlation_id(),
         stream=event.device_resource_id(),
@@ -166,5 +166,5 @@ def is_composite(name: str, overload: str) -> bool:
         return bool(
             torch._C._dispatch_has_kernel_for_dispatch_key(full, "CompositeImplicitAutograd")
         )
-    except RuntimeError:  # no operator, as annotations of ours or autograd's are none
+    except RuntimeError:  # not an operator, e.g. an annotation
         return False

@@ -1,9 +1,9 @@
-"""Which bytes live when: the storages of tensors over one step, told apart by what they are for.
+"""The memory of one step: which storages of tensors exist after each operator, by kind.
 
-A storage is counted from the operator that made it until torch frees it. What it was for is known
-only afterwards: the weights and the gradients are the model's, activations what autograd saved for
-backward, the optimizer's what lay there before the step and was first touched by an optimizer's
-step; the rest of what the step made is temporary. The workspace within an operator is not seen.
+A storage counts from the operator that made it until torch frees it. Weights and gradients are the
+model's; activations are what autograd saved for backward; the optimizer's storages existed before
+the step and were first used by an optimizer's step. What else the step made is temporary. An
+operator's own workspace is not seen.
 """
 
 import weakref
@@ -18,14 +18,17 @@ from hwbench.records.profile import MemoryUse
 
 KINDS = ("weights", "gradients", "optimizer", "activations", "temporary", "other")
 MOST_ROWS = 2_000
-"""Rows of the timeline: with more operators than that, each row is the fullest moment of
-several."""
+"""The most rows of the timeline: with more operators, each row is the moment with the most bytes
+among several operators."""
 
 
 @dataclass
 class Storage:
-    """The memory of one or more tensors. `born` and `freed` are operators of the step; what was
-    there before it has `born` None, what outlives it `freed` None."""
+    """The memory of one or more tensors.
+
+    `born` and `freed` are positions of operators in the step. `born` is None for a storage that
+    existed before, `freed` for one that exists after it.
+    """
 
     size: int
     born: int | None
@@ -36,15 +39,15 @@ class Storage:
 
 @dataclass
 class Storages:
-    """All storages seen so far; `position` is the operator that is now called."""
+    """All storages seen so far; `position` is that of the operator that is now called."""
 
     position: int = 0
     found: list[Storage] = field(default_factory=list)
     _living: dict[int, Storage] = field(default_factory=dict)
 
     def see(self, tensor: Tensor, born: bool) -> Storage | None:
-        """The storage of a tensor, which was `born` now if it is new; None of a tensor that has
-        none (a packed one)."""
+        """The storage of a tensor. `born` says whether a new one was made by the current operator.
+        None for a tensor without storage (a packed one)."""
         try:
             storage: Any = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):
@@ -58,8 +61,8 @@ class Storages:
         return known
 
     def use(self, tensors: Iterable[Tensor], is_update: bool) -> None:
-        """Tensors go into the operator that is now called, which may be part of an optimizer's
-        step."""
+        """Record tensors as inputs of the current operator; `is_update`: it is part of an
+        optimizer's step."""
         for tensor in tensors:
             storage = self.see(tensor, born=False)
             if storage and not storage.used:
@@ -68,7 +71,7 @@ class Storages:
                     storage.kind = "optimizer"
 
     def mark(self, tensors: Iterable[Tensor], kind: str) -> None:
-        """Say what the storages of tensors are for, unless it is known."""
+        """Set the kind of the tensors' storages where it is not known yet."""
         for tensor in tensors:
             storage = self.see(tensor, born=False)
             if storage and not storage.kind:
@@ -99,7 +102,8 @@ def timeline(storages: Storages, operators: list[tuple[str, str]]) -> MemoryUse:
 
 
 def _fullest(rows: list[dict[str, int]]) -> list[int]:
-    """The positions that are kept: of as many neighbours as it takes, that with the most bytes."""
+    """The positions of the rows to keep: in each group of neighbours the one with the most
+    bytes."""
     width = -(-len(rows) // MOST_ROWS) or 1
     groups = (range(start, min(start + width, len(rows))) for start in range(0, len(rows), width))
     return [max(group, key=lambda position: sum(rows[position].values())) for group in groups]

@@ -1,7 +1,7 @@
-"""Bytes of one call of an operator: of the tensors read and written, each once. What it must move
-if no cache holds anything; an operator that touches some rows of a tensor moves these and not the
-whole."""
+"""The bytes that one call of an operator must move if no cache holds anything: the tensors that it
+reads and writes, each once. An operator that uses some rows of a tensor moves only these."""
 
+from math import prod
 from typing import Any
 
 import torch
@@ -10,16 +10,16 @@ from torch import Tensor
 from hwbench.profiling.closed_forms import MOVES_NOTHING, Arguments, is_view, tensors_in
 
 READS_ROWS = frozenset({"embedding", "_embedding_bag", "index_select", "gather", "index"})
-"""Operators that read as much of their first tensor as they return."""
+"""Operators that read of their first tensor as many bytes as they return."""
 
 WRITES_ROWS = frozenset({"index_copy_", "index_put_", "index_fill_", "scatter_"})
-"""Operators that write into their first tensor as much as the others hold."""
+"""Operators that write into their first tensor as many bytes as the others hold."""
 
 ADDS_ROWS = frozenset({"index_add_", "scatter_add_", "scatter_reduce_"})
-"""The same, and read it before."""
+"""The same, but they read those bytes first."""
 
 HARDLY_READS = {"nll_loss_forward": "self", "nll_loss_backward": "self"}
-"""Operators that read of an argument one element for each target, or only its sizes."""
+"""By operator an argument of which it reads one element for each target, or only the sizes."""
 
 ONLY_WRITES = frozenset(
     {"copy_", "fill_", "zero_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_"}
@@ -38,19 +38,19 @@ def bytes_of(func: Any, arguments: Arguments, returned: Any) -> int:
     read = written = 0
     for position, argument in enumerate(schema.arguments):
         size = sum(map(stored_bytes, tensors_in([arguments.get(argument.name)])))
-        changed = argument.alias_info is not None and argument.alias_info.is_write
-        # scaled ones alone are
-        changed = changed and not (name.startswith("_fused_") and argument.name == "grads")
-        written += size if changed else 0
-        only_written = changed and (
-            argument.name == "out" or (name in ONLY_WRITES and position == 0)
-        )
-        hardly_read = (name in READS_ROWS and position == 0) or HARDLY_READS.get(
-            name
-        ) == argument.name
-        read += 0 if only_written or hardly_read else size
-    fresh = [r for r in schema.returns if r.alias_info is None]
-    if fresh:
+        is_first = position == 0
+        is_written = argument.alias_info is not None and argument.alias_info.is_write
+        # fused optimizers declare their gradients as written, but write only those they scale
+        is_written = is_written and not (name.startswith("_fused_") and argument.name == "grads")
+        if is_written:
+            written += size
+        is_output = argument.name == "out" or (is_first and name in ONLY_WRITES)
+        hardly_read = is_first and name in READS_ROWS
+        hardly_read = hardly_read or HARDLY_READS.get(name) == argument.name
+        if not (is_written and is_output) and not hardly_read:
+            read += size
+    returns_new = any(result.alias_info is None for result in schema.returns)
+    if returns_new:
         returned_bytes = sum(map(stored_bytes, tensors_in([returned])))
         written += returned_bytes
         read += returned_bytes if name in READS_ROWS else 0
@@ -58,20 +58,18 @@ def bytes_of(func: Any, arguments: Arguments, returned: Any) -> int:
 
 
 def _rows(name: str, arguments: Arguments) -> int:
-    """Into `self` go the rows of the largest of the other tensors, or as many as there are
-    indices."""
-    into = tensors_in([arguments.get("self")])
-    others = [t for t in tensors_in(list(arguments.values())) if all(t is not own for own in into)]
+    """Bytes of an operator that writes rows of the largest other tensor, or one for each index,
+    into `self`."""
+    target = tensors_in([arguments.get("self")])
+    tensors = tensors_in(list(arguments.values()))
+    others = [tensor for tensor in tensors if all(tensor is not own for own in target)]
     rows = max((stored_bytes(tensor) for tensor in others), default=0)
     return sum(map(stored_bytes, others)) + rows * (2 if name in ADDS_ROWS else 1)
 
 
 def stored_bytes(tensor: Tensor) -> int:
-    """The bytes of a tensor's elements; those that an expanded dimension repeats count once."""
-    if tensor.layout is not torch.strided:
+    """The bytes of a tensor's elements; elements that an expanded dimension repeats count once."""
+    if tensor.layout is not torch.strided or not tensor.numel():
         return tensor.numel() * tensor.element_size()
-    kept = [size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride]
-    count = 1 if tensor.numel() else 0
-    for size in kept:
-        count *= size
-    return count * tensor.element_size()
+    sizes = [size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride]
+    return prod(sizes) * tensor.element_size()
