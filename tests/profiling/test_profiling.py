@@ -1,5 +1,4 @@
-"""The whole pass on real workloads, small ones: sums that must hold whatever the machine does
-meanwhile."""
+"""The whole pass on small real workloads: sums that hold on any machine under any load."""
 
 import gzip
 import json
@@ -51,7 +50,7 @@ def trained(tmp_path_factory):
     return built, profile, trace
 
 
-def test_it_is_valid_and_says_what_the_profiler_cost(trained):
+def test_profile_is_valid_and_states_cost_of_profiler(trained):
     profile = trained[1]
     assert (profile.invalid, profile.unknown) == ("", {})
     assert 2 <= profile.steps <= 10
@@ -60,13 +59,13 @@ def test_it_is_valid_and_says_what_the_profiler_cost(trained):
     assert 0 < profile.busy_share <= 1
 
 
-def test_the_spans_sum_to_the_step(trained):
+def test_spans_sum_to_the_step(trained):
     spans = {row["name"]: row["seconds"] for row in rows(trained[1].ops) if row["level"] == "span"}
     assert list(spans) == ["forward", "backward", "optimizer", ""]
     assert sum(spans.values()) <= trained[1].profiled_step_s * (1 + 1e-9)
 
 
-def test_the_operators_of_a_span_fit_into_it(trained):
+def test_operators_of_a_span_fit_into_it(trained):
     found = rows(trained[1].ops)
     for span in ("forward", "backward", "optimizer"):
         whole = next(row for row in found if row["level"] == "span" and row["name"] == span)
@@ -75,30 +74,26 @@ def test_the_operators_of_a_span_fit_into_it(trained):
         assert sum(row["events"] for row in own) <= whole["events"]
 
 
-def test_the_matrix_products_are_those_that_the_model_declares(trained):
-    """But for attention, which backward computes again (7 products where the model's FLOPs have 6),
-    and the rows by which the vocabulary is padded, which are no model's FLOPs."""
+def test_matrix_products_are_those_that_model_declares(trained):
+    """Except for attention, which backward computes again (7 products where the model declares 6),
+    and the padding rows of the vocabulary, which the model does not declare."""
     built, profile, _ = trained
     config = gpt_config("nano")
     padding = 6 * NANO["batch"] * NANO["seq"] * config.width * (config.padded_vocab - config.vocab)
     products = [row for row in rows(profile.ops) if row["name"] in ("aten::mm", "aten::addmm")]
     attention = [row for row in rows(profile.ops) if "scaled_dot_product" in row["name"]]
-    computed = (
-        sum(row["flops"] for row in products) + sum(row["flops"] for row in attention) * 6 / 7
-    )
-    assert computed - padding == built.work.flops
+    product_flops = sum(row["flops"] for row in products)
+    attention_flops = sum(row["flops"] for row in attention) * 6 / 7
+    assert product_flops + attention_flops - padding == built.work.flops
 
 
-def test_every_operator_has_its_flops_and_bytes(trained):
-    unknown = {
-        row["name"]
-        for row in rows(trained[1].ops)
-        if row["level"] == "operator" and row["bytes"] is None
-    }
+def test_every_operator_has_flops_and_bytes(trained):
+    operators = [row for row in rows(trained[1].ops) if row["level"] == "operator"]
+    unknown = {row["name"] for row in operators if row["bytes"] is None}
     assert unknown == (set() if LISTS_ARE_SEEN else {"aten::_fused_adamw_", "aten::cat"})
 
 
-def test_the_blocks_are_told_apart_forward_and_backward(trained):
+def test_each_block_has_time_forward_and_backward(trained):
     modules = {row["module"]: row for row in rows(trained[1].modules)}
     for name in [f"blocks.{number}.{part}" for number in range(2) for part in BLOCKS]:
         assert modules[name]["kind"] == "Linear"
@@ -106,13 +101,11 @@ def test_the_blocks_are_told_apart_forward_and_backward(trained):
         assert modules[name]["backward_s"] > 0
         assert modules[name]["flops"] > 0
     block = modules["blocks.0"]
-    inside = [
-        row for name, row in modules.items() if name == "blocks.0" or name.startswith("blocks.0.")
-    ]
+    inside = [row for name, row in modules.items() if f"{name}.".startswith("blocks.0.")]
     assert block["forward_s"] == pytest.approx(sum(row["self_forward_s"] for row in inside))
 
 
-def test_memory_has_the_weights_and_twice_as_much_of_the_optimizer(trained):
+def test_optimizer_takes_twice_the_memory_of_weights(trained):
     built, profile, _ = trained
     weights = sum(weight.numel() * 4 for weight in built.model.parameters())
     memory = rows(profile.memory)
@@ -122,16 +115,15 @@ def test_memory_has_the_weights_and_twice_as_much_of_the_optimizer(trained):
     assert max(row["activations_bytes"] for row in memory) > 0
 
 
-def test_the_trace_has_spans_and_modules_as_rows(trained):
+def test_trace_has_rows_of_spans_and_modules(trained):
     trace = json.loads(gzip.decompress(trained[2].read_bytes()))["traceEvents"]
     ours = [event for event in trace if event.get("pid") == PID]
-    named = {
-        event["tid"]: event["args"]["name"] for event in ours if event["name"] == "thread_name"
-    }
-    found = {
-        name: [e for e in ours if e.get("ph") == "X" and e["tid"] == tid]
-        for tid, name in named.items()
-    }
+    threads = [event for event in ours if event["name"] == "thread_name"]
+    names = {event["tid"]: event["args"]["name"] for event in threads}
+    found = {name: [] for name in names.values()}
+    for event in ours:
+        if event.get("ph") == "X":
+            found[names[event["tid"]]].append(event)
     steps = trained[1].steps
     assert len(found["steps"]) == steps
     assert [event["name"] for event in found["spans"]][:3] == ["forward", "backward", "optimizer"]
@@ -142,16 +134,9 @@ def test_the_trace_has_spans_and_modules_as_rows(trained):
     assert found["steps"][-1]["dur"] == pytest.approx(real[-1]["dur"], abs=1)
 
 
-def test_decoding_is_told_apart_too():
-    params = {
-        "size": "nano",
-        "batch": 1,
-        "prompt": 8,
-        "new": 2,
-        "layers": None,
-        "attention": None,
-        "compile": False,
-    }
+def test_decoding_is_profiled():
+    params = {"size": "nano", "batch": 1, "prompt": 8, "new": 2}
+    params |= {"layers": None, "attention": None, "compile": False}
     _, profile = profile_of("gpt/decode", params, "fp32")
     assert profile.invalid == ""
     assert {row["span"] for row in rows(profile.ops) if row["level"] == "operator"} == {"decode"}
@@ -163,13 +148,13 @@ def window():
     return Window("host", Samples([0], [False], [0], [0.01], [""]), Spans(), 0.01, True)
 
 
-def test_a_workload_without_a_model_has_no_modules_and_says_so():
+def test_workload_without_model_has_no_modules_and_says_why():
     profile = profiling.profile(Built(lambda mark: mark("a")), devices.open_device("cpu"), window())
     assert profile.unknown == {"modules": "the workload has no model"}
     assert profile.modules.module == []
 
 
-def test_a_compiled_step_has_neither_modules_nor_memory_and_says_so():
+def test_compiled_step_has_no_modules_or_memory_and_says_why():
     profile = profiling.profile(
         Built(lambda mark: None, compiled=True), devices.open_device("cpu"), window()
     )
@@ -177,7 +162,7 @@ def test_a_compiled_step_has_neither_modules_nor_memory_and_says_so():
     assert profile.memory.position == []
 
 
-def test_steps_that_differ_are_no_trace_to_believe():
+def test_steps_that_differ_make_trace_invalid():
     steps = iter(range(100))
 
     def step(mark):
@@ -189,7 +174,7 @@ def test_steps_that_differ_are_no_trace_to_believe():
     assert profile.ops.name == []
 
 
-def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_path):
+def test_failing_pass_keeps_the_measurement(monkeypatch, tmp_path):
     def fails(*_, **__):
         raise RuntimeError("no room for this")
 
@@ -205,18 +190,15 @@ def test_a_pass_that_fails_costs_nothing_of_what_was_measured(monkeypatch, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_test_under_load_has_no_step_to_profile_and_is_not_even_run():
-    case, file = (
-        Case("fake/served", {}, "fp32"),
-        str(Path(__file__).parent.with_name("fake_workloads.py")),
-    )
-    request = CaseRequest(case, Policy(), "fake", [file], profiled={"trace": None})
-    found = measure_case(request)
+def test_test_under_load_is_unsupported_and_not_run():
+    file = str(Path(__file__).parent.with_name("fake_workloads.py"))
+    case = Case("fake/served", {}, "fp32")
+    found = measure_case(CaseRequest(case, Policy(), "fake", [file], profiled={"trace": None}))
     assert (found.outcome, found.window) == ("unsupported", None)
     assert "profile gpt/prefill and gpt/decode instead" in found.reason
 
 
-def test_a_device_that_the_profiler_does_not_see_is_not_the_hosts_time():
+def test_device_unknown_to_profiler_makes_profile_invalid():
     synced = Window("host", Samples([0], [False], [0], [0.01], ["synced"]), Spans(), 0.01, True)
     profile = profiling.profile(Built(lambda mark: None), devices.open_device("cpu"), synced)
     assert profile.invalid == "the profiler saw no kernel of this device, only the host"
@@ -224,17 +206,17 @@ def test_a_device_that_the_profiler_does_not_see_is_not_the_hosts_time():
 
 
 @pytest.mark.parametrize(("step_s", "steps"), [(0.001, 10), (0.3, 4), (20.0, 2)])
-def test_about_a_second_is_recorded(step_s, steps):
+def test_about_one_second_is_recorded(step_s, steps):
     assert steps_for(step_s) == steps
 
 
-def test_what_only_calls_others_is_known_by_its_kernels():
+def test_operator_without_kernels_is_composite():
     assert is_composite("aten::linear", "")
     assert is_composite("aten::to", "dtype")
     assert not is_composite("aten::mm", "")
     assert not is_composite("no::such", "operator")
 
 
-def test_a_profile_survives_its_way_to_the_parent(trained):
+def test_profile_survives_json(trained):
     profile = trained[1]
     assert from_json(Profile, json.loads(json.dumps(asdict(profile)))) == profile

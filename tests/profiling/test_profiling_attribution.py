@@ -1,7 +1,8 @@
-"""One step made by hand, 100 µs long: a linear layer forward, its backward on another thread, an
+"""A step of 100 µs made by hand: a linear layer forward, its backward on another thread, an
 update."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,7 +54,7 @@ def profiled(events=EVENTS, count=1, cost=lambda event: (2.0, 3.0), device_s=Non
     return called, tabulate_operators(called, count, cost, device_s)
 
 
-def test_operators_are_those_that_do_the_work_with_span_module_and_direction():
+def test_working_operators_have_span_module_and_direction():
     _, found = profiled()
     assert [(r["name"], r["span"], r["module"], r["backward"]) for r in rows(found)] == [
         ("aten::add", "forward", "block", False),
@@ -64,7 +65,7 @@ def test_operators_are_those_that_do_the_work_with_span_module_and_direction():
     ]
 
 
-def test_an_operator_has_the_time_and_the_events_of_what_it_calls():
+def test_operator_includes_time_and_events_of_what_it_calls():
     _, found = profiled()
     addmm = rows(found)[2]
     assert addmm["seconds"] == pytest.approx(24e-6)
@@ -72,24 +73,16 @@ def test_an_operator_has_the_time_and_the_events_of_what_it_calls():
     assert addmm["shapes"] == "[[8], [4, 4], [4, 8]]"
 
 
-def test_long_lists_of_shapes_are_cut_and_say_so():
+def test_long_list_of_shapes_is_cut():
     assert json.loads(rows(profiled()[1])[3]["shapes"])[-1] == "and 12 more"
 
 
-def test_alike_calls_of_all_steps_become_one_row_of_one_step():
-    later = [
-        Event(
-            **{
-                **vars(e),
-                "start_ns": e.start_ns + 100 * US,
-                "end_ns": e.end_ns + 100 * US,
-                "sequence": e.sequence + 90,
-            }
-        )
-        if e.sequence >= 0
-        else Event(**{**vars(e), "start_ns": e.start_ns + 100 * US, "end_ns": e.end_ns + 100 * US})
-        for e in EVENTS
-    ]
+def test_like_calls_of_all_steps_become_one_row_per_step():
+    later = []
+    for event in EVENTS:
+        times = {"start_ns": event.start_ns + 100 * US, "end_ns": event.end_ns + 100 * US}
+        number = event.sequence + 90 if event.sequence >= 0 else event.sequence
+        later.append(replace(event, **times, sequence=number))
     once, twice = rows(profiled()[1]), rows(profiled([*EVENTS, *later], count=2)[1])
     assert [row["name"] for row in twice] == [row["name"] for row in once]
     for before, after in zip(once, twice, strict=True):
@@ -97,16 +90,16 @@ def test_alike_calls_of_all_steps_become_one_row_of_one_step():
         assert (after["calls"], after["flops"]) == (before["calls"], before["flops"])
 
 
-def test_what_is_not_known_stays_null():
+def test_unknown_cost_stays_none():
     assert rows(profiled(cost=lambda event: (None, None))[1])[0]["flops"] is None
 
 
-def test_on_an_accelerator_the_seconds_are_its_kernels():
+def test_seconds_on_accelerator_are_those_of_kernels():
     _, found = profiled(device_s=lambda call: 5e-6)
     assert (rows(found)[2]["seconds"], rows(found)[2]["host_s"]) == (5e-6, pytest.approx(24e-6))
 
 
-def test_spans_cut_the_step_at_its_marks_and_the_rest_has_no_name():
+def test_spans_end_at_marks_and_the_rest_has_no_name():
     _, found = profiled()
     before = len(found.level)
     add_spans(EVENTS, Steps(EVENTS), found)
@@ -117,23 +110,18 @@ def test_spans_cut_the_step_at_its_marks_and_the_rest_has_no_name():
     assert sum(r["events"] for r in added) == len(EVENTS) - 1
 
 
-def test_a_module_has_its_own_time_and_that_of_those_within():
+def test_module_has_its_own_time_and_that_of_its_children():
     _, found = profiled()
     events = [annotation(0.5, 39.5, MODULE + "Model"), *EVENTS]
     by_name = {r["module"]: r for r in rows(tabulate_modules(events, found, KINDS, 1))}
-    micro = {
-        name: [round(r[c] * 1e6, 6) for c in ("self_forward_s", "forward_s", "backward_s")]
-        for name, r in by_name.items()
-    }
+    columns = ("self_forward_s", "forward_s", "backward_s")
+    micro = {name: [round(row[c] * 1e6, 6) for c in columns] for name, row in by_name.items()}
     assert micro == {"Model": [0, 29, 12], "block": [4, 29, 12], "block.up": [25, 25, 12]}
-    assert (by_name["block"]["kind"], by_name["block"]["calls"], by_name["block"]["flops"]) == (
-        "Block",
-        1,
-        8,
-    )
+    block = by_name["block"]
+    assert (block["kind"], block["calls"], block["flops"]) == ("Block", 1, 8)
 
 
-def test_a_compiled_graph_is_what_it_does_itself_beside_the_operators_that_it_calls():
+def test_compiled_graph_excludes_operators_that_it_calls():
     events = [
         annotation(0, 100, STEP),
         at(5, 90, "CompiledFunction"),
@@ -142,17 +130,13 @@ def test_a_compiled_graph_is_what_it_does_itself_beside_the_operators_that_it_ca
         at(21, 22, "aten::copy_"),
     ]
     found = {row["name"]: row for row in rows(profiled(events)[1])}
-    assert {name: round(row["seconds"] * 1e6, 6) for name, row in found.items()} == {
-        "(compiled code)": 40,
-        "aten::addmm": 30,
-    }
-    assert {name: row["events"] for name, row in found.items()} == {
-        "(compiled code)": 1,
-        "aten::addmm": 2,
-    }
+    micro = {name: round(row["seconds"] * 1e6, 6) for name, row in found.items()}
+    assert micro == {"(compiled code)": 40, "aten::addmm": 30}
+    events_of = {name: row["events"] for name, row in found.items()}
+    assert events_of == {"(compiled code)": 1, "aten::addmm": 2}
 
 
-def test_under_autocast_the_dtype_is_that_of_what_was_computed():
+def test_dtype_under_autocast_is_that_of_computation():
     events = [
         annotation(0, 100, STEP),
         at(10, 50, "aten::mm", shapes=((4, 4), (4, 4)), dtype="fp32"),

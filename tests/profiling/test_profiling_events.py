@@ -1,4 +1,4 @@
-"""Traces made by hand: what nests, what crosses, what is missing."""
+"""Traces made by hand: nested, crossing and missing events."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def names(node):
     return [event.name for event in node.walk()]
 
 
-def test_events_nest_by_time_within_their_thread():
+def test_events_nest_by_time_within_a_thread():
     events = [
         Event("aten::b", 12_000, 15_000),
         Event("aten::a", 10_000, 20_000),
@@ -23,17 +23,17 @@ def test_events_nest_by_time_within_their_thread():
     assert [names(root) for root in roots] == [["aten::a", "aten::b", "aten::c"], ["aten::d"]]
 
 
-def test_events_that_follow_each_other_do_not_nest():
+def test_consecutive_events_do_not_nest():
     roots = trees([Event("a", 0, 10), Event("b", 10, 20), Event("c", 20, 20)])
     assert [root.event.name for root in roots] == ["a", "b", "c"]
 
 
-def test_events_that_cross_are_an_overlap():
+def test_crossing_events_are_an_overlap():
     with pytest.raises(Overlap, match="b began within a and ended after it"):
         trees([Event("a", 0, 10_000), Event("b", 5_000, 15_000)])
 
 
-def test_clocks_that_count_microseconds_may_cross_by_one():
+def test_events_may_cross_by_a_microsecond():
     roots = trees([Event("a", 0, 10_000), Event("b", 9_500, 11_000)])
     assert [root.event.name for root in roots] == ["a", "b"]
 
@@ -42,7 +42,7 @@ def operators(*starts):
     return [Event("aten::mm", start, start + 10) for start in starts]
 
 
-def test_a_whole_trace_has_no_fault():
+def test_complete_trace_has_no_fault():
     assert fault([step(0, 100), step(100, 200), *operators(10, 50, 110, 150)], steps=2) == ""
 
 
@@ -64,7 +64,7 @@ def test_a_whole_trace_has_no_fault():
         ),
     ],
 )
-def test_what_is_lost_or_overlaps_is_a_fault(events, says):
+def test_lost_or_overlapping_events_are_a_fault(events, says):
     assert says in fault(events, steps=2)
 
 
@@ -77,14 +77,14 @@ def kernel(start, end, correlation, stream=7):
 LAUNCH = Event("cudaLaunchKernel", 20, 30, activity="cuda_runtime", correlation=5)
 
 
-def test_a_kernel_without_its_launch_is_a_fault():
+def test_kernel_without_launch_is_a_fault():
     assert fault([step(0, 100), LAUNCH, kernel(40, 90, 5)], steps=1) == ""
     assert "the launch of gemm_kernel is not in the trace" in fault(
         [step(0, 100), LAUNCH, kernel(40, 90, 6)], steps=1
     )
 
 
-def test_an_operators_number_is_no_launchs():
+def test_operator_is_not_a_launch():
     operator = Event("aten::mm", 15, 35, correlation=6)
     assert "the launch of" in fault([step(0, 100), operator, LAUNCH, kernel(40, 90, 6)], steps=1)
 
@@ -96,17 +96,17 @@ def test_kernels_of_one_stream_may_overlap():
     assert fault(events, steps=1) == ""
 
 
-def test_a_copy_may_be_launched_by_a_call_that_is_not_traced():
+def test_copy_without_launch_is_no_fault():
     copy = Event("Memset (Device)", 40, 50, activity="gpu_memset", correlation=9)
     assert fault([step(0, 100), LAUNCH, kernel(50, 90, 5), copy], steps=1) == ""
 
 
-def test_what_a_driver_is_asked_may_differ_from_step_to_step():
+def test_driver_calls_may_differ_between_steps():
     query = Event("cudaEventQuery", 20, 21, activity="cuda_runtime")
     assert fault([step(0, 100), step(100, 200), query, *operators(10, 110)], steps=2) == ""
 
 
-def test_numbers_have_no_sizes_and_lists_of_tensors_are_taken_apart():
+def test_shapes_flatten_lists_and_omit_numbers():
     assert shapes_of([[8, 64], [], [[3, 4], [5]], [[], []]]) == ((8, 64), (3, 4), (5,))
 
 
@@ -121,5 +121,5 @@ def test_numbers_have_no_sizes_and_lists_of_tensors_are_taken_apart():
         (Event("aten::mm", 0, 1, activity="user_annotation"), False),
     ],
 )
-def test_what_counts_as_an_operator(event, is_one):
+def test_is_operator(event, is_one):
     assert event.is_operator is is_one

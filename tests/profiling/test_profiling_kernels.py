@@ -15,15 +15,8 @@ def host(start, end, name, correlation, activity="cpu_op"):
 
 
 def device(start, end, name, correlation, linked, activity="kernel"):
-    return Event(
-        name,
-        start * US,
-        end * US,
-        activity=activity,
-        correlation=correlation,
-        linked=linked,
-        stream=7,
-    )
+    numbers = {"correlation": correlation, "linked": linked, "stream": 7}
+    return Event(name, start * US, end * US, activity=activity, **numbers)
 
 
 EVENTS = [
@@ -58,13 +51,13 @@ def called(steps):
     return find_calls([event for event in EVENTS if not event.on_device], steps)
 
 
-def test_an_operator_has_the_kernels_of_what_it_called(kernels, called):
+def test_operator_has_kernels_of_what_it_called(kernels, called):
     assert [(c.node.event.name, round(kernels.seconds_of(c) * 1e6, 6)) for c in called] == [
         ("aten::mm", 30), ("aten::sum", 17), ("aten::_local_scalar_dense", 3),
     ]  # fmt: skip
 
 
-def test_its_kernels_are_rows_of_their_own_that_sum_to_it(kernels, called):
+def test_kernel_rows_sum_to_operator_rows(kernels, called):
     found = tabulate_operators(called, 1, lambda event: (None, None), kernels.seconds_of)
     whole = sum(found.seconds)
     kernels.add_rows(called, found, 1)
@@ -73,19 +66,19 @@ def test_its_kernels_are_rows_of_their_own_that_sum_to_it(kernels, called):
     assert sum(found.seconds) == pytest.approx(2 * whole)
 
 
-def test_what_it_did_in_all(kernels):
+def test_busy_launch_and_copy_times(kernels):
     assert kernels.busy_s() == pytest.approx(50e-6)
     assert kernels.launch_s() == pytest.approx((10 + 4 + 2 + 9) * 1e-6)
     assert kernels.copy_s() == pytest.approx(3e-6)
 
 
-def test_a_graph_of_many_kernels_is_launched_once(steps):
+def test_graph_of_kernels_is_launched_once(steps):
     graph = [device(20 + i, 21 + i, f"k{i}", 101, 1) for i in range(20)]
     events = [event for event in EVENTS if not event.on_device]
     assert Kernels([*events, *graph], steps).launch_s() == pytest.approx(10e-6)
 
 
-def test_gaps_have_a_cause_by_when_the_next_kernel_was_launched(kernels):
+def test_cause_of_gap_depends_on_next_launch(kernels):
     gaps = kernels.gaps()
     assert list(zip(gaps.cause, gaps.after, gaps.before, strict=True)) == [
         ("kernel_wait", "sgemm", "reduce"),
@@ -95,12 +88,12 @@ def test_gaps_have_a_cause_by_when_the_next_kernel_was_launched(kernels):
     assert gaps.start_s == pytest.approx([50e-6, 70e-6])
 
 
-def test_without_its_launch_the_cause_is_not_known(steps):
+def test_gap_without_launch_has_unknown_cause(steps):
     events = [event for event in EVENTS if event.name != "cudaMemcpyAsync"]
     assert Kernels(events, Steps(events)).gaps().cause == ["kernel_wait", "other"]
 
 
-def test_kernels_of_two_streams_that_run_at_once_are_busy_once(steps):
+def test_concurrent_kernels_count_once_as_busy(steps):
     beside = Event(
         "other", 25 * US, 55 * US, activity="kernel", correlation=101, linked=1, stream=8
     )
