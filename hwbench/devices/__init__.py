@@ -1,8 +1,8 @@
-"""Which devices this machine has, and opening one.
+"""The devices of this machine: listed, resolved from what a user writes, and opened.
 
 One module a family: `cpu`, `accelerator` (everything behind `torch.accelerator`: CUDA and ROCm,
-XPU, TPU), `mps`, and `fake`, which has a clock of its own and needs no hardware. All choices by
-kind of device end in this package.
+XPU, TPU), `mps`, and `fake`, which has its own clock and needs no hardware. Only this package
+treats kinds of devices differently.
 """
 
 import re
@@ -15,7 +15,7 @@ from hwbench.errors import UserError
 __all__ = ["Device", "TorchDevice", "available", "open_device", "resolve"]
 
 SPEC = re.compile(r"(auto|cpu|cuda|mps|xpu|tpu|fake)(?::(\d+))?")
-"""What `--device` takes: a kind, with an index for the kinds that a machine may have several of."""
+"""What `--device` accepts: a kind, with an index where a machine may have several of it."""
 
 FAMILIES = {
     "cuda": "accelerator",
@@ -24,22 +24,22 @@ FAMILIES = {
     "mps": "mps",
     "cpu": "cpu",
 }
-"""The module of each kind, the best kind first: the order in which `auto` looks."""
+"""The module of each kind, in the order in which `auto` looks for a device."""
 
 
 def available() -> dict[str, str]:
-    """The devices that are here, as {spec: name}, the best first. Opens none of them."""
-    found: dict[str, str] = {}
+    """The devices of this machine, as {spec: name}, the best first. Opens none of them."""
+    names: dict[str, str] = {}
     for kind, family in FAMILIES.items():
-        found |= _family(family).available(kind)
-    return found
+        names |= _family(family).available(kind)
+    return names
 
 
 def resolve(spec: str) -> str:
-    """The one device that `spec` means here, e.g. `auto` → `cuda:0`.
+    """The device that `spec` means on this machine, e.g. `auto` → `cuda:0`.
 
-    UserError if `spec` is no device's name or if this machine has no such device; it says what
-    there is.
+    UserError if `spec` is not the name of a device, or if this machine has no such device; it lists
+    those that there are.
     """
     match = SPEC.fullmatch(spec)
     if not match:
@@ -48,23 +48,24 @@ def resolve(spec: str) -> str:
         )
     if match[1] == "fake":
         return "fake"
-    here = available()
+    names = available()
     if match[1] == "auto" and not match[2]:
-        return next(iter(here))
-    wanted = next((name for name in here if name == spec or name.partition(":")[0] == spec), None)
-    if wanted is None:
-        listed = ", ".join(f"{name} ({what})" for name, what in here.items())
-        cure = (
-            _family(FAMILIES[match[1]]).cure(match[1])
-            if match[1] in FAMILIES
-            else "Use --device auto."
-        )
-        raise UserError(f"no device {spec} here; there is {listed}. {cure}")
-    return wanted
+        return next(iter(names))
+    for name in names:
+        if spec in (name, name.partition(":")[0]):
+            return name
+    listed = ", ".join(f"{name} ({model})" for name, model in names.items())
+    raise UserError(f"no device {spec} here; there is {listed}. {_cure(match[1])}")
+
+
+def _cure(kind: str) -> str:
+    if kind not in FAMILIES:
+        return "Use --device auto."
+    return str(_family(FAMILIES[kind]).cure(kind))
 
 
 def open_device(spec: str) -> Device:
-    """Open the device of a resolved `spec`; the current process computes on it from now on."""
+    """Open the device of a resolved `spec` and make it the one that this process computes on."""
     kind = spec.partition(":")[0]
     device: Device = _family(FAMILIES.get(kind, kind)).open_device(spec)
     return device

@@ -1,4 +1,4 @@
-"""What the devices that torch drives have in common."""
+"""What all devices that torch drives share: dtypes, precision and the meaning of errors."""
 
 import os
 from collections.abc import Mapping
@@ -20,9 +20,8 @@ DTYPES = {
     "fp16": torch.float16,
     "int8": torch.int8,
 }
-"""The torch dtype that tensors have under each of our names (TF32 is fp32 storage with a shorter
-multiply)."""
-
+"""The torch dtype of tensors for each of our names. TF32 tensors are stored as fp32; only their
+products have fewer bits."""
 
 SETTINGS = (
     *("ATEN_", "ONEDNN_", "DNNL_", "MKL_", "OMP_", "TORCH_", "PYTORCH_"),
@@ -32,8 +31,8 @@ SETTINGS = (
 
 
 def findings(device: TorchDevice, facts: Mapping[str, Any]) -> Findings:
-    """The findings of a device of torch's, which depend on `facts`, torch's version and
-    SETTINGS."""
+    """The findings of a device that torch drives. They depend on `facts`, torch's version and the
+    environment variables in SETTINGS."""
     on_cpu = device.kind == "cpu"
     watch: Stopwatch = OneThread() if on_cpu else Queue(device.synchronize)
     parts = torch.get_num_threads() if on_cpu else 1
@@ -51,16 +50,15 @@ def findings(device: TorchDevice, facts: Mapping[str, Any]) -> Findings:
 
 
 def autocast(device_type: str, dtype: str) -> AbstractContextManager[Any]:
-    """Mixed precision over fp32 weights; for fp32 there is nothing to cast, and what fp8 leaves
-    over is bf16's."""
+    """The context of mixed precision over fp32 weights: none for fp32, bf16 for whatever fp8 does
+    not compute."""
     if dtype in ("fp32", "tf32"):
         return nullcontext()
     return torch.autocast(device_type, dtype=torch_dtype("bf16" if dtype == "fp8" else dtype))
 
 
 def torch_dtype(dtype: str) -> torch.dtype:
-    """The torch dtype of a name. Unsupported if tensors of it are not something this version
-    computes with."""
+    """The torch dtype of a name. Unsupported if torch does not compute with it."""
     if dtype not in DTYPES:
         raise Unsupported(
             f"torch has no {dtype} arithmetic for this kind of device; use {', '.join(DTYPES)}"
@@ -69,15 +67,15 @@ def torch_dtype(dtype: str) -> torch.dtype:
 
 
 BEYOND_TF32 = 1 + 2**-12
-"""What fp32 holds exactly and TF32, with 10 bits of mantissa, rounds to 1."""
+"""A number that fp32 holds exactly; TF32, with 10 bits of mantissa, rounds it to 1."""
 
 
 def use_precision(device: TorchDevice, dtype: str) -> None:
-    """Set what fp32 products keep of their bits, of matrices as in cuDNN's recurrent layers, which
-    take TF32 otherwise.
+    """Set the precision of fp32 products, of matrices and in cuDNN's recurrent layers, which use
+    TF32 by default.
 
-    A device that rounds fp32 all the same gets a note. Unsupported of tf32 where products keep all
-    bits.
+    A device that rounds fp32 products in either case gets a note. Unsupported if `dtype` is tf32
+    and products keep all bits.
     """
     is_tf32 = dtype == "tf32"
     torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
@@ -92,39 +90,40 @@ def use_precision(device: TorchDevice, dtype: str) -> None:
 
 
 def _rounds_fp32(device: TorchDevice) -> bool:
-    """Whether a product of fp32 matrices, as torch is set now, keeps fewer bits than fp32 has."""
+    """Whether a product of fp32 matrices keeps fewer bits than fp32 has, with torch's settings of
+    now."""
     a = torch.full((512, 512), BEYOND_TF32, device=device.torch)
     product = a @ torch.eye(512, device=device.torch)
     return float(product[0, 0].item()) == 1.0
 
 
 def missing_operator(error: BaseException) -> str | None:
-    """The first sentence of what torch's dispatcher says of an operator that a device lacks."""
-    words = str(error).strip().partition("\n")[0]
-    if not isinstance(error, NotImplementedError) or "aten::" not in words:
+    """The first sentence of the error that torch's dispatcher raises for an operator that a device
+    lacks; None for other errors."""
+    line = str(error).strip().partition("\n")[0]
+    if not isinstance(error, NotImplementedError) or "aten::" not in line:
         return None
-    return words.partition(". ")[0].rstrip(".")
+    return line.partition(". ")[0].rstrip(".")
 
 
 def require_memory(state_bytes: int, memory_bytes: int | None, where: str) -> None:
-    """Unsupported if what a case must hold at once is more than the device has in all."""
+    """Raise Unsupported if a case must hold more bytes at once than the device has."""
     if memory_bytes is not None and state_bytes > memory_bytes:
-        raise Unsupported(
-            f"needs at least {state_bytes / 2**30:.1f} GiB, {where} has {memory_bytes / 2**30:.1f} GiB"
-        )
+        needed_gib, memory_gib = state_bytes / 2**30, memory_bytes / 2**30
+        raise Unsupported(f"needs at least {needed_gib:.1f} GiB, {where} has {memory_gib:.1f} GiB")
 
 
 OUT_OF_MEMORY = (
     *("out of memory", "can't allocate memory", "alloc_failed"),
     *("out_of_device_memory", "out_of_host_memory", "resource_exhausted"),  # Level Zero and XLA
 )
-"""How torch, the drivers and the matmul libraries say it, where they raise no exception made for
-it."""
+"""Words in the errors of torch, drivers and matmul libraries when memory ran out and they raise no
+exception of their own for it."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch, or of Python itself, means that memory ran out."""
-    said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in said for words in OUT_OF_MEMORY
-    )
+    """Whether an error of torch or Python means that memory ran out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    message = str(error).lower()
+    return any(words in message for words in OUT_OF_MEMORY)

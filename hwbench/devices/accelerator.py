@@ -1,9 +1,8 @@
 """Everything behind `torch.accelerator`: CUDA and ROCm, XPU, and TPU where `torch_tpu` is
 installed.
 
-Work is submitted and runs later, so times come from events in the device's queue. When the device
-is opened, the event clock is held against the host's on a known load; if they disagree, the host's
-clock is used and the notes say so.
+Work is submitted and runs later, so times come from events in the device's queue. If `event_clock`
+finds that they cannot be trusted, the host's clock is used and a note says so.
 """
 
 import importlib.util
@@ -25,15 +24,14 @@ from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
 
 POLL_S = 0.0005
-"""How often the host looks whether an event has ended: far less than it is ahead, and next to
-nothing of a core."""
+"""How often the host asks whether an event has ended: far more often than it may run ahead, and for
+almost no time of a core."""
 
 FP8_ON_NVIDIA = (8, 9)
 """The first compute capability with FP8 tensor cores: Ada, then Hopper 9.0."""
 
 FP8_ON_AMD = ("gfx942", "gfx950", "gfx12")
-"""The architectures for which torch multiplies in FP8, the first one first: MI300, MI350, RDNA
-4."""
+"""The architectures on which torch multiplies in FP8, the oldest first: MI300, MI350, RDNA 4."""
 
 CURES = {
     "cuda": "Install the GPU's driver and a torch build with CUDA or ROCm, or use --device cpu.",
@@ -43,7 +41,7 @@ CURES = {
 
 
 class AcceleratorDevice:
-    """One accelerator by its index."""
+    """One accelerator of a kind, by its index."""
 
     has_transfers = True
     energy_scope = "gpu"
@@ -111,8 +109,8 @@ class AcceleratorDevice:
             )
 
     def caches(self) -> Mapping[str, int]:
-        """CUDA's L2, which is all that torch tells of. AMD's L2 is not the last: behind it is a
-        cache that nothing tells of, far larger on MI300."""
+        """CUDA's L2, the only one that torch shows. None of AMD's: behind the L2 is a larger cache,
+        far larger on MI300, of unknown size."""
         if self.kind != "cuda" or torch.version.hip:
             return {}
         size = getattr(torch.cuda.get_device_properties(self.torch), "L2_cache_size", 0)
@@ -127,7 +125,7 @@ class AcceleratorDevice:
         require_predicted(predicted_bytes, self._memory_bytes(), self.name)
 
     def guard_memory(self) -> None:
-        """Its allocator refuses what does not fit."""
+        """Does nothing: its allocator refuses what does not fit."""
 
     def require_compiler(self) -> None:
         if self.kind in ("cuda", "xpu") and not has_triton():
@@ -148,7 +146,7 @@ class AcceleratorDevice:
             torch.accelerator.reset_peak_memory_stats()
 
     def memory_peak_bytes(self) -> int | None:
-        """The most memory that the allocator had handed out at once."""
+        """The most memory that the allocator had given out at once."""
         return int(_memory_stats()["allocated_bytes.all.peak"]) if self._counts_memory else None
 
     def meters(self, tdp_w: float | None) -> list[Meter]:
@@ -164,7 +162,7 @@ class AcceleratorDevice:
         return _torch.missing_operator(error)
 
     def describe(self) -> Mapping[str, Any]:
-        found: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "kind": self.kind,
             "name": self.name,
             "index": self.torch.index,
@@ -175,19 +173,19 @@ class AcceleratorDevice:
         }
         if self.kind == "cuda":
             properties = torch.cuda.get_device_properties(self.torch)
-            found |= {
+            facts |= {
                 "compute_capability": f"{properties.major}.{properties.minor}",
                 "multiprocessors": properties.multi_processor_count,
                 "nvml_index": self._nvml_index(),
                 **self._libraries(),
             }
-        return found
+        return facts
 
     def _has_bf16(self) -> bool:
         return self.kind != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
     def _size(self) -> dict[str, Any]:
-        """What a partition has less of than the whole device, whose name it may have."""
+        """What tells a partition from the whole device, which may have the same name."""
         units = None
         if self.kind == "cuda":
             units = torch.cuda.get_device_properties(self.torch).multi_processor_count
@@ -201,17 +199,17 @@ class AcceleratorDevice:
         return {"cuda": torch.version.cuda, "hip": torch.version.hip, "cudnn": cudnn}
 
     def _gpus(self) -> list[str]:
-        """What its maker's driver knows it by: NVIDIA's its UUID, AMD's its PCI address; nothing of
-        other makers'."""
+        """Its name in its maker's driver: NVIDIA's is a UUID, AMD's a PCI address; empty for other
+        makers."""
         if self.kind != "cuda":
             return []
-        found = torch.cuda.get_device_properties(self.torch)
-        if torch.version.hip:
-            domain, bus, number = (
-                getattr(found, f"pci_{part}_id", None) for part in ("domain", "bus", "device")
-            )
-            return [] if bus is None else [f"{domain or 0:04x}:{bus:02x}:{number:02x}.0"]
-        return [str(found.uuid)]
+        properties = torch.cuda.get_device_properties(self.torch)
+        if not torch.version.hip:
+            return [str(properties.uuid)]
+        domain, bus, number = (
+            getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")
+        )
+        return [] if bus is None else [f"{domain or 0:04x}:{bus:02x}:{number:02x}.0"]
 
     def _nvml_index(self) -> int | None:
         """Its place in the list of NVIDIA's driver; None if it is not NVIDIA's or not listed."""
@@ -246,42 +244,47 @@ def open_device(spec: str) -> TorchDevice:
 
 
 def cure(kind: str) -> str:
-    """What is missing for such a device to be here, in a sentence or two."""
+    """Why there is no such device here and what to do, in a sentence or two."""
+    version = f"torch here is {torch.__version__}"
     if kind == "cuda" and torch.version.cuda:
-        return f"torch here is {torch.__version__}, built for CUDA {torch.version.cuda}; {_driver_fault()}"
-    return f"torch here is {torch.__version__}. {CURES[kind]}"
+        return f"{version}, built for CUDA {torch.version.cuda}; {_driver_fault()}"
+    return f"{version}. {CURES[kind]}"
 
 
 def _driver_fault() -> str:
-    """Why a torch with CUDA finds no GPU, by what NVIDIA's driver says of itself, and the cure."""
+    """Why a torch with CUDA finds no GPU, by what NVIDIA's driver says, and the cure."""
     first, *_ = nvml.sources()
     if first.reason and not first.signals:
-        return f"what is missing is the driver: {first.reason}. Cure: {first.cure}; or use --device cpu."
+        cure = f"{first.cure}; or use --device cpu."
+        return f"what is missing is the driver: {first.reason}. Cure: {cure}"
     return (
-        "the driver has a GPU that torch does not see. Look at CUDA_VISIBLE_DEVICES; a driver that is too old for this "
-        "CUDA must be updated (nvidia-smi shows the newest one that it knows); or use --device cpu."
+        "the driver has a GPU that torch does not see. Check CUDA_VISIBLE_DEVICES; update a driver "
+        "that is too old for this CUDA (nvidia-smi shows the newest CUDA that it supports); "
+        "or use --device cpu."
     )
 
 
 def _wait_for(event: torch.Event) -> None:
-    """Return when the event has ended. `event.synchronize` would keep a core busy meanwhile, whose
-    energy counts: the events that torch has for all kinds of devices know no other way (`blocking`
-    is without effect)."""
+    """Return when the event has ended.
+
+    `event.synchronize` would keep a core busy, whose energy is measured: torch's events for all
+    kinds of devices wait in no other way (`blocking` has no effect).
+    """
     while not event.query():
         time.sleep(POLL_S)
 
 
 def _register(kind: str) -> None:
-    """Make torch know the kind of device, where that takes more than importing torch."""
+    """Load the backend of a kind of device that torch does not bring along."""
     if kind == "tpu" and importlib.util.find_spec("torch_tpu"):
         importlib.import_module("torch_tpu")
 
 
 def _memory_stats() -> Mapping[str, Any]:
-    """The allocator's statistics; empty where it keeps none."""
+    """The allocator's statistics; empty if it keeps none."""
     try:
         return torch.accelerator.memory_stats()
-    except RuntimeError:  # it is no c10::DeviceAllocator
+    except RuntimeError:  # not a c10::DeviceAllocator
         return {}
 
 

@@ -19,8 +19,8 @@ from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
 
 FREE_SHARE = 0.9
-"""The rest is for what grows meanwhile: other programs, and the file cache that keeps them
-running."""
+"""The share of the free memory that a guarded process may use: the rest is for other programs that
+grow, and for the file cache that they need."""
 
 
 class CpuDevice:
@@ -43,7 +43,7 @@ class CpuDevice:
         return time.perf_counter_ns()
 
     def synchronize(self) -> None:
-        """Nothing is ever outstanding on a CPU."""
+        """Does nothing: work on a CPU is done when its call returns."""
 
     def timer(self) -> Timer:
         return HostTimer(time.perf_counter_ns)
@@ -56,7 +56,7 @@ class CpuDevice:
         _torch.require_memory(state_bytes, host_memory.memory_limit_bytes(), "this machine")
 
     def caches(self) -> Mapping[str, int]:
-        """Of the cores that this process may use, as Linux tells."""
+        """The caches of the cores that this process may use, where Linux describes them."""
         return cache_bytes()
 
     def use_precision(self, dtype: str) -> None:
@@ -105,7 +105,7 @@ class CpuDevice:
         return _torch.is_out_of_memory(error)
 
     def _facts(self) -> dict[str, Any]:
-        """What the speed of a kernel depends on besides torch's version."""
+        """What the speed of kernels depends on besides torch's version."""
         return {
             "name": self.name,
             "torch_threads": torch.get_num_threads(),

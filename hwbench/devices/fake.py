@@ -1,9 +1,8 @@
-"""A device without hardware, whose time is a number: what is measured on it can be checked to the
-last digit.
+"""A device without hardware whose clock is a number, so measured times are exact.
 
-It behaves as an accelerator does: `launch(seconds)` submits work to a queue and returns at once,
+It behaves like an accelerator: `launch(seconds)` submits work to a queue and returns at once,
 events read the queue's clock, and only `synchronize` makes the host wait. `compute(seconds)` is
-host work.
+work of the host.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +38,7 @@ class FakeEvent:
 
 
 class FakeStopwatch:
-    """Times by the device's own clock."""
+    """A stopwatch on the device's own clock."""
 
     def __init__(self, device: "FakeDevice") -> None:
         self._device = device
@@ -55,12 +54,12 @@ class FakeStopwatch:
         return (self._device.host_ns - begin) / 1e9
 
     def require_device(self) -> None:
-        """It does not fail."""
+        """Does nothing: the fake device does not fail."""
 
 
 class FakeDevice:
-    """`timer_kind` chooses events or the host's clock; `memory_bytes` is what `require` and
-    `allocate` go by; `power_w` what its meter shows all the time."""
+    """`timer_kind` chooses between events and the host's clock; `memory_bytes` limits `allocate`
+    and `require_memory`; `power_w` is what its meter always shows."""
 
     kind = "fake"
     energy_scope = "package"
@@ -75,7 +74,7 @@ class FakeDevice:
         self.timer_kind = timer_kind
         self.memory_bytes = memory_bytes
         self.host_ns = 0
-        self.queue_ns = 0  # when the queue will have run dry
+        self.queue_ns = 0  # when the queue will be empty
         self.syncs = 0
         self.peak_bytes = 0
         self.notes: list[str] = []
@@ -83,11 +82,12 @@ class FakeDevice:
         self.findings = Findings(FakeStopwatch(self), {"name": self.name}, self.is_out_of_memory)
 
     def compute(self, seconds: float) -> None:
-        """Host work: the host's clock goes on, the queue runs beside it."""
+        """Work of the host: its clock advances while the queue runs."""
         self.host_ns += round(seconds * 1e9)
 
     def launch(self, seconds: float) -> None:
-        """Device work: it starts when the queue before it is done, and the host does not wait."""
+        """Work of the device, which starts when the queue before it is done; the host does not
+        wait."""
         self.queue_ns = max(self.queue_ns, self.host_ns) + round(seconds * 1e9)
 
     def allocate(self, size: int) -> None:
@@ -113,7 +113,7 @@ class FakeDevice:
             raise Unsupported("the fake device has no fp8")
 
     def use_precision(self, dtype: str) -> None:
-        """It multiplies nothing."""
+        """Does nothing: it has no products."""
 
     def footprint_bytes(
         self, tensor_bytes: int, kept: Tensors | None = None, gradients: Tensors | None = None
@@ -124,7 +124,7 @@ class FakeDevice:
         require_predicted(predicted_bytes, self.memory_bytes, self.name)
 
     def guard_memory(self) -> None:
-        """Its allocator refuses what does not fit."""
+        """Does nothing: `allocate` refuses what does not fit."""
 
     def seed(self, seed: int) -> None:
         self.seeded = seed
@@ -136,7 +136,7 @@ class FakeDevice:
         return self.peak_bytes
 
     def meters(self, tdp_w: float | None) -> list[Meter]:
-        """A counter that says that it takes `power_w`; none if that is None."""
+        """An energy counter that rises by `power_w`; none if that is None."""
         if self.power_w is None:
             return []
         watts = self.power_w
@@ -149,7 +149,7 @@ class FakeDevice:
         return isinstance(error, MemoryError)
 
     def missing_operator(self, error: BaseException) -> str | None:
-        """A line if a workload asked for what only devices of torch have."""
+        """A line if a workload used what only a TorchDevice has."""
         if isinstance(error, AttributeError) and error.obj is self:
             return f"the fake device runs no torch workloads (it has no {error.name!r})"
         return None
@@ -159,7 +159,7 @@ class FakeDevice:
 
 
 def available(kind: str) -> dict[str, str]:
-    """Never offered: whoever wants it asks for it by name."""
+    """Nothing: the fake device is opened by name only."""
     return {}
 
 

@@ -1,10 +1,9 @@
-"""What suits a device, found by short trials on it and remembered: no figure of one machine decides
-for another.
+"""Findings about a device: the rates of its number formats and the faster of several kernels,
+measured in short trials on it and remembered.
 
-Trials run beside whatever else the machine does, so ways are tried in turns and the best time of
-each counts. On a CPU they run on one thread and by the processor time that it took: threads that
-wait for one another, while other work has their cores, take a hundred times as long by any clock on
-the wall.
+Other programs may run during a trial, so the ways to do a thing take turns and the best time of
+each counts. On a CPU a trial uses one thread and its processor time: threads that wait for each
+other while other programs have their cores can take a hundred times as long by a wall clock.
 """
 
 import time
@@ -16,62 +15,62 @@ from hwbench.formats import Rates
 from hwbench.remembered import Remembered, cache_folder
 
 FILE = "devices.json"
-"""The file of remembered findings, in the folder for caches."""
+"""The file of remembered findings in the cache folder."""
 
 TRIAL_S = 0.3
-"""How long ways are tried in turns."""
+"""How long the ways take turns."""
 
 MOST_ROUNDS = 50
-"""The most turns of a trial."""
+"""The most rounds of a trial; in a round each way has a turn."""
 
 FEWEST_ROUNDS = 3
-"""The fewest, unless they take FOREVER_S: the first turns of a way load kernels."""
+"""The fewest rounds, unless they take FOREVER_S: the first turns of a way load kernels."""
 
 FOREVER_S = 3.0
-"""A trial that has lasted so long ends after the turn it is in."""
+"""A trial of this length ends after the current round, even with fewer rounds."""
 
 MARGIN = 0.15
-"""How much faster another way must be to replace the first one: processes of one case must not
-differ by noise."""
+"""How much faster another way must be to replace the first one, so that noise does not make the
+processes of one case choose differently."""
 
 Way = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The way that suits the device; and by way, in a line, why one that was tried does not work
-    here."""
+    """The name of the fastest way on the device, and by name a line why a way failed here."""
 
     name: str
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def as_choices(self, of: str, name: str | None) -> dict[str, str]:
-        """For `Declared.choices`: `of` is `name`, where that is known, and `{of}_failed` says what
-        does not work."""
+        """The entries for `Declared.choices`: `of` is `name`, where that is known, and
+        `{of}_failed` lists the ways that failed."""
         failed = "; ".join(f"{way}: {reason}" for way, reason in self.failed.items())
-        return ({of: name} if name else {}) | ({f"{of}_failed": failed} if failed else {})
+        entries = {of: name or "", f"{of}_failed": failed}
+        return {key: text for key, text in entries.items() if text}
 
 
 class Stopwatch(Protocol):
-    """How a device times trials. A context: in it, and only in it, a trial is as little disturbed
-    as can be."""
+    """How a device times trials. Trials run inside its context, which keeps disturbances away as
+    far as it can."""
 
     def __enter__(self) -> object: ...
     def __exit__(self, *_: object) -> None: ...
     def seconds(self, way: Way) -> float:
-        """How long a call of `way` takes, with all that it has submitted."""
+        """The seconds of a call of `way`, including all work that it submits."""
 
     def require_device(self) -> None:
-        """Raise what the device itself has failed with: an error of a kernel may leave it unfit for
-        any other."""
+        """Raise the device's own error, if it has one: a failed kernel may make the device fail at
+        everything else."""
 
 
 class Findings:
-    """The findings of one device. `where` holds all that they depend on: the device, versions,
+    """The findings of one device. `where` has everything they depend on: the device, versions,
     threads, settings.
 
-    `measure_formats` measures the rates of products (see `formats`), which are of one of the
-    device's `parts`; it is None of a device that multiplies nothing.
+    `measure_formats` measures the rates of products (see `formats`) on one of the device's `parts`
+    (a CPU's threads); it is None for a device without products.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Findings:
     ) -> None:
         self._watch, self._measure_formats, self._parts = watch, measure_formats, parts
         self._is_out_of_memory = is_out_of_memory
-        self.warnings: list[str] = []  # why answers cannot be remembered
+        self.warnings: list[str] = []  # why findings cannot be remembered
         file = cache_folder() / FILE
         self._formats: Remembered[Rates] = Remembered(file, where, _are_rates, self._warn)
         self._choices: Remembered[dict[str, Any]] = Remembered(file, where, _is_choice, self._warn)
@@ -102,22 +101,21 @@ class Findings:
         return self._rates
 
     def least_s(self, dtype: str, flops: int) -> float | None:
-        """What so many FLOPs of products in `dtype` take at least, on all parts of the device; None
-        if not known."""
+        """The least seconds that so many FLOPs of products in `dtype` take on all parts of the
+        device; None if not known."""
         rate = self.formats.get(dtype)
         return flops / (self._parts * rate) if rate else None
 
     def take(self, rates: Rates) -> None:
-        """Take these rates for the device's own, as another process of the same run has found
-        them."""
+        """Use these rates, which another process of the same run has measured, as the device's."""
         self._rates = rates
 
     def choose(self, question: str, ways: Mapping[str, Way]) -> Choice:
         """The fastest of `ways` to do the same thing on the device, remembered under `question`.
 
-        The first way stays unless another one is faster by MARGIN. A way that raises is left out; if all do, the first
-        is chosen, so that its error reaches who uses it. Where memory ran out the first is chosen and nothing is
-        remembered: another day there may be enough.
+        The first way is chosen unless another one is faster by MARGIN. A way that raises is left
+        out; if all do, the first is chosen, and the caller meets its error. If memory runs out, the
+        first is chosen and nothing is remembered: another time there may be enough.
         """
         known = self._choices.get(question)
         if known and known["name"] in ways:
@@ -147,12 +145,12 @@ class Findings:
 def fastest_times(
     watch: Stopwatch, ways: Mapping[str, Way], is_out_of_memory: Callable[[BaseException], bool]
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """The best time of each way, in seconds, and by way the error of one that fails. An error that
-    says that memory ran out passes through."""
+    """The best time of each way, in seconds, and the errors of those that fail, by name. An error
+    that means that memory ran out passes through."""
     best: dict[str, float] = {}
     failed: dict[str, str] = {}
     begin, rounds = time.monotonic(), 0
-    while rounds < MOST_ROUNDS and _goes_on(rounds, time.monotonic() - begin):
+    while rounds < MOST_ROUNDS and _is_unfinished(rounds, time.monotonic() - begin):
         for name in [name for name in ways if name not in failed]:
             try:
                 seconds = watch.seconds(ways[name])
@@ -161,7 +159,6 @@ def fastest_times(
                     raise
                 watch.require_device()
                 best.pop(name, None)
-                # each says it its own way
                 failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
                 continue
             if rounds:  # the very first call loads libraries
@@ -170,21 +167,17 @@ def fastest_times(
     return best, failed
 
 
-def _goes_on(rounds: int, elapsed_s: float) -> bool:
+def _is_unfinished(rounds: int, elapsed_s: float) -> bool:
     if rounds < 2:
         return True
     return elapsed_s < (TRIAL_S if rounds >= FEWEST_ROUNDS else FOREVER_S)
 
 
 def _are_rates(answer: Any) -> bool:
-    return (
-        isinstance(answer, dict)
-        and answer.get("fp32") is not None
-        and all(
-            rate is None or (type(rate) in (int, float) and 0 < rate < 1e30)
-            for rate in answer.values()
-        )
-    )
+    if not isinstance(answer, dict) or answer.get("fp32") is None:
+        return False
+    known = [rate for rate in answer.values() if rate is not None]
+    return all(type(rate) in (int, float) and 0 < rate < 1e30 for rate in known)
 
 
 def _is_choice(answer: Any) -> bool:

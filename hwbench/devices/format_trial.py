@@ -1,5 +1,5 @@
-"""The rates of products in each number format that torch stores, measured on a device in at most
-two seconds."""
+"""The rates of products in each number format that torch stores, measured in at most two
+seconds."""
 
 import math
 import time
@@ -13,20 +13,20 @@ from hwbench.devices.findings import Stopwatch
 from hwbench.formats import Rates
 
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
-"""fp8 and tf32 are a device's own or none, which the device knows without a trial."""
+"""fp8 and tf32 need no trial: whether a device has them is known."""
 
 SMALLEST, LARGEST = 256, 4096
-"""The sides of the square matrices that are tried."""
+"""The limits of the side of the square matrices."""
 
 LONG_ENOUGH_S = 1e-4
-"""A product in fp32 must take this long on a CPU, so that the call itself is a small part of it."""
+"""A product in fp32 must take this long on a CPU, so that the cost of the call is a small part."""
 
 LONG_ENOUGH_QUEUED_S = 1e-3
-"""The same on a device with a queue, of which formats that are ten times as fast must fill what a
-launch takes."""
+"""The same on a device with a queue: a product in a format ten times as fast must take longer than
+a launch."""
 
 TRIAL_S = 1.2
-"""How long products are tried in turns, after the first ones of each format."""
+"""How long products take turns, after the first ones of each format."""
 
 MOST_TURNS = 100
 
@@ -38,8 +38,8 @@ def measure_formats(
     fails.
 
     On a CPU it is the rate of one thread. Formats take turns. A slow format gets fewer turns: a try
-    is left out once it would pass the time. An error that says that memory ran out passes through:
-    it says nothing of a format.
+    that would exceed TRIAL_S is left out. An error that means that memory ran out passes through:
+    it is not about the format.
     """
     with watch:
         side = _side(watch, place)
@@ -68,7 +68,7 @@ class _Product:
 
 
 def _side(watch: Stopwatch, place: torch.device) -> int:
-    """The side of square matrices whose product in fp32 takes long enough to be timed."""
+    """The side of square matrices whose product in fp32 takes long enough to time it."""
     side = SMALLEST
     long_enough_s = LONG_ENOUGH_S if place.type == "cpu" else LONG_ENOUGH_QUEUED_S
     fp32, _ = _products("fp32", side, place)
@@ -90,7 +90,7 @@ def _first_tries(
         try:
             for multiply in _products(name, side, place):
                 found.append(_Product(name, multiply, watch.seconds(multiply)))
-        # each is some backend's word for "not here"
+        # backends raise different errors for a format that they lack
         except (RuntimeError, NotImplementedError, TypeError) as error:
             if is_out_of_memory(error):
                 raise
@@ -99,9 +99,8 @@ def _first_tries(
 
 
 def _products(name: str, side: int, place: torch.device) -> list[Callable[[], Tensor]]:
-    """Products of square matrices: the second one as it lies in memory, and transposed as weights
-    are, since a format may have a fast kernel for one of the two only. int8 has the latter
-    alone."""
+    """Products of square matrices with the second one as stored and with it transposed as weights
+    are: a format may have a fast kernel for only one of them. int8 has only the latter."""
     if name == "int8":
         a, b = (torch.ones(side, side, dtype=torch.int8, device=place) for _ in "ab")
         return [lambda: torch._int_mm(a, b.t())]

@@ -1,6 +1,8 @@
-"""Apple's GPU through Metal. Its events hung or ran backwards until late 2026, so it is timed from
-the host: the device is waited for at each stamp (flag `synced`), which costs a little and is never
-wrong."""
+"""Apple's GPU through Metal.
+
+It is timed by the host, which waits for the device at each stamp (flag `synced`): that costs a
+little time and is never wrong. Metal's events hung or ran backwards until late 2026.
+"""
 
 import platform
 import time
@@ -34,7 +36,6 @@ class MpsDevice:
         self.name = "Apple GPU (Metal)"
         self.torch = torch.device("mps")
         self.findings = _torch.findings(self, {"name": self.name, "os": platform.mac_ver()[0]})
-        # waiting at each mark is how this device is timed, no accident to warn of
         self.notes: list[str] = []
 
     def now_ns(self) -> int:
@@ -54,7 +55,7 @@ class MpsDevice:
         _torch.require_memory(state_bytes, psutil.virtual_memory().total, "this machine")
 
     def caches(self) -> Mapping[str, int]:
-        """Metal tells of none."""
+        """Metal shows none."""
         return {}
 
     def use_precision(self, dtype: str) -> None:
@@ -72,16 +73,16 @@ class MpsDevice:
         require_predicted(predicted_bytes, psutil.virtual_memory().total, "this machine")
 
     def guard_memory(self) -> None:
-        """Its allocator refuses what does not fit."""
+        """Does nothing: its allocator refuses what does not fit."""
 
     def require_compiler(self) -> None:
-        """Metal's shaders are compiled by the system."""
+        """Does nothing: the system compiles Metal's shaders."""
 
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
 
     def reset_memory_peak(self) -> None:
-        """Metal keeps no peak."""
+        """Does nothing: Metal keeps no peak."""
 
     def memory_peak_bytes(self) -> int | None:
         return None
@@ -103,7 +104,8 @@ class MpsDevice:
             "kind": self.kind,
             "name": self.name,
             "memory_bytes": psutil.virtual_memory().total,
-        } | {"formats": dict(self.findings.formats)}
+            "formats": dict(self.findings.formats),
+        }
 
 
 def available(kind: str) -> dict[str, str]:
@@ -115,4 +117,7 @@ def open_device(spec: str) -> TorchDevice:
 
 
 def cure(kind: str) -> str:
-    return f"torch here is {torch.__version__}. It needs an Apple machine and torch's macOS build; or use --device cpu."
+    return (
+        f"torch here is {torch.__version__}. The device needs an Apple machine and torch's macOS "
+        "build; or use --device cpu."
+    )

@@ -1,8 +1,8 @@
 """Timestamps at step and span boundaries, and how they become samples and spans.
 
-A timer belongs to one window. While the window runs it only appends: two list operations and a
-clock a stamp, one more at the end of a step. Samples and spans are worked out afterwards, when the
-device is idle.
+A timer belongs to one window. During the window it only appends: two list operations and a clock
+per stamp, one more at the end of a step. Samples and spans are computed afterwards, when the device
+is idle.
 """
 
 from array import array
@@ -15,42 +15,41 @@ from typing import Any, Protocol
 from hwbench.records import Samples, Spans, TimerKind
 
 END = object()
-"""Stands among the names for the end of a step, where no workload can put it."""
+"""The name of the stamp at the end of a step; not a text, so no workload can use it."""
 
 
 class Timer(Protocol):
     kind: TimerKind
 
     def start(self) -> None:
-        """Drop the stamp that the first step of the window starts at."""
+        """Take the stamp at which the first step of the window starts."""
 
     def mark(self, name: str) -> None:
-        """Drop a stamp that ends the span `name`. Never waits for the device, except on a device
-        with neither events nor a synchronous queue (flag `synced`)."""
+        """Take the stamp that ends the span `name`. Waits for the device only where it has neither
+        events nor a synchronous queue (flag `synced`)."""
 
     def end_step(self) -> None:
-        """Drop the stamp that ends a step."""
+        """Take the stamp that ends a step."""
 
     def wait_for(self, step: int, over: int) -> float:
-        """Hold the host back until the window's step number `step` (from 0) has ended on the
-        device. Returns how many seconds a step took, the mean over the last `over` steps up to that
-        one."""
+        """Wait until step number `step` of the window (from 0) has ended on the device. Returns the
+        mean seconds of a step over the last `over` steps up to that one."""
 
     def ended(self, most: int) -> list[float]:
-        """The durations in seconds of the last steps, `most` at most, that have ended on the
-        device. Never waits."""
+        """The seconds of the last steps, `most` at most, that have ended on the device. Never
+        waits."""
 
     def read(self, first_step: int, warmup: bool) -> tuple[Samples, Spans]:
         """The window's samples and spans. The device must be idle; steps are numbered from
         `first_step`.
 
-        ValueError if a mark's name was not a text.
+        ValueError if the name of a mark is not a text.
         """
 
 
 class HostTimer:
-    """Stamps from the host's monotonic clock. `synchronize` is given where only waiting makes that
-    clock true."""
+    """Stamps from the host's monotonic clock. With `synchronize` it waits for the device before
+    each stamp, for devices whose work is not done when a call returns."""
 
     kind: TimerKind = "host"
 
@@ -60,7 +59,7 @@ class HostTimer:
         self._now_ns = now_ns
         self._flag = "synced" if synchronize else ""
         self._names: list[object] = []
-        # eight bytes a stamp: a CPU's memory peak is the process's, and this is in it
+        # eight bytes a stamp: they count in the memory peak of a CPU, which is the process's
         self._times = array("q")
         self._bounds = array("q")  # where the window began, and the end of each step
         add_name, add_time, add_bound = self._names.append, self._times.append, self._bounds.append
@@ -88,7 +87,7 @@ class HostTimer:
         self._bounds.append(self._now_ns())
 
     def wait_for(self, step: int, over: int) -> float:
-        """A step that has been stamped has ended."""
+        """Waits for nothing: a step with a stamp has ended."""
         first = max(0, step + 1 - over)
         return (self._bounds[step + 1] - self._bounds[first]) / 1e9 / (step + 1 - first)
 
@@ -102,12 +101,13 @@ class HostTimer:
 
 
 class EventTimer:
-    """Stamps from the device's own clock: an event recorded into its queue, read once it has ended.
+    """Stamps from the device's own clock: events recorded into its queue and read when they have
+    ended.
 
     `new_event()` makes an event with `record()`, `query()` and `elapsed_time(later) ->
     milliseconds`, as torch.Event has; `wait_for(event)` returns when it has ended. An event that
-    was read is recorded again, so that there are no more of them than stamps in the queue. Each
-    stamp's time is the sum of the gaps before it: one gap over a long window would lose digits (a
+    was read is used again, so there are only as many as stamps in the queue. The time of a stamp is
+    the sum of the gaps before it: a single gap over a long window would lose digits (it is a
     float32).
     """
 
@@ -123,12 +123,12 @@ class EventTimer:
         self._new_event = new_event
         self._wait_for = wait_for
         self._names: list[object] = []  # of all stamps
-        # of those that were read, the first ones: seconds since the window began
+        # of the stamps that were read, which come first: seconds since the window began
         self._offsets = array("d")
-        self._unread: deque[Any] = deque()  # the events of the others
+        self._unread: deque[Any] = deque()  # the events of the other stamps
         self._last: Any = None  # the event of the stamp that was read last
         self._spare: list[Any] = []
-        self._ends = array("q")  # by step, the place of its last stamp
+        self._ends = array("q")  # by step, the position of its last stamp
 
     def start(self) -> None:
         self._begin = self._now_ns()
@@ -153,7 +153,7 @@ class EventTimer:
         unread = end - len(self._offsets)
         if unread >= 0:
             self._wait_for(self._unread[unread])
-            for _ in range(unread + 1):  # a queue ends in its order
+            for _ in range(unread + 1):  # events end in the order of the queue
                 self._read_one()
         first = max(0, step + 1 - over)
         return (self._offsets[end] - self._start_of(first)) / (step + 1 - first)
@@ -177,7 +177,7 @@ class EventTimer:
         return self._offsets[self._ends[step - 1]] if step else 0.0
 
     def _read_one(self) -> None:
-        """Turn the oldest event, which has ended, into a number."""
+        """Replace the oldest event, which has ended, by its time."""
         event = self._unread.popleft()
         before = self._offsets[-1] if self._offsets else 0.0
         self._offsets.append(before + self._last.elapsed_time(event) / 1e3)
@@ -193,16 +193,18 @@ def unfold(
     warmup: bool,
     flag: str,
 ) -> tuple[Samples, Spans]:
-    """Stamps → samples and spans. `offsets` are seconds since `begin_ns`, one a name; a step ends
-    at END.
+    """The samples and spans of stamps. `offsets` are seconds since `begin_ns`, one for each name; a
+    step ends at END.
 
-    ValueError if a name is not a text that can be stored, or if the stamps go back in time: then no
-    duration means anything.
+    ValueError if a name is not a printable text, or if the stamps go back in time: then no duration
+    can be trusted.
     """
-    if back := next(
-        (after - before for before, after in pairwise([0.0, *offsets]) if after < before), 0.0
-    ):
-        raise ValueError(f"the device's event clock went back by {-back:.3g} s within the window")
+    for before, after in pairwise([0.0, *offsets]):
+        if after < before:
+            jump_s = before - after
+            raise ValueError(
+                f"the device's event clock went back by {jump_s:.3g} s within the window"
+            )
     for name in set(names) - {END}:
         if not (isinstance(name, str) and name and name.isprintable()):
             raise ValueError(f"mark({name!r}): the name of a span is a printable text")

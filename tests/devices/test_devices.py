@@ -14,15 +14,30 @@ from hwbench.records import Unsupported, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
+GUARDED = """
+import torch
+from hwbench import devices
+from hwbench.devices import host_memory
+
+device = devices.open_device("cpu")
+host_memory.free_bytes = lambda: 300 << 20
+device.guard_memory()
+torch.empty(50 << 20)  # 200 MiB
+try:
+    torch.empty(75 << 20)  # 300 MiB
+except RuntimeError as error:
+    print(device.is_out_of_memory(error))
+"""
+
 
 class TestResolve:
-    def test_auto_is_the_best_that_is_here(self, monkeypatch):
+    def test_auto_is_the_best_device(self, monkeypatch):
         monkeypatch.setattr(devices, "available", lambda: {"cuda:0": "H100", "cpu": "EPYC"})
         assert devices.resolve("auto") == "cuda:0"
         assert devices.resolve("cuda") == "cuda:0"
         assert devices.resolve("cpu") == "cpu"
 
-    def test_an_index_that_is_not_there_says_what_is(self, monkeypatch):
+    def test_missing_index_lists_devices(self, monkeypatch):
         monkeypatch.setattr(devices, "available", lambda: {"cuda:0": "H100", "cpu": "EPYC"})
         with pytest.raises(
             UserError, match=r"no device cuda:3 here; there is cuda:0 \(H100\), cpu \(EPYC\)"
@@ -30,25 +45,25 @@ class TestResolve:
             devices.resolve("cuda:3")
 
     @pytest.mark.parametrize("spec", ["tpu", "mps", "xpu", "cpu:1", "auto:1"])
-    def test_a_device_that_is_not_there_names_the_cure(self, spec):
+    def test_missing_device_names_cure(self, spec):
         if spec in devices.available():
-            pytest.skip(f"there is {spec} here")
+            pytest.skip(f"this machine has {spec}")
         with pytest.raises(
             UserError, match=rf"no device {spec} here; there is .*--device (cpu|auto)"
         ):
             devices.resolve(spec)
 
     @pytest.mark.parametrize("spec", ["gpu", "cuda:", "cuda:x", "", "CPU", "cuda:-1"])
-    def test_what_is_no_device_is_refused(self, spec):
+    def test_unknown_spec_is_refused(self, spec):
         with pytest.raises(UserError, match="unknown device"):
             devices.resolve(spec)
 
 
 class TestCpu:
-    def test_it_is_timed_by_the_host(self):
+    def test_cpu_is_timed_by_host_clock(self):
         assert isinstance(devices.open_device("cpu").timer(), HostTimer)
 
-    def test_memory_peak_grows_with_what_is_allocated_and_starts_anew(self):
+    def test_memory_peak_grows_with_allocation_and_is_reset(self):
         device = devices.open_device("cpu")
         device.reset_memory_peak()
         before = device.memory_peak_bytes()
@@ -58,11 +73,11 @@ class TestCpu:
         device.reset_memory_peak()
         assert device.memory_peak_bytes() < peak - 100e6
 
-    def test_what_cannot_fit_is_unsupported_before_it_is_tried(self):
+    def test_case_larger_than_memory_is_unsupported(self):
         with pytest.raises(Unsupported, match=r"needs at least 1048576\.0 GiB, this machine has"):
             devices.open_device("cpu").require("fp32", 1 << 50)
 
-    def test_the_containers_limit_counts_where_it_is_lower(self, monkeypatch, tmp_path):
+    def test_lower_container_limit_counts(self, monkeypatch, tmp_path):
         (tmp_path / "max").write_text("max")
         (tmp_path / "limit").write_text("1000")
         (tmp_path / "used").write_text("300")
@@ -74,35 +89,27 @@ class TestCpu:
         assert host_memory.memory_limit_bytes() == 1000
         assert host_memory.free_bytes() == 700
 
-    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to the limit")
-    def test_a_guarded_process_runs_out_of_memory_before_the_machine_does(self):
-        code = (
-            "import torch; from hwbench import devices; from hwbench.devices import host_memory\n"
-        )
-        code += "device = devices.open_device('cpu'); host_memory.free_bytes = lambda: 300 << 20\n"
-        code += "device.guard_memory()\n"
-        code += "torch.empty(50 << 20)\n"  # 200 MiB
-        code += "try: torch.empty(75 << 20)\nexcept RuntimeError as error: print(device.is_out_of_memory(error))"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-        )
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
+    def test_guarded_process_runs_out_of_memory_first(self):
+        command = [sys.executable, "-c", GUARDED]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
         assert done.stdout == "True\n"
 
-    def test_a_failed_allocation_is_out_of_memory(self):
+    def test_failed_allocation_is_out_of_memory(self):
         with pytest.raises(RuntimeError) as error:
             torch.empty(1 << 55)
         assert devices.open_device("cpu").is_out_of_memory(error.value)
 
-    def test_a_dtype_that_is_not_here_is_unsupported(self):
+    def test_missing_dtype_is_unsupported(self):
         with pytest.raises(
             Unsupported, match="torch has no fp8 arithmetic for this kind of device"
         ):
             devices.open_device("cpu").require("fp8")
 
-    def test_caches_are_those_of_the_usable_cores_and_a_shared_one_counts_once(
+    def test_caches_are_those_of_usable_cores_and_shared_ones_count_once(
         self, monkeypatch, tmp_path
     ):
-        for core, name, kind, level, size, shared in [
+        for core, index, kind, level, size, shared in [
             (0, 0, "Data", 1, "32K", "0"),
             (0, 1, "Instruction", 1, "64K", "0"),
             (0, 2, "Unified", 2, "1024K", "0"),
@@ -112,29 +119,22 @@ class TestCpu:
             (1, 3, "Unified", 3, "32768K", "0-1"),
             (2, 2, "Unified", 2, "1024K", "2"),
         ]:
-            folder = tmp_path / f"cpu{core}/cache/index{name}"
+            folder = tmp_path / f"cpu{core}/cache/index{index}"
             folder.mkdir(parents=True)
-            for file, text in {
-                "type": kind,
-                "level": level,
-                "size": size,
-                "shared_cpu_list": shared,
-            }.items():
+            files = {"type": kind, "level": level, "size": size, "shared_cpu_list": shared}
+            for file, text in files.items():
                 (folder / file).write_text(f"{text}\n")
-        (tmp_path / "cpu1/cache/index0/size").unlink()  # as some virtual machines have it
+        (tmp_path / "cpu1/cache/index0/size").unlink()  # as on some virtual machines
         monkeypatch.setattr(processor, "CPUS", tmp_path)
         monkeypatch.setattr(processor.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-        assert devices.open_device("cpu").caches() == {
-            "l1": 32 << 10,
-            "l2": 2 << 20,
-            "l3": 32 << 20,
-        }
+        sizes = {"l1": 32 << 10, "l2": 2 << 20, "l3": 32 << 20}
+        assert devices.open_device("cpu").caches() == sizes
 
-    def test_caches_that_nothing_tells_of_are_unknown(self, monkeypatch, tmp_path):
+    def test_caches_without_description_are_left_out(self, monkeypatch, tmp_path):
         monkeypatch.setattr(processor, "CPUS", tmp_path)
         assert devices.open_device("cpu").caches() == {}
 
-    def test_compiling_where_the_linker_would_fail_is_unsupported(self, monkeypatch):
+    def test_space_in_path_of_torch_makes_compiling_unsupported(self, monkeypatch):
         monkeypatch.setattr(compiler, "require_compiler", lambda *_: None)
         monkeypatch.setattr(torch, "__file__", "/a b/torch/__init__.py")
         with pytest.raises(Unsupported, match="its path has a space"):
@@ -142,7 +142,7 @@ class TestCpu:
 
 
 class TestCompiler:
-    def test_one_of_the_names_is_enough(self, monkeypatch, tmp_path):
+    def test_one_of_the_compilers_is_enough(self, monkeypatch, tmp_path):
         monkeypatch.delenv("CC", raising=False)
         monkeypatch.setattr(
             compiler.shutil, "which", lambda name: name if name == "clang" else None
@@ -151,7 +151,7 @@ class TestCompiler:
         (tmp_path / "Python.h").touch()
         compiler.require_compiler("CC", ["gcc", "clang"])
 
-    def test_without_one_the_cure_is_said(self, monkeypatch):
+    def test_missing_compiler_names_cure(self, monkeypatch):
         monkeypatch.delenv("CC", raising=False)
         monkeypatch.setattr(compiler.shutil, "which", lambda _: None)
         with pytest.raises(
@@ -159,7 +159,7 @@ class TestCompiler:
         ):
             compiler.require_compiler("CC", ["gcc", "clang"])
 
-    def test_pythons_headers_are_needed_too(self, monkeypatch, tmp_path):
+    def test_missing_python_headers_are_unsupported(self, monkeypatch, tmp_path):
         monkeypatch.setattr(compiler.shutil, "which", lambda name: name)
         monkeypatch.setattr(compiler.sysconfig, "get_path", lambda _: str(tmp_path))
         with pytest.raises(Unsupported, match="needs Python's headers"):
@@ -176,47 +176,41 @@ class TestCompiler:
         (RuntimeError("shapes cannot be multiplied"), False),
     ],
 )
-def test_out_of_memory_in_all_its_words(error, known):
+def test_is_out_of_memory(error, known):
     assert _torch.is_out_of_memory(error) is known
 
 
 class TestWithoutAGpu:
-    """What a torch with CUDA says where it finds no GPU, by what NVIDIA's driver says of itself."""
+    """The error of a torch with CUDA that finds no GPU, by what NVIDIA's driver says."""
 
     @pytest.fixture(autouse=True)
     def built_with_cuda(self, monkeypatch):
         monkeypatch.setattr(torch.version, "cuda", "13.0")
 
-    def sources(self, monkeypatch, *found):
-        monkeypatch.setattr(nvml, "sources", lambda: list(found))
+    def refusal(self, monkeypatch, *sources):
+        """The error, if NVML shows these sources."""
+        monkeypatch.setattr(nvml, "sources", lambda: list(sources))
         with pytest.raises(UserError) as error:
             devices.resolve("cuda")
         return str(error.value)
 
-    def test_without_a_driver_the_driver_is_what_is_missing(self, monkeypatch):
-        none = Source(
-            "nvml",
-            False,
-            reason="there is no NVIDIA driver library",
-            cure="install the NVIDIA driver",
-        )
-        told = self.sources(monkeypatch, none)
-        assert (
-            "built for CUDA 13.0; what is missing is the driver: there is no NVIDIA driver library. Cure: install"
-            in told
-        )
-        assert "\n" not in told
+    def test_missing_driver_is_named(self, monkeypatch):
+        reason, cure = "there is no NVIDIA driver library", "install the NVIDIA driver"
+        message = self.refusal(monkeypatch, Source("nvml", False, reason=reason, cure=cure))
+        missing = f"what is missing is the driver: {reason}. Cure: {cure}"
+        assert f"built for CUDA 13.0; {missing}" in message
+        assert "\n" not in message
 
-    def test_a_gpu_that_torch_does_not_see_is_hidden_or_newer_than_the_driver(self, monkeypatch):
-        told = self.sources(monkeypatch, Source("nvml", True, ("gpu:0 energy",)))
-        assert "the driver has a GPU that torch does not see. Look at CUDA_VISIBLE_DEVICES" in told
+    def test_gpu_unseen_by_torch_names_variable_and_driver(self, monkeypatch):
+        message = self.refusal(monkeypatch, Source("nvml", True, ("gpu:0 energy",)))
+        assert "the driver has a GPU that torch does not see. Check CUDA_VISIBLE_DEVICES" in message
 
-    def test_a_torch_without_cuda_is_what_is_missing(self, monkeypatch):
+    def test_torch_without_cuda_is_named(self, monkeypatch):
         monkeypatch.setattr(torch.version, "cuda", None)
-        assert "Install the GPU's driver and a torch build with CUDA" in self.sources(monkeypatch)
+        assert "Install the GPU's driver and a torch build with CUDA" in self.refusal(monkeypatch)
 
 
-def test_the_fake_device_is_never_offered_but_there_for_who_asks():
+def test_fake_device_is_opened_by_name_only():
     assert "fake" not in devices.available()
     assert isinstance(devices.open_device(devices.resolve("fake")), FakeDevice)
 

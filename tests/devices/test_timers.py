@@ -15,14 +15,13 @@ def test_stamps_become_samples_and_spans():
     assert spans.position == [0, 1, 0]
 
 
-def test_stamps_that_go_back_in_time_are_no_durations():
-    with pytest.raises(
-        ValueError, match=r"the device's event clock went back by 0\.5 s within the window"
-    ):
+def test_stamps_that_go_back_in_time_are_refused():
+    message = r"the device's event clock went back by 0\.5 s within the window"
+    with pytest.raises(ValueError, match=message):
         unfold(0, [END, END], [1.0, 0.5], 0, False, "")
 
 
-def test_the_event_timer_reads_the_queue_without_making_the_host_wait():
+def test_event_timer_does_not_make_the_host_wait():
     device = FakeDevice()
     timer = device.timer()
     timer.start()
@@ -38,7 +37,7 @@ def test_the_event_timer_reads_the_queue_without_making_the_host_wait():
     assert samples.warmup == [True] * 3
 
 
-def test_the_host_timer_of_a_queueing_device_waits_at_each_stamp_and_says_so():
+def test_host_timer_of_queueing_device_waits_and_flags_it():
     device = FakeDevice(timer_kind="host")
     timer = device.timer()
     timer.start()
@@ -49,7 +48,7 @@ def test_the_host_timer_of_a_queueing_device_waits_at_each_stamp_and_says_so():
     assert samples.flags == ["synced"]
 
 
-def test_the_host_timer_of_a_cpu_only_reads_the_clock():
+def test_host_timer_of_cpu_only_reads_the_clock():
     ticks = iter([0, 1_000, 3_000])
     timer = HostTimer(lambda: next(ticks))
     timer.start()
@@ -61,7 +60,7 @@ def test_the_host_timer_of_a_cpu_only_reads_the_clock():
     assert samples.flags == [""]
 
 
-def test_steps_that_have_ended_are_known_while_others_are_in_the_queue():
+def test_ended_steps_are_known_while_others_are_queued():
     device = FakeDevice()
     timer = device.timer()
     timer.start()
@@ -80,7 +79,7 @@ def test_steps_that_have_ended_are_known_while_others_are_in_the_queue():
     assert timer.read(0, False)[0].step_s == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
-def test_what_the_host_has_stamped_has_ended():
+def test_steps_with_host_stamps_have_ended():
     device = FakeDevice(timer_kind="host")
     timer = device.timer()
     timer.start()
