@@ -1,9 +1,8 @@
-"""Where joules and watts come from, and whatever else tells how a machine fares while it works.
+"""Sources of joules and watts, and of other telemetry: clocks, temperatures, memory, load.
 
 One module a source: `nvml`, `rapl`, `perf`, `host`, `estimate`, `amdsmi`, `powermetrics`, and
-`fake`, which needs no hardware. A meter is read at short intervals by one thread (`recorder`); what
-its signals come to over a window is worked out afterwards (`energy`), so that a meter holds no
-state between readings.
+`fake`, which needs no hardware. One thread reads the meters at short intervals (`recorder`). The
+energy of a window is computed afterwards (`energy`), so a meter keeps no state between readings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +12,8 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Signal:
-    """One thing that a meter shows. `scope` as in records.Reading; `unit` J, W, Hz, °C, B, s or 1
-    (shares, counts)."""
+    """A quantity that a meter shows. `scope` as in records.Reading; `unit` is J, W, Hz, °C, B, s,
+    or 1 for shares and counts."""
 
     meter: str
     scope: str
@@ -23,20 +22,19 @@ class Signal:
 
     @property
     def index(self) -> int | None:
-        """The number in the scope: 1 of gpu:1; None of psys."""
+        """The number in the scope: 1 for gpu:1, None for psys."""
         number = self.scope.partition(":")[2]
         return int(number) if number.isdigit() else None
 
 
 @dataclass(frozen=True)
 class Counter:
-    """A signal in joules that only grows, but for the wrap at `wraps_at` (None: not known, or
-    never).
+    """A signal in joules that only grows, except that it wraps at `wraps_at` (None: never, or not
+    known).
 
-    `tick_s`: how often the hardware brings it up to date (0: more often than anyone reads it).
-    `quantum`: its smallest step, in J. `gain`: by which share it may be off as a whole; None where
-    nobody has published it. `limit_w`: no such thing takes more, so that a jump that means more is
-    a fault of the counter.
+    `tick_s`: how often the hardware updates it (0: more often than it is read). `quantum`: its
+    smallest step, in J. `gain`: its relative error as a whole; None where none is published.
+    `limit_w`: more than such a device can take; a jump that means more is a fault of the counter.
     """
 
     signal: Signal
@@ -49,11 +47,11 @@ class Counter:
 
 @dataclass(frozen=True)
 class PowerSensor:
-    """A signal in watts that is brought up to date every `update_s` and is the mean over the
-    `averaging_s` before.
+    """A signal in watts that is updated every `update_s` and is the mean over the `averaging_s`
+    before.
 
-    `quantum` in W, `gain` as of a Counter. `error` is for a model instead of a sensor: by which
-    share it may be wrong.
+    `quantum` in W, `gain` as in a Counter. `error`: the relative error of a model that takes the
+    place of a sensor.
     """
 
     signal: Signal
@@ -72,13 +70,11 @@ EnergySource = Counter | PowerSensor
 
 
 class Meter(Protocol):
-    """A source that is open. `read` is called from one thread, up to 50 times a second, and must be
-    quick.
+    """An open source. `read` is called from one thread, up to 50 times a second, and must be quick.
 
-    `energy` lists its sources of energy, for each scope the best first. `failures` says, by signal,
-    why one that was promised shows nothing (any longer), with the cure where there is one. A signal
-    whose reading fails is left out of what `read` yields and is named in `failures`; `read` does
-    not raise.
+    `energy` lists its sources of energy, for each scope the best first. `failures` has, by signal,
+    the reason why it shows nothing (any more), with the cure where there is one. `read` leaves out
+    a signal whose reading fails and adds it to `failures`; it does not raise.
     """
 
     name: str
@@ -86,26 +82,30 @@ class Meter(Protocol):
     failures: dict[Signal, str]
 
     def read(self) -> Iterator[Mapping[Signal, float]]:
-        """Ask one question after the other, energy first, each when the next answer is asked for.
+        """Ask the questions one by one, energy first, each only when the caller asks for the next
+        answer.
 
-        Yields once a question: what it answered, empty if it failed. So whoever reads can stamp
-        each by itself. Slow ones may come less often.
+        Yields the answer of each question, empty if it failed, so the caller can stamp each by
+        itself. Slow questions may be asked less often.
         """
 
     def close(self) -> None: ...
 
 
 def read_all(meter: Meter) -> dict[Signal, float]:
-    """Return what all signals of a meter show now, where it does not matter when each was asked."""
-    return {signal: value for answered in meter.read() for signal, value in answered.items()}
+    """The values of all signals of a meter now, where the exact time of each does not matter."""
+    values: dict[Signal, float] = {}
+    for answer in meter.read():
+        values |= answer
+    return values
 
 
 @dataclass(frozen=True)
 class Source:
-    """A line of `hwbench meter --list`: what a meter could measure here, whether it does, and if
-    not why and the cure.
+    """A line of `hwbench meter --list`: what a meter measures on this machine; if it does not work,
+    the reason and the cure.
 
-    `signals` are names of scopes with what is measured, e.g. "package:0 energy".
+    `signals` are names of scopes with their quantities, e.g. "package:0 energy".
     """
 
     meter: str

@@ -1,11 +1,11 @@
 """AMD GPUs by AMD SMI: energy accumulator, power, clock and temperature.
 
-Unproven on hardware: written by the documentation and the source of the package amdsmi 5.6 to 7.0,
-tried on a recorded trace only. Sources: rocm.docs.amd.com/projects/amdsmi (Python API); the energy
-counter is in steps of `counter_resolution` µJ (15.3) and 64 bits wide, and guests in virtual
-machines have none. It is known to stand still on some MI100 (ROCm/amdsmi issue 38) and to step back
-at times (issue 115). Its error is not published. GPUs come in the driver's order, which
-HIP_VISIBLE_DEVICES does not change.
+Not tested on hardware: written from the documentation and the source of the package amdsmi 5.6 to
+7.0, tested on a recorded trace only. Source: rocm.docs.amd.com/projects/amdsmi (Python API). The
+energy counter has steps of `counter_resolution` µJ (15.3) and 64 bits; guests in virtual machines
+have none. It is known to stand still on some MI100 (ROCm/amdsmi issue 38) and to step back at times
+(issue 115). Its error is not published. GPUs are in the driver's order, which HIP_VISIBLE_DEVICES
+does not change.
 """
 
 import contextlib
@@ -18,24 +18,23 @@ from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source, r
 
 LIMIT_W = 3000.0
 POWER = ("socket_power", "current_socket_power", "average_socket_power")
-"""From ROCm 7 on the first is there; before, MI300 has the second, and older GPUs have the
-third."""
+"""The fields of the power: the first since ROCm 7; before that the second on MI300 and the third on
+older GPUs."""
 
 POWER_S = 0.1
-"""How often the power is brought up to date and over what it is a mean are not published; this is
-assumed."""
+"""An assumption: neither how often the power is updated nor its averaging time is published."""
 
 PARTITIONED = ("DPX", "TPX", "QPX", "CPX")
-"""The modes in which a program has but a part of the GPU; SPX is the whole."""
+"""The modes in which a program has only a part of the GPU; in SPX it has the whole."""
 
 ONLY_A_PART = (
-    "only a partition of the GPU is used, and the driver shows energy and power of all of it alone; "
-    "for energy put it in the mode SPX (sudo amd-smi set -g N -C SPX)"
+    "only a partition of the GPU is used, and the driver shows energy and power of the whole GPU "
+    "only; for energy put it in the mode SPX (sudo amd-smi set -g N -C SPX)"
 )
 NO_SUCH_GPU = "AMD SMI knows no such GPU; compare with amd-smi list"
 
 NOTHING = (0xFFFF, 0xFFFF_FFFF, 2**64 - 1)
-"""What a field holds that the GPU does not have, where the library does not turn it into "N/A"."""
+"""The values of a field that the GPU lacks, where the library does not turn them into "N/A"."""
 
 INSTALL = (
     "install ROCm's amd-smi-lib with the package manager, "
@@ -44,8 +43,8 @@ INSTALL = (
 PERMISSION = (
     "`sudo usermod -aG render,video $USER`; in a container `--device /dev/kfd --device /dev/dri`"
 )
-UNUSABLE = (ImportError, OSError, KeyError, AttributeError)
-"""How the import fails without the library: a KeyError, in most versions."""
+UNUSABLE = (OSError, KeyError, AttributeError)
+"""The errors of the import without the library: in most versions a KeyError."""
 
 Ask = Callable[[], float | None]
 
@@ -57,24 +56,26 @@ class AmdSmiMeter:
     name = "amdsmi"
 
     def __init__(self, smi: Any, gpus: Sequence[str] | None = None) -> None:
-        """`smi` is the module amdsmi, `gpus` the PCI addresses of those that are used (None: all).
-        Raises its AmdSmiException where there is no driver."""
+        """`smi` is the module amdsmi, `gpus` the PCI addresses of the GPUs in use (None: all).
+        Raises amdsmi's AmdSmiException if there is no driver."""
         smi.amdsmi_init()
         self._sources: list[EnergySource] = []
         self.energy: Sequence[EnergySource] = self._sources
         self.failures: dict[Signal, str] = {}
         self._smi = smi
         self._asks: dict[Signal, Ask] = {}
-        wanted = None if gpus is None else {address.lower() for address in gpus}
-        found = set()
-        for index, gpu in enumerate(smi.amdsmi_get_processor_handles()):
-            address = None if wanted is None else self._address(gpu)
-            if wanted is None or address in wanted:
+        handles = list(enumerate(smi.amdsmi_get_processor_handles()))
+        if gpus is None:
+            for index, gpu in handles:
+                self._add(f"gpu:{index}", gpu, is_partitioned=False)
+            return
+        wanted, found = {address.lower() for address in gpus}, set()
+        for index, gpu in handles:
+            address = self._address(gpu)
+            if address in wanted:
                 found.add(address)
-                self._add(
-                    f"gpu:{index}", gpu, in_parts=wanted is not None and self._is_partitioned(gpu)
-                )
-        for address in sorted((wanted or set()) - found):
+                self._add(f"gpu:{index}", gpu, is_partitioned=self._is_partitioned(gpu))
+        for address in sorted(wanted - found):
             self.failures[Signal(self.name, f"gpu:{address}", "energy", "J")] = NO_SUCH_GPU
 
     def read(self) -> Iterator[Mapping[Signal, float]]:
@@ -88,41 +89,41 @@ class AmdSmiMeter:
             self._smi.amdsmi_shut_down()
 
     def _address(self, gpu: Any) -> str | None:
-        """The GPU's PCI address; None of one that does not answer, as when it is lost."""
+        """The GPU's PCI address; None if it does not answer, as a lost one."""
         with contextlib.suppress(self._smi.AmdSmiException):
             return str(self._smi.amdsmi_get_gpu_device_bdf(gpu)).lower()
         return None
 
     def _is_partitioned(self, gpu: Any) -> bool:
-        """Whether programs have but parts of the GPU. Not of those that know no partitions."""
+        """Whether programs have only parts of the GPU. False for GPUs without partitions."""
         with contextlib.suppress(self._smi.AmdSmiException, AttributeError, KeyError):
             return self._smi.amdsmi_get_gpu_compute_partition(gpu) in PARTITIONED
         return False
 
-    def _add(self, scope: str, gpu: Any, in_parts: bool) -> None:
-        """What this GPU shows; what it does not is named in `failures` and not asked for again."""
+    def _add(self, scope: str, gpu: Any, is_partitioned: bool) -> None:
+        """Add the signals that this GPU shows; those that it does not go to `failures` and are not
+        asked for again."""
         for quantity, unit, ask in self._questions(gpu):
             signal = Signal(self.name, scope, quantity, unit)
-            if in_parts and quantity in ("energy", "power"):
+            if is_partitioned and quantity in ("energy", "power"):
                 self.failures[signal] = ONLY_A_PART
             elif self._try(signal, ask) is not None:
                 self._asks[signal] = ask
                 self._sources += self._energy_source(signal, gpu)
 
     def _energy_source(self, signal: Signal, gpu: Any) -> list[EnergySource]:
-        """The signal as a source of energy; none of what is none."""
+        """The signal as a source of energy, if it is one."""
         if signal.quantity == "power":
             return [PowerSensor(signal, POWER_S, POWER_S, quantum=1.0)]
         if signal.quantity != "energy":
             return []
+        smi = self._smi
         step_j = self._try(
-            signal, lambda: self._smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6
+            signal, lambda: smi.amdsmi_get_energy_count(gpu)["counter_resolution"] / 1e6
         )
-        return (
-            []
-            if step_j is None
-            else [Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W)]
-        )
+        if step_j is None:
+            return []
+        return [Counter(signal, tick_s=0.001, quantum=step_j, limit_w=LIMIT_W)]
 
     def _questions(self, gpu: Any) -> Iterator[tuple[str, str, Ask]]:
         smi = self._smi
@@ -136,9 +137,8 @@ class AmdSmiMeter:
         try:
             value = ask()
         except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
-            self.failures[signal] = (
-                f"AMD SMI: {' '.join(str(error).split()) or type(error).__name__}"
-            )
+            message = " ".join(str(error).split()) or type(error).__name__
+            self.failures[signal] = f"AMD SMI: {message}"
             return None
         if value is None:
             self.failures[signal] = "AMD SMI: this GPU does not show it"
@@ -146,8 +146,7 @@ class AmdSmiMeter:
 
 
 def library() -> Any:
-    """The module amdsmi; imported when asked for, without what it prints when its library is
-    missing."""
+    """The module amdsmi, imported without the lines that it prints if its library is missing."""
     with contextlib.redirect_stdout(io.StringIO()):
         return importlib.import_module("amdsmi")
 
@@ -159,15 +158,13 @@ def open_meter(
     driver or a GPU that shows anything. `sources` says why."""
     if gpus is not None and not gpus:
         return None
-    meter = _opened(load, gpus)
-    if isinstance(meter, Source):
-        return None
-    return meter
+    meter = _open(load, gpus)
+    return None if isinstance(meter, Source) else meter
 
 
 def sources(load: Callable[[], Any] = library, gpus: Sequence[str] | None = None) -> list[Source]:
-    """What AMD's GPUs, or those at these PCI addresses, show here, and if nothing, why."""
-    meter = _opened(load, gpus)
+    """What AMD's GPUs, or those at these PCI addresses, show here, or the reason why nothing."""
+    meter = _open(load, gpus)
     if isinstance(meter, Source):
         return [meter]
     names = [f"{signal.scope} {signal.quantity}" for signal in read_all(meter)]
@@ -175,17 +172,15 @@ def sources(load: Callable[[], Any] = library, gpus: Sequence[str] | None = None
     return [Source("amdsmi", True, names)]
 
 
-def _opened(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSmiMeter | Source:
+def _open(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSmiMeter | Source:
     """The meter, or the line that says why there is none."""
     try:
         smi = load()
-    except UNUSABLE as error:
-        reason = (
-            "not installed"
-            if isinstance(error, ImportError)
-            else "its library libamd_smi.so is missing"
-        )
-        return Source("amdsmi", False, (), f"the package amdsmi: {reason}", INSTALL)
+    except ImportError:
+        return Source("amdsmi", False, (), "the package amdsmi: not installed", INSTALL)
+    except UNUSABLE:
+        reason = "the package amdsmi: its library libamd_smi.so is missing"
+        return Source("amdsmi", False, (), reason, INSTALL)
     try:
         meter = AmdSmiMeter(smi, gpus)
     except smi.AmdSmiException as error:
@@ -209,9 +204,8 @@ def _hertz(clock: Mapping[str, Any]) -> float | None:
 
 def _first(fields: Mapping[str, Any], *names: str) -> float | None:
     """The first of these fields that holds a number."""
-    numbers = [
-        value
-        for name in names
-        if isinstance(value := fields.get(name), int | float) and value not in NOTHING
-    ]
-    return float(numbers[0]) if numbers else None
+    for name in names:
+        value = fields.get(name)
+        if isinstance(value, int | float) and value not in NOTHING:
+            return float(value)
+    return None

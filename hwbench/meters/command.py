@@ -1,4 +1,4 @@
-"""Any command under the meters: started, waited for, and what it took."""
+"""Run any command under the meters: its energy, time and memory."""
 
 import signal
 import subprocess
@@ -16,16 +16,16 @@ from hwbench.meters.throttling import conditions
 from hwbench.records import Measurement, Reading, Samples, Spans, Telemetry, Window
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
-"""What a shell answers for such a command."""
+"""The exit statuses of a shell for a command that it cannot execute or find."""
 
 SIGNALLED = 128
-"""Is added by a shell to the number of the signal that ended a command."""
+"""A shell's exit status of a command ended by a signal is this plus the signal's number."""
 
 
 @dataclass(frozen=True)
 class Metered:
-    """How a command ended, how long it took on the monotonic clock, and what the meters said of
-    that time. `problem`: why it could not be started at all."""
+    """A command that has ended: its exit status, its time on the monotonic clock, and the meters'
+    readings over that time. `problem`: why it could not be started."""
 
     exit_status: int
     begin_ns: int
@@ -33,7 +33,7 @@ class Metered:
     readings: Sequence[Reading]
     telemetry: Telemetry
     notes: Sequence[str]
-    # of the command and its descendants; None if it was too short to be seen
+    # of the command and its descendants; None if it was too short to be read
     memory_peak_bytes: int | None = None
     problem: str = ""
 
@@ -41,16 +41,16 @@ class Metered:
 def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
     """Run the command with this process's own input and output, and meter it until it has ended.
 
-    Ctrl-C reaches it by way of the terminal, and what else would end this process is handed on to
-    it.
+    The terminal sends Ctrl-C to the command, too; other signals that would end this process are
+    passed on to it.
     """
     meters = open_meters(None, tdp_w)
     recorder = Recorder(meters, time.monotonic_ns)
     problem = ""
-    begin = time.monotonic_ns()  # so that the meters' first and last readings are in the window
+    begin = time.monotonic_ns()  # before the meters' first reading: it belongs to the window
     with recorder:
         try:
-            with _signals_are_for_the_child() as children:
+            with _pass_signals_to_children() as children:
                 child = subprocess.Popen(words)
                 children.append(child)
                 meters.append(host.open_meter(child.pid))
@@ -77,19 +77,22 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
 
 
 def _memory_peak(trace: Trace) -> int | None:
-    peaks = [
-        trace.series(signal)[1].max() for signal in trace.signals if signal.quantity == "rss_peak"
-    ]
-    return round(float(max(peaks))) if peaks else None
+    signals = [signal for signal in trace.signals if signal.quantity == "rss_peak"]
+    peaks = [float(trace.series(signal)[1].max()) for signal in signals]
+    return round(max(peaks)) if peaks else None
 
 
 def as_measurement(metered: Metered) -> Measurement:
-    """What it came to as the one step of a case: an error where the command failed."""
-    samples = Samples([0], [False], [metered.begin_ns], [metered.elapsed_s], [""])
+    """The command as the only step of a case; an error if it failed."""
     window = Window(
-        "host", samples, Spans(), metered.elapsed_s, converged=True, memory_peak_bytes=metered.memory_peak_bytes,
+        timer_kind="host",
+        samples=Samples([0], [False], [metered.begin_ns], [metered.elapsed_s], [""]),
+        spans=Spans(),
+        window_s=metered.elapsed_s,
+        converged=True,
+        memory_peak_bytes=metered.memory_peak_bytes,
         begin_ns=metered.begin_ns,
-    )  # fmt: skip
+    )
     ended_well = metered.exit_status == 0
     return Measurement(
         outcome="ok" if ended_well else "error",
@@ -102,21 +105,21 @@ def as_measurement(metered: Metered) -> Measurement:
 
 
 @contextmanager
-def _signals_are_for_the_child() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Meanwhile an interrupt, which a terminal sends to both, does not end this process, and a
-    SIGTERM is handed on to what is put into the list. A handler, unlike an ignored signal, is not
-    inherited by a child."""
+def _pass_signals_to_children() -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """A context in which an interrupt does not end this process (a terminal sends it to the child,
+    too), and a SIGTERM is passed on to the processes in the list. It sets handlers because a child
+    would inherit an ignored signal."""
     children: list[subprocess.Popen[bytes]] = []
 
-    def hand_on(number: int, frame: FrameType | None) -> None:
+    def pass_on(number: int, frame: FrameType | None) -> None:
         for child in children:
             child.send_signal(number)
 
-    def leave_alone(number: int, frame: FrameType | None) -> None:
+    def ignore(number: int, frame: FrameType | None) -> None:
         pass
 
-    handlers = dict.fromkeys((signal.SIGINT, signal.SIGQUIT), leave_alone)
-    handlers |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), hand_on)
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGQUIT), ignore)
+    handlers |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), pass_on)
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield children

@@ -1,9 +1,9 @@
-"""What the meters say of a window: joules and watts by scope, with how sure they are, or the reason
-why not.
+"""The energy readings of a window: joules and watts by scope with their uncertainty, or the reason
+why there is no value.
 
-What is read is worked out in two ways, `counters` and `integral`; here the answers become
-records.Reading. A scope is answered by the first of its sources that has an answer. None is never
-0: where no source has one, the reading has no value and says why.
+`counters` and `integration` compute answers from counters and power sensors; here they become
+records.Reading. The first source of a scope that has an answer is used. If none has one, the
+reading has no value, never 0, and states the reason.
 """
 
 import math
@@ -23,12 +23,12 @@ from hwbench.records import Grade, Method, Reading
 GRADE_A_S, GRADE_B_S = 10.0, 5.0
 
 RESOLVED = 5
-"""A part of a step that lasts so many times what a source resolves can be told from what comes
-before and after."""
+"""How many times longer than a source's resolution a part of a step must be to be measured apart
+from what comes before and after."""
 
 MARGIN_S = 0.5
 MARGIN_TICKS = 3
-"""How long before a window a reading may lie to show whether the first one in it has changed."""
+"""How long before a window a reading counts, to show whether the first one inside has changed."""
 
 
 def readings_of(
@@ -39,14 +39,14 @@ def readings_of(
     failures: Mapping[Signal, str],
     step_s: float | None = None,
 ) -> list[Reading]:
-    """For each scope `energy` (J), `power` and `power_peak` (W) over the window, of the first
+    """For each scope `energy` (J), `power` and `power_peak` (W) over the window, from the first
     source with an answer.
 
-    `energy_residual` (J), counter minus integral, follows where both answer. `sources` are the best
-    first; `failures` says why a signal shows nothing; `step_s` is the period of the load, where it
-    has one. A scope without an answer has one reading, `energy`, with the reason of its first
-    source; so has one that lacks even a source, as a GPU that shows neither energy nor power, with
-    the reason of its failure.
+    `energy_residual` (J), counter minus integral, follows if there are both. `sources` has the best
+    first; `failures` has the reason why a signal shows nothing; `step_s` is the period of the load,
+    if it has one. A scope without an answer has one reading, `energy`, with the reason of its first
+    source. So has a scope without a source, as a GPU that shows neither energy nor power, with the
+    reason of its failure.
     """
     found = []
     for scope in _scopes(sources):
@@ -65,12 +65,10 @@ def readings_of(
 def idle_power(
     trace: Trace, sources: Sequence[EnergySource], begin_ns: int, end_ns: int
 ) -> list[Reading]:
-    """`idle_power` (W) of each scope over a window in which nothing was run."""
+    """`idle_power` (W) of each scope over a window in which nothing ran."""
     readings = readings_of(trace, sources, begin_ns, end_ns, {})
-    powers = [
-        reading for reading in readings if reading.quantity == "power" or reading.value is None
-    ]
-    return [replace(reading, quantity="idle_power", unit="W") for reading in powers]
+    powers = [one for one in readings if one.quantity == "power" or one.value is None]
+    return [replace(power, quantity="idle_power", unit="W") for power in powers]
 
 
 def span_readings(
@@ -79,22 +77,22 @@ def span_readings(
     """`energy` (J) of each named part of the steps: the sum over its intervals, begin and end in
     ns, shape (n, 2).
 
-    Only from sources that resolve it: the median interval lasts RESOLVED times the longest of the
-    source's tick or update, its averaging and the distance of its readings. Parts that no source
-    resolves are left out.
+    Only sources that resolve a part are used: its median interval is RESOLVED times as long as the
+    longest of the source's tick or update, its averaging time and the gap between its readings.
+    Parts that no source resolves are left out.
     """
     found = []
     for name, intervals in spans.items():
+        length_s = float(np.diff(intervals).sum()) / 1e9
         for scope in _scopes(sources):
-            resolving = [
-                one for one in _of_scope(sources, scope) if _resolves(trace, one, intervals)
-            ]
+            of_scope = _of_scope(sources, scope)
+            resolving = [source for source in of_scope if _resolves(trace, source, intervals)]
             outcomes = [_sum(trace, source, intervals) for source in resolving]
-            if outcomes:
-                best = next((outcome for outcome in outcomes if isinstance(outcome, Answer)), None)
-                length_s = float(np.diff(intervals).sum()) / 1e9
-                reading = _energy(best) if best else _unknown(outcomes[0], length_s)
-                found.append(replace(reading, span=name))
+            if not outcomes:
+                continue
+            answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+            reading = _energy(answers[0]) if answers else _unknown(outcomes[0], length_s)
+            found.append(replace(reading, span=name))
     return found
 
 
@@ -139,29 +137,28 @@ def _answer(
 ) -> Answer:
     if isinstance(source, Counter):
         margin_s = max(MARGIN_S, MARGIN_TICKS * source.tick_s)
-        return counter_answer(
-            source, readings_around(trace, source, begin_ns, end_ns, margin_s), step_s
-        )
+        readings = readings_around(trace, source, begin_ns, end_ns, margin_s)
+        return counter_answer(source, readings, step_s)
     highest_w = float(np.nanmax(trace.series(source.signal)[1], initial=0.0))
-    return sensor_answer(
-        source, readings_around(trace, source, begin_ns, end_ns, 0.0), step_s, highest_w
-    )
+    readings = readings_around(trace, source, begin_ns, end_ns, 0.0)
+    return sensor_answer(source, readings, step_s, highest_w)
 
 
 def _resolves(trace: Trace, source: EnergySource, intervals: NDArray[np.int64]) -> bool:
     times_ns, _ = trace.series(source.signal)
     if len(times_ns) < 2 or not len(intervals):
         return False
-    own_s = (
-        (source.tick_s,) if isinstance(source, Counter) else (source.update_s, source.averaging_s)
-    )
-    resolution_s = max(*own_s, float(np.median(np.diff(times_ns))) / 1e9)
+    resolution_s = float(np.median(np.diff(times_ns))) / 1e9
+    if isinstance(source, Counter):
+        resolution_s = max(resolution_s, source.tick_s)
+    else:
+        resolution_s = max(resolution_s, source.update_s, source.averaging_s)
     return bool(np.median(np.diff(intervals)) / 1e9 >= RESOLVED * resolution_s)
 
 
 def _sum(trace: Trace, source: EnergySource, intervals: NDArray[np.int64]) -> _Outcome:
-    """The answers of all intervals in one: what is random adds as squares, what is systematic as it
-    is."""
+    """The sum of the answers of all intervals. Random errors add as squares, systematic ones
+    linearly."""
     try:
         parts = [_answer(trace, source, int(begin), int(end), None) for begin, end in intervals]
     except NoAnswer as why:
@@ -183,13 +180,9 @@ def _energy(answer: Answer) -> Reading:
 
 
 def _power(answer: Answer) -> Reading:
-    return _reading(
-        answer,
-        "power",
-        "W",
-        answer.joules / answer.window_s,
-        answer.uncertainty_j / answer.window_s,
-    )
+    window_s = answer.window_s
+    power_w, uncertainty_w = answer.joules / window_s, answer.uncertainty_j / window_s
+    return _reading(answer, "power", "W", power_w, uncertainty_w)
 
 
 def _peak(answer: Answer) -> Reading:
@@ -197,7 +190,7 @@ def _peak(answer: Answer) -> Reading:
 
 
 def _residual(answers: Sequence[Answer]) -> list[Reading]:
-    """Counter minus integral, of the first of either; nothing where one is missing."""
+    """The first counter minus the first integral; nothing if one is missing."""
     counter = next((one for one in answers if isinstance(one.source, Counter)), None)
     sensor = next((one for one in answers if isinstance(one.source, PowerSensor)), None)
     if counter is None or sensor is None:

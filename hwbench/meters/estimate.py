@@ -1,12 +1,12 @@
-"""A guess at the power of processors without a counter: their thermal design power by how busy they
+"""An estimate of the power of processors without a counter: thermal design power × how busy they
 are.
 
-Power = watts per thread × threads that are busy. It is a model, and a crude one: it does not know
-idle power (it shows nothing at all while nothing runs), nor clocks, nor what kind of work is done,
-and memory is not in it. Linear models of the use of processors go back to Fan, Weber and Barroso,
-"Power provisioning for a warehouse-sized computer", ISCA 2007, who fit idle power and peak for each
-machine; with the vendor's figure in place of a fit, as in CodeCarbon, such models were found 32 to
-56 % off on four processors. So it is stated as ±50 %, and a counter always goes before it.
+Power = watts per thread × busy threads. The model is crude: it ignores idle power (it shows nothing
+while nothing runs), clocks, the kind of work, and memory. Linear models of processor use go back to
+Fan, Weber and Barroso, "Power provisioning for a warehouse-sized computer", ISCA 2007, who fit idle
+power and peak for each machine. With the vendor's figure instead of a fit, as in CodeCarbon, such
+models were 32 to 56 % off on four processors. So the error is stated as ±50 %, and any counter is
+preferred.
 """
 
 import time
@@ -18,16 +18,16 @@ from hwbench.meters.machine import Place, processors
 
 ERROR = 0.5
 UPDATE_S = 0.5
-"""The kernel counts in ticks of 10 ms for each processor: in less time they are too coarse."""
+"""The kernel counts in ticks of 10 ms per processor, too coarse for shorter times."""
 
 SIGNAL = Signal("estimate", "package:0", "power", "W")
-"""All processors together: which of them was busy is not told apart."""
+"""All processors together: the model does not distinguish them."""
 
 CURE = "say what all processors that show take together with `--tdp W`"
 
 
 class EstimateMeter:
-    """Shows the mean watts since the reading before, every UPDATE_S, while anything runs on the
+    """Shows the mean watts since the previous reading, every UPDATE_S, while anything runs on the
     machine."""
 
     name = "estimate"
@@ -62,8 +62,8 @@ class EstimateMeter:
 
 
 def open_meter(tdp_w: float | None = None, place: Place | None = None) -> EstimateMeter | None:
-    """The meter; None for a processor of which nobody states the power, unless `tdp_w` does, in W
-    for all that show."""
+    """The meter; None if neither `tdp_w`, the watts of all processors together, nor a published
+    figure gives the power, or if the processors' use cannot be read."""
     watts = watts_per_cpu(tdp_w, place or Place.here())
     if watts is None:
         return None
@@ -74,30 +74,23 @@ def open_meter(tdp_w: float | None = None, place: Place | None = None) -> Estima
 
 
 def sources(tdp_w: float | None = None, place: Place | None = None) -> list[Source]:
-    """Whether the power can be guessed, and if not the cure."""
+    """Whether the power can be estimated; if not, the reason and the cure."""
     place = place or Place.here()
     if open_meter(tdp_w, place):
         return [Source("estimate", True, [f"{SIGNAL.scope} power (a guess, ±{ERROR:.0%})"])]
     if watts_per_cpu(tdp_w, place):
-        return [
-            Source(
-                "estimate",
-                False,
-                (),
-                "the processors' use cannot be read",
-                "let the container see /proc/stat",
-            )
-        ]
+        reason, cure = "the processors' use cannot be read", "let the container see /proc/stat"
+        return [Source("estimate", False, (), reason, cure)]
     who = f"the thermal design power of {place.cpu!r}" if place.cpu else "what processor this is"
     return [Source("estimate", False, (), f"{who} is not known here", CURE)]
 
 
 def watts_per_cpu(tdp_w: float | None, place: Place) -> float | None:
-    """The share of one processor that shows, as a machine of several threads, a part of one or a
-    virtual one has them.
+    """The watts of one logical processor: `tdp_w` over all of them, else the model's thermal design
+    power over the model's threads. None if neither is known.
 
-    By the threads of the model, not by those that show: a virtual machine has but some of them, and
-    several sockets have more. With SMT switched off each thread that shows has a core to itself.
+    The threads are the model's and not those visible here: a virtual machine sees only some of
+    them, several sockets have more. With SMT switched off each visible thread has a core to itself.
     """
     if tdp_w is not None:
         return tdp_w / place.cpus

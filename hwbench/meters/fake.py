@@ -1,5 +1,5 @@
-"""A meter without hardware: what it shows is a function of time, so that what comes out can be
-checked exactly."""
+"""A meter without hardware whose signals are functions of time, so results can be checked
+exactly."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -7,8 +7,8 @@ from hwbench.meters import EnergySource, Signal
 
 
 class FakeMeter:
-    """Shows `signals`, each a question of its own and a function of the seconds on the clock
-    `now_ns` when it is asked; None means that the reading fails."""
+    """Shows `signals`, each with a question of its own: a function of the seconds on the clock
+    `now_ns`. A function that returns None makes the reading fail."""
 
     name = "fake"
 

@@ -1,19 +1,18 @@
-"""How the host fares: a process with its descendants, and the machine as a whole. No source of
-energy.
+"""Telemetry of the host: of a process with its descendants, and of the machine. It has no energy.
 
-| scope | quantity | unit | |
-|---|---|---|---|
-| process | cpu_use | 1 | processors kept busy since the reading before |
-| process | rss, rss_peak | B | memory held now; the sum of each process's own peak since its start (Linux) |
-| process | context_switches | 1 | so far; on Linux of each process's main thread, elsewhere of all threads |
-| system | cpu_use, steal | 1 | shares of processor time since the reading before: busy, taken by the host |
-| system | cpu_clock | Hz | mean over the processors |
-| system | temperature | °C | of the hottest processor package (Linux: coretemp, k10temp, zenpower) |
-| system | memory_used, swap_used | B | |
+process cpu_use (1): processors kept busy since the previous reading
+process rss (B): memory held now
+process rss_peak (B): the sum of each process's own peak since its start (Linux)
+process context_switches (1): so far; on Linux of the main threads, elsewhere of all threads
+system cpu_use, steal (1): shares of processor time since the previous reading, busy and taken away
+    by the hypervisor
+system cpu_clock (Hz): mean over the processors
+system temperature (°C): of the hottest processor package (Linux: coretemp, k10temp, zenpower)
+system memory_used, swap_used (B)
 
-What the platform lacks is left out. Memory that processes share counts in each; one that came and
-went between two readings is not seen. Times come in the kernel's ticks of 10 ms, so that a use is
-good to about 10 ms / QUICK_S for each process. Source: psutil, proc(5).
+What the platform lacks is left out. Memory that processes share counts in each. A process that
+started and ended between two readings is not seen. The kernel counts time in ticks of 10 ms, so the
+error of a use is about 10 ms / QUICK_S per process. Source: psutil, proc(5).
 """
 
 import os
@@ -32,19 +31,25 @@ from hwbench.meters.machine import Processors, package_sensors, processors
 QUICK_S = 0.25
 SLOW_S = 1.0
 SHARE = 0.001
-"""Of one processor's time each kind of reading may take; what is dear on a machine comes less often
-there."""
+"""The largest share of one processor's time for each kind of reading; those that are slow on a
+machine are read less often there."""
 
 LACKING = (OSError, psutil.Error, AttributeError, NotImplementedError, ValueError, RuntimeWarning)
-"""What psutil and /proc answer where a platform or a container does not tell something."""
+"""The errors of psutil and /proc for what a platform or a container does not show."""
+
+UNITS = {
+    **dict.fromkeys(("rss", "rss_peak", "memory_used", "swap_used"), "B"),
+    "cpu_clock": "Hz",
+    "temperature": "°C",
+}
+"""The units of quantities that are no shares or counts."""
 
 Values = dict[str, float]
 
 
 @dataclass
 class Turn:
-    """A kind of reading that comes every `every_s`, or less often so as to stay within its share of
-    time."""
+    """A kind of reading that is taken every `every_s`, or less often if it would exceed SHARE."""
 
     scope: str
     read: Callable[[], Values]
@@ -52,7 +57,7 @@ class Turn:
     due_s: float = 0.0
 
     def take(self, now_s: float, cost_s: Callable[[], float]) -> Values:
-        """Its values if it is due and the platform tells them."""
+        """The values, if the reading is due and the platform shows them."""
         if now_s < self.due_s:
             return {}
         began = cost_s()
@@ -65,7 +70,7 @@ class Turn:
 
 
 class HostMeter:
-    """Shows the quantities above of process `pid` with its descendants, and of the machine."""
+    """Shows the quantities above for process `pid` with its descendants, and for the machine."""
 
     name = "host"
     energy: Sequence[EnergySource] = ()
@@ -102,7 +107,7 @@ class HostMeter:
 
 
 class Family:
-    """A process and its descendants; those that have ended are passed over."""
+    """A process and its descendants; ended ones are skipped."""
 
     def __init__(self, pid: int, now_s: Callable[[], float], proc: Path) -> None:
         self._pid, self._now_s, self._proc = pid, now_s, proc
@@ -110,8 +115,8 @@ class Family:
         self._before: tuple[float, dict[psutil.Process, float]] = (now_s(), {})
 
     def find(self) -> Values:
-        """Look for new descendants; shows nothing itself."""
-        # also where the process has ended: then nothing is shown of it any longer
+        """Look for new descendants. Shows nothing itself."""
+        # if the process has ended, the next line raises, and nothing more is shown of it
         self._members = []
         root = psutil.Process(self._pid)
         self._members = [root, *root.children(recursive=True)]
@@ -124,14 +129,15 @@ class Family:
                 spent[process] = sum(process.cpu_times()[:2])  # user and system, without children's
                 rss += process.memory_info().rss
         (before_s, before), self._before = self._before, (now_s, spent)
-        # Only who was there before too: a newcomer's time until now was not spent in this interval.
-        used = [
-            seconds - before[process] for process, seconds in spent.items() if process in before
-        ]
-        shown: Values = {"rss": rss} if spent else {}
-        return shown | (
-            {"cpu_use": sum(used) / (now_s - before_s)} if used and now_s > before_s else {}
-        )
+        # a new process's time until now was not spent in this interval
+        known = [process for process in spent if process in before]
+        values: Values = {}
+        if spent:
+            values["rss"] = rss
+        if known and now_s > before_s:
+            used_s = sum(spent[process] - before[process] for process in known)
+            values["cpu_use"] = used_s / (now_s - before_s)
+        return values
 
     def history(self) -> Values:
         switches, peaks = [], []
@@ -139,16 +145,18 @@ class Family:
             with suppress(psutil.Error, OSError):
                 switches.append(sum(process.num_ctx_switches()))
                 status = (self._proc / str(process.pid) / "status").read_text()
-                peaks += [
-                    int(peak) * 1024
-                    for peak in re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-                ]
-        shown: Values = {"context_switches": sum(switches)} if switches else {}
-        return shown | ({"rss_peak": sum(peaks)} if peaks else {})
+                found = re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+                peaks += [int(peak) * 1024 for peak in found]
+        values: Values = {}
+        if switches:
+            values["context_switches"] = sum(switches)
+        if peaks:
+            values["rss_peak"] = sum(peaks)
+        return values
 
 
 class Machine:
-    """All of the machine that shows."""
+    """The machine as far as this process sees it."""
 
     def __init__(self, hwmon: Path) -> None:
         self._before: Processors | None = None
@@ -162,8 +170,10 @@ class Machine:
         if before is None or now.total_s <= before.total_s:
             return {}
         total = now.total_s - before.total_s
-        shown: Values = {"cpu_use": (now.busy_s - before.busy_s) / total}
-        return shown | ({"steal": (now.stolen_s - before.stolen_s) / total} if psutil.LINUX else {})
+        values: Values = {"cpu_use": (now.busy_s - before.busy_s) / total}
+        if psutil.LINUX:
+            values["steal"] = (now.stolen_s - before.stolen_s) / total
+        return values
 
     def memory(self) -> Values:
         return {"memory_used": psutil.virtual_memory().used}
@@ -180,29 +190,22 @@ class Machine:
 
 
 def open_meter(pid: int | None = None) -> HostMeter:
-    """The meter of a process with its descendants, by default this one. It works everywhere,
-    showing what there is."""
+    """The meter of a process with its descendants, by default this one. It works on every platform
+    and shows what that has."""
     return HostMeter(os.getpid() if pid is None else pid)
 
 
 def sources(meter: HostMeter | None = None) -> list[Source]:
-    """What the platform shows."""
+    """The quantities that the platform shows."""
     meter = meter or open_meter()
-    shown = read_all(meter)
-    time.sleep(0.02)  # two ticks of the kernel's clock, for what is told as a change
+    values = read_all(meter)
+    time.sleep(0.02)  # two ticks of the kernel's clock, for quantities that are changes
     for turn in meter._turns:
         turn.due_s = 0.0
-    shown = {**shown, **read_all(meter)}
-    return [Source("host", bool(shown), [f"{signal.scope} {signal.quantity}" for signal in shown])]
+    values |= read_all(meter)
+    names = [f"{signal.scope} {signal.quantity}" for signal in values]
+    return [Source("host", bool(names), names)]
 
 
 def _signal(scope: str, quantity: str) -> Signal:
-    units = {
-        "rss": "B",
-        "rss_peak": "B",
-        "memory_used": "B",
-        "swap_used": "B",
-        "cpu_clock": "Hz",
-        "temperature": "°C",
-    }
-    return Signal("host", scope, quantity, units.get(quantity, "1"))
+    return Signal("host", scope, quantity, UNITS.get(quantity, "1"))

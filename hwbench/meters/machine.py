@@ -1,4 +1,4 @@
-"""What several meters of processors must know of this machine: where it runs, how busy it is, where
+"""Facts about this machine that several meters of processors need: virtual or not, how busy, where
 its sensors are."""
 
 import os
@@ -16,39 +16,36 @@ PACKAGE_SENSORS = ("coretemp", "k10temp", "zenpower")
 
 @dataclass(frozen=True)
 class Place:
-    """Where this runs. `cpu` is the processor's name, empty where nobody tells it; `cpus` are those
-    that show."""
+    """Where this process runs. `cpu` is the processor's name, empty if unknown; `cpus` is the
+    number of logical processors."""
 
     linux: bool = True
     virtual: bool = False
     container: bool = False
     cpu: str = ""
     cpus: int = 1
-    smt_off: bool = False  # each core does the work of one thread though it could do that of two
+    smt_off: bool = False  # each core runs one thread though it could run two
 
     @classmethod
     def here(cls, root: Path = Path("/"), platform: str = sys.platform) -> "Place":
-        """This machine, as the files under `root` tell."""
-        info = _text(root / "proc/cpuinfo")
-        facts = {
-            key.strip(): value.strip()
-            for key, _, value in (line.partition(":") for line in info.splitlines())
-        }
+        """This machine, from the files under `root`."""
+        pairs = [line.partition(":") for line in _text(root / "proc/cpuinfo").splitlines()]
+        facts = {key.strip(): value.strip() for key, _, value in pairs}
+        smt = _text(root / "sys/devices/system/cpu/smt/control").strip()
+        has_mark = any((root / file).exists() for file in (".dockerenv", "run/.containerenv"))
         return cls(
             linux=platform.startswith("linux"),
             virtual="hypervisor" in facts.get("flags", "").split(),
-            container=any((root / file).exists() for file in (".dockerenv", "run/.containerenv"))
-            or "KUBERNETES_SERVICE_HOST" in os.environ,
+            container=has_mark or "KUBERNETES_SERVICE_HOST" in os.environ,
             cpu=facts.get("model name", ""),
             cpus=os.cpu_count() or 1,
-            smt_off=_text(root / "sys/devices/system/cpu/smt/control").strip()
-            in ("off", "forceoff"),
+            smt_off=smt in ("off", "forceoff"),
         )
 
     def why_no_counter(self, hidden: str, kernel: str) -> tuple[str, str]:
-        """Reason and cure where the processor's counter is not there at all.
+        """Reason and cure if the processor's counter does not exist here.
 
-        `hidden` is the cure in a container, `kernel` the one on a bare machine with Linux.
+        `hidden` is the cure in a container, `kernel` that on a bare machine with Linux.
         """
         if not self.linux:
             return "only Linux shows it", "on macOS use the meter powermetrics, as root"
@@ -64,8 +61,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Processors:
-    """Seconds since boot, summed over all processors: all, those in which anything ran, those the
-    host took away."""
+    """Seconds since boot, summed over all processors: in total, with work, and taken away by the
+    hypervisor."""
 
     total_s: float
     busy_s: float
@@ -73,29 +70,32 @@ class Processors:
 
 
 def processors(times: Callable[[], Any] = psutil.cpu_times) -> Processors:
-    """The use of all processors up to now; a platform that does not count stolen time has none."""
+    """The use of all processors up to now. Stolen time is 0 on a platform that does not count
+    it."""
     spent = times()
     idle, stolen = spent.idle + getattr(spent, "iowait", 0.0), getattr(spent, "steal", 0.0)
-    # A guest's time is in `user` already; the fields of a platform that lacks one are simply
-    # missing.
+    # a guest's time is in `user` already; a platform may lack some of the fields
     busy = sum(getattr(spent, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
     return Processors(idle + stolen + busy, busy, stolen)
 
 
 def package_sensors(hwmon: Path) -> list[Path]:
-    """The files, in thousandths of °C, of each processor package's temperature. AMD's Tctl may have
-    an offset for the fans, so Tdie goes before it."""
-    found = []
+    """The files with the temperature of each processor package, in thousandths of °C. AMD's Tctl
+    may have an offset for the fans, so Tdie is preferred."""
+    found: list[Path] = []
     for chip in sorted(hwmon.glob("hwmon*")):
         with suppress(OSError, ValueError):
             if (chip / "name").read_text().strip() in PACKAGE_SENSORS:
-                labels = {
-                    file.read_text().strip(): file for file in sorted(chip.glob("temp*_label"))
-                }
-                ours = [labels[name] for name in labels if name.startswith("Package id")]
-                ours += [labels[name] for name in ("Tdie", "Tctl") if name in labels][:1]
-                found += [file.with_name(file.name.replace("label", "input")) for file in ours]
+                found += _sensors_of(chip)
     return found
+
+
+def _sensors_of(chip: Path) -> list[Path]:
+    by_label = {file.read_text().strip(): file for file in sorted(chip.glob("temp*_label"))}
+    labels = [label for label in by_label if label.startswith("Package id")]
+    labels += [label for label in ("Tdie", "Tctl") if label in by_label][:1]
+    files = [by_label[label] for label in labels]
+    return [file.with_name(file.name.replace("label", "input")) for file in files]
 
 
 def _text(file: Path) -> str:

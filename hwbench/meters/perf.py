@@ -1,9 +1,9 @@
-"""Energy of processors and their memory from RAPL, by perf_event_open: the way for who may not read
-powercap.
+"""Energy of processors and their memory from RAPL through perf_event_open, for users who may not
+read powercap.
 
-The kernel's `power` PMU counts the same hardware as `rapl`, unwrapped, in steps of 2^-32 J; opening
-both would only show it twice. It counts for a whole package, so that one event a package is opened,
-on the processors of its `cpumask`. Sources: perf_event_open(2); arch/x86/events/rapl.c in the
+The kernel's `power` PMU reads the same hardware as `rapl`, unwrapped, in steps of 2^-32 J; to open
+both would only measure it twice. It counts for a whole package, so one event per package is opened,
+on the processors in its `cpumask`. Sources: perf_event_open(2); arch/x86/events/rapl.c in the
 kernel. Neither states an error, so `gain` is None.
 """
 
@@ -24,7 +24,7 @@ from hwbench.meters.rapl import LIMIT_W, QUANTUM_J, TICK_S
 POWER = Path("/sys/bus/event_source/devices/power")
 CPUS = Path("/sys/devices/system/cpu")
 SYSCALL = {"x86_64": 298, "i686": 336}
-"""perf_event_open's number; no other machine has the `power` PMU."""
+"""The number of perf_event_open; other machines have no `power` PMU."""
 
 KINDS = {"energy-pkg": "package", "energy-ram": "dram", "energy-psys": "psys"}
 HIDDEN = "start it with `-v /sys/bus/event_source:/sys/bus/event_source:ro --cap-add PERFMON`"
@@ -36,7 +36,7 @@ REFUSED = (
 )
 
 Open = Callable[[int, int, int], int]
-"""Type of the PMU, event and processor to the file that counts it; raises OSError."""
+"""From the PMU's type, the event and the processor to a file that counts; raises OSError."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ class PerfMeter:
 
 
 def perf_event_open(kind: int, config: int, cpu: int) -> int:
-    """perf_event_open(2) for all that runs on a processor; raises OSError."""
+    """perf_event_open(2) for all processes on a processor; raises OSError."""
     number = SYSCALL.get(platform.machine())
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    # perf_event_attr in its first version: type, size, config, and zeros up to its 64 bytes.
+    # the first version of perf_event_attr: type, size, config, and zeros up to its 64 bytes
     attributes = ctypes.create_string_buffer(struct.pack("=IIQ48x", kind, 64, config), 64)
     everyone, no_group, close_on_exec = ctypes.c_int(-1), ctypes.c_int(-1), ctypes.c_ulong(8)
     libc = ctypes.CDLL(None, use_errno=True)
@@ -104,8 +104,7 @@ def perf_event_open(kind: int, config: int, cpu: int) -> int:
 def open_meter(
     pmu: Path = POWER, cpus: Path = CPUS, opener: Open = perf_event_open
 ) -> PerfMeter | None:
-    """The meter; None where there is no such PMU or not one event can be opened. `sources` says
-    why."""
+    """The meter; None if there is no such PMU or no event can be opened. `sources` says why."""
     meter = _meter(pmu, cpus, opener)
     return meter if meter and meter.works else None
 
@@ -113,76 +112,67 @@ def open_meter(
 def sources(
     pmu: Path = POWER, cpus: Path = CPUS, opener: Open = perf_event_open, place: Place | None = None
 ) -> list[Source]:
-    """The events that can be counted, and if there are none, why."""
+    """The events that can be counted, or the reason why there are none."""
     meter = _meter(pmu, cpus, opener)
     if not meter:
         return [Source("perf", False, (), *(place or Place.here()).why_no_counter(HIDDEN, KERNEL))]
     names = [f"{signal.scope} energy" for signal in meter.works]
     meter.close()
-    if not names:
-        return [
-            Source(
-                "perf",
-                False,
-                [f"{s.scope} energy" for s in meter.failures],
-                *_why(meter.refused[0]),
-            )
-        ]
-    return [Source("perf", True, names)]
+    if names:
+        return [Source("perf", True, names)]
+    refused = [f"{signal.scope} energy" for signal in meter.failures]
+    return [Source("perf", False, refused, *_why(meter.refused[0]))]
 
 
 def _meter(pmu: Path, cpus: Path, opener: Open) -> PerfMeter | None:
-    """All events of the PMU, opened as far as possible; None where it has none."""
+    """All events of the PMU, opened as far as possible; None if it has none."""
     try:
-        kind, numbers = (
-            int((pmu / "type").read_text()),
-            _numbered(_list((pmu / "cpumask").read_text()), cpus),
-        )
-        events = list(_events(pmu / "events", numbers))
+        kind = int((pmu / "type").read_text())
+        packages = _number_packages(_parse_list((pmu / "cpumask").read_text()), cpus)
+        events = list(_events(pmu / "events", packages))
     except (OSError, ValueError):
         return None
     return PerfMeter(kind, events, opener) if events else None
 
 
-def _events(folder: Path, numbers: Mapping[int, int]) -> Iterator[Event]:
+def _events(folder: Path, packages: Mapping[int, int]) -> Iterator[Event]:
+    """The events of each kind, one for each package of {processor: package}."""
     for name, kind in KINDS.items():
         if not (folder / name).exists():
             continue
         code = re.search(r"event=(0x[0-9a-f]+|\d+)", (folder / name).read_text())
         joules = float((folder / f"{name}.scale").read_text())
-        for cpu, number in numbers.items():
-            # The board has one counter, which every package shows.
-            if code and (kind != "psys" or cpu == next(iter(numbers))):
-                signal = Signal(
-                    "perf", kind if kind == "psys" else f"{kind}:{number}", "energy", "J"
-                )
-                counter = Counter(signal, None, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind])
-                yield Event(counter, int(code[1], 0), cpu, joules)
+        if not code:
+            continue
+        # the board has one counter, which every package shows
+        counted = list(packages.items())[: 1 if kind == "psys" else None]
+        for cpu, package in counted:
+            scope = kind if kind == "psys" else f"{kind}:{package}"
+            signal = Signal("perf", scope, "energy", "J")
+            counter = Counter(signal, None, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind])
+            yield Event(counter, int(code[1], 0), cpu, joules)
 
 
-def _numbered(cpus: Sequence[int], folder: Path) -> dict[int, int]:
-    """Each processor's package; where one has several dies with a counter each, the dies are
-    counted through."""
+def _number_packages(cpus: Sequence[int], folder: Path) -> dict[int, int]:
+    """The package of each processor. If the dies of a package have a counter each, the dies are
+    numbered instead."""
     try:
-        numbers = {
-            cpu: int((folder / f"cpu{cpu}/topology/physical_package_id").read_text())
-            for cpu in cpus
-        }
+        files = {cpu: folder / f"cpu{cpu}/topology/physical_package_id" for cpu in cpus}
+        packages = {cpu: int(file.read_text()) for cpu, file in files.items()}
     except (OSError, ValueError):
-        numbers = {}
-    return (
-        numbers
-        if len(set(numbers.values())) == len(cpus)
-        else {cpu: place for place, cpu in enumerate(cpus)}
-    )
+        packages = {}
+    if len(set(packages.values())) == len(cpus):
+        return packages
+    return {cpu: number for number, cpu in enumerate(cpus)}
 
 
-def _list(text: str) -> list[int]:
+def _parse_list(text: str) -> list[int]:
     """The numbers of a kernel's list like 0,18 or 0-3."""
-    ranges = [part.partition("-") for part in text.strip().split(",")]
-    return [
-        number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)
-    ]
+    numbers: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
 
 
 def _why(error: OSError) -> tuple[str, str]:

@@ -1,14 +1,14 @@
-"""Power of a Mac's processor and GPU by the system's own tool `powermetrics`, which runs beside and
-must be root.
+"""Power of a Mac's processor and GPU from the system's own tool `powermetrics`, a process that must
+run as root.
 
-Unproven on hardware: written by its manual page (powermetrics(1), which says that its figures are
-estimates and not for comparison between devices) and by others' recordings; tried on a written
-trace only. By how much they may be wrong Apple does not say, so they are stated as ±50 % as any
-model without a better figure.
+Not tested on hardware: written from its manual page (powermetrics(1), which says that its figures
+are estimates and not for comparison between devices) and from others' recordings, tested on a
+written trace only. Apple states no error, so it is given as ±50 %, as for any model without a
+better figure.
 
-On Apple silicon package:0 is the CPU alone and gpu:0 the GPU; the two do not overlap, and the
-neural engine is in neither. On Intel package:0 is the package with its graphics. Each sample is the
-mean since the one before.
+On Apple silicon package:0 is the CPU alone and gpu:0 the GPU; they do not overlap, and neither has
+the neural engine. On Intel package:0 is the package with its graphics. Each sample is the mean
+since the previous one.
 """
 
 import os
@@ -27,7 +27,7 @@ INTERVAL_S = 0.5
 ERROR = 0.5
 START_S = 5.0
 END_S = 2.0
-"""So long the tool is waited for after it was asked to end; then it is killed."""
+"""How long the tool has to end after it was asked to; then it is killed."""
 
 COMMAND = (
     "powermetrics", "--samplers", "cpu_power,gpu_power", "--format", "plist", "--buffer-size", "0",
@@ -37,21 +37,21 @@ COMMAND = (
 CPU = Signal("powermetrics", "package:0", "power", "W")
 GPU = Signal("powermetrics", "gpu:0", "power", "W")
 FIELDS = {"cpu_power": (CPU, 1e-3), "package_watts": (CPU, 1.0), "gpu_power": (GPU, 1e-3)}
-"""Of a sample's `processor`: what it is and the factor to W. `package_watts` is Intel's."""
+"""The fields of a sample's `processor`: signal and factor to W. `package_watts` is Intel's."""
 
 
 class PowermetricsMeter:
-    """Shows the mean power of each sample once, up to a reading's interval after it came."""
+    """Shows the mean power of each sample once, at the next reading after it arrived."""
 
     name = "powermetrics"
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
-        """Starts the tool; raises OSError where it cannot be."""
+        """Starts the tool; raises OSError if that fails."""
         self.failures: dict[Signal, str] = {}
         self.energy: Sequence[EnergySource] = ()
         self._latest: dict[Signal, float] = {}
         self._seen: set[Signal] = set()
-        self._said = ""
+        self._last_words = ""
         self._news = threading.Condition()
         self._tool = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -60,13 +60,13 @@ class PowermetricsMeter:
         self._thread.start()
 
     def wait(self, seconds: float = START_S) -> bool:
-        """Wait for the first sample; its signals are the sources from then on. False if none
-        came."""
+        """Wait for the first sample, whose signals become the sources of energy. False if none
+        arrived."""
         with self._news:
             self._news.wait_for(lambda: self._seen or self.failures, seconds)
-            found = [signal for signal in (CPU, GPU) if signal in self._seen]
-        self.energy = [PowerSensor(signal, INTERVAL_S, INTERVAL_S, error=ERROR) for signal in found]
-        return bool(found)
+            signals = [signal for signal in (CPU, GPU) if signal in self._seen]
+        self.energy = [PowerSensor(one, INTERVAL_S, INTERVAL_S, error=ERROR) for one in signals]
+        return bool(signals)
 
     def read(self) -> Iterator[Mapping[Signal, float]]:
         with self._news:
@@ -91,34 +91,34 @@ class PowermetricsMeter:
                 self._seen |= self._latest.keys()
                 self._news.notify_all()
         with self._news:
-            self.failures |= dict.fromkeys(
-                self._seen or {CPU, GPU}, f"powermetrics ended: {self._said or 'no word'}"
-            )
+            reason = f"powermetrics ended: {self._last_words or 'no word'}"
+            self.failures |= dict.fromkeys(self._seen or {CPU, GPU}, reason)
             self._news.notify_all()
 
     def _lines(self) -> Iterator[bytes]:
-        """What the tool writes; the last line that is no part of a sample may say why no more
-        came."""
+        """The tool's output. Keeps the last line outside of samples: it may be the reason why the
+        tool ended."""
         for line in self._tool.stdout or ():
             text = line.decode(errors="replace").strip()
-            self._said = self._said if text.startswith("<") else text
+            if not text.startswith("<"):
+                self._last_words = text
             yield line
 
 
 def samples(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The property lists in the tool's output, which NULs separate; what is none is passed over."""
+    """The property lists in the tool's output, which NULs separate; anything else is skipped."""
     text = b""
     for line in lines:
         head, end, rest = line.partition(b"</plist>")
         text += head + end
         if end:
-            sample = _parsed(text[max(0, text.find(b"<?xml")) :])
+            sample = _parse(text[max(0, text.find(b"<?xml")) :])
             if isinstance(sample, dict):
                 yield sample
             text = rest
 
 
-def _parsed(text: bytes) -> Any:
+def _parse(text: bytes) -> Any:
     try:
         return plistlib.loads(text)
     except (ValueError, ExpatError, plistlib.InvalidFileException):
@@ -135,50 +135,38 @@ def watts(sample: Mapping[str, Any]) -> dict[Signal, float]:
 def open_meter(
     command: Sequence[str] = COMMAND, platform: str = sys.platform
 ) -> PowermetricsMeter | None:
-    """The meter, after its first sample; None where there is none. `sources` says why."""
-    meter = _opened(command, platform)
+    """The meter, after its first sample; None if there is none. `sources` says why."""
+    meter = _open(command, platform)
     return None if isinstance(meter, Source) else meter
 
 
 def sources(command: Sequence[str] = COMMAND, platform: str = sys.platform) -> list[Source]:
-    """Whether the tool shows anything here, and if not the cure. It is started to find out."""
-    meter = _opened(command, platform)
+    """Whether the tool shows anything here; if not, the reason and the cure. Starts the tool."""
+    meter = _open(command, platform)
     if isinstance(meter, Source):
         return [meter]
     meter.close()
-    return [
-        Source(
-            "powermetrics",
-            True,
-            [f"{source.signal.scope} power (an estimate)" for source in meter.energy],
-        )
-    ]
+    names = [f"{source.signal.scope} power (an estimate)" for source in meter.energy]
+    return [Source("powermetrics", True, names)]
 
 
-def _opened(command: Sequence[str], platform: str) -> PowermetricsMeter | Source:
+def _open(command: Sequence[str], platform: str) -> PowermetricsMeter | Source:
     """The meter, or the line that says why there is none."""
     if platform != "darwin":
-        return Source("powermetrics", False, (), "it is a part of macOS")
+        return _unusable("it is a part of macOS")
     if not shutil.which(command[0]):
-        return Source(
-            "powermetrics", False, (), "powermetrics is not found", "add /usr/bin to PATH"
-        )
+        return _unusable("powermetrics is not found", "add /usr/bin to PATH")
     if os.geteuid() != 0:
-        return Source(
-            "powermetrics", False, (), "powermetrics must be root", "run hwbench with `sudo -E`"
-        )
+        return _unusable("powermetrics must be root", "run hwbench with `sudo -E`")
     try:
         meter = PowermetricsMeter(command)
     except OSError as error:
-        return Source(
-            "powermetrics", False, (), f"powermetrics cannot be started: {error.strerror or error}"
-        )
+        return _unusable(f"powermetrics cannot be started: {error.strerror or error}")
     if meter.wait():
         return meter
     meter.close()
-    return Source(
-        "powermetrics",
-        False,
-        (),
-        next(iter(meter.failures.values()), "powermetrics shows no power"),
-    )
+    return _unusable(next(iter(meter.failures.values()), "powermetrics shows no power"))
+
+
+def _unusable(reason: str, cure: str = "") -> Source:
+    return Source("powermetrics", False, (), reason, cure)

@@ -1,11 +1,11 @@
 """Energy of processors and their memory from RAPL, as Linux shows it in the powercap folder.
 
-Intel and AMD share the driver. A zone `intel-rapl:N` is a package, `intel-rapl:N:M` a part of one:
-`dram` lies outside its package and is a source of its own; `core` and `uncore` are inside it and
-would count twice. `psys` is the whole board, packages included: it is never added to anything.
-`intel-rapl-mmio:N` is the same counter by another way. Source:
+Intel and AMD share the driver. A zone `intel-rapl:N` is a package, `intel-rapl:N:M` a part of it:
+`dram` is outside its package and a source of its own; `core` and `uncore` are inside and would
+count twice. `psys` is the whole board with its packages, so it is never added to them.
+`intel-rapl-mmio:N` is the same counter read in another way. Source:
 docs.kernel.org/power/powercap/powercap.html; Intel SDM vol. 3B, "Platform Specific Power Management
-Support". Neither vendor states how far it may be off, so `gain` is None.
+Support". Neither vendor states an error, so `gain` is None.
 """
 
 import os
@@ -18,26 +18,27 @@ from hwbench.meters import Counter, EnergySource, Signal, Source, read_all
 from hwbench.meters.machine import Place
 
 TICK_S = 0.001
-"""The counters are brought up to date about once a millisecond (Intel SDM, as above; the kernel's
+"""The counters are updated about once a millisecond (Intel SDM, as above; the kernel's
 amd_energy)."""
 
 QUANTUM_J = {"package": 1e-4, "dram": 1e-4, "psys": 1.0}
-"""Smallest steps. Units are 61 µJ or 15.3 µJ; Sapphire Rapids counts psys in whole joules (see
-psys_domain_energy_unit in the kernel's intel_rapl_common), so no finer step is trusted there."""
+"""The smallest steps. Units are 61 µJ or 15.3 µJ; for psys whole joules are assumed, the unit on
+Sapphire Rapids (see psys_domain_energy_unit in the kernel's intel_rapl_common)."""
 
 LIMIT_W = {"package": 2000.0, "dram": 1000.0, "psys": 20000.0}
 
 PERMISSION = (
     "permission denied: since CVE-2020-8694 only root may read energy_uj",
-    "on the host, for now `sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj`; for good the udev rule "
-    """`ACTION=="add", SUBSYSTEM=="powercap", KERNEL=="intel-rapl:*", RUN+="/bin/chmod a+r /sys%p/energy_uj"` """
-    "in /etc/udev/rules.d/70-rapl.rules",
+    "on the host, for now `sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj`; for good "
+    'the udev rule `ACTION=="add", SUBSYSTEM=="powercap", KERNEL=="intel-rapl:*", '
+    'RUN+="/bin/chmod a+r /sys%p/energy_uj"` in /etc/udev/rules.d/70-rapl.rules',
 )
-# Docker puts an empty folder over /sys/devices/virtual/powercap, the target of the links, wherever
-# it is mounted from.
+# Docker covers /sys/devices/virtual/powercap, the target of the links, with an empty folder,
+# however it is mounted.
 HIDDEN = (
-    "start it with `-v /sys/devices/virtual/powercap/intel-rapl:/powercap:ro -e HWBENCH_POWERCAP=/powercap` "
-    "(a mount of /sys/class/powercap has links that lead nowhere), as root or with the files readable on the host"
+    "start it with `-v /sys/devices/virtual/powercap/intel-rapl:/powercap:ro "
+    "-e HWBENCH_POWERCAP=/powercap` (the links in a mount of /sys/class/powercap lead nowhere), "
+    "as root or with the files readable on the host"
 )
 KERNEL = "`sudo modprobe intel_rapl_msr` (Intel since Sandy Bridge, AMD since Zen with Linux 5.11)"
 
@@ -51,7 +52,7 @@ class Zone:
 
 
 def text_of(file: Path) -> str:
-    """What a small file holds, by three calls of the system: Path.read_text takes five times as
+    """The text of a small file, with three system calls: Path.read_text takes five times as
     long."""
     handle = os.open(file, os.O_RDONLY)
     try:
@@ -61,7 +62,7 @@ def text_of(file: Path) -> str:
 
 
 class RaplMeter:
-    """Shows joules since some beginning, as the counter has them: not unwrapped."""
+    """Shows the joules of the counters, which are not unwrapped."""
 
     name = "rapl"
 
@@ -85,7 +86,7 @@ class RaplMeter:
 
 
 def open_meter(folder: Path | None = None, read: Read = text_of) -> RaplMeter | None:
-    """The meter on `folder`; None where not one counter can be read. `sources` says why."""
+    """The meter on `folder`; None if no counter can be read. `sources` says why."""
     meter = RaplMeter(zones(folder or powercap(), read), read)
     return meter if read_all(meter) else None
 
@@ -94,27 +95,25 @@ def sources(
     folder: Path | None = None, place: Place | None = None, read: Read = text_of
 ) -> list[Source]:
     """The counters that can be read, and those that cannot, by reason."""
-    found: dict[tuple[str, str], list[str]] = {}
+    names: dict[tuple[str, str], list[str]] = {}
     for zone in zones(folder or powercap(), read):
-        found.setdefault(_trouble(zone, read), []).append(f"{zone.counter.signal.scope} energy")
-    if not found:
+        names.setdefault(_trouble(zone, read), []).append(f"{zone.counter.signal.scope} energy")
+    if not names:
         return [Source("rapl", False, (), *(place or Place.here()).why_no_counter(HIDDEN, KERNEL))]
-    return [
-        Source("rapl", not reason, names, reason, cure) for (reason, cure), names in found.items()
-    ]
+    return [Source("rapl", not why[0], shown, *why) for why, shown in names.items()]
 
 
 def powercap() -> Path:
-    """The folder of the zones; the environment's HWBENCH_POWERCAP names another than the
-    system's."""
+    """The folder of the zones: the system's, or the one in the environment variable
+    HWBENCH_POWERCAP."""
     return Path(os.environ.get("HWBENCH_POWERCAP") or "/sys/class/powercap")
 
 
 def zones(folder: Path, read: Read = text_of) -> list[Zone]:
     """The sources of energy in `folder`: packages with their memory first, then the board."""
-    tops = {top: name for top in _zones_in(folder, "intel-rapl") if (name := _name(top, read))}
+    tops = {top: _name(top, read) for top in _zones_in(folder, "intel-rapl")}
     found = []
-    for top, number in _numbered(tops).items():
+    for top, number in _number_packages(tops).items():
         found.append(_zone(top, "package", number, read))
         for part in _zones_in(top, top.name):
             if _name(part, read) == "dram":
@@ -123,22 +122,19 @@ def zones(folder: Path, read: Read = text_of) -> list[Zone]:
 
 
 def _zones_in(folder: Path, prefix: str) -> list[Path]:
-    found = [
-        zone
-        for zone in folder.glob(f"{prefix}:*")
-        if re.fullmatch(r"\d+", zone.name[len(prefix) + 1 :])
-    ]
+    pattern = re.compile(re.escape(prefix) + r":\d+")
+    found = [zone for zone in folder.glob(f"{prefix}:*") if pattern.fullmatch(zone.name)]
     return sorted(found, key=lambda zone: int(zone.name.rpartition(":")[2]))
 
 
-def _numbered(tops: Mapping[Path, str]) -> dict[Path, int]:
-    """The packages with the numbers in their names. Where each die has a counter, the dies are
-    counted through."""
+def _number_packages(tops: Mapping[Path, str]) -> dict[Path, int]:
+    """The packages with the numbers in their names. If each die has a counter, the dies are
+    numbered instead."""
     names = {top: re.fullmatch(r"package-(\d+)(-die-\d+)?", name) for top, name in tops.items()}
     numbers = {top: int(match[1]) for top, match in names.items() if match}
     if len(set(numbers.values())) == len(numbers):
         return numbers
-    return {top: place for place, top in enumerate(numbers)}
+    return {top: number for number, top in enumerate(numbers)}
 
 
 def _zone(folder: Path, kind: str, number: int | None, read: Read) -> Zone:
@@ -148,14 +144,12 @@ def _zone(folder: Path, kind: str, number: int | None, read: Read) -> Zone:
         wraps_at = _joules(read(folder / "max_energy_range_uj")) or None
     except (OSError, ValueError):
         wraps_at = None
-    return Zone(
-        Counter(signal, wraps_at, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind]),
-        folder / "energy_uj",
-    )
+    counter = Counter(signal, wraps_at, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind])
+    return Zone(counter, folder / "energy_uj")
 
 
 def _name(zone: Path, read: Read) -> str:
-    """The zone's name; empty where there is none, as behind a link that leads nowhere."""
+    """The zone's name; empty if it cannot be read, as behind a link that leads nowhere."""
     try:
         return read(zone / "name").strip()
     except (OSError, ValueError):
@@ -170,7 +164,7 @@ def _joules(text: str) -> float:
 
 
 def _trouble(zone: Zone, read: Read) -> tuple[str, str]:
-    """Why the zone cannot be read and the cure; both empty where it can."""
+    """Why the zone cannot be read and the cure; both empty if it can."""
     try:
         _joules(read(zone.file))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Meters read over time: one thread in the background, on the clock of whoever asks."""
+"""Record meters over time: one thread in the background reads them, on the caller's clock."""
 
 import threading
 from array import array
@@ -12,20 +12,20 @@ from hwbench.meters import Meter, Signal
 from hwbench.records import Telemetry
 
 INTERVAL_S = 0.05
-"""Half the tick of an NVIDIA counter, and seldom enough to cost a step nothing."""
+"""Half the tick of an NVIDIA counter, and long enough not to slow the steps."""
 
 PATIENCE_S = 5.0
-"""So long a meter that does not answer is waited for, as a driver whose GPU is lost."""
+"""How long to wait for a meter that does not answer, as a driver whose GPU is lost."""
 
 
 class Trace:
-    """What was read: for each signal its times in nanoseconds and its values, in the order of time.
+    """The readings: for each signal its times in nanoseconds and its values, in order of time.
 
-    A reading's time is the middle between the clock before and after its own question.
+    The time of a reading is the middle between the clock before and after its own question.
     """
 
     def __init__(self) -> None:
-        # eight bytes a number: hours of readings must fit beside the work
+        # eight bytes a number: hours of readings must fit into memory beside the work
         self._times: dict[Signal, array[int]] = {}
         self._values: dict[Signal, array[float]] = {}
 
@@ -41,12 +41,11 @@ class Trace:
 
     def series(self, signal: Signal) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Times in nanoseconds and values; both empty if there are none."""
-        return np.array(self._times.get(signal, ()), np.int64), np.array(
-            self._values.get(signal, ()), np.float64
-        )
+        times = np.array(self._times.get(signal, ()), np.int64)
+        return times, np.array(self._values.get(signal, ()), np.float64)
 
     def as_telemetry(self) -> Telemetry:
-        """All of it as columns, signal by signal."""
+        """All readings as columns, signal by signal."""
         columns = Telemetry()
         for signal, times in self._times.items():
             n = len(times)
@@ -61,13 +60,13 @@ class Trace:
 
 
 class Recorder:
-    """Reads `meters`, and those added to the list meanwhile, every INTERVAL_S from a thread of its
-    own, from `with` on to its end; `trace` holds the result.
+    """Reads `meters`, and those added to the list later, every INTERVAL_S in its own thread during
+    its context; `trace` has the readings.
 
-    A machine that is busy or asleep makes longer gaps; they are seen in the times, nothing is made
-    up to fill them. A meter that fails or hangs costs its own figures, not the work beside it: what
-    it measures then has a failure. `hangs` says after the end whether one still does; nothing is
-    read then any longer.
+    A busy or sleeping machine makes longer gaps, which show in the times and are not filled. A
+    meter that fails or hangs loses its own readings, which get a failure, and does not disturb the
+    work. `hangs` is true after the end if a meter still does not answer; then no meter is read any
+    more.
     """
 
     def __init__(
@@ -78,17 +77,10 @@ class Recorder:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.trace = Trace()
-        self._meters, self._now_ns, self._interval_s, self._patience_s = (
-            meters,
-            now_ns,
-            interval_s,
-            patience_s,
-        )
-        self._began, self._over, self._reading = (
-            threading.Event(),
-            threading.Event(),
-            threading.Lock(),
-        )
+        self._meters, self._now_ns = meters, now_ns
+        self._interval_s, self._patience_s = interval_s, patience_s
+        self._began, self._over = threading.Event(), threading.Event()
+        self._reading = threading.Lock()
         self._asked: Meter | None = None
         self._failed: list[Meter] = []
         self.hangs = False
@@ -96,30 +88,30 @@ class Recorder:
 
     @property
     def answering(self) -> list[Meter]:
-        """The meters without one that hangs, which must not even be closed: that may hang, too."""
+        """The meters except one that hangs, which must not even be closed: that may hang, too."""
         return [meter for meter in self._meters if not (self.hangs and meter is self._asked)]
 
     def read_once(self) -> None:
-        """Read every meter now, from whatever thread."""
+        """Read every meter now; safe in any thread."""
         with self._reading:
             for meter in self._meters:
                 if not any(meter is failed for failed in self._failed):
                     self._read(meter)
 
     def _read(self, meter: Meter) -> None:
-        """Stamp each question by itself: a busy interpreter may hold this thread up for
-        milliseconds at each."""
+        """Read a meter and stamp each question by itself: a busy interpreter may delay this thread
+        by milliseconds at each."""
         self._asked = meter
         try:
             before = self._now_ns()
-            for answered in meter.read():
+            for answer in meter.read():
                 middle = (before + self._now_ns()) // 2
-                if self.hangs:  # it has come back too late: the trace is in use
+                if self.hangs:  # the answer came too late: the trace is in use
                     return
-                for signal, value in answered.items():
+                for signal, value in answer.items():
                     self.trace.add(middle, signal, value)
                 before = self._now_ns()
-        except Exception as error:  # noqa: BLE001 - of a driver's library anything
+        except Exception as error:  # noqa: BLE001 - a driver's library may raise anything
             self._failed.append(meter)
             _fail(meter, f"the meter {meter.name} failed: {type(error).__name__}: {error}")
 
@@ -139,11 +131,9 @@ class Recorder:
         if self._thread.is_alive():
             self.hangs = True
             name = self._asked.name if self._asked else "meter"
+            silence = f"the meter {name} did not answer for {self._patience_s:g} s"
             for meter in self._meters:
-                _fail(
-                    meter,
-                    f"the meter {name} did not answer for {self._patience_s:g} s, and no other was read meanwhile",
-                )
+                _fail(meter, f"{silence}, and no other was read meanwhile")
 
     def _record(self) -> None:
         self.read_once()
@@ -154,6 +144,6 @@ class Recorder:
 
 
 def _fail(meter: Meter, why: str) -> None:
-    """Say why its sources of energy have no answer, if they turn out to have none."""
+    """Give the meter's sources of energy a reason, in case they have no answer."""
     for source in meter.energy:
         meter.failures.setdefault(source.signal, why)

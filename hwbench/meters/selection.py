@@ -1,8 +1,6 @@
-"""Which meters are opened, and what each could measure here: the best way to know of each part of
-the machine."""
+"""Which meters are opened: the best one that works for each part of the machine."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 
 from hwbench.meters import (
     Counter,
@@ -21,7 +19,7 @@ from hwbench.meters import (
 
 
 class Silent:
-    """Stands for a part of the machine that nothing measures here, and says why."""
+    """A meter for a part of the machine that nothing can measure here: it has only the reason."""
 
     def __init__(self, source: Source, scope: str) -> None:
         signal = Signal(source.meter, scope, "energy", "J")
@@ -37,31 +35,32 @@ class Silent:
 
 
 def open_meters(gpus: Sequence[str] | None, tdp_w: float | None = None) -> list[Meter]:
-    """The meters of energy here: of these GPUs, and of the processors by the first way that works.
-    What should be measured and cannot be has a meter that says why.
+    """The meters of energy of these GPUs, and the first meter of the processors that works. A part
+    that cannot be measured has a meter with the reason.
 
-    A GPU is named as its maker's driver does: NVIDIA's by its UUID, AMD's by its PCI address. None:
-    all that there are.
+    GPUs have their names in their maker's driver: NVIDIA's a UUID, AMD's a PCI address. None: all
+    GPUs of the machine.
     """
     nvidia = None if gpus is None else [gpu for gpu in gpus if ":" not in gpu]
     amd = None if gpus is None else [gpu for gpu in gpus if ":" in gpu]
     of_gpus: list[Meter | None] = [nvml.open_meter(nvidia), amdsmi.open_meter(amd)]
     if gpus and not any(of_gpus):
-        of_gpus = [Silent((nvml.sources() if nvidia else amdsmi.sources(gpus=amd))[0], "gpu")]
-    ways: list[Callable[[], Meter | None]] = [
-        rapl.open_meter,
-        perf.open_meter,
-        powermetrics.open_meter,
-    ]
-    ways.append(partial(estimate.open_meter, tdp_w))
-    of_processors = next(filter(None, (way() for way in ways)), None) or Silent(
-        rapl.sources()[0], "package:0"
-    )
-    return [meter for meter in (*of_gpus, of_processors) if meter]
+        first, *_ = nvml.sources() if nvidia else amdsmi.sources(gpus=amd)
+        of_gpus = [Silent(first, "gpu")]
+    return [meter for meter in (*of_gpus, _open_processors(tdp_w)) if meter]
+
+
+def _open_processors(tdp_w: float | None) -> Meter:
+    """The first meter of the processors that works."""
+    for module in (rapl, perf, powermetrics):
+        meter: Meter | None = module.open_meter()
+        if meter:
+            return meter
+    return estimate.open_meter(tdp_w) or Silent(rapl.sources()[0], "package:0")
 
 
 def all_sources(tdp_w: float | None = None) -> list[Source]:
-    """A line or more for every meter: what it measures here, or why not and the cure."""
+    """A line or more for every meter: what it measures here, or the reason why not and the cure."""
     return [
         *nvml.sources(),
         *amdsmi.sources(),

@@ -1,4 +1,4 @@
-"""Workloads whose steps go wrong on the device."""
+"""Workloads whose steps fail on the device."""
 
 import torch
 
@@ -9,11 +9,11 @@ KIND = axis("fp32", choices=("fp32",))
 
 
 def steps_of_sleep(device, then):
-    """A step of 20 ms, before which `then` is called with its number."""
-    taken = iter(range(10**9))
+    """A step of 20 ms that first calls `then` with its own number."""
+    numbers = iter(range(10**9))
 
     def step(mark):
-        then(next(taken))
+        then(next(numbers))
         torch.ops.toy_tpu.sleep(0.02)
         mark("sleep")
 
@@ -34,7 +34,7 @@ def dies(p, device):
 
 @workload("toy/jumps", dtype=KIND)
 def jumps(p, device):
-    """Have the events' clock jump by a second at every fifth step."""
+    """Let the clock of events jump by a second at every fifth step."""
     return steps_of_sleep(
         device, lambda step: torch.ops.toy_tpu.jump(1.0) if step % 5 == 4 else None
     )
@@ -42,7 +42,7 @@ def jumps(p, device):
 
 @workload("toy/back", dtype=KIND)
 def back(p, device):
-    """Have the events' clock go back by half a second at every fifth step."""
+    """Let the clock of events go back by half a second at every fifth step."""
     return steps_of_sleep(
         device, lambda step: torch.ops.toy_tpu.jump(-0.5) if step % 5 == 4 else None
     )
@@ -57,7 +57,7 @@ def lacks(p, device):
 
 @workload("toy/unwritten", dtype=KIND)
 def unwritten(p, device):
-    """Raise what Python raises of a method that nobody wrote."""
+    """Raise Python's error for a method that is not implemented."""
 
     def step(mark):
         raise NotImplementedError("write me")
@@ -67,7 +67,7 @@ def unwritten(p, device):
 
 @workload("toy/greedy", gib=axis(64), dtype=KIND)
 def greedy(p, device):
-    """Take more memory than there is, in the midst of a step."""
+    """Allocate more memory than there is, within a step."""
     return Built(lambda mark: torch.empty(p.gib << 28, device=device.torch), Work())
 
 

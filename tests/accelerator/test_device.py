@@ -1,4 +1,4 @@
-"""The device module for CUDA, ROCm, XPU and TPU, in this process, on a queue that is truly
+"""The device module for CUDA, ROCm, XPU and TPU in this process, on a queue that is really
 asynchronous."""
 
 import time
@@ -27,19 +27,19 @@ def sleep(seconds):
 
 
 class TestOpening:
-    def test_a_spec_that_was_resolved_elsewhere_brings_the_backend_with_it(self, device):
+    def test_opening_a_resolved_spec_loads_its_backend(self, device):
         assert (device.kind, device.name) == ("tpu", "Toy TPU (a thread)")
 
-    def test_it_is_offered_before_the_cpu(self, device):
+    def test_accelerator_is_listed_before_cpu(self, device):
         assert list(devices.available()) == ["tpu:0", "cpu"]
         assert devices.resolve("auto") == devices.resolve("tpu") == "tpu:0"
 
-    def test_events_that_agree_with_the_host_are_used_and_there_is_nothing_to_say(self, device):
+    def test_events_that_agree_with_host_are_used_without_note(self, device):
         assert isinstance(device.timer(), EventTimer)
         assert device.notes == []
 
-    def test_a_hiccup_of_the_host_does_not_decide_the_timer(self, device, monkeypatch):
-        """The first comparison is late by as much as it takes; the second is not."""
+    def test_single_late_comparison_does_not_decide_timer(self, device, monkeypatch):
+        """The first comparison is too late, the second is not."""
         synchronize, late = torch.accelerator.synchronize, iter([0, 0, 0, 0, 0, 0.2])
 
         def sometimes_late():
@@ -52,7 +52,7 @@ class TestOpening:
         assert isinstance(opened.timer(), EventTimer)
         assert opened.notes == []
 
-    def test_a_host_that_is_always_late_times_by_its_own_clock(self, device, monkeypatch):
+    def test_host_that_is_always_late_uses_its_own_clock(self, device, monkeypatch):
         synchronize = torch.accelerator.synchronize
         monkeypatch.setattr(
             torch.accelerator, "synchronize", lambda: (synchronize(), time.sleep(0.2))
@@ -63,7 +63,7 @@ class TestOpening:
 
 
 class TestTiming:
-    def test_steps_and_spans_have_the_time_of_the_queue(self, device):
+    def test_steps_and_spans_have_times_of_the_queue(self, device):
         def step(mark):
             sleep(0.02)
             mark("short")
@@ -78,8 +78,8 @@ class TestTiming:
         assert sum(window.spans.span_s) == pytest.approx(sum(window.samples.step_s), rel=0.01)
         assert sum(window.timed_s) <= window.window_s
 
-    def test_the_host_is_ahead_by_a_bounded_time(self, device):
-        """It could submit a second's worth of steps in a millisecond."""
+    def test_host_runs_ahead_by_a_bounded_time(self, device):
+        """The host could submit a second of steps within a millisecond."""
         began = time.perf_counter()
         phase = run_phase(
             lambda mark: sleep(0.01), device, FixedWindow(0.3, 9, 1), 0, is_warmup=False
@@ -89,7 +89,7 @@ class TestTiming:
         assert phase.elapsed_s < 0.3 + submitted_s + 0.3  # what a busy machine adds to a sleep
         assert 2 <= phase.steps_ahead <= 5
 
-    def test_events_that_have_ended_are_recorded_again(self, device):
+    def test_ended_events_are_reused(self, device):
         small = torch.zeros(1, device=device.torch)
 
         def step(mark):
@@ -103,8 +103,8 @@ class TestTiming:
         assert len(phase.samples.step) == 20_000
         assert torch.ops.toy_tpu.events_made() - made <= 2 * phase.steps_ahead + 2_000
 
-    def test_waiting_for_the_device_leaves_the_host_a_core(self, device):
-        """The stand-in's own way to wait for an event spins, as CUDA's does."""
+    def test_waiting_for_device_leaves_host_a_core(self, device):
+        """The stand-in's own wait for an event spins, as CUDA's does."""
         timer = device.timer()
         timer.start()
         sleep(0.5)
@@ -113,36 +113,36 @@ class TestTiming:
         timer.wait_for(0, 1)
         assert (time.process_time() - cpu) / (time.perf_counter() - began) < 0.5
 
-    def test_the_end_of_a_window_of_long_steps_leaves_the_host_a_core(self, device):
+    def test_end_of_window_of_long_steps_leaves_host_a_core(self, device):
         cpu = time.process_time()
         phase = run_phase(lambda mark: sleep(0.3), device, FixedWindow(0, 9, 2), 0, is_warmup=False)
         assert (time.process_time() - cpu) / phase.elapsed_s < 0.5
 
 
 class TestTrials:
-    def test_what_is_shorter_than_a_launch_and_a_wait_is_timed_in_a_row(self, device):
+    def test_short_way_is_timed_over_many_calls(self, device):
         seconds = Queue(device.synchronize).seconds(lambda: sleep(0.0001))
         assert 0.0001 <= seconds < 0.001
 
-    def test_what_takes_long_is_called_once(self, device):
+    def test_long_way_is_called_once(self, device):
         calls = []
         Queue(device.synchronize).seconds(lambda: (calls.append(1), sleep(0.01)))
         assert calls == [1]
 
 
 class TestMemory:
-    def test_a_base_of_nothing_is_known_to_be_nothing(self, device):
+    def test_memory_peak_without_tensors_is_zero(self, device):
         device.reset_memory_peak()
         assert device.memory_peak_bytes() == 0
 
-    def test_the_peak_counts_what_was_allocated_and_starts_anew(self, device):
+    def test_memory_peak_counts_allocations_and_is_reset(self, device):
         device.reset_memory_peak()
         torch.empty(1 << 20, device=device.torch)
         assert device.memory_peak_bytes() == 4 << 20
         device.reset_memory_peak()
         assert device.memory_peak_bytes() == 0
 
-    def test_running_out_of_it_is_known_for_what_it_is(self, device):
+    def test_out_of_memory_is_recognised(self, device):
         with pytest.raises(RuntimeError) as error:
             torch.empty(1 << 40, device=device.torch)
         assert device.is_out_of_memory(error.value)
@@ -156,37 +156,36 @@ class TestWorkloads:
 
     @pytest.mark.parametrize("memory", ["pinned", "pageable"])
     @pytest.mark.parametrize("direction", ["to_device", "to_host"])
-    def test_data_crosses_both_ways(self, device, memory, direction):
+    def test_transfer_runs_both_ways(self, device, memory, direction):
         built = self.build("transfer", device, direction=direction, memory=memory, mb=1)
         window, _ = measure(built.step, device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 3))
         assert window.timed_steps == 3
 
-    def test_an_operator_that_is_missing_is_named(self, device):
+    def test_missing_operator_is_named(self, device):
         with pytest.raises(NotImplementedError) as error:
             torch.erfinv(torch.zeros(1, device=device.torch))
-        told = device.missing_operator(error.value)
-        assert told == "Could not run 'aten::erfinv' with arguments from the 'tpu' backend"
+        message = device.missing_operator(error.value)
+        assert message == "Could not run 'aten::erfinv' with arguments from the 'tpu' backend"
 
     @pytest.mark.parametrize(
         "error",
         [
             NotImplementedError("write me"),
-            # which no device multiplies
+            # no device multiplies this dtype
             NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'"),
             RuntimeError("aten::mm failed"),
         ],
     )
-    def test_another_error_is_no_missing_operator(self, device, error):
+    def test_other_errors_are_not_missing_operators(self, device, error):
         assert device.missing_operator(error) is None
 
-    def test_nobody_is_asked_which_attention_kernel_runs_who_speaks_of_another_device(self, device):
+    def test_attention_choice_is_not_that_of_another_device(self, device):
         built = self.build("gpt/prefill", device, size="nano", batch=1, prompt=16, dtype="fp32")
         assert built.declared.choices.get("attention") in (None, "eager")
 
-    def test_fp32_is_true_fp32_in_recurrent_layers_too(self, device):
-        with pytest.raises(
-            Unsupported, match="has no tf32: torch multiplies all bits of fp32 here"
-        ):
+    def test_fp32_keeps_all_bits_in_recurrent_layers(self, device):
+        message = "has no tf32: torch multiplies all bits of fp32 here"
+        with pytest.raises(Unsupported, match=message):
             device.use_precision("tf32")
         assert torch.backends.cudnn.rnn.fp32_precision == "tf32"
         device.use_precision("fp32")
@@ -194,8 +193,7 @@ class TestWorkloads:
         assert device.notes == []
 
 
-def test_the_stand_in_is_what_these_tests_take_it_for(device):
-    """Launches return at once."""
+def test_stand_in_launches_return_at_once(device):
     began = time.perf_counter()
     sleep(0.3)
     assert time.perf_counter() - began < 0.2

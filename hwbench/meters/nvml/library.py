@@ -1,5 +1,5 @@
-"""NVIDIA's driver library: opened, its GPUs found, and its errors put into words with their
-cure."""
+"""NVIDIA's driver library NVML: opened, asked, and its errors explained with their cure. The only
+module that imports pynvml."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +14,7 @@ Handle = Any
 class NoAnswer(Exception):
     """Why the driver does not answer, in one line with the cure.
 
-    `code` is NVML's, None where it is not the driver that fails. `again`: it may answer later.
+    `code` is NVML's, None if not the driver failed. `again`: it may answer later.
     """
 
     def __init__(
@@ -25,12 +25,11 @@ class NoAnswer(Exception):
 
     @property
     def lost(self) -> bool:
-        """Whether the GPU will not answer anything else either."""
+        """Whether the GPU will not answer any other question, either."""
         return self.code in (LOST, RESET_REQUIRED)
 
 
-# The numbers are those of nvml.h, nvmlReturn_t: the module that names them may be the one that is
-# missing.
+# the numbers of nvml.h, nvmlReturn_t: the module that has their names may be missing
 INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NOT_LOADED = 2, 3, 4, 6, 9
 NO_LIBRARY, NO_FUNCTION, LOST, RESET_REQUIRED, OTHER_VERSION = 12, 13, 15, 16, 18
 IN_USE, NO_MEMORY, NO_DATA = 19, 20, 21
@@ -49,11 +48,13 @@ OPENING = {
         "install the NVIDIA driver; start a container with its GPUs, as docker run --gpus all does",
     ),
     OTHER_VERSION: (
-        "the NVIDIA driver in the kernel and its library are of different versions, as after an update",
-        "reboot, or reload the module: sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; sudo modprobe nvidia",
+        "the NVIDIA driver in the kernel and its library are of different versions, "
+        "as after an update",
+        "reboot, or reload the module: "
+        "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; sudo modprobe nvidia",
     ),
 }
-"""What the errors of nvmlInit mean, and the cure."""
+"""The reason and the cure for errors of nvmlInit."""
 
 ASKING = {
     NOT_SUPPORTED: ("the driver does not show it for this GPU", ""),
@@ -67,7 +68,7 @@ ASKING = {
     RESET_REQUIRED: ("the GPU must be reset", "sudo nvidia-smi --gpu-reset, or reboot"),
     NO_DATA: ("the driver has no sample of it", ""),
 }
-"""The same of any other call."""
+"""The same for any other call."""
 
 TOO_OLD = (
     "the Python package nvidia-ml-py is too old to ask for it",
@@ -76,8 +77,8 @@ TOO_OLD = (
 
 
 def open_library() -> Nvml:
-    """The driver's library, initialized; `close_library` ends its use. NoAnswer if there is none
-    that works."""
+    """The driver's library, initialized; `close_library` ends its use. NoAnswer if it does not
+    work."""
     try:
         import pynvml
     except ImportError as error:
@@ -130,25 +131,25 @@ def find_index(uuid: str) -> int | None:
 
 
 def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
-    """The place in the driver's list and the handle of a GPU, and whether who names it `gpu` has
-    but a MIG slice of it.
+    """The index of a GPU in the driver's list, its handle, and whether `gpu` is only a MIG slice of
+    it.
 
-    `gpu` is such a place, which means the whole card, or what a program that uses it knows it by: a
-    UUID with or without its prefix, or a PCI bus address. NoAnswer if there is none.
+    `gpu` is an index, which means the whole card, or a program's name for its GPU: a UUID with or
+    without prefix, or a PCI bus address. NoAnswer if there is no such GPU.
     """
     if isinstance(gpu, int):
         return gpu, answer(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(gpu)), False
     if ":" in gpu:
-        handle, sliced = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByPciBusId(gpu)), False
+        handle, is_slice = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByPciBusId(gpu)), False
     else:
-        handle, sliced = _find_by_uuid(nvml, gpu)
+        handle, is_slice = _find_by_uuid(nvml, gpu)
     index = int(answer(nvml, lambda: nvml.nvmlDeviceGetIndex(handle)))
-    return index, handle, sliced or _is_partitioned(nvml, handle)
+    return index, handle, is_slice or _is_partitioned(nvml, handle)
 
 
 def _is_partitioned(nvml: Nvml, handle: Handle) -> bool:
-    """Whether the card is in MIG mode: then no program has all of it, whatever UUID CUDA told that
-    program."""
+    """Whether the card is in MIG mode. Then no program has all of it, even if it knows the card's
+    UUID."""
     with suppress(NoAnswer):
         mode, _ = answer(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle))
         return bool(mode)
@@ -156,8 +157,7 @@ def _is_partitioned(nvml: Nvml, handle: Handle) -> bool:
 
 
 def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
-    """A GPU's handle and False, or of a MIG slice the handle of the GPU that it is a part of, and
-    True."""
+    """The handle of a GPU and False; for a MIG slice the handle of its GPU and True."""
     if uuid.startswith("MIG-"):
         part = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid))
         return answer(nvml, lambda: nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part)), True
@@ -169,13 +169,13 @@ def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
             return _find_beside_lost(nvml, f"GPU-{bare}", why), False
         if bare != uuid or why.code not in (NOT_FOUND, INVALID_ARGUMENT):
             raise
-    # torch gives the UUID of a slice without its prefix, too
+    # torch gives also the UUID of a slice without its prefix
     return _find_by_uuid(nvml, f"MIG-{bare}")
 
 
 def _find_beside_lost(nvml: Nvml, uuid: str, why: NoAnswer) -> Handle:
-    """The same by asking GPU by GPU: NVML may fail to look for a UUID because any of its GPUs is
-    lost. Raises `why`."""
+    """The handle of a GPU by asking each one: NVML may fail to look for a UUID because another GPU
+    is lost. Raises `why` if there is none."""
     for index in range(answer(nvml, nvml.nvmlDeviceGetCount)):
         with suppress(NoAnswer):
             handle = answer(nvml, lambda index=index: nvml.nvmlDeviceGetHandleByIndex(index))  # type: ignore[misc]

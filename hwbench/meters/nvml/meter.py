@@ -1,10 +1,10 @@
-"""NVIDIA GPUs, through the driver's NVML. Where the driver is silent, so is this, and says why;
-nothing here raises.
+"""The meter of NVIDIA GPUs, through the driver's NVML. What the driver does not show is missing,
+with the reason; nothing here raises.
 
-Energy is the whole board's: the GPU, its memory and what feeds them. Of a MIG slice the energy is
-not measured: the card's includes what it takes at rest and what runs in other slices, and nobody
-knows how much of it is the slice's. It is null, with the reason, so that it cannot pass for the
-slice's; rates and the rest of the case stand.
+Energy is that of the whole board: the GPU, its memory and its power supply. A MIG slice has no
+energy: the card's energy includes its idle power and the other slices, and the slice's part is not
+known. It is null with the reason, so that it cannot be taken for the slice's; the other results of
+the case stay valid.
 """
 
 import time
@@ -25,28 +25,27 @@ from hwbench.meters.nvml.questions import ENERGY, INSTANT_POWER, POWER, QUESTION
 from hwbench.meters.sensors import gain_of, sensor_of
 
 COUNTER_TICK_S = 0.1
-"""How often the energy counter moves on: about 100 ms, as several have measured; NVIDIA does not
-say."""
+"""The update interval of the energy counter: about 100 ms, as several have measured; NVIDIA does
+not publish it."""
 
 QUANTUM = 1e-3
 """The smallest step of the counter, in J, and of the power, in W."""
 
 ONLY_A_SLICE = (
-    "only a MIG slice of the GPU is used, and the driver shows energy and power of the whole card alone; "
-    "for energy take a card that is not in MIG mode (sudo nvidia-smi -i N -mig 0)"
+    "only a MIG slice of the GPU is used, and the driver shows energy and power of the whole card "
+    "alone; for energy take a card that is not in MIG mode (sudo nvidia-smi -i N -mig 0)"
 )
 
 SLOW_S = 1.0
-"""How often slow questions are asked."""
+"""The interval of slow questions."""
 
 
 def open_meter(gpus: Sequence[str] | None = None) -> "NvmlMeter | None":
-    """A meter of `gpus`, or of all that the driver has; None where there is nothing to read
-    (`sources` tells why).
+    """A meter of `gpus`, or of all GPUs of the driver; None if there is nothing to read (`sources`
+    has the reason).
 
-    `gpus` are those that are used: UUIDs as torch gives them, with or without prefix, or PCI bus
-    addresses. Only these are read. One that the driver does not know is named in the meter's
-    `failures`.
+    `gpus` are the GPUs in use: UUIDs as torch gives them, with or without prefix, or PCI bus
+    addresses. Only these are read. One that the driver does not know is in the meter's `failures`.
     """
     if gpus is not None and not gpus:
         return None
@@ -61,25 +60,23 @@ def open_meter(gpus: Sequence[str] | None = None) -> "NvmlMeter | None":
 
 
 def sources() -> list[Source]:
-    """A line for each GPU of the driver's with what it shows and, where something is missing, why;
-    or one line with the reason and the cure why there is none."""
+    """A line for each GPU of the driver: what it shows, and why something is missing. Without GPUs
+    one line with the reason and the cure."""
     try:
         meter = NvmlMeter(open_library(), None)
     except NoAnswer as why:
         return [Source("nvml", False, reason=why.reason, cure=why.cure)]
     meter.close()
-    known = sorted(
-        (*meter.signals, *meter.failures),
-        key=lambda signal: -1 if signal.index is None else signal.index,
-    )
-    scopes = dict.fromkeys(signal.scope for signal in known)
-    none = Source(
-        "nvml",
-        False,
-        reason="the NVIDIA driver has no GPU",
-        cure="look for it with lspci and nvidia-smi",
-    )
-    return [_source(meter, scope) for scope in scopes] or [none]
+    signals = sorted((*meter.signals, *meter.failures), key=_index_of)
+    scopes = list(dict.fromkeys(signal.scope for signal in signals))
+    if not scopes:
+        reason, cure = "the NVIDIA driver has no GPU", "look for it with lspci and nvidia-smi"
+        return [Source("nvml", False, reason=reason, cure=cure)]
+    return [_source(meter, scope) for scope in scopes]
+
+
+def _index_of(signal: Signal) -> int:
+    return -1 if signal.index is None else signal.index
 
 
 def _source(meter: "NvmlMeter", scope: str) -> Source:
@@ -89,16 +86,12 @@ def _source(meter: "NvmlMeter", scope: str) -> Source:
     for signal, why in meter.failures.items():
         if signal.scope == scope:
             missing.setdefault(why, []).append(signal.quantity)
-    return Source(
-        "nvml",
-        works,
-        shown,
-        "; ".join(f"no {', '.join(names)}: {why}" for why, names in missing.items()),
-    )
+    reasons = [f"no {', '.join(names)}: {why}" for why, names in missing.items()]
+    return Source("nvml", works, shown, "; ".join(reasons))
 
 
 class NvmlMeter:
-    """As `Meter`, of the GPUs `gpus` or all. `clock` tells the seconds for what is asked seldom."""
+    """A `Meter` of `gpus`, or of all GPUs. `clock` gives the seconds for slow questions."""
 
     name = "nvml"
 
@@ -117,8 +110,7 @@ class NvmlMeter:
         ]
 
     def read(self) -> Iterator[Mapping[Signal, float]]:
-        """Ask the GPUs, one after the other; what changes slowly or takes long comes every
-        SLOW_S."""
+        """Ask the GPUs one by one; slow questions only every SLOW_S."""
         now = self._clock()
         slow = now - self._asked_slow_at >= SLOW_S
         if slow:
@@ -141,49 +133,46 @@ class NvmlMeter:
             return ()
 
     def _add(self, gpu: str | int) -> None:
-        """Look for a GPU and read it, too; once, though several slices of it may be used."""
+        """Find a GPU and read it from now on; once, even if several of its slices are in use."""
         try:
-            index, handle, sliced = find(self._nvml, gpu)
+            index, handle, is_slice = find(self._nvml, gpu)
         except NoAnswer as why:
             self._miss(f"gpu:{gpu}", why)
             return
         if index not in self._gpus:
-            self._gpus[index] = Gpu(self._nvml, index, handle, self.failures, sliced)
+            self._gpus[index] = Gpu(self._nvml, index, handle, self.failures, is_slice)
 
     def _miss(self, scope: str, why: NoAnswer) -> None:
         self.failures[Signal("nvml", scope, "energy", "J")] = str(why)
 
 
 class Gpu:
-    """One GPU of the driver's, asked in the ways that it answers. What it does not show goes to
-    `failures`.
-
-    So do energy and power of one that is `sliced`.
+    """One GPU of the driver, asked in the ways that it answers. What it does not show goes to
+    `failures`; so do energy and power if only a slice of it is in use (`is_slice`).
     """
 
     def __init__(
-        self, nvml: Nvml, index: int, handle: Handle, failures: dict[Signal, str], sliced: bool
+        self, nvml: Nvml, index: int, handle: Handle, failures: dict[Signal, str], is_slice: bool
     ) -> None:
         self._nvml, self._handle, self._failures = nvml, handle, failures
         self._scope = f"gpu:{index}"
         self._ways: dict[Question, Way] = {}
         self._lost: NoAnswer | None = None
         for question in QUESTIONS:
-            if sliced and question in (ENERGY, POWER):
+            if is_slice and question in (ENERGY, POWER):
                 self._fail(question, ONLY_A_SLICE)
             else:
-                self._settle(question)
+                self._choose_way(question)
 
     @property
     def signals(self) -> list[Signal]:
-        """What it shows."""
+        """The signals that it shows."""
         return [signal for question in self._ways for signal in self._signals(question)]
 
     def energy(self) -> list[EnergySource]:
         """Its energy counter and its power sensor, as far as it has them.
 
-        The counter adds up what the sensor shows, so the sensor's gain is taken to be the
-        counter's, too.
+        The counter adds up what the sensor shows, so it has the sensor's gain.
         """
         gain, sensor = gain_of(self._board()), sensor_of(self._capability())
         found: list[EnergySource] = []
@@ -192,12 +181,9 @@ class Gpu:
             found.append(Counter(signal, tick_s=COUNTER_TICK_S, quantum=QUANTUM, gain=gain))
         if POWER in self._ways:
             (signal,) = self._signals(POWER)
-            averaging_s = (
-                sensor.instant_s if self._ways[POWER] is INSTANT_POWER else sensor.average_s
-            )
-            found.append(
-                PowerSensor(signal, sensor.update_s, averaging_s, quantum=QUANTUM, gain=gain)
-            )
+            is_instant = self._ways[POWER] is INSTANT_POWER
+            averaging_s = sensor.instant_s if is_instant else sensor.average_s
+            found.append(PowerSensor(signal, sensor.update_s, averaging_s, QUANTUM, gain))
         return found
 
     def read(self, slow: bool) -> Iterator[dict[Signal, float]]:
@@ -213,9 +199,9 @@ class Gpu:
             else:
                 yield dict(zip(self._signals(question), values, strict=True))
 
-    def _settle(self, question: Question) -> None:
-        """Find the first way that is answered. It is kept: a power that changes its averaging time
-        is no power."""
+    def _choose_way(self, question: Question) -> None:
+        """Choose the first way that is answered, for good: a power must not change its averaging
+        time."""
         reasons = []
         for way in question.ways:
             try:
@@ -228,8 +214,8 @@ class Gpu:
         self._fail(question, "; ".join(dict.fromkeys(reasons)))
 
     def _ask(self, question: Question, way: Way) -> Sequence[float]:
-        """NoAnswer as of `answer`, and for a zero that cannot be true. A lost GPU is not asked:
-        that may take long."""
+        """The values of a question. NoAnswer as in `answer`, and for a zero that cannot be true. A
+        lost GPU is not asked again: that may take long."""
         if self._lost:
             raise self._lost
         try:
@@ -242,7 +228,7 @@ class Gpu:
         return values
 
     def _give_up(self, question: Question, why: NoAnswer) -> None:
-        """Do not ask again, unless that may help; of a lost GPU ask nothing again."""
+        """Stop asking a question that will not be answered later; stop asking a lost GPU at all."""
         for each in list(self._ways) if why.lost else [question]:
             self._fail(each, str(why))
             if not why.again:

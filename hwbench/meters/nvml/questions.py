@@ -1,4 +1,4 @@
-"""What an NVIDIA GPU is asked while it works, and in which ways: a table.
+"""The questions to an NVIDIA GPU while it works, and the ways to ask them: a table.
 
 Units and meaning of each call: NVIDIA's NVML API reference,
 https://docs.nvidia.com/deploy/nvml-api.
@@ -15,25 +15,25 @@ MEGA = 1e6  # clocks are shown in MHz
 NANO = 1e-9  # violations are shown in ns
 
 Way = Callable[[Nvml, Handle], Sequence[float]]
-"""Asks the driver about a GPU. What it returns is in the order and the units of the signals of its
-question."""
+"""Asks the driver about a GPU. Returns values in the order and the units of its question's
+signals."""
 
 EVENTS = {
-    # by the hardware; for heat, by the driver or the hardware; power brake
+    # slowdown by the hardware; for heat by the driver or the hardware; power brake
     "throttled": 0x08 | 0x20 | 0x40 | 0x80,
     "power_capped": 0x04,
     "idle": 0x01,
 }
-"""The bits of NVML's clocks event reasons (nvml.h, nvmlClocksEventReason…); all but idle mean that
-clocks are slower than asked for. Set clocks, sync boost and display are no faults."""
+"""The bits of NVML's clocks event reasons (nvml.h, nvmlClocksEventReason…). All but idle mean that
+clocks are slower than requested. Set clocks, sync boost and display are no faults."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """The quantities that an answer shows, with their units, and the ways to ask, the best first.
+    """The quantities of an answer with their units, and the ways to ask, the best first.
 
-    `slow`: the driver may take milliseconds, so that it is asked seldom. `never_zero`: a GPU that
-    is on cannot truly answer 0.
+    `slow`: the driver may take milliseconds, so it is asked less often. `never_zero`: 0 cannot be
+    true for a GPU that is on.
     """
 
     signals: tuple[tuple[str, str], ...]
@@ -51,10 +51,10 @@ def _single(
 
 
 def _field(nvml: Nvml, gpu: Handle, field: int) -> float:
-    found = nvml.nvmlDeviceGetFieldValues(gpu, [field])[0]
-    if found.nvmlReturn:  # each field fails by itself
-        raise nvml.NVMLError(found.nvmlReturn)
-    return _number(found.valueType, found.value)
+    answer = nvml.nvmlDeviceGetFieldValues(gpu, [field])[0]
+    if answer.nvmlReturn:  # each field has an error of its own
+        raise nvml.NVMLError(answer.nvmlReturn)
+    return _number(answer.valueType, answer.value)
 
 
 def _newest_power_sample(nvml: Nvml, gpu: Handle) -> float:
@@ -68,20 +68,19 @@ def _number(kind: int, value: object) -> float:
     """The member of an nvmlValue_t that `kind`, an nvmlValueType_t, names."""
     members = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
     if kind not in range(len(members)):
-        raise NoAnswer(
-            f"the driver shows it as a kind of number that hwbench does not know ({kind})"
-        )
+        raise NoAnswer(f"the driver shows it as an unknown kind of number ({kind})")
     return float(getattr(value, members[kind]))
 
 
 def _violation(nvml: Nvml, gpu: Handle, policy: int) -> float:
-    """For how long a policy has kept the clocks below those asked for, in seconds since the driver
-    was loaded."""
+    """The seconds since the driver was loaded in which a policy has kept the clocks below those
+    requested."""
     return float(nvml.nvmlDeviceGetViolationStatus(gpu, policy).violationTime) * NANO
 
 
 def _others(nvml: Nvml, gpu: Handle) -> int:
-    """By the call's versioned name: the other one raises no NVMLError where a driver lacks it."""
+    """The call has its version in its name: the one without raises no NVMLError where a driver
+    lacks it."""
     return others(process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu))
 
 

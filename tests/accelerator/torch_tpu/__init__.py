@@ -1,8 +1,8 @@
 """A stand-in for torch_tpu: torch's PrivateUse1 renamed to "tpu", whose device is one thread of the
 host (device.cpp).
 
-Importing it builds the device once, with the C++ compiler, and registers it with torch for all of
-this process. TOY_TPU_LOG names a file in which each process that does so leaves its number.
+The import builds the device once with the C++ compiler and registers it with torch in this process.
+Each process that does so adds its number to the file TOY_TPU_LOG.
 """
 
 import os
@@ -10,9 +10,9 @@ import types
 from pathlib import Path
 
 import torch
-from torch_tpu.library import built_library
+from torch_tpu.library import build_library
 
-torch.ops.load_library(str(built_library()))
+torch.ops.load_library(str(build_library()))
 torch.utils.rename_privateuse1_backend("tpu")
 
 module = types.ModuleType("torch.tpu")

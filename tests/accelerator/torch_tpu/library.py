@@ -1,5 +1,5 @@
-"""The device's library, built by the C++ compiler that is here: once for each version of torch and
-of device.cpp."""
+"""The device's library, built by this machine's C++ compiler once for each version of torch and of
+device.cpp."""
 
 import fcntl
 import hashlib
@@ -17,14 +17,14 @@ COMPILERS = ("g++", "clang++")
 
 
 class NoCompiler(Exception):
-    """There is no C++ compiler here."""
+    """This machine has no C++ compiler."""
 
 
-def built_library() -> Path:
-    """The library. Of several processes one builds it, which takes half a minute. NoCompiler where
-    there is none."""
-    what = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:16]
-    library = BUILT / f"device-{what}.so"
+def build_library() -> Path:
+    """The library's file. If it is missing, one of several processes builds it, which takes half a
+    minute. NoCompiler if this machine has none."""
+    digest = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:16]
+    library = BUILT / f"device-{digest}.so"
     if library.exists():
         return library
     BUILT.mkdir(exist_ok=True)
@@ -38,24 +38,14 @@ def built_library() -> Path:
 def _build(library: Path) -> None:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
-        raise NoCompiler(
-            f"no C++ compiler ({' or '.join(COMPILERS)}) to build the stand-in for an accelerator with"
-        )
+        names = " or ".join(COMPILERS)
+        raise NoCompiler(f"no C++ compiler ({names}) to build the stand-in for an accelerator")
     unfinished = library.with_suffix(f".{os.getpid()}")
-    where = [f"-I{path}" for path in cpp_extension.include_paths()]
-    where += [f"-L{path}" for path in cpp_extension.library_paths()]
+    folders = [f"-I{path}" for path in cpp_extension.include_paths()]
+    folders += [f"-L{path}" for path in cpp_extension.library_paths()]
     abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}"
     flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-w", abi]
-    words = [
-        compiler,
-        *flags,
-        *where,
-        str(SOURCE),
-        "-o",
-        str(unfinished),
-        "-lc10",
-        "-ltorch_cpu",
-        "-ltorch",
-    ]
-    subprocess.run(words, check=True)
+    files = [str(SOURCE), "-o", str(unfinished)]
+    libraries = ["-lc10", "-ltorch_cpu", "-ltorch"]
+    subprocess.run([compiler, *flags, *folders, *files, *libraries], check=True)
     unfinished.replace(library)
