@@ -1,7 +1,6 @@
-"""What about a machine makes its figures worse or less steady than need be: checks on what
-`environment` collected.
+"""Checks for what makes a machine's figures worse or less steady than they could be.
 
-Pure functions of that dictionary. A fact that is not known raises no check.
+Pure functions of the facts that `environment` collects. An unknown fact raises no check.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,16 +12,16 @@ from hwbench.datasheets import peaks
 Severity = Literal["warning", "info"]
 
 BUSY = 0.5
-"""A load average above this many for each processor says that something else runs. It also counts
-what ran in the minute before, such as an earlier run, so it is not low."""
+"""A load average above this many per processor means that something else runs. The average includes
+what ran in the minute before, such as an earlier run, so the limit is not low."""
 
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Check:
-    """Something found: in one line what it is, in another the cure. An `info` explains figures and
-    needs no cure."""
+    """A finding in one line, and its cure in another. An `info` explains figures and needs no
+    cure."""
 
     code: str
     severity: Severity
@@ -31,7 +30,7 @@ class Check:
 
 
 def check(environment: Facts) -> list[Check]:
-    """What there is to say of this environment (see environment.collect), processors first."""
+    """The findings about an environment (see environment.collect), processors first."""
     device = environment.get("device") or {}
     found = [
         *_processors(environment.get("cpu") or {}, device),
@@ -55,52 +54,46 @@ def _processors(cpu: Facts, device: Facts) -> Iterator[Check]:
             "turbo",
             "warning",
             "turbo is on: clocks depend on heat and on how many cores work",
-            "turn it off where runs are to be compared (0 into /sys/devices/system/cpu/cpufreq/boost, "
+            "turn it off to compare runs (0 into /sys/devices/system/cpu/cpufreq/boost, "
             "or 1 into intel_pstate/no_turbo)",
         )
     if cpu.get("smt") == "on" or (cores and logical and logical > cores):
+        finding = f"SMT is on: {logical} logical processors on {cores} cores"
         threads = device.get("torch_threads")
-        shared = bool(threads and cores and threads > cores)
-        yield Check(
-            "smt",
-            "warning" if shared else "info",
-            f"SMT is on: {logical} logical processors on {cores} cores"
-            + (f", and torch runs {threads} threads on them" if shared else ""),
-            f"OMP_NUM_THREADS={cores}, or turn SMT off" if shared else "",
-        )
+        if threads and cores and threads > cores:
+            finding = f"{finding}, and torch runs {threads} threads on them"
+            yield Check("smt", "warning", finding, f"OMP_NUM_THREADS={cores}, or turn SMT off")
+        else:
+            yield Check("smt", "info", finding)
 
 
 def _limits(environment: Facts, device: Facts) -> Iterator[Check]:
     container, cpu = environment.get("container") or {}, environment.get("cpu") or {}
-    usable, quota = (
-        device.get("usable_cores") or cpu.get("logical_cores"),
-        _quota(container.get("cpu_quota")),
-    )
+    usable = device.get("usable_cores") or cpu.get("logical_cores")
+    quota = _parse_quota(container.get("cpu_quota"))
     if quota and usable and quota < usable:
         yield Check(
             "cpu_quota",
             "warning",
-            f"the container may use {quota:g} of {usable} processors: threads beyond that are stopped in mid-work",
+            f"the container may use {quota:g} of {usable} processors: "
+            "threads beyond that are stopped in mid-work",
             f"OMP_NUM_THREADS={max(1, int(quota))}, or give it whole processors (--cpuset-cpus)",
         )
     limit, memory = str(container.get("memory_limit")), environment.get("memory_bytes")
     if limit.isdigit() and memory and int(limit) < memory:
-        text = (
-            f"the container may use {int(limit) / 2**30:.1f} of {memory / 2**30:.1f} GiB of memory"
-        )
-        yield Check("memory_limit", "info", text)
+        sizes = f"{int(limit) / 2**30:.1f} of {memory / 2**30:.1f} GiB"
+        yield Check("memory_limit", "info", f"the container may use {sizes} of memory")
 
 
 def _load(environment: Facts) -> Iterator[Check]:
-    load, cores = (
-        environment.get("load_average_1min"),
-        (environment.get("cpu") or {}).get("logical_cores"),
-    )
+    load = environment.get("load_average_1min")
+    cores = (environment.get("cpu") or {}).get("logical_cores")
     if load is not None and cores and load > BUSY * cores:
         yield Check(
             "load",
             "warning",
-            f"the load average is {load:g} on {cores} processors: something else runs, or has just ended",
+            f"the load average is {load:g} on {cores} processors: "
+            "something else runs, or has just ended",
             "stop what else runs, or wait a minute",
         )
 
@@ -111,7 +104,8 @@ def _gpu(gpu: Facts) -> Iterator[Check]:
         yield Check(
             "persistence_mode",
             "warning",
-            "the GPU's persistence mode is off: its driver starts anew for each process, with low clocks",
+            "the GPU's persistence mode is off: "
+            "its driver starts anew for each process, with low clocks",
             "nvidia-smi -pm 1",
         )
     if clock and highest and clock < highest:
@@ -121,11 +115,13 @@ def _gpu(gpu: Facts) -> Iterator[Check]:
             f"the GPU's application clock is {clock} MHz of at most {highest} MHz",
             "nvidia-smi -rac",
         )
-    if (others := gpu.get("compute_processes")) is not None and others > 0:
+    others = gpu.get("compute_processes") or 0
+    if others > 0:
+        subject = "other processes compute" if others > 1 else "other process computes"
         yield Check(
             "gpu_processes",
             "warning",
-            f"{others} other process{'es compute' if others > 1 else ' computes'} on the GPU",
+            f"{others} {subject} on the GPU",
             "end it (nvidia-smi lists it), or choose another GPU with --device cuda:N",
         )
     if gpu.get("ecc") is not None:
@@ -133,13 +129,14 @@ def _gpu(gpu: Facts) -> Iterator[Check]:
 
 
 def _partition(environment: Facts, device: Facts) -> Iterator[Check]:
-    if why := peaks.why_unknown(str(device.get("name", "")), environment):
-        yield Check("partition", "info", why)
+    reason = peaks.why_unknown(str(device.get("name", "")), environment)
+    if reason:
+        yield Check("partition", "info", reason)
 
 
 def _used_gpu(environment: Facts, device: Facts) -> Facts:
-    """What the driver said of the GPU that is measured; empty if it is none of NVIDIA's, or not
-    known which."""
+    """The driver's facts about the GPU that is measured; empty if it is not NVIDIA's or not known
+    which one it is."""
     gpus, index = environment.get("nvidia") or [], device.get("nvml_index")
     if device.get("kind") != "cuda" or not gpus:
         return {}
@@ -148,10 +145,9 @@ def _used_gpu(environment: Facts, device: Facts) -> Facts:
     return dict(gpus[index]) if index < len(gpus) else {}
 
 
-def _quota(text: str | None) -> float | None:
-    """Processors, from a line `quota period` of cgroup v2's cpu.max; None where there is no
-    limit."""
+def _parse_quota(text: str | None) -> float | None:
+    """The processors in a line `quota period` of cgroup v2's cpu.max; None if there is no limit."""
     quota, _, period = (text or "").partition(" ")
-    return (
-        int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
-    )
+    if not (quota.isdigit() and period.isdigit() and int(period)):
+        return None
+    return int(quota) / int(period)

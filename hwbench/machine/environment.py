@@ -1,15 +1,12 @@
-"""What this machine is and what it runs: recorded with every run, so that two runs can be told
-apart.
+"""Facts about the machine and its software, recorded with every run to tell runs apart.
 
-Nothing here names a person or a place: no host name, no user, no path. A fact that cannot be had is
-None.
+Nothing here names a person or a place: no host name, no user, no path. An unknown fact is None.
 """
 
 import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,42 +17,24 @@ from hwbench.machine.checks import check
 from hwbench.machine.nvidia import collect_gpus
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
+
 VARIABLES = (
-    "CUDA_",
-    "HIP_",
-    "ROCR_",
-    "OMP_",
-    "MKL_",
-    "KMP_",
-    "GOMP_",
-    "ATEN_",
-    "ONEDNN_",
-    "DNNL_",
-    "TORCH",
-    "PYTORCH_",
-    "NVIDIA_TF32",
-    "CUBLAS",
-    "CUDNN",
-    "HIPBLASLT_",
-    "ROCBLAS_",
-    "MIOPEN_",
-    "ZE_",
-    "SYCL_",
-    "TRITON_",
-    "NCCL_",
-    "MALLOC_",
+    *("CUDA_", "HIP_", "ROCR_", "OMP_", "MKL_", "KMP_", "GOMP_", "ATEN_", "ONEDNN_", "DNNL_"),
+    *("TORCH", "PYTORCH_", "NVIDIA_TF32", "CUBLAS", "CUDNN", "HIPBLASLT_", "ROCBLAS_"),
+    *("MIOPEN_", "ZE_", "SYCL_", "TRITON_", "NCCL_", "MALLOC_"),
 )
 """Prefixes of environment variables that change what torch does."""
+
 NO_VALUES = ("PATH", "HOME", "DIR", "ROOT", "FILE", "TOKEN", "KEY", "CACHE")
-"""Variables with such a word in their name say where things lie, or are secret; they stay out."""
+"""Variables with such a word in their name hold paths or secrets and are left out."""
 
 CPU_IDENTITY = {"vendor": "vendor_id", "family": "cpu family", "model": "model"}
-"""What an x86 processor's architecture is told by, and how /proc/cpuinfo calls it."""
+"""The facts that identify an x86 processor's architecture, and their names in /proc/cpuinfo."""
 
 
 def collect(device: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment of a run on the device that `device` describes, and what `checks` finds in
-    it, ready for JSON."""
+    """The environment of a run on the device that `device` describes, with the findings of
+    `checks`, ready for JSON."""
     facts = {
         "device": dict(device),
         "cpu": _cpu(),
@@ -64,30 +43,34 @@ def collect(device: Mapping[str, Any]) -> dict[str, Any]:
         "container": _container(),
         "load_average_1min": _or_none(lambda: round(os.getloadavg()[0], 2)),
         "python": platform.python_version(),
-        "packages": {
-            name: _or_none(partial(version, name), PackageNotFoundError) for name in PACKAGES
-        },
+        "packages": {name: _version(name) for name in PACKAGES},
         "nvidia": collect_gpus(),
         "git": _git(),
-        "variables": {
-            k: v
-            for k, v in sorted(os.environ.items())
-            if k.startswith(VARIABLES) and not _private(k)
-        },
+        "variables": _variables(),
     }
     return facts | {"checks": [vars(found) for found in check(facts)]}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except (PackageNotFoundError, OSError, AttributeError):  # or its metadata is damaged
+        return None
+
+
+def _variables() -> dict[str, str]:
+    names = [name for name in sorted(os.environ) if name.startswith(VARIABLES)]
+    return {name: os.environ[name] for name in names if not _is_private(name)}
 
 
 def _cpu() -> dict[str, Any]:
     info = _read("/proc/cpuinfo") or ""
     facts = dict(line.split("\t", 1) for line in info.splitlines() if "\t" in line)
     flags = facts.get("flags", "").split()
+    identity = {name: facts.get(key) for name, key in CPU_IDENTITY.items()}
     return {
         "name": facts.get("model name", platform.processor()).lstrip("\t: "),
-        **{
-            name: facts[key].lstrip("\t: ") if key in facts else None
-            for name, key in CPU_IDENTITY.items()
-        },
+        **{name: text.lstrip("\t: ") if text else None for name, text in identity.items()},
         "cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -100,8 +83,8 @@ def _cpu() -> dict[str, Any]:
 
 
 def _boost() -> str | None:
-    """A "1" where clocks may rise above the base clock, else a "0". Intel's driver says it the
-    other way round."""
+    """A "1" if clocks may rise above the base clock, else a "0"; None if unknown. Intel's driver
+    shows the opposite."""
     no_turbo = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
     if no_turbo is not None:
         return "0" if no_turbo == "1" else "1"
@@ -109,17 +92,17 @@ def _boost() -> str | None:
 
 
 def _container() -> dict[str, Any]:
-    """The limits that a container puts on this process, cgroup v2's and v1's alike; null where none
-    can be read.
+    """The limits of a container on this process, from cgroup v2 or v1; None where there are none.
 
-    `cpu_quota` is the microseconds of processor time in each period of so many microseconds, as in
-    cgroup v2's cpu.max.
+    `cpu_quota` has two numbers as in cgroup v2's cpu.max: microseconds of processor time, and the
+    period for which they are the limit.
     """
     v1 = [_read(f"/sys/fs/cgroup/cpu/cpu.cfs_{word}_us") for word in ("quota", "period")]
+    v1_quota = " ".join(filter(None, v1)) or None
+    v1_limit = _read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
     return {
-        "cpu_quota": _read("/sys/fs/cgroup/cpu.max") or (" ".join(filter(None, v1)) or None),
-        "memory_limit": _read("/sys/fs/cgroup/memory.max")
-        or _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        "cpu_quota": _read("/sys/fs/cgroup/cpu.max") or v1_quota,
+        "memory_limit": _read("/sys/fs/cgroup/memory.max") or v1_limit,
     }
 
 
@@ -147,15 +130,13 @@ def _read(file: str) -> str | None:
         return None
 
 
-def _private(name: str) -> bool:
+def _is_private(name: str) -> bool:
     return any(word in name for word in NO_VALUES)
 
 
-def _or_none(question: Callable[[], Any], *errors: type[Exception]) -> Any:
-    """The answer; None if the platform has none, or if it is one of `errors`."""
+def _or_none(question: Callable[[], Any]) -> Any:
+    """The answer; None if the platform has none."""
     try:
         return question()
     except (OSError, AttributeError, NotImplementedError):
-        return None
-    except errors:
         return None

@@ -48,13 +48,13 @@ here."""
 
 
 def flops_of(func: Any, arguments: Arguments, returned: Any) -> int | None:
-    """FLOPs of a call of `func`, an operator of torch's dispatcher, with its arguments by name. None
-    where there is no formula for them."""
+    """FLOPs of a call of `func`, an operator of torch's dispatcher, with its arguments by name.
+    None if there is no formula for them."""
     name = func._schema.name.partition("::")[2]
     if counted := _KNOWN.get(name):
         return counted(arguments)
-    if "scaled_dot_product" in name and (products := _attention_products(name)):
-        return _attention(arguments, products)
+    if "scaled_dot_product" in name:
+        return _attention(arguments, _attention_products(name))
     if counted := flop_registry.get(func.overloadpacket):
         return int(counted(*arguments.values(), out_val=returned))
     if name in MOVES or name in MOVES_NOTHING or is_view(func):

@@ -21,10 +21,12 @@ def changed(path, value):
     head, _, rest = path.partition(".")
     if head == "gpu":
         return QUIET | {"nvidia": [QUIET["nvidia"][0], QUIET["nvidia"][1] | {rest: value}]}
-    return QUIET | {head: QUIET[head] | {rest: value} if rest else value}
+    if rest:
+        value = QUIET[head] | {rest: value}
+    return QUIET | {head: value}
 
 
-def test_a_quiet_machine_raises_nothing():
+def test_quiet_machine_raises_no_check():
     assert check(QUIET) == []
 
 
@@ -57,7 +59,7 @@ def test_a_quiet_machine_raises_nothing():
         ("gpu.ecc", False, "ecc", "info", "ECC is off"),
     ],
 )
-def test_each_check_alone(path, value, code, severity, says):
+def test_each_check_is_raised_alone(path, value, code, severity, says):
     (found,) = check(changed(path, value))
     assert (found.code, found.severity) == (code, severity)
     assert says in found.finding
@@ -71,27 +73,21 @@ def test_threads_that_share_cores_make_smt_a_warning():
     assert (found.severity, found.cure) == ("warning", "OMP_NUM_THREADS=4, or turn SMT off")
 
 
-def test_a_quota_that_is_enough_is_none():
+def test_sufficient_quota_raises_no_check():
     assert check(changed("container.cpu_quota", "800000 100000")) == []
 
 
 @pytest.mark.parametrize("quota", ["", "max", "x y", "-1 100000", "100000 0"])
-def test_a_quota_that_is_none_is_no_limit(quota):
+def test_invalid_quota_is_no_limit(quota):
     assert check(changed("container.cpu_quota", quota)) == []
 
 
-def test_what_is_not_known_raises_nothing():
-    unknown = {
-        "device": None,
-        "cpu": None,
-        "container": None,
-        "nvidia": None,
-        "load_average_1min": None,
-    }
+def test_unknown_facts_raise_no_check():
+    unknown = dict.fromkeys(("device", "cpu", "container", "nvidia", "load_average_1min"))
     assert check({}) == check(unknown) == []
 
 
-def test_a_gpu_that_is_not_measured_does_not_count():
+def test_gpu_that_is_not_measured_is_not_checked():
     assert check(changed("device", {"kind": "cpu"})) == []
     assert check(changed("device", {"kind": "cuda", "nvml_index": None})) == []
     assert check(changed("device", {"kind": "cuda", "nvml_index": 5})) == []
@@ -99,40 +95,28 @@ def test_a_gpu_that_is_not_measured_does_not_count():
     assert {found.code for found in check(only)} == {"persistence_mode", "gpu_processes"}
 
 
-def test_a_partition_is_told_with_what_it_costs():
-    (found,) = check(
-        {
-            "device": {
-                "kind": "cuda",
-                "name": "NVIDIA A100-SXM4-40GB MIG 3g.20gb",
-                "multiprocessors": 42,
-            }
-        }
-    )
+def test_partition_is_reported_without_peak():
+    device = {"kind": "cuda", "name": "NVIDIA A100-SXM4-40GB MIG 3g.20gb", "multiprocessors": 42}
+    (found,) = check({"device": device})
     assert (found.code, found.severity) == ("partition", "info")
     assert "no known peak" in found.finding
 
 
-def test_the_environment_holds_what_was_found():
+def test_environment_has_the_checks():
     for found in environment.collect({"kind": "fake"})["checks"]:
         assert set(found) == {"code", "severity", "finding", "cure"}
 
 
-def test_an_x86_processor_is_told_by_its_vendor_family_and_model(monkeypatch):
-    text = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC 7543\n"
-    monkeypatch.setattr(
-        environment, "_read", lambda file: text if file == "/proc/cpuinfo" else None
-    )
+def test_x86_processor_has_vendor_family_and_model(monkeypatch):
+    lines = ["processor\t: 0", "vendor_id\t: AuthenticAMD", "cpu family\t: 25", "model\t\t: 1"]
+    files = {"/proc/cpuinfo": "\n".join([*lines, "model name\t: AMD EPYC 7543\n"])}
+    monkeypatch.setattr(environment, "_read", files.get)
     cpu = environment.collect({"kind": "fake"})["cpu"]
-    assert [cpu[key] for key in ("vendor", "family", "model", "name")] == [
-        "AuthenticAMD",
-        "25",
-        "1",
-        "AMD EPYC 7543",
-    ]
+    assert (cpu["vendor"], cpu["family"], cpu["model"]) == ("AuthenticAMD", "25", "1")
+    assert cpu["name"] == "AMD EPYC 7543"
 
 
-def test_another_processor_has_no_such_words(monkeypatch):
+def test_other_processor_has_no_vendor_family_and_model(monkeypatch):
     monkeypatch.setattr(environment, "_read", lambda file: None)
     cpu = environment.collect({"kind": "fake"})["cpu"]
     assert [cpu[key] for key in ("vendor", "family", "model")] == [None] * 3

@@ -12,7 +12,11 @@ from hwbench.machine.checks import check
 from hwbench.machine.nvidia import collect_gpus
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = "import json; from hwbench.machine.nvidia import collect_gpus; print(json.dumps(collect_gpus()))"
+PROGRAM = """
+import json
+from hwbench.machine.nvidia import collect_gpus
+print(json.dumps(collect_gpus()))
+"""
 
 
 def gpus(environment):
