@@ -20,19 +20,17 @@ BEGIN_NS = 5_000_000_000
 
 
 class Load:
-    """Power that is constant over each RESOLUTION_S, from BEFORE_S before a window until AFTER_S
-    after it."""
+    """Power in steps of RESOLUTION_S, from BEFORE_S before a window until AFTER_S after it."""
 
     def __init__(self, powers_w: np.ndarray) -> None:
         self._energies_j = np.concatenate([[0.0], powers_w.cumsum() * RESOLUTION_S])
 
     def joules(self, times_s):
-        """Since the load began."""
-        place = (np.asarray(times_s) + BEFORE_S) / RESOLUTION_S
-        whole = np.clip(place.astype(int), 0, len(self._energies_j) - 2)
-        return self._energies_j[whole] + (place - whole) * (
-            self._energies_j[whole + 1] - self._energies_j[whole]
-        )
+        """The joules from the begin of the load to these times."""
+        position = (np.asarray(times_s) + BEFORE_S) / RESOLUTION_S
+        whole = np.clip(position.astype(int), 0, len(self._energies_j) - 2)
+        before_j, after_j = self._energies_j[whole], self._energies_j[whole + 1]
+        return before_j + (position - whole) * (after_j - before_j)
 
 
 def times_of(window_s: float) -> np.ndarray:
@@ -40,8 +38,7 @@ def times_of(window_s: float) -> np.ndarray:
 
 
 Shape = Callable[[np.random.Generator, np.ndarray], tuple[np.ndarray, float | None]]
-"""A generator and times, to the power at these times and the period of the step, if there is
-one."""
+"""From a generator and times to the power at these times and the period of the step, or None."""
 
 
 def constant(generator, times_s):
@@ -49,8 +46,8 @@ def constant(generator, times_s):
 
 
 def square(generator, times_s):
-    """Periods of 10 to 500 ms; every other one is within 3 % of 25, 50 or 100 ms, where sensors
-    keep step with it."""
+    """Periods of 10 to 500 ms; half of them are within 3 % of 25, 50 or 100 ms, in phase with
+    sensors."""
     near = generator.choice([0.025, 0.05, 0.1]) * generator.uniform(0.97, 1.03)
     step_s = near if generator.random() < 0.5 else 10 ** generator.uniform(-2, np.log10(0.5))
     low, high = generator.uniform(60, 200), generator.uniform(200, 600)
@@ -63,10 +60,9 @@ def square_of_unknown_step(generator, times_s):
 
 
 def bursts(generator, times_s):
-    """Busy for 5 to 300 ms, at random."""
-    edges = generator.exponential(
-        generator.uniform(0.02, 0.3), size=4 + int(8 * len(times_s) * RESOLUTION_S / 0.02)
-    )
+    """Busy and idle times of random length, 20 to 300 ms on average."""
+    count = 4 + int(8 * len(times_s) * RESOLUTION_S / 0.02)
+    edges = generator.exponential(generator.uniform(0.02, 0.3), size=count)
     busy = np.searchsorted(edges.cumsum() - BEFORE_S, times_s) % 2
     return np.where(busy, generator.uniform(300, 600), generator.uniform(60, 200)), None
 
@@ -77,7 +73,7 @@ def ramp(generator, times_s):
 
 
 def walk(generator, times_s):
-    """A random walk that is drawn back to its middle within about two seconds."""
+    """A random walk that returns to its mean within about two seconds."""
     every = 20
     shocks = generator.normal(size=len(times_s) // every + 1)
     keep = np.exp(-every * RESOLUTION_S / 2)
@@ -89,7 +85,7 @@ def walk(generator, times_s):
 
 
 def training(generator, times_s):
-    """Steps of a known length with a pause in each, at a level that wanders."""
+    """Steps of a known length with a pause in each, at the level of a random walk."""
     level, _ = walk(generator, times_s)
     step_s = 10 ** generator.uniform(-2, np.log10(0.5))
     busy = (times_s / step_s + generator.random()) % 1 < 0.8
@@ -104,32 +100,28 @@ SHAPES: dict[str, Shape] = {
 def draw(
     shape: Shape, generator: np.random.Generator, window_s: float
 ) -> tuple[Load, float | None]:
-    """A load and its step. In every other one the device is idle before the window, and in every
-    other one after."""
+    """A load and its step. In half of them the device is idle before the window, in half after
+    it."""
     times_s = times_of(window_s)
     powers_w, step_s = shape(generator, times_s)
-    outside = ((times_s < 0) & (generator.random() < 0.5)) | (
-        (times_s >= window_s) & (generator.random() < 0.5)
-    )
-    return Load(np.where(outside, IDLE_W, powers_w)), step_s
+    idle_before = (times_s < 0) & (generator.random() < 0.5)
+    idle_after = (times_s >= window_s) & (generator.random() < 0.5)
+    return Load(np.where(idle_before | idle_after, IDLE_W, powers_w)), step_s
 
 
 def reading_times(generator: np.random.Generator, window_s: float) -> np.ndarray:
-    """Every 50 ms and a little more, now and then late."""
+    """Times every 50 ms and a little more; 2 % are late by up to 50 ms."""
     n = int((window_s + 1 + AFTER_S) / READ_EVERY_S)
-    gaps = (
-        READ_EVERY_S
-        + generator.exponential(0.0005, size=n)
-        + (generator.random(n) < 0.02) * generator.random(n) / 20
-    )
+    gaps = READ_EVERY_S + generator.exponential(0.0005, size=n)
+    gaps += (generator.random(n) < 0.02) * generator.random(n) / 20
     times = gaps.cumsum() - 1 + generator.random() * READ_EVERY_S
     return times[times < window_s + AFTER_S]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A sensor as its maker built it; `source` is what hwbench knows of it. `clock_error`, a share,
-    of its period."""
+    """A sensor as it really is; `source` is what hwbench knows of it. `clock_error` is the relative
+    error of its period."""
 
     source: EnergySource
     clock_error: float = 0.0
@@ -145,17 +137,14 @@ class Model:
         if isinstance(source, Counter):
             shown = load.joules(updates_s) * self.gain + self.offset_w * (updates_s + BEFORE_S)
         else:
-            means_w = (
-                load.joules(updates_s) - load.joules(updates_s - source.averaging_s)
-            ) / source.averaging_s
-            shown = means_w * self.gain + self.offset_w
+            joules = load.joules(updates_s) - load.joules(updates_s - source.averaging_s)
+            shown = joules / source.averaging_s * self.gain + self.offset_w
         return np.floor(shown / source.quantum) * source.quantum if source.quantum else shown
 
 
 def sensor(name: str, update_s: float, averaging_s: float, **more) -> PowerSensor:
-    return PowerSensor(
-        Signal(name, "gpu:0", "power", "W"), update_s, averaging_s, quantum=0.001, **more
-    )
+    signal = Signal(name, "gpu:0", "power", "W")
+    return PowerSensor(signal, update_s, averaging_s, quantum=0.001, **more)
 
 
 NVML = Counter(Signal("nvml", "gpu:0", "energy", "J"), tick_s=0.1, quantum=0.001)
@@ -179,7 +168,7 @@ MODELS: dict[str, Model] = {
 
 
 def recorded(readings: dict[EnergySource, tuple[np.ndarray, np.ndarray]]) -> Trace:
-    """A trace of sources' readings: times in seconds from the begin of the window, and values."""
+    """A trace of the sources' readings: times in seconds from the begin of the window, and values."""
     trace = Trace()
     for source, (times_s, values) in readings.items():
         for time_s, value in zip(times_s.tolist(), values.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""AMD SMI, by a module that stands in for the package and answers from a written trace."""
+"""AMD SMI, with a module that replaces the package and answers from a written trace."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ class AmdSmiException(Exception):
 
 
 class Smi:
-    """As the package: GPUs are the names of traces, and `broken` are the questions that fail."""
+    """The package: GPUs are the names of traces, `broken` has the questions that fail."""
 
     AmdSmiException = AmdSmiException
     AmdSmiClkType = SimpleNamespace(GFX="gfx")
@@ -33,14 +33,13 @@ class Smi:
 
     @staticmethod
     def _count(answers):
-        # The meter asks for the first more than once while it opens.
+        # the meter asks for the first one several times while it opens
         return chain(repeat(answers[0], 3), answers[1:], repeat(answers[-1]))
 
     def _ask(self, question, answer):
         if question in self.broken:
-            raise AmdSmiException(
-                "Error code:\n\t2 | AMDSMI_STATUS_NOT_SUPPORTED - Feature not supported"
-            )
+            status = "AMDSMI_STATUS_NOT_SUPPORTED - Feature not supported"
+            raise AmdSmiException(f"Error code:\n\t2 | {status}")
         return answer
 
     def amdsmi_init(self):
@@ -79,7 +78,7 @@ def signal(gpu, quantity, unit):
     return Signal("amdsmi", f"gpu:{gpu}", quantity, unit)
 
 
-def test_the_names_of_old_and_new_versions_are_read():
+def test_fields_of_old_and_new_versions_are_read():
     meter = amdsmi.open_meter(load=lambda: Smi(NEW, OLD))
     shown = read_all(meter)
     assert shown[signal(0, "power", "W")] == 600
@@ -91,13 +90,13 @@ def test_the_names_of_old_and_new_versions_are_read():
     assert meter.failures == {}
 
 
-def test_energy_is_steps_by_their_size():
+def test_energy_is_count_times_resolution():
     meter = amdsmi.open_meter(load=lambda: Smi(NEW))
     energies = [read_all(meter)[signal(0, "energy", "J")] for _ in range(2)]
     assert max(energies) - 4750896266 * 15.3e-6 == pytest.approx(1961176 * 15.3e-6)
 
 
-def test_the_counter_goes_before_the_power():
+def test_counter_comes_before_power():
     counter, power = amdsmi.open_meter(load=lambda: Smi(NEW)).energy
     assert isinstance(counter, Counter)
     assert counter.quantum == pytest.approx(15.3e-6)
@@ -105,14 +104,14 @@ def test_the_counter_goes_before_the_power():
     assert not power.is_estimate
 
 
-def test_what_a_gpu_lacks_is_named_and_no_source():
+def test_missing_quantities_are_named_and_no_source():
     meter = amdsmi.open_meter(load=lambda: Smi(OLD, broken=["energy", "temperature"]))
     assert [source.signal.quantity for source in meter.energy] == ["power"]
     assert set(meter.failures) == {signal(0, "energy", "J"), signal(0, "temperature", "°C")}
     assert "Feature not supported" in meter.failures[signal(0, "energy", "J")]
 
 
-def test_a_gpu_that_falls_silent_in_mid_run_is_named():
+def test_gpu_that_stops_answering_is_named():
     smi = Smi(NEW)
     meter = amdsmi.open_meter(load=lambda: smi)
     smi.broken.add("power")
@@ -127,13 +126,13 @@ def opened(smi, *gpus):
     return amdsmi.open_meter(gpus, lambda: smi)
 
 
-def test_only_the_gpu_that_is_used_is_read():
+def test_only_gpu_in_use_is_read():
     meter = opened(Smi(NEW, OLD), "0000:02:00.0")
     assert {signal.scope for signal in read_all(meter)} == {"gpu:1"}
     assert meter.failures == {}
 
 
-def test_a_gpu_that_is_lost_leaves_the_other():
+def test_lost_gpu_leaves_the_other():
     smi = Smi(NEW, OLD)
     smi.lost = {NEW}
     meter = opened(smi, "0000:01:00.0", "0000:02:00.0")
@@ -141,13 +140,12 @@ def test_a_gpu_that_is_lost_leaves_the_other():
     assert meter.failures == {signal("0000:01:00.0", "energy", "J"): amdsmi.NO_SUCH_GPU}
 
 
-def test_a_counter_of_which_the_step_is_not_told_is_no_source():
+def test_counter_without_resolution_is_no_source():
     class Stepless(Smi):
         def amdsmi_get_energy_count(self, gpu):
             self.asked = getattr(self, "asked", 0) + 1
-            return self._ask(
-                "energy", TRACES[gpu]["energy"][0] if self.asked == 1 else {"energy_accumulator": 1}
-            )
+            first = TRACES[gpu]["energy"][0]
+            return self._ask("energy", first if self.asked == 1 else {"energy_accumulator": 1})
 
     meter = opened(Stepless(NEW), "0000:01:00.0")
     assert [source.signal.quantity for source in meter.energy] == ["power"]
@@ -155,42 +153,37 @@ def test_a_counter_of_which_the_step_is_not_told_is_no_source():
 
 
 @pytest.mark.parametrize("mode", ["CPX", "DPX"])
-def test_the_energy_of_a_gpu_never_passes_for_that_of_a_partition(mode):
+def test_partition_has_no_energy(mode):
     smi = Smi(NEW)
     smi.mode = mode
     meter = opened(smi, "0000:01:00.0")
     assert {signal.quantity for signal in read_all(meter)} == {"clock", "temperature"}
     assert meter.energy == []
-    assert meter.failures == dict.fromkeys(
-        [signal(0, "energy", "J"), signal(0, "power", "W")], amdsmi.ONLY_A_PART
-    )
+    signals = [signal(0, "energy", "J"), signal(0, "power", "W")]
+    assert meter.failures == dict.fromkeys(signals, amdsmi.ONLY_A_PART)
 
 
 @pytest.mark.parametrize("broken", [(), ["partition"]])
-def test_a_gpu_that_is_whole_or_knows_no_partitions_has_its_energy(broken):
+def test_whole_gpu_has_energy(broken):
     assert len(opened(Smi(NEW, broken=broken), "0000:01:00.0").energy) == 2
 
 
-def test_each_gpu_is_looked_for_with_its_own_makers_driver(monkeypatch):
-    """So that what is said of one that cannot be measured is of the driver that should."""
+def test_each_gpu_is_measured_by_its_makers_driver(monkeypatch):
+    """The reason for a GPU that cannot be measured is that of its own driver."""
+    no_nvidia = Source("nvml", False, reason="no NVIDIA driver")
+    no_amd = Source("amdsmi", False, reason="no AMD driver")
     monkeypatch.setattr(selection.nvml, "open_meter", lambda gpus: None)
+    monkeypatch.setattr(selection.nvml, "sources", lambda: [no_nvidia])
     monkeypatch.setattr(selection.amdsmi, "open_meter", lambda gpus: None)
     monkeypatch.setattr(
-        selection.nvml, "sources", lambda: [Source("nvml", False, reason="no NVIDIA driver")]
+        selection.amdsmi, "sources", lambda gpus: [no_amd] if gpus == ["0000:c1:00.0"] else []
     )
-    monkeypatch.setattr(
-        selection.amdsmi,
-        "sources",
-        lambda gpus: [Source("amdsmi", False, reason=f"no AMD driver for {gpus}")],
-    )
-    for gpu, why in (
-        ("GPU-1234", "no NVIDIA driver"),
-        ("0000:c1:00.0", "no AMD driver for ['0000:c1:00.0']"),
-    ):
-        assert list(selection.open_meters([gpu], 100.0)[0].failures.values()) == [why]
+    for gpu, reason in (("GPU-1234", "no NVIDIA driver"), ("0000:c1:00.0", "no AMD driver")):
+        first, *_ = selection.open_meters([gpu], 100.0)
+        assert list(first.failures.values()) == [reason]
 
 
-def test_no_gpu_used_is_no_meter():
+def test_no_gpu_in_use_gives_no_meter():
     assert amdsmi.open_meter([], missing(AssertionError())) is None
 
 
@@ -215,7 +208,7 @@ def missing(error):
         ),
     ],
 )
-def test_without_a_gpu_the_reason_and_the_cure_are_told(load, reason, cure):
+def test_missing_gpu_has_reason_and_cure(load, reason, cure):
     assert amdsmi.open_meter(load=load) is None
     (source,) = amdsmi.sources(load)
     assert not source.works
@@ -223,14 +216,14 @@ def test_without_a_gpu_the_reason_and_the_cure_are_told(load, reason, cure):
     assert cure in source.cure
 
 
-def test_what_works_is_listed():
+def test_working_gpu_is_listed():
     (source,) = amdsmi.sources(lambda: Smi(NEW))
     assert source.works
     assert source.signals == ["gpu:0 energy", "gpu:0 power", "gpu:0 clock", "gpu:0 temperature"]
 
 
-def test_a_package_that_prints_while_it_fails_prints_nothing_here(tmp_path, monkeypatch, capsys):
-    """amdsmi does, and then raises a KeyError, where ROCm's library is missing."""
+def test_output_of_failing_import_is_suppressed(tmp_path, monkeypatch, capsys):
+    """If ROCm's library is missing, amdsmi prints a line and raises a KeyError."""
     (tmp_path / "amdsmi.py").write_text(
         "print('Unable to find libamd_smi.so')\nraise KeyError('libamd_smi.so')\n"
     )

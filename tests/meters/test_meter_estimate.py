@@ -1,4 +1,4 @@
-"""The guess at power by use, and the table that it rests on."""
+"""The estimate of power from processor use, and its table of models."""
 
 from collections import namedtuple
 
@@ -23,7 +23,7 @@ class Clock:
         return estimate.EstimateMeter(watts, lambda: self.busy_s, lambda: self.now_s)
 
 
-def test_power_is_watts_of_a_thread_by_threads_that_are_busy():
+def test_power_is_watts_per_thread_times_busy_threads():
     clock = Clock()
     meter = clock.meter(2.5)
     clock.run(seconds=2, busy=3)
@@ -32,7 +32,7 @@ def test_power_is_watts_of_a_thread_by_threads_that_are_busy():
     assert read_all(meter) == {estimate.SIGNAL: 2.5}
 
 
-def test_it_is_told_as_an_estimate():
+def test_source_is_an_estimate():
     (source,) = Clock().meter(1).energy
     assert source.is_estimate
     assert source.error == 0.5
@@ -40,7 +40,7 @@ def test_it_is_told_as_an_estimate():
     assert source.averaging_s == source.update_s == estimate.UPDATE_S
 
 
-def test_it_waits_until_there_is_something_to_tell():
+def test_readings_are_at_least_update_apart():
     clock = Clock()
     meter = clock.meter(1)
     clock.run(seconds=0.25, busy=4)
@@ -50,7 +50,7 @@ def test_it_waits_until_there_is_something_to_tell():
 
 
 @pytest.mark.parametrize("busy", [0, -1])
-def test_idle_power_is_unknown_rather_than_nothing(busy):
+def test_idle_power_is_unknown_and_not_zero(busy):
     clock = Clock()
     meter = clock.meter(1)
     clock.run(seconds=1, busy=busy)
@@ -59,7 +59,7 @@ def test_idle_power_is_unknown_rather_than_nothing(busy):
     assert read_all(meter) == {estimate.SIGNAL: 1}
 
 
-def test_use_that_cannot_be_read_is_named():
+def test_unreadable_use_is_named():
     clock, answers = Clock(), [40.0]
 
     def busy_s():
@@ -85,16 +85,16 @@ def test_use_that_cannot_be_read_is_named():
         (Place(), None),
     ],
 )
-def test_the_share_of_a_thread_goes_by_the_model(place, watts):
+def test_watts_per_thread_are_those_of_the_model(place, watts):
     assert estimate.watts_per_cpu(None, place) == watts
 
 
-def test_watts_that_are_given_are_those_of_all_processors_that_show():
+def test_given_watts_are_those_of_all_visible_processors():
     assert estimate.watts_per_cpu(90, Place(cpu=EPYC, cpus=6)) == 15
     assert estimate.open_meter(90, Place(cpu="unheard of", cpus=6)) is not None
 
 
-def test_an_unknown_processor_has_no_default():
+def test_unknown_processor_has_no_default():
     place = Place(cpu="AMD EPYC", cpus=2, virtual=True)
     assert estimate.open_meter(None, place) is None
     (source,) = estimate.sources(None, place)
@@ -104,13 +104,13 @@ def test_an_unknown_processor_has_no_default():
     assert "what processor this is" in estimate.sources(None, Place())[0].reason
 
 
-def test_a_known_processor_is_listed_as_a_guess():
+def test_known_processor_is_listed_with_its_error():
     (source,) = estimate.sources(None, Place(cpu=EPYC, cpus=128))
     assert source.works
     assert "±50%" in source.signals[0]
 
 
-def test_a_container_that_hides_the_use_is_named(monkeypatch):
+def test_container_that_hides_use_is_named(monkeypatch):
     def hidden():
         raise PermissionError(13, "Permission denied")
 
@@ -131,7 +131,7 @@ def test_a_container_that_hides_the_use_is_named(monkeypatch):
         ("Intel(R) Xeon(R) CPU E5-2690 v4 @ 2.60GHz", "Xeon E5-2690 v4"),
     ],
 )
-def test_a_model_is_found_by_the_name_it_gives_itself(name, model):
+def test_model_is_found_by_its_own_name(name, model):
     assert tdp.model(name) == model
     assert tdp.find(name) == tdp.table()[model]
 
@@ -146,11 +146,11 @@ def test_a_model_is_found_by_the_name_it_gives_itself(name, model):
         "AMD EPYC-Rome Processor",
     ],
 )
-def test_a_name_that_is_only_like_another_is_unknown(name):
+def test_similar_name_is_unknown(name):
     assert tdp.find(name) is None
 
 
-def test_the_table_is_plausible():
+def test_table_is_plausible():
     for model, entry in tdp.table().items():
         assert entry.source in ("AMD product specifications", "Intel ARK")
         assert 50 <= entry.watts <= 500
@@ -159,7 +159,7 @@ def test_the_table_is_plausible():
         assert tdp.model(model) == model
 
 
-def test_use_counts_a_guests_time_once_and_stolen_time_as_none_of_ours():
+def test_use_counts_guest_time_once_and_excludes_stolen_time():
     linux = namedtuple("Linux", "user nice system idle iowait irq softirq steal guest guest_nice")
     assert processors(lambda: linux(10, 1, 5, 100, 7, 0.5, 0.5, 3, 4, 0)) == Processors(127, 17, 3)
     mac = namedtuple("Mac", "user nice system idle")
