@@ -1,4 +1,4 @@
-"""A driver that stands in for the module pynvml, in this process."""
+"""A driver that replaces the module pynvml in this process."""
 
 
 class NVMLError(Exception):
@@ -8,8 +8,8 @@ class NVMLError(Exception):
 
 
 class Driver:
-    """A driver of one GPU that has but an energy counter and a temperature; `asked` lists the
-    calls, at each of which `on_call` is called."""
+    """A driver of one GPU with only an energy counter and a temperature. `asked` lists the calls;
+    each of them calls `on_call`."""
 
     NVMLError = NVMLError
     NVML_TEMPERATURE_GPU = 0

@@ -1,13 +1,12 @@
-"""A folder like the kernel's powercap, for tests without the hardware: it is built, and its
-counters are advanced.
+"""Build a folder like the kernel's powercap and advance its counters, for tests without hardware.
 
     tree = PowercapTree(tmp_path, packages=2, dram=True, psys=True)
-    tree.advance({"package-0": 30.0, "dram": 4.0}, seconds=1.5)   # W by the zone's name, or by its id, for 1.5 s
+    tree.advance({"package-0": 30.0, "dram": 4.0}, seconds=1.5)  # W by a zone's name or id
     os.environ["HWBENCH_POWERCAP"] = str(tree.folder)
 
-To drive another process, run it by a clock: `python tests/powercap_tree.py FOLDER SECONDS
-package-0=30 dram=4` builds the tree under FOLDER, prints the folder to set HWBENCH_POWERCAP to, and
-advances it every 10 ms until the time is over. Each file is replaced at once, so that a reader
+For another process, advance it on the clock: `python tests/powercap_tree.py FOLDER SECONDS
+package-0=30 dram=4` builds the tree under FOLDER, prints the folder for HWBENCH_POWERCAP, and
+advances the counters every 10 ms until the time is over. Files are replaced atomically, so a reader
 never finds half a number.
 """
 
@@ -22,8 +21,7 @@ AMD_RANGE_UJ = 65_532_610_987  # 2^32 - 1 steps of 15.3 µJ
 
 
 class PowercapTree:
-    """`folder` is what /sys/class/powercap would be: links into a folder of devices, as the kernel
-    lays them out."""
+    """`folder` is like /sys/class/powercap: links into a folder of devices."""
 
     def __init__(
         self,
@@ -43,15 +41,15 @@ class PowercapTree:
         self.zones: dict[str, Path] = {}
         self.folder.mkdir(parents=True)
         self._put("intel-rapl", "intel-rapl", None, 0)
-        names = [
-            f"package-{p}" if dies == 1 else f"package-{p}-die-{d}"
-            for p in range(packages)
-            for d in range(dies)
-        ]
+        names = [f"package-{number}" for number in range(packages)]
+        if dies > 1:
+            names = [f"{name}-die-{die}" for name in names for die in range(dies)]
+        if dram:
+            parts = (*parts, "dram")
         for number, name in enumerate(names):
             top = self._put("intel-rapl", f"intel-rapl:{number}", name, start_uj)
-            for place, part in enumerate([*parts, *(["dram"] if dram else [])]):
-                self._put(top, f"{top}:{place}", part, start_uj)
+            for position, part in enumerate(parts):
+                self._put(top, f"{top}:{position}", part, start_uj)
         if psys:
             self._put("intel-rapl", f"intel-rapl:{len(names)}", "psys", start_uj)
         if mmio:
@@ -60,11 +58,11 @@ class PowercapTree:
 
     @classmethod
     def amd(cls, root: Path, packages: int = 1) -> "PowercapTree":
-        """As AMD's processors show themselves: a package, its cores, and nothing of the memory."""
+        """A tree like that of AMD's processors: packages with their cores, without memory."""
         return cls(root, packages, parts=("core",), range_uj=AMD_RANGE_UJ)
 
     def zone(self, which: str) -> Path:
-        """A zone's folder by its id or by its name; of several with the name, the first."""
+        """A zone's folder by its id or its name, the first with that name."""
         if which in self.zones:
             return self.zones[which]
         return next(zone for zone in self.zones.values() if self._name(zone) == which)
@@ -76,13 +74,15 @@ class PowercapTree:
         return int((self.zone(which) / "energy_uj").read_text())
 
     def advance(self, watts: Mapping[str, float], seconds: float) -> None:
-        """Let each zone of `watts` take its power for so long; the counters wrap as the hardware's
-        do."""
+        """Let each zone of `watts` use its power for so many seconds; counters wrap like the
+        hardware's."""
         for which, power in watts.items():
             self.set_uj(which, self.uj(which) + round(power * seconds * 1e6))
 
     def _put(self, parent: str, zone: str, name: str | None, energy: int) -> str:
-        place = (self.zones.get(parent) or self.devices / parent) / (zone if zone != parent else "")
+        place = self.zones.get(parent) or self.devices / parent
+        if zone != parent:
+            place = place / zone
         place.mkdir(parents=True)
         (self.folder / zone).symlink_to(os.path.relpath(place, self.folder))
         if name is not None:

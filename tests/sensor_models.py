@@ -168,7 +168,7 @@ MODELS: dict[str, Model] = {
 
 
 def recorded(readings: dict[EnergySource, tuple[np.ndarray, np.ndarray]]) -> Trace:
-    """A trace of the sources' readings: times in seconds from the begin of the window, and values."""
+    """A trace of sources: times in seconds from the begin of the window, and values."""
     trace = Trace()
     for source, (times_s, values) in readings.items():
         for time_s, value in zip(times_s.tolist(), values.tolist(), strict=True):

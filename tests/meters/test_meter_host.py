@@ -1,4 +1,4 @@
-"""What the host shows, on processes and sensors of the test's own."""
+"""The host's telemetry, on fake processes and sensors."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ Times = namedtuple("Times", "user nice system idle iowait irq softirq steal gues
 
 
 class Process:
-    """As psutil.Process: found again by its number, gone when the test says so."""
+    """Replaces psutil.Process: found by its number, ended when the test sets `alive`."""
 
     family: ClassVar[dict[int, "Process"]] = {}
 
@@ -38,12 +38,11 @@ class Process:
 
     def children(self, recursive):
         assert recursive
-        return self._ask(
-            [process for process in self.family.values() if process is not self and process.alive]
-        )
+        alive = [process for process in self.family.values() if process.alive]
+        return self._ask([process for process in alive if process is not self])
 
     def cpu_times(self):
-        return self._ask((self.spent, 0.0, 1e6, 1e6))  # children's times would count twice
+        return self._ask((self.spent, 0.0, 1e6, 1e6))  # times of children would count twice
 
     def memory_info(self):
         return self._ask(SimpleNamespace(rss=self.rss))
@@ -91,7 +90,7 @@ def plain(shown):
     return {(signal.scope, signal.quantity): value for signal, value in shown.items()}
 
 
-def test_the_first_reading_has_all_but_what_is_told_as_a_change(world):
+def test_first_reading_has_all_but_changes(world):
     world.write("proc/7/status", "Name:\tx\nVmPeak:\t9 kB\nVmHWM:\t     2 kB\n")
     assert plain(read_all(world.meter())) == {
         ("process", "rss"): 100,
@@ -103,7 +102,7 @@ def test_the_first_reading_has_all_but_what_is_told_as_a_change(world):
     }
 
 
-def test_use_is_what_changed_between_two_readings(world):
+def test_use_is_the_change_between_two_readings(world):
     world.add(8, spent=50.0)
     meter = world.meter()
     read_all(meter)
@@ -117,28 +116,24 @@ def test_use_is_what_changed_between_two_readings(world):
     assert shown["system", "steal"] == pytest.approx(0.125)
 
 
-def test_quick_and_slow_come_at_their_paces(world):
+def test_quick_and_slow_quantities_have_their_intervals(world):
     meter = world.meter()
     read_all(meter)
     assert read_all(meter) == {}
     world.now_s += host.QUICK_S
     world.times = world.times._replace(idle=200)
-    assert set(plain(read_all(meter))) == {
-        ("process", "rss"),
-        ("process", "cpu_use"),
-        ("system", "cpu_use"),
-        ("system", "steal"),
-    }
+    process, system = {("process", "rss"), ("process", "cpu_use")}, {("system", "cpu_use")}
+    assert set(plain(read_all(meter))) == process | system | {("system", "steal")}
     world.now_s += host.SLOW_S
     assert ("system", "memory_used") in plain(read_all(meter))
 
 
-def test_what_is_dear_comes_less_often(world, monkeypatch):
-    def dear():
+def test_expensive_quantity_is_read_less_often(world, monkeypatch):
+    def expensive():
         world.cost_s += 0.01
         return SimpleNamespace(current=1000.0)
 
-    monkeypatch.setattr(host.psutil, "cpu_freq", dear)
+    monkeypatch.setattr(host.psutil, "cpu_freq", expensive)
     meter = world.meter()
     read_all(meter)
     for seconds, is_shown in ((1, False), (8.5, False), (0.5, True)):
@@ -146,7 +141,7 @@ def test_what_is_dear_comes_less_often(world, monkeypatch):
         assert (("system", "cpu_clock") in plain(read_all(meter))) == is_shown
 
 
-def test_a_newcomer_counts_from_its_second_reading_on(world):
+def test_new_process_counts_from_its_second_reading(world):
     meter = world.meter()
     read_all(meter)
     world.add(8, spent=90.0)
@@ -157,7 +152,7 @@ def test_a_newcomer_counts_from_its_second_reading_on(world):
     assert plain(read_all(meter))["process", "cpu_use"] == 1
 
 
-def test_one_that_ends_is_passed_over_and_nothing_is_left_of_a_family_without_its_head(world):
+def test_ended_processes_are_skipped(world):
     world.add(8)
     meter = world.meter()
     read_all(meter)
@@ -174,7 +169,7 @@ def test_one_that_ends_is_passed_over_and_nothing_is_left_of_a_family_without_it
 @pytest.mark.parametrize(
     "error", [OSError, AttributeError, NotImplementedError, RuntimeWarning, psutil.AccessDenied]
 )
-def test_what_a_platform_lacks_is_left_out(world, monkeypatch, error):
+def test_missing_quantities_are_left_out(world, monkeypatch, error):
     def lacking(*_):
         raise error
 
@@ -183,7 +178,7 @@ def test_what_a_platform_lacks_is_left_out(world, monkeypatch, error):
     assert {scope for scope, _ in plain(read_all(world.meter()))} == {"process"}
 
 
-def test_a_container_that_hides_the_use_of_the_processors_costs_that_alone(world, monkeypatch):
+def test_container_that_hides_use_keeps_other_quantities(world, monkeypatch):
     def hidden():
         raise PermissionError(13, "Permission denied")
 
@@ -194,7 +189,7 @@ def test_a_container_that_hides_the_use_of_the_processors_costs_that_alone(world
     assert shown["system", "memory_used"] == 5000
 
 
-def test_steal_is_told_by_linux_alone(world, monkeypatch):
+def test_steal_is_shown_on_linux_only(world, monkeypatch):
     monkeypatch.setattr(host.psutil, "LINUX", False)
     world.times = namedtuple("Mac", "user nice system idle")(1, 0, 1, 2)
     meter = world.meter()
@@ -204,7 +199,7 @@ def test_steal_is_told_by_linux_alone(world, monkeypatch):
     assert ("system", "steal") not in shown
 
 
-def test_the_hottest_package_is_the_temperature(world):
+def test_temperature_is_that_of_the_hottest_package(world):
     sensors = {
         "hwmon0": ("nvme", {"Composite": 90000}),
         "hwmon1": ("coretemp", {"Package id 0": 51000, "Core 0": 70000}),
@@ -218,7 +213,7 @@ def test_the_hottest_package_is_the_temperature(world):
     assert read_all(world.meter())[Signal("host", "system", "temperature", "°C")] == 63.5
 
 
-def test_amds_die_goes_before_what_the_fans_are_told(world):
+def test_tdie_is_preferred_to_tctl(world):
     world.write("sys/class/hwmon/hwmon0/name", "k10temp\n")
     for number, (label, value) in enumerate({"Tctl": 80000, "Tdie": 70000}.items(), 1):
         world.write(f"sys/class/hwmon/hwmon0/temp{number}_label", f"{label}\n")
@@ -228,7 +223,7 @@ def test_amds_die_goes_before_what_the_fans_are_told(world):
     assert ("system", "temperature") not in plain(read_all(world.meter()))
 
 
-def test_a_real_process_and_its_child_are_seen():
+def test_real_process_and_its_child_are_read():
     hold = "import sys; block = b'x' * 30_000_000; print('ready', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -239,15 +234,15 @@ def test_a_real_process_and_its_child_are_seen():
     assert both["process", "rss"] > alone["process", "rss"] > 30_000_000
 
 
-def test_the_platform_lists_what_it_shows():
+def test_sources_list_quantities():
     (source,) = host.sources()
     assert source.works
     assert "process rss" in source.signals
     assert "system memory_used" in source.signals
 
 
-def test_a_reading_is_cheap_on_average(monkeypatch):
-    """By processor time of the thread, which others on the machine do not change."""
+def test_reading_is_cheap_on_average(monkeypatch):
+    """By the thread's processor time, which other load on the machine does not change."""
     now = [0.0]
     meter = host.HostMeter(os.getpid(), lambda: now[0])
     read_all(meter)

@@ -1,7 +1,7 @@
 """The meter of NVIDIA GPUs, against a scripted driver library (nvml_library.py) that the real
 nvidia-ml-py loads.
 
-Each test is a program of its own, since a process keeps the library that it once loaded.
+Most tests start another process, since a process keeps the library that it loaded first.
 """
 
 import json
@@ -32,22 +32,25 @@ meter = nvml.open_meter(gpus)
 readings, energy, failures = [], [], {}
 if meter:
     for _ in range(times):
-        readings.append({f"{s.scope} {s.quantity}": value for s, value in read_all(meter).items()})
+        values = read_all(meter)
+        readings.append({f"{s.scope} {s.quantity}": value for s, value in values.items()})
         time.sleep(pause_s)
     energy = [[type(source).__name__, asdict(source)] for source in meter.energy]
     failures = {f"{s.scope} {s.quantity}": why for s, why in meter.failures.items()}
     meter.close()
-print(json.dumps({"open": bool(meter), "readings": readings, "energy": energy, "failures": failures, "lines": lines}))
+found = {"open": bool(meter), "readings": readings, "energy": energy}
+print(json.dumps(found | {"failures": failures, "lines": lines}))
 """
 EVERYTHING = {
-    "energy", "power", "sm_clock", "memory_clock", "utilization", "memory_used", "throttled", "power_capped", "idle",
-    "temperature", "power_violation", "thermal_violation", "other_processes",
-}  # fmt: skip
+    *("energy", "power", "sm_clock", "memory_clock", "utilization", "memory_used", "throttled"),
+    *("power_capped", "idle", "temperature", "power_violation", "thermal_violation"),
+    "other_processes",
+}
 
 
-def seen(environment, gpus=None, times=2, pause_s=0.0):
-    """What a program makes of the meter: its readings, by "scope quantity", and what it says of
-    itself."""
+def probe(environment, gpus=None, times=2, pause_s=0.0):
+    """What another process finds: the meter's readings by "scope quantity", its sources of energy,
+    failures and lines."""
     program = [sys.executable, "-W", "error", "-c", PROGRAM, json.dumps([gpus, times, pause_s])]
     done = subprocess.run(
         program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
@@ -55,9 +58,8 @@ def seen(environment, gpus=None, times=2, pause_s=0.0):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     for reading in found["readings"]:
-        assert all(
-            value > 0 for name, value in reading.items() if name.endswith((" energy", " power"))
-        ), reading
+        for name, value in reading.items():
+            assert value > 0 or not name.endswith((" energy", " power")), reading
     return found
 
 
@@ -65,35 +67,30 @@ def quantities(reading):
     return {name.split()[1] for name in reading}
 
 
-def test_a_gpu_that_is_well_shows_everything(nvml_library):
-    found = seen(nvml_library.environment(POWER_W="123.456", EVENTS="0x4", PROCESSES="self"))
+def test_working_gpu_shows_everything(nvml_library):
+    found = probe(nvml_library.environment(POWER_W="123.456", EVENTS="0x4", PROCESSES="self"))
     first = found["readings"][0]
     assert quantities(first) == EVERYTHING
     assert found["failures"] == {}
     shown = {name.removeprefix("gpu:0 "): value for name, value in first.items()}
     assert shown.pop("energy") > 123.456 * 3600
-    assert shown == pytest.approx(
-        {
-            "power": 123.456, "sm_clock": 1.98e9, "memory_clock": 2.619e9, "utilization": 0.75,
-            "memory_used": 2 * 2**30, "throttled": 0, "power_capped": 1, "idle": 0, "temperature": 55,
-            "power_violation": 1.5, "thermal_violation": 0.5, "other_processes": 0,
-        }
-    )  # fmt: skip
+    expected = {"power": 123.456, "sm_clock": 1.98e9, "memory_clock": 2.619e9}
+    expected |= {"utilization": 0.75, "memory_used": 2 * 2**30, "temperature": 55}
+    expected |= {"throttled": 0, "power_capped": 1, "idle": 0, "other_processes": 0}
+    expected |= {"power_violation": 1.5, "thermal_violation": 0.5}
+    assert shown == pytest.approx(expected)
     (line,) = found["lines"]
     assert line["works"]
     assert line["reason"] == ""
     assert set(line["signals"]) == {f"gpu:0 {quantity}" for quantity in EVERYTHING}
 
 
-def test_the_counter_comes_first_and_both_know_their_sensor(nvml_library):
-    kinds, sources = zip(*seen(nvml_library.environment())["energy"], strict=True)
+def test_counter_comes_first_with_properties_of_sensor(nvml_library):
+    kinds, sources = zip(*probe(nvml_library.environment())["energy"], strict=True)
     assert kinds == ("Counter", "PowerSensor")
-    assert (sources[0]["tick_s"], sources[0]["quantum"], sources[0]["gain"]) == (0.1, 0.001, None)
-    assert (sources[1]["update_s"], sources[1]["averaging_s"], sources[1]["gain"]) == (
-        0.1,
-        0.025,
-        None,
-    )
+    counter, sensor = sources
+    assert (counter["tick_s"], counter["quantum"], counter["gain"]) == (0.1, 0.001, None)
+    assert (sensor["update_s"], sensor["averaging_s"], sensor["gain"]) == (0.1, 0.025, None)
 
 
 @pytest.mark.parametrize(
@@ -113,20 +110,21 @@ def test_the_counter_comes_first_and_both_know_their_sensor(nvml_library):
         ("NVIDIA B200", "10.0", "", 0.025, None),
     ],
 )
-def test_the_averaging_time_is_that_of_the_board_and_the_way_of_asking(
+def test_averaging_time_depends_on_board_and_call(
     nvml_library, name, capability, fail, averaging_s, gain
 ):
-    found = seen(nvml_library.environment(NAME=name, CAPABILITY=capability, FAIL=fail))
+    found = probe(nvml_library.environment(NAME=name, CAPABILITY=capability, FAIL=fail))
     (_, counter), (_, sensor) = found["energy"]
     assert (sensor["averaging_s"], sensor["gain"], counter["gain"]) == (averaging_s, gain, gain)
 
 
-def test_the_counter_follows_the_power(nvml_library):
-    found = seen(nvml_library.environment(POWER_W=200), times=2, pause_s=1.0)
+def test_counter_follows_power(nvml_library):
+    found = probe(nvml_library.environment(POWER_W=200), times=2, pause_s=1.0)
     first, last = (reading["gpu:0 energy"] for reading in found["readings"])
-    assert last - first == pytest.approx(200, abs=25)  # a second, give or take a tick
+    assert last - first == pytest.approx(200, abs=25)  # one second, within a tick
 
 
+HAS_FALLBACK = {"temperature"} if hasattr(pynvml, "nvmlDeviceGetTemperatureV") else set()
 NOT_SUPPORTED = [
     ("nvmlDeviceGetTotalEnergyConsumption", {"energy"}),
     ("nvmlDeviceGetFieldValues", set()),
@@ -139,10 +137,7 @@ NOT_SUPPORTED = [
     ("nvmlDeviceGetCurrentClocksEventReasons", set()),
     ("nvmlDeviceGetCurrentClocksThrottleReasons", set()),
     ("nvmlDeviceGetTemperatureV", set()),
-    (
-        "nvmlDeviceGetTemperature",
-        set() if hasattr(pynvml, "nvmlDeviceGetTemperatureV") else {"temperature"},
-    ),
+    ("nvmlDeviceGetTemperature", {"temperature"} - HAS_FALLBACK),
     ("nvmlDeviceGetViolationStatus", {"power_violation", "thermal_violation"}),
     ("nvmlDeviceGetComputeRunningProcesses_v3", {"other_processes"}),
     ("nvmlDeviceGetName", set()),
@@ -151,8 +146,8 @@ NOT_SUPPORTED = [
 
 
 @pytest.mark.parametrize(("call", "missing"), NOT_SUPPORTED)
-def test_what_a_gpu_does_not_support_is_left_out_and_named(nvml_library, call, missing):
-    found = seen(nvml_library.environment(FAIL=f"{call}=3"))
+def test_unsupported_quantity_is_left_out_and_named(nvml_library, call, missing):
+    found = probe(nvml_library.environment(FAIL=f"{call}=3"))
     assert quantities(found["readings"][0]) == EVERYTHING - missing
     assert quantities(found["failures"]) == missing
     assert set(found["failures"].values()) <= {"the driver does not show it for this GPU"}
@@ -168,8 +163,8 @@ def test_what_a_gpu_does_not_support_is_left_out_and_named(nvml_library, call, m
         (77, "the driver fails (NVML: an error of the fake library); sudo dmesg may say why"),
     ],
 )
-def test_each_error_has_its_words(nvml_library, code, why):
-    found = seen(nvml_library.environment(FAIL=f"nvmlDeviceGetTotalEnergyConsumption={code}"))
+def test_each_error_has_its_message(nvml_library, code, why):
+    found = probe(nvml_library.environment(FAIL=f"nvmlDeviceGetTotalEnergyConsumption={code}"))
     assert found["failures"] == {"gpu:0 energy": why}
     assert [kind for kind, _ in found["energy"]] == ["PowerSensor"]
     (line,) = found["lines"]
@@ -177,54 +172,52 @@ def test_each_error_has_its_words(nvml_library, code, why):
     assert line["reason"] == f"no energy: {why}"
 
 
-def test_power_is_asked_for_in_three_ways(nvml_library):
+def test_power_has_two_fallbacks(nvml_library):
     ways = ["field=3", "nvmlDeviceGetSamples=13", "nvmlDeviceGetPowerUsage=4"]
     for failing in (1, 2):
-        found = seen(nvml_library.environment(POWER_W=80, FAIL=",".join(ways[:failing])))
+        found = probe(nvml_library.environment(POWER_W=80, FAIL=",".join(ways[:failing])))
         assert found["readings"][1]["gpu:0 power"] == 80
-    found = seen(nvml_library.environment(FAIL=",".join(ways)))
+    found = probe(nvml_library.environment(FAIL=",".join(ways)))
     assert "gpu:0 power" not in found["readings"][0]
     assert found["failures"]["gpu:0 power"] == (
-        "the driver does not show it for this GPU; the driver is too old to show it; install a newer NVIDIA driver; "
+        "the driver does not show it for this GPU; "
+        "the driver is too old to show it; install a newer NVIDIA driver; "
         "no permission to ask the driver for it; run as root, or ask who runs the machine"
     )
 
 
-def test_a_gpu_without_any_power_does_not_work(nvml_library):
-    fail = "nvmlDeviceGetTotalEnergyConsumption=3,field=3,nvmlDeviceGetSamples=3,nvmlDeviceGetPowerUsage=3"
-    found = seen(nvml_library.environment(FAIL=fail))
+def test_gpu_without_energy_and_power_does_not_work(nvml_library):
+    calls = ("nvmlDeviceGetTotalEnergyConsumption", "field", "nvmlDeviceGetSamples")
+    fail = [f"{call}=3" for call in (*calls, "nvmlDeviceGetPowerUsage")]
+    found = probe(nvml_library.environment(FAIL=",".join(fail)))
     assert found["energy"] == []
     (line,) = found["lines"]
     assert not line["works"]
     assert line["reason"] == "no energy, power: the driver does not show it for this GPU"
 
 
-def test_zero_milliwatts_is_no_reading(nvml_library):
-    found = seen(nvml_library.environment(POWER_W=0))
+def test_zero_power_is_no_reading(nvml_library):
+    found = probe(nvml_library.environment(POWER_W=0))
     assert quantities(found["readings"][0]) == EVERYTHING - {"energy", "power"}
     assert set(found["failures"].values()) == {"the driver shows 0, which is no reading"}
     assert found["energy"] == []
 
 
-def test_a_gpu_that_is_lost_shows_nothing_any_longer_and_the_other_does(nvml_library):
-    found = seen(nvml_library.environment(GPUS=2, LOST="1@0.4"), times=8, pause_s=0.1)
-    assert (
-        quantities(name for name in found["readings"][0] if name.startswith("gpu:1")) == EVERYTHING
-    )
-    assert not [name for name in found["readings"][-1] if name.startswith("gpu:1")]
-    assert "gpu:0 energy" in found["readings"][-1]
-    assert found["failures"] == {
-        f"gpu:1 {quantity}": "the GPU is lost; sudo dmesg | grep Xid says why; reboot"
-        for quantity in EVERYTHING
-    }
+def test_gpu_lost_during_readings_leaves_the_other(nvml_library):
+    found = probe(nvml_library.environment(GPUS=2, LOST="1@0.4"), times=8, pause_s=0.1)
+    first, last = found["readings"][0], found["readings"][-1]
+    assert quantities(name for name in first if name.startswith("gpu:1")) == EVERYTHING
+    assert not [name for name in last if name.startswith("gpu:1")]
+    assert "gpu:0 energy" in last
+    assert set(found["failures"]) == {f"gpu:1 {quantity}" for quantity in EVERYTHING}
+    reason = "the GPU is lost; sudo dmesg | grep Xid says why; reboot"
+    assert set(found["failures"].values()) == {reason}
 
 
-def test_a_gpu_that_was_lost_before_is_asked_but_once(nvml_library, tmp_path):
+def test_lost_gpu_is_asked_once(nvml_library, tmp_path):
     log = tmp_path / "log"
-    found = seen(
-        nvml_library.environment(FAIL="nvmlDeviceGetTotalEnergyConsumption=15", LOG=log),
-        ["0000:01:00.0"],
-    )
+    script = {"FAIL": "nvmlDeviceGetTotalEnergyConsumption=15", "LOG": log}
+    found = probe(nvml_library.environment(**script), ["0000:01:00.0"])
     assert found["readings"] == [{}, {}]
     assert quantities(found["failures"]) == EVERYTHING
     assert not [call for call in log.read_text().split() if call == "nvmlDeviceGetClockInfo"]
@@ -244,8 +237,8 @@ def test_a_gpu_that_was_lost_before_is_asked_but_once(nvml_library, tmp_path):
         (999, "the driver fails (NVML: Unknown Error)", "sudo dmesg"),
     ],
 )
-def test_a_driver_that_does_not_open_is_no_meter(nvml_library, code, reason, cure):
-    found = seen(nvml_library.environment(FAIL=f"nvmlInitWithFlags={code}"))
+def test_driver_that_does_not_open_gives_no_meter(nvml_library, code, reason, cure):
+    found = probe(nvml_library.environment(FAIL=f"nvmlInitWithFlags={code}"))
     assert not found["open"]
     (line,) = found["lines"]
     assert not line["works"]
@@ -253,32 +246,31 @@ def test_a_driver_that_does_not_open_is_no_meter(nvml_library, code, reason, cur
     assert cure in line["cure"]
 
 
-def test_a_library_that_cannot_be_loaded_is_no_meter(tmp_path):
-    """Nor would one be found that is not there; a real one, where there is one, must not be found
-    instead."""
+def test_library_that_cannot_be_loaded_gives_no_meter(tmp_path):
+    """A missing library fails in the same way, but a real one could be found instead of it."""
     (tmp_path / "libnvidia-ml.so.1").write_text("no library")
-    found = seen(os.environ | {"LD_LIBRARY_PATH": str(tmp_path)})
+    found = probe(os.environ | {"LD_LIBRARY_PATH": str(tmp_path)})
     assert not found["open"]
     assert found["lines"][0]["reason"] == "there is no NVIDIA driver library (libnvidia-ml.so.1)"
     assert found["lines"][0]["cure"].startswith("install the NVIDIA driver")
 
 
-def test_without_nvidia_ml_py_there_is_no_meter(tmp_path):
+def test_missing_nvidia_ml_py_gives_no_meter(tmp_path):
     (tmp_path / "pynvml.py").write_text("raise ImportError")
-    found = seen(os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])})
+    found = probe(os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])})
     assert not found["open"]
     assert found["lines"][0]["reason"] == "the Python package nvidia-ml-py is missing"
     assert found["lines"][0]["cure"] == "pip install nvidia-ml-py"
 
 
-def test_a_driver_without_a_gpu_is_no_meter(nvml_library):
-    found = seen(nvml_library.environment(GPUS=0))
+def test_driver_without_gpu_gives_no_meter(nvml_library):
+    found = probe(nvml_library.environment(GPUS=0))
     assert not found["open"]
     assert found["lines"][0]["reason"] == "the NVIDIA driver has no GPU"
 
 
-def test_a_driver_that_cannot_count_says_why(nvml_library):
-    found = seen(nvml_library.environment(FAIL="nvmlDeviceGetCount_v2=999"))
+def test_failing_count_has_reason(nvml_library):
+    found = probe(nvml_library.environment(FAIL="nvmlDeviceGetCount_v2=999"))
     assert list(found["failures"]) == ["gpu energy"]
     assert not found["lines"][0]["works"]
     assert "Unknown Error" in found["lines"][0]["reason"]
@@ -287,16 +279,16 @@ def test_a_driver_that_cannot_count_says_why(nvml_library):
 @pytest.mark.parametrize(
     "gpu", [uuid(1), uuid(1).removeprefix("GPU-"), address(1), "00000000:02:00.0"]
 )
-def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
+def test_only_gpu_in_use_is_read(nvml_library, tmp_path, gpu):
     log = tmp_path / "log"
     environment = nvml_library.environment(GPUS=2, POWER_W="100,250", LOG=log)
-    program = "import sys; from hwbench.meters import nvml, read_all; print(read_all(nvml.open_meter(sys.argv[1:])))"
-    subprocess.run(
-        [sys.executable, "-c", program, gpu], cwd=ROOT, env=environment, check=True, timeout=60
-    )
+    program = "import sys; from hwbench.meters import nvml, read_all\n"
+    program += "print(read_all(nvml.open_meter(sys.argv[1:])))"
+    command = [sys.executable, "-c", program, gpu]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=60)
     assert {line.split()[1] for line in log.read_text().splitlines()} == {"1", "-1"}
 
-    found = seen(environment, [gpu])
+    found = probe(environment, [gpu])
     assert {name.split()[0] for name in found["readings"][0]} == {"gpu:1"}
     assert found["readings"][0]["gpu:1 power"] == 250
     assert found["failures"] == {}
@@ -308,12 +300,12 @@ def test_only_the_gpu_that_is_used_is_read(nvml_library, tmp_path, gpu):
         ([slice_uuid(1)], {}),
         ([slice_uuid(1).removeprefix("MIG-")], {}),
         ([slice_uuid(1), uuid(1)], {"MIG": "0,1"}),
-        ([uuid(1)], {"MIG": "0,1"}),  # as a CUDA that tells the card's UUID
+        ([uuid(1)], {"MIG": "0,1"}),  # if CUDA gives the UUID of the card
         ([address(1)], {"MIG": "0,1"}),
     ],
 )
-def test_the_energy_of_a_card_never_passes_for_that_of_a_slice(nvml_library, gpus, script):
-    found = seen(nvml_library.environment(GPUS=2, **script), gpus)
+def test_slice_has_no_energy(nvml_library, gpus, script):
+    found = probe(nvml_library.environment(GPUS=2, **script), gpus)
     assert {name.split()[0] for name in found["readings"][0]} == {"gpu:1"}
     assert quantities(found["readings"][0]) == EVERYTHING - {"energy", "power"}
     assert found["energy"] == []
@@ -321,47 +313,45 @@ def test_the_energy_of_a_card_never_passes_for_that_of_a_slice(nvml_library, gpu
     assert "only a MIG slice" in found["failures"]["gpu:1 energy"]
 
 
-def test_a_card_in_mig_mode_is_read_as_a_whole_where_all_cards_are(nvml_library):
-    assert quantities(seen(nvml_library.environment(MIG=1))["readings"][0]) == EVERYTHING
+def test_card_in_mig_mode_is_read_when_all_cards_are(nvml_library):
+    assert quantities(probe(nvml_library.environment(MIG=1))["readings"][0]) == EVERYTHING
 
 
-def test_a_driver_that_knows_no_mig_has_whole_cards(nvml_library):
-    found = seen(nvml_library.environment(MIG=1, FAIL="nvmlDeviceGetMigMode=13"), [uuid(0)])
+def test_driver_without_mig_has_whole_cards(nvml_library):
+    found = probe(nvml_library.environment(MIG=1, FAIL="nvmlDeviceGetMigMode=13"), [uuid(0)])
     assert quantities(found["readings"][0]) == EVERYTHING
 
 
-def test_a_gpu_that_the_driver_does_not_know_is_named(nvml_library):
-    found = seen(nvml_library.environment(), [uuid(7), "0000:07:00.0", uuid(0)])
+def test_unknown_gpu_is_named(nvml_library):
+    found = probe(nvml_library.environment(), [uuid(7), "0000:07:00.0", uuid(0)])
     why = "the driver knows no such GPU; compare with nvidia-smi -L"
     assert found["failures"] == {f"gpu:{uuid(7)} energy": why, "gpu:0000:07:00.0 energy": why}
-    assert (
-        quantities(name for name in found["readings"][0] if name.startswith("gpu:0")) == EVERYTHING
-    )
+    assert quantities(found["readings"][0]) == EVERYTHING
 
 
-def test_a_gpu_that_is_well_is_found_beside_one_that_is_lost(nvml_library):
-    """NVML may fail to look for a UUID with "a GPU is lost", whichever it is."""
+def test_gpu_is_found_beside_a_lost_one(nvml_library):
+    """NVML may fail to look for a UUID with "a GPU is lost" if any GPU is lost."""
     script = {"GPUS": 3, "FAIL": "nvmlDeviceGetHandleByUUID=15,nvmlDeviceGetHandleByIndex_v2@0=15"}
     for name in (uuid(2), uuid(2).removeprefix("GPU-")):
-        found = seen(nvml_library.environment(**script), [name])
+        found = probe(nvml_library.environment(**script), [name])
         assert found["failures"] == {}
         assert {name.split()[0] for name in found["readings"][0]} == {"gpu:2"}
 
 
 @pytest.mark.parametrize("name", [uuid(0), uuid(0).removeprefix("GPU-")])
-def test_a_gpu_that_is_lost_is_not_called_unknown(nvml_library, name):
-    found = seen(nvml_library.environment(LOST="0@0"), [name])
+def test_lost_gpu_is_not_called_unknown(nvml_library, name):
+    found = probe(nvml_library.environment(LOST="0@0"), [name])
     assert found["failures"] == {
         f"gpu:{name} energy": "the GPU is lost; sudo dmesg | grep Xid says why; reboot"
     }
 
 
-def test_no_gpu_used_is_no_meter(nvml_library, tmp_path):
-    assert not seen(nvml_library.environment(), [])["open"]
+def test_no_gpu_in_use_gives_no_meter(nvml_library, tmp_path):
+    assert not probe(nvml_library.environment(), [])["open"]
 
 
-def test_a_gpu_that_fails_at_once_spares_the_other(nvml_library):
-    found = seen(nvml_library.environment(GPUS=2, FAIL="nvmlDeviceGetHandleByIndex_v2@0=4"))
+def test_gpu_that_fails_to_open_leaves_the_other(nvml_library):
+    found = probe(nvml_library.environment(GPUS=2, FAIL="nvmlDeviceGetHandleByIndex_v2@0=4"))
     assert list(found["failures"]) == ["gpu:0 energy"]
     assert "gpu:1 energy" in found["readings"][0]
     assert [line["works"] for line in found["lines"]] == [False, True]
@@ -378,17 +368,15 @@ def test_a_gpu_that_fails_at_once_spares_the_other(nvml_library):
         ("0x80", {"throttled"}),
     ],
 )
-def test_slowed_clocks_are_flags(nvml_library, mask, events):
-    # an older driver has an older name
+def test_slowed_clocks_are_signals(nvml_library, mask, events):
+    # older drivers have the older name
     for fail in ("", "nvmlDeviceGetCurrentClocksEventReasons=13"):
-        reading = seen(nvml_library.environment(EVENTS=mask, FAIL=fail))["readings"][0]
-        assert {
-            event for event in ("throttled", "power_capped", "idle") if reading[f"gpu:0 {event}"]
-        } == events
+        reading = probe(nvml_library.environment(EVENTS=mask, FAIL=fail))["readings"][0]
+        names = ("throttled", "power_capped", "idle")
+        assert {name for name in names if reading[f"gpu:0 {name}"]} == events
 
 
-# What a program of its own could not show well: a driver that stands in for pynvml, in this
-# process.
+# with a driver that replaces pynvml, in this process
 
 
 ENERGY = Signal("nvml", "gpu:0", "energy", "J")
@@ -404,17 +392,15 @@ def test_slow_questions_are_asked_once_a_second():
     assert shown == [True, False, False, True, False]
 
 
-def test_a_package_that_is_too_old_to_ask_says_so():
+def test_old_package_has_reason_and_cure():
     meter = NvmlMeter(Driver(), None)
-    why = meter.failures[Signal("nvml", "gpu:0", "power", "W")]
-    assert (
-        why
-        == "the Python package nvidia-ml-py is too old to ask for it; pip install --upgrade nvidia-ml-py"
-    )
+    reason = meter.failures[Signal("nvml", "gpu:0", "power", "W")]
+    assert reason.startswith("the Python package nvidia-ml-py is too old to ask for it; ")
+    assert reason.endswith("; pip install --upgrade nvidia-ml-py")
     assert isinstance(meter.energy[0], Counter)
 
 
-def test_a_zero_in_between_is_left_out_and_told_but_asked_again():
+def test_zero_between_readings_is_noted_and_asked_again():
     driver = Driver()
     meter = NvmlMeter(driver, None)
     driver.millijoules = 0
@@ -425,7 +411,7 @@ def test_a_zero_in_between_is_left_out_and_told_but_asked_again():
 
 
 @pytest.mark.parametrize("code", [19, 20, 21])
-def test_what_fails_for_the_moment_is_asked_again(code):
+def test_temporary_failure_is_asked_again(code):
     driver = Driver()
     meter = NvmlMeter(driver, None)
     driver.millijoules = NVMLError(code)
@@ -435,7 +421,7 @@ def test_what_fails_for_the_moment_is_asked_again(code):
     assert read_all(meter)[ENERGY] == 6
 
 
-def test_what_has_failed_is_not_asked_again():
+def test_permanent_failure_is_not_asked_again():
     driver = Driver()
     meter = NvmlMeter(driver, None)
     driver.millijoules = NVMLError(999)
@@ -445,22 +431,22 @@ def test_what_has_failed_is_not_asked_again():
     assert driver.asked.count("energy") == asked
 
 
-def test_a_meter_that_is_closed_reads_nothing_and_gives_the_library_back():
+def test_closed_meter_reads_nothing_and_closes_library_once():
     driver = Driver()
     meter = NvmlMeter(driver, None)
-    driver.users += 1  # someone else's
+    driver.users += 1  # another user of the library
     meter.close()
     meter.close()
     assert read_all(meter) == {}
     assert driver.users == 1
 
 
-def test_a_power_sensor_alone_is_an_energy_source(nvml_library):
-    found = seen(nvml_library.environment(FAIL="nvmlDeviceGetTotalEnergyConsumption=3"))
+def test_power_sensor_alone_is_an_energy_source(nvml_library):
+    found = probe(nvml_library.environment(FAIL="nvmlDeviceGetTotalEnergyConsumption=3"))
     assert [kind for kind, _ in found["energy"]] == [PowerSensor.__name__]
 
 
-# Who else computes on the GPU.
+# foreign processes on the GPU
 
 
 @pytest.fixture
@@ -471,34 +457,30 @@ def child():
 
 
 @pytest.mark.parametrize("in_container", [False, True])
-def test_this_process_and_those_it_started_are_no_others(monkeypatch, child, in_container):
+def test_own_process_and_children_are_not_foreign(monkeypatch, child, in_container):
     monkeypatch.setattr(sharing, "_in_container", lambda: in_container)
     assert sharing.others([]) == 0
     assert sharing.others([os.getpid(), child]) == 0
     assert sharing.others([os.getpid(), 2**22 + 1, child]) == 1
 
 
-def test_those_that_started_this_process_are_no_others_but_what_else_they_started_is(child):
-    """As the command, the notebook or the test that has opened the GPU before it starts a
-    worker."""
-    asks = "import os, sys; from hwbench.meters.nvml.sharing import others\n"
-    asks += "print(others([os.getpid(), *map(int, sys.argv[1:])]))"
+def test_ancestors_are_not_foreign_but_their_other_children_are(child):
+    """As a command, a notebook or a test that has opened the GPU before it starts a worker."""
+    program = "import os, sys; from hwbench.meters.nvml.sharing import others\n"
+    program += "print(others([os.getpid(), *map(int, sys.argv[1:])]))"
 
     def others(*pids):
-        command = [sys.executable, "-c", asks, *map(str, pids)]
-        return int(
-            subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-            ).stdout
-        )
+        command = [sys.executable, "-c", program, *map(str, pids)]
+        options = {"capture_output": True, "text": True, "check": True, "timeout": 60}
+        return int(subprocess.run(command, cwd=ROOT, **options).stdout)
 
     assert others(os.getpid()) == 0
     assert others(os.getpid(), os.getppid()) == 0
     assert others(os.getpid(), child) == 1
 
 
-def test_in_a_container_one_unknown_process_is_taken_to_be_ours(monkeypatch):
-    unknown = [2**22 + 1, 2**22 + 2]  # above what Linux numbers processes with
+def test_one_unknown_process_in_container_is_ours(monkeypatch):
+    unknown = [2**22 + 1, 2**22 + 2]  # above the process numbers of Linux
     monkeypatch.setattr(sharing, "_in_container", lambda: True)
     assert sharing.others(unknown) == 1
     assert sharing.others(unknown[:1]) == 0
@@ -509,14 +491,14 @@ def test_in_a_container_one_unknown_process_is_taken_to_be_ours(monkeypatch):
 @pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="namespaces of processes are Linux's"
 )
-def test_a_container_is_told_by_its_namespace(monkeypatch):
+def test_container_is_recognised_by_namespace(monkeypatch):
     monkeypatch.setattr(os, "readlink", lambda path: sharing.ALL_PROCESSES)
     assert not sharing._in_container()
     monkeypatch.setattr(os, "readlink", lambda path: "pid:[4026532000]")
     assert sharing._in_container()
 
 
-# The table of sensors.
+# the table of sensors
 
 
 @pytest.mark.parametrize(
@@ -533,11 +515,11 @@ def test_a_container_is_told_by_its_namespace(monkeypatch):
         ("", None),
     ],
 )
-def test_a_gain_is_of_the_very_board_that_was_measured(name, gain):
+def test_gain_is_only_of_the_measured_board(name, gain):
     assert gain_of(name) == gain
 
 
-def test_a_gpu_of_which_nothing_is_published_has_the_worst_sensor():
+def test_unpublished_gpu_has_worst_sensor():
     assert sensor_of((7, 0)).update_s == 0.02
     for capability in (None, (6, 1), (10, 0), (12, 0)):
         assert sensor_of(capability) is UNKNOWN

@@ -1,5 +1,4 @@
-"""RAPL by perf_event_open, on a folder that looks like the kernel's and a system call of the test's
-own."""
+"""RAPL through perf_event_open, on a folder like the kernel's and with a fake system call."""
 
 import errno
 import os
@@ -19,23 +18,17 @@ def energy(scope: str) -> Signal:
 
 
 class Kernel:
-    """A power PMU with `cpus` in its mask, and what opens its events: a pipe each, into which the
-    test puts counts."""
+    """A power PMU with `cpumask`, whose `open` gives a pipe for each event; the test writes counts
+    into it."""
 
     def __init__(self, root, cpumask="0", events=("energy-pkg",), packages=None, error=None):
         self.pmu, self.cpus = root / "power", root / "cpu"
         (self.pmu / "events").mkdir(parents=True)
         (self.pmu / "type").write_text("9\n")
         (self.pmu / "cpumask").write_text(f"{cpumask}\n")
-        codes = {
-            "energy-cores": 1,
-            "energy-pkg": 2,
-            "energy-ram": 3,
-            "energy-gpu": 4,
-            "energy-psys": 5,
-        }
+        known = ("energy-cores", "energy-pkg", "energy-ram", "energy-gpu", "energy-psys")
         for name in events:
-            (self.pmu / "events" / name).write_text(f"event=0x{codes[name]:02x}\n")
+            (self.pmu / "events" / name).write_text(f"event=0x{known.index(name) + 1:02x}\n")
             (self.pmu / "events" / f"{name}.scale").write_text(f"{SCALE}\n")
             (self.pmu / "events" / f"{name}.unit").write_text("Joules\n")
         for cpu, package in (packages or {}).items():
@@ -46,7 +39,8 @@ class Kernel:
 
     def open(self, kind, config, cpu):
         assert kind == 9
-        if number := self._error.get(config, self._error.get("all")):
+        number = self._error.get(config, self._error.get("all"))
+        if number:
             raise OSError(number, os.strerror(number))
         reads, self.opened[config, cpu] = os.pipe()
         return reads
@@ -87,7 +81,7 @@ def test_counts_become_joules(kernel):
     meter.close()
 
 
-def test_one_event_a_package_and_one_for_the_board(kernel):
+def test_each_package_and_the_board_have_one_event(kernel):
     it = kernel(cpumask="0,18", events=("energy-pkg", "energy-psys"), packages={0: 1, 18: 0})
     meter = it.meter()
     assert [(source.signal.scope) for source in meter.energy] == ["package:1", "package:0", "psys"]
@@ -100,7 +94,7 @@ def test_one_event_a_package_and_one_for_the_board(kernel):
 
 
 @pytest.mark.parametrize("packages", [None, {0: 0, 1: 0, 2: 1, 3: 1}])
-def test_without_a_number_for_each_they_are_counted_through(kernel, packages):
+def test_packages_without_own_numbers_are_numbered_in_order(kernel, packages):
     meter = kernel(cpumask="0-3", packages=packages).meter()
     assert [source.signal.scope for source in meter.energy] == [f"package:{n}" for n in range(4)]
     meter.close()
@@ -116,7 +110,7 @@ def test_refusal_names_the_setting(kernel, number):
     assert "sysctl kernel.perf_event_paranoid=0" in source.cure
 
 
-def test_one_event_that_fails_leaves_the_others(kernel):
+def test_failing_event_leaves_the_others(kernel):
     it = kernel(events=("energy-pkg", "energy-ram"), error={3: errno.EINVAL})
     meter = it.meter()
     it.put(2, 0, 1)
@@ -127,7 +121,7 @@ def test_one_event_that_fails_leaves_the_others(kernel):
     assert (source.works, source.signals) == (True, ["package:0 energy"])
 
 
-def test_an_event_that_ends_is_named(kernel):
+def test_ended_event_is_named(kernel):
     it = kernel()
     meter = it.meter()
     os.close(it.opened.pop((2, 0)))
@@ -141,7 +135,7 @@ def test_an_event_that_ends_is_named(kernel):
     ("place", "reason"),
     [(Place(), "kernel"), (Place(virtual=True), "virtual"), (Place(container=True), "container")],
 )
-def test_no_pmu_is_explained(tmp_path, place, reason):
+def test_missing_pmu_has_reason_and_cure(tmp_path, place, reason):
     nowhere = tmp_path / "none"
     assert perf.open_meter(nowhere) is None
     (source,) = perf.sources(nowhere, place=place)
@@ -159,15 +153,15 @@ def test_no_pmu_is_explained(tmp_path, place, reason):
         ("events/energy-pkg", "umask=3"),
     ],
 )
-def test_garbage_is_no_pmu(kernel, file, content):
+def test_garbage_gives_no_meter(kernel, file, content):
     it = kernel()
     (it.pmu / file).write_text(content)
     assert it.meter() is None
     assert not it.sources()[0].works
 
 
-def test_the_system_call_itself_says_no_in_words(monkeypatch):
-    """No kernel has a PMU of that number, and some machines lack the call."""
+def test_refused_system_call_has_a_message(monkeypatch):
+    """No kernel has this PMU, and some machines do not have the call."""
     with pytest.raises(OSError, match=r"\w"):
         perf.perf_event_open(2**31 - 1, 0, 0)
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
@@ -175,9 +169,8 @@ def test_the_system_call_itself_says_no_in_words(monkeypatch):
         perf.perf_event_open(9, 2, 0)
 
 
-def test_the_system_call_counts_what_any_kernel_can():
-    """The software PMU's clock of the processor (type 1, config 0), where this user may count at
-    all."""
+def test_system_call_counts_a_software_event():
+    """The software PMU's clock of the processor (type 1, config 0), if this user may count."""
     try:
         file = perf.perf_event_open(1, 0, 0)
     except OSError as error:

@@ -1,9 +1,9 @@
-"""The thread that reads the meters: when each reading is said to have been taken, and what it does
-about trouble."""
+"""The thread that reads the meters: the stamps of readings, and meters that fail or hang."""
 
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 from nvml_driver import Driver
@@ -21,7 +21,7 @@ ENERGY, POWER = Signal("fake", "gpu:0", "energy", "J"), Signal("fake", "gpu:0", 
 
 
 class Clock:
-    """A clock that stands still but for what its questions take."""
+    """A clock that advances only while a question is answered."""
 
     def __init__(self):
         self.ns = 0
@@ -30,8 +30,7 @@ class Clock:
         return self.ns
 
     def after(self, milliseconds, value):
-        """A question that takes so long, as on a busy interpreter, and is answered in the middle of
-        that time."""
+        """A question that takes so many milliseconds, as on a busy interpreter."""
 
         def show(now_s):
             self.ns += milliseconds * MS
@@ -41,13 +40,12 @@ class Clock:
 
 
 def stamps(recorder):
-    return {
-        signal.quantity: list(recorder.trace.series(signal)[0]) for signal in recorder.trace.signals
-    }
+    trace = recorder.trace
+    return {signal.quantity: list(trace.series(signal)[0]) for signal in trace.signals}
 
 
 class TestStamps:
-    def test_each_question_is_stamped_by_itself(self):
+    def test_each_question_has_its_own_stamp(self):
         clock = Clock()
         signals = {ENERGY: clock.after(2, 5.0), POWER: clock.after(40, 100.0)}
         recorder = Recorder([FakeMeter(clock.now_ns, signals, [Counter(ENERGY)])], clock.now_ns)
@@ -55,20 +53,14 @@ class TestStamps:
         recorder.read_once()
         assert stamps(recorder) == {"energy": [1 * MS, 43 * MS], "power": [22 * MS, 64 * MS]}
 
-    def test_a_question_that_fails_does_not_date_the_next_one_early(self):
+    def test_failing_question_does_not_shift_next_stamp(self):
         clock = Clock()
-        recorder = Recorder(
-            [
-                FakeMeter(
-                    clock.now_ns, {ENERGY: clock.after(10, None), POWER: clock.after(4, 100.0)}
-                )
-            ],
-            clock.now_ns,
-        )
+        signals = {ENERGY: clock.after(10, None), POWER: clock.after(4, 100.0)}
+        recorder = Recorder([FakeMeter(clock.now_ns, signals)], clock.now_ns)
         recorder.read_once()
         assert stamps(recorder) == {"power": [12 * MS]}
 
-    def test_an_nvidia_gpu_is_asked_for_its_energy_first_and_dated_so(self):
+    def test_nvidia_gpu_is_asked_for_energy_first(self):
         clock, driver = Clock(), Driver()
         meter = NvmlMeter(driver, None, clock=lambda: 0.0)
         driver.on_call = lambda: setattr(clock, "ns", clock.ns + 20 * MS)
@@ -90,7 +82,7 @@ def record(recorder, meters, seconds):
 
 
 def steady(scope="package:0", watts=100.0, on_read=lambda: None):
-    """A meter that works: a counter of so many watts."""
+    """A working meter: a counter of so many watts."""
     signal = Signal("fake", scope, "energy", "J")
 
     def show(now_s):
@@ -101,7 +93,7 @@ def steady(scope="package:0", watts=100.0, on_read=lambda: None):
 
 
 class TestTrouble:
-    def test_a_meter_that_raises_is_read_no_more_says_so_and_leaves_the_others(self):
+    def test_raising_meter_is_named_and_leaves_the_others(self):
         calls = []
 
         def fails():
@@ -109,20 +101,19 @@ class TestTrouble:
             if len(calls) > 1:
                 raise IndexError("tuple index out of range")
 
-        broken, well = steady("gpu:0", on_read=fails), steady()
-        found = {r.scope: r for r in record(Recorder([broken, well], time.monotonic_ns, 0.01), [broken, well], 0.3)
-                 if r.quantity == "energy"}  # fmt: skip
-        assert found["gpu:0"].value is None
-        assert (
-            found["gpu:0"].reason == "the meter fake failed: IndexError: tuple index out of range"
-        )
+        meters = [steady("gpu:0", on_read=fails), steady()]
+        readings = record(Recorder(meters, time.monotonic_ns, 0.01), meters, 0.3)
+        found = {reading.scope: reading for reading in readings if reading.quantity == "energy"}
+        failed = found["gpu:0"]
+        assert failed.value is None
+        assert failed.reason == "the meter fake failed: IndexError: tuple index out of range"
         assert found["package:0"].value == pytest.approx(30, rel=0.3)
         assert len(calls) == 2
 
-    def test_a_meter_that_hangs_costs_neither_the_work_nor_what_was_read_before(self):
-        """As a driver's call may whose GPU is lost."""
-        let_go, now = threading.Event(), []
-        hanging, well = steady("gpu:0", on_read=lambda: now and let_go.wait(30)), steady()
+    def test_hanging_meter_keeps_work_and_earlier_readings(self):
+        """A driver's call may hang when its GPU is lost."""
+        release, now = threading.Event(), []
+        hanging, well = steady("gpu:0", on_read=lambda: now and release.wait(30)), steady()
         recorder = Recorder([well, hanging], time.monotonic_ns, 0.01, patience_s=0.1)
         began = time.monotonic()
         with recorder:
@@ -134,39 +125,37 @@ class TestTrouble:
         assert list(hanging.failures.values()) == list(well.failures.values()) == [why]
         size = len(recorder.trace.as_telemetry().time_ns)
         assert size > 4
-        let_go.set()
+        release.set()
         recorder._thread.join(10)
         assert len(recorder.trace.as_telemetry().time_ns) == size
 
-    def test_a_meter_that_hangs_from_the_start_lets_the_work_begin(self):
-        let_go = threading.Event()
-        hanging = steady(on_read=lambda: let_go.wait(30))
-        (found,) = record(
-            Recorder([hanging], time.monotonic_ns, 0.01, patience_s=0.1), [hanging], 0.1
-        )
+    def test_meter_that_hangs_from_start_lets_work_begin(self):
+        release = threading.Event()
+        hanging = steady(on_read=lambda: release.wait(30))
+        recorder = Recorder([hanging], time.monotonic_ns, 0.01, patience_s=0.1)
+        (found,) = record(recorder, [hanging], 0.1)
         assert found.value is None
         assert "did not answer" in found.reason
-        let_go.set()
+        release.set()
 
-    def test_what_was_read_at_the_begin_and_the_end_is_there(self):
+    def test_meters_are_read_at_begin_and_end(self):
         meter = steady()
         with Recorder([meter], time.monotonic_ns, interval_s=60) as recorder:
             assert len(recorder.trace.as_telemetry().time_ns) == 1
         assert len(recorder.trace.as_telemetry().time_ns) == 2
 
-    def test_a_kind_of_number_that_is_not_known_is_no_reading(self):
+    def test_unknown_kind_of_number_is_no_reading(self):
         with pytest.raises(NoAnswer, match="unknown kind of number"):
             _number(7, object())
 
 
-def test_a_command_is_not_charged_with_the_wait_for_a_meter_that_hangs(monkeypatch):
-    let_go, calls = threading.Event(), []
-    hanging = steady(on_read=lambda: calls.append(1) or (len(calls) > 1 and let_go.wait(30)))
+def test_wait_for_hanging_meter_is_not_in_command_time(monkeypatch):
+    release, calls = threading.Event(), []
+    hanging = steady(on_read=lambda: calls.append(1) or (len(calls) > 1 and release.wait(30)))
     monkeypatch.setattr(command, "open_meters", lambda gpus, tdp_w: [hanging])
-    monkeypatch.setattr(
-        command, "Recorder", lambda meters, now_ns: Recorder(meters, now_ns, 0.01, patience_s=2.0)
-    )
+    patient = partial(Recorder, interval_s=0.01, patience_s=2.0)
+    monkeypatch.setattr(command, "Recorder", patient)
     metered = command.run_metered([sys.executable, "-c", "pass"])
-    let_go.set()
+    release.set()
     assert metered.exit_status == 0
     assert metered.elapsed_s < 1.8

@@ -1,4 +1,4 @@
-"""How the driver numbers a GPU, from a module that stands in for pynvml."""
+"""The index of a GPU in the driver's list, with a module that replaces pynvml."""
 
 import sys
 from types import ModuleType
