@@ -1,13 +1,13 @@
-"""Measure all that only a GPU can show, within a budget of seconds: `make gpu-check`, or `python
+"""Run all checks that need a GPU, within a budget of seconds: `make gpu-check`, or `python
 tools/gpu_check`.
 
-Everything comes from the environment: BUDGET (seconds for all of it, 480), OUT (the folder of the
-results, gpu-check), DEVICE (cuda), STAGES (names of stages, to run these alone), DRY=1 (the
-smallest sizes: proves the stages, measures nothing). This process needs the standard library alone,
-so that nothing that it runs can take it along.
+Options come from the environment: BUDGET (seconds in total, 480), OUT (the folder of the results,
+gpu-check), DEVICE (cuda), STAGES (names of stages, to run only these), DRY=1 (the smallest sizes:
+tests the stages, measures nothing). This process uses only the standard library, so nothing that it
+runs can make it crash.
 
-Exit status: 0 all passed · 1 a stage failed or was out of time, or a target was missed · 2 it
-cannot start.
+Exit status: 0 all passed · 1 a stage failed or was out of time, or a target was missed · 2 the
+check could not start.
 """
 
 import os
@@ -22,11 +22,11 @@ from handover import Handover
 from stages import ROOT, Place, Stage, make_stages, opening
 
 OPENING_S = 120.0
-"""How long the device may take to answer for the first time."""
+"""The most time for the device's first answer."""
 
 
 def main() -> int:
-    """Run the check that the environment asks for."""
+    """Run the check with the options of the environment."""
     try:
         seconds = float(os.environ.get("BUDGET") or 480)
     except ValueError:
@@ -55,24 +55,24 @@ def _check(out: Path, work: Path, budget: Budget) -> int:
     place = Place(device, device.partition(":")[0], work, dry, environment)
     place.results.mkdir()
     try:
-        _choose(make_stages(place))  # a name that is misspelt is known before the device is asked
+        _choose(make_stages(place))  # report a misspelt name before the device is opened
     except ValueError as error:
         return _refuse(str(error))
-    found, problem = open_place(place, opening(place), min(OPENING_S, budget.left_s()))
-    if found is None:
+    facts, problem = open_place(place, opening(place), min(OPENING_S, budget.left_s()))
+    if facts is None:
+        problem = problem.removeprefix("hwbench: ")
         if "No module named" in problem:
-            problem = f"{sys.executable}: {problem.partition(' (')[0].removeprefix('hwbench: ')}; name another with PYTHON="
-        return _refuse(problem.removeprefix("hwbench: "))
-    place = Place(device, str(found["kind"]), work, dry, environment)
+            problem = f"{sys.executable}: {problem.partition(' (')[0]}; name another with PYTHON="
+        return _refuse(problem)
+    place = Place(device, str(facts["kind"]), work, dry, environment)
     tell = log_to(out / "gpu-check.log")
-    tell(
-        f"== gpu-check on {found['name']} ({device}), {budget.seconds:.0f} s{', a dry run' if dry else ''}"
-    )
+    mode = ", a dry run" if dry else ""
+    tell(f"== gpu-check on {facts['name']} ({device}), {budget.seconds:.0f} s{mode}")
     return Check(place, budget, Handover(out, work, tell), tell).run(_choose(make_stages(place)))
 
 
 def _choose(stages: list[Stage]) -> list[Stage]:
-    """Those that STAGES names, all if it is empty. ValueError for a name that is none."""
+    """The stages named in STAGES, all if it is empty. ValueError for an unknown name."""
     names = os.environ.get("STAGES", "").replace(",", " ").split()
     known = [stage.name for stage in stages]
     for name in names:
@@ -82,9 +82,9 @@ def _choose(stages: list[Stage]) -> list[Stage]:
 
 
 def _environment(device: str, dry: bool, work: Path) -> dict[str, str]:
-    """What the commands have in their environment beside this process's."""
+    """The variables that the commands get besides those of this process."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    # on tensors so small, threads only wait for one another
+    # on tensors so small threads only wait for each other
     threads = {"OMP_NUM_THREADS": "1"} if dry else {}
     return {
         **threads,

@@ -1,10 +1,10 @@
-"""How long a stage may take: its own time, or what is left of the budget."""
+"""The time limit of a stage: its own, or what is left of the budget."""
 
 import time
 from collections.abc import Callable
 
 RESERVE_S, RESERVE_SHARE = 6.0, 0.05
-"""What is kept of the budget for the last hand-over: so many seconds, or this share of a short
+"""The part of the budget reserved for the last hand-over: so many seconds, or this share of a short
 budget."""
 
 
@@ -19,7 +19,7 @@ class Budget:
         return self._now() - self._began
 
     def left_s(self) -> float:
-        """What the stages may still take, never below 0."""
+        """The seconds left for stages, never below 0."""
         return max(0.0, self.seconds - self._reserve_s - self.spent_s())
 
     def limit_s(self, seconds: float, least_s: float) -> float | None:

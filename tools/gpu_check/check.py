@@ -1,4 +1,4 @@
-"""Run the stages within a budget, and hand over what each made as soon as it ends."""
+"""Run the stages within a budget, and hand over the results of each as soon as it ends."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from process import run_command
 from stages import PAGE, ROOT, TRACE, Command, Place, Stage
 
 LIMIT = "GPU_CHECK_LIMIT_S"
-"""The environment variable that tells a command how long it may take."""
+"""The environment variable with the time limit of a command."""
 
 BRIEF = 60
 """Characters of a command in the reason of a stage; the log has all of it."""
 
 LEAST_S = 1.0
-"""A command is not even started with less."""
+"""The least time with which a command is started."""
 
 SUMMARY, TABLE = "stages.json", "targets.txt"
 
@@ -34,8 +34,8 @@ class Stopped(BaseException):
 
 @dataclass
 class Done:
-    """What became of a stage: `passed`, `failed`, `out of time`, `skipped` (it cannot run here), or
-    `interrupted`."""
+    """The result of a stage. `status`: passed, failed, out of time, skipped (it cannot run here),
+    or interrupted."""
 
     name: str
     status: str
@@ -45,11 +45,11 @@ class Done:
     commands: list[dict[str, Any]] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return f"{self.status}{f': {self.reason}' if self.reason else ''}"
+        return f"{self.status}: {self.reason}" if self.reason else self.status
 
 
 class Check:
-    """One check. `tell` takes a line for the terminal and the log."""
+    """One check. `tell` prints a line to the terminal and the log."""
 
     def __init__(
         self, place: Place, budget: Budget, handover: Handover, tell: Callable[[str], None]
@@ -60,7 +60,7 @@ class Check:
         self._stopped = ""
 
     def run(self, stages: Sequence[Stage]) -> int:
-        """Run them in order. Exit status 0 if all passed and no target was missed, else 1."""
+        """Run the stages in order. Returns 0 if all passed and no target was missed, else 1."""
         try:
             for stage in stages:
                 self._done.append(self._run_stage(stage))
@@ -68,12 +68,8 @@ class Check:
         except Stopped as stopped:
             ignore_signals()
             self._tell(f"== stopped by {stopped}")
-            ran = {done.name for done in self._done}
-            self._done += [
-                Done(each.name, "interrupted", str(stopped))
-                for each in stages
-                if each.name not in ran
-            ]
+            left = stages[len(self._done) :]
+            self._done += [Done(stage.name, "interrupted", str(stopped)) for stage in left]
             self._stopped = str(stopped)
             self._hand_over()
         return self._conclude()
@@ -96,8 +92,8 @@ class Check:
         return done
 
     def _run(self, command: Command, limit_s: float, done: Done) -> None:
-        """Run a command of a stage and note what became of it; the first thing that went wrong
-        names the stage's."""
+        """Run a command of a stage and record its result; the first problem becomes the stage's
+        reason."""
         shown = str(command)
         brief = f"{shown[:BRIEF]}…" if len(shown) > BRIEF else shown
         if limit_s < LEAST_S:
@@ -129,9 +125,8 @@ class Check:
         self._tell(line)
 
     def _judge(self) -> list[targets.Judgement]:
-        return targets.judge(
-            self._figures, {done.name: str(done) for done in self._done}, self._place.dry
-        )
+        results = {done.name: str(done) for done in self._done}
+        return targets.judge(self._figures, results, self._place.dry)
 
     def _hand_over(self) -> None:
         judgements = self._judge()
@@ -156,18 +151,14 @@ class Check:
             self._tell(line)
         for done in self._done:
             self._tell(f"{done.name:<9} {done.seconds:5.0f} s  {done}")
-        if late := [
-            done.name for done in self._done if done.status in ("out of time", "interrupted")
-        ]:
+        late = [one.name for one in self._done if one.status in ("out of time", "interrupted")]
+        if late:
             self._tell(f'== what is left: STAGES="{" ".join(late)}"')
         failed = [done.name for done in self._done if done.status not in ("passed", "skipped")]
         missed = [judgement.name for judgement in judgements if judgement.state == "missed"]
-        wrong = [
-            *failed,
-            *missed,
-            *self._handover.missing,
-            *([f"stopped by {self._stopped}"] if self._stopped else []),
-        ]
+        wrong = [*failed, *missed, *self._handover.missing]
+        if self._stopped:
+            wrong.append(f"stopped by {self._stopped}")
         verdict = "passed" if not wrong else f"FAILED: {', '.join(wrong)}"
         self._tell(f"== {verdict} ({self._budget.spent_s():.0f} s of {self._budget.seconds:.0f} s)")
         return 1 if wrong else 0
@@ -176,25 +167,21 @@ class Check:
 def open_place(
     place: Place, command: Command, limit_s: float
 ) -> tuple[Mapping[str, Any] | None, str]:
-    """What the device says of itself, or None and the last words of the command that asked it."""
-    words: list[str] = []
+    """The facts of the device, or None and the last line of the command that asked for them."""
+    lines: list[str] = []
     output = place.results / command.output
     environment = {**os.environ, **place.environment}
-    ended = run_command(command.words, limit_s, words.append, environment, ROOT, output)
+    ended = run_command(command.words, limit_s, lines.append, environment, ROOT, output)
     if ended.status == 0 and ended.in_time:
         return json.loads(output.read_text(encoding="utf-8"))["device"], ""
-    said = next(
-        (word for word in reversed(words) if word.strip() and not word.startswith("==")),
-        "no answer",
-    )
-    return (
-        None,
-        said if ended.in_time else f"device {place.device} did not answer within {limit_s:.0f} s",
-    )
+    if not ended.in_time:
+        return None, f"device {place.device} did not answer within {limit_s:.0f} s"
+    printed = [line for line in lines if line.strip() and not line.startswith("==")]
+    return None, printed[-1] if printed else "no answer"
 
 
 def stop_on_signals() -> None:
-    """From now on SIGINT, SIGTERM and SIGHUP raise Stopped, once."""
+    """Let the first SIGINT, SIGTERM or SIGHUP raise Stopped; later ones are ignored."""
 
     def stop(number: int, frame: object) -> None:
         ignore_signals()
@@ -213,8 +200,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def log_to(file: Path) -> Callable[[str], None]:
-    """A function that writes a line to the terminal and to `file`, at once. A closed terminal stops
-    nothing."""
+    """A function that writes a line to the terminal and to `file` at once. It goes on if the
+    terminal is closed."""
     log = file.open("w", encoding="utf-8", buffering=1)
 
     def tell(line: str) -> None:

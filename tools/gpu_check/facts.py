@@ -1,5 +1,5 @@
-"""Print what a report on this machine needs: Python, its headers, compilers, torch. Needs no torch
-itself."""
+"""Print the software of this machine for a report: Python, its headers, compilers, torch. Does not
+import torch."""
 
 import os
 import platform
@@ -9,25 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = (
-    "torch",
-    "triton",
-    "transformers",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "psutil",
+    *("torch", "triton", "transformers", "numpy", "pandas", "pyarrow", "psutil"),
     "nvidia-ml-py",
 )
 
 
 def main() -> None:
-    header = Path(sysconfig.get_path("include"), "Python.h")
-    print(
-        f"python    {platform.python_version()} on {platform.platform()}, {os.cpu_count()} processors"
-    )
-    print(
-        f"Python.h  {'there' if header.is_file() else 'missing: compile=true will be unsupported'}"
-    )
+    has_header = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    system = f"{platform.platform()}, {os.cpu_count()} processors"
+    print(f"python    {platform.python_version()} on {system}")
+    print(f"Python.h  {'there' if has_header else 'missing: compile=true will be unsupported'}")
     for tool in ("gcc", "clang", "nvcc", "ptxas"):
         print(f"{tool:<9} {'there' if shutil.which(tool) else 'missing'}")
     for package in PACKAGES:

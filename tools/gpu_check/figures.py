@@ -1,4 +1,4 @@
-"""Collect the figures that the stages print: rows of `hwbench run --json`, and lines `name:
+"""Collect the figures that the stages print: rows of `hwbench run --json` and lines `name:
 number`."""
 
 import json
@@ -17,8 +17,8 @@ SHOWN = {
 }
 
 Row = dict[str, Any]
-"""A case of a run as `hwbench run --json` prints it: workload, params, dtype, outcome, reason and
-its metrics."""
+"""A case of a run as `hwbench run --json` prints it: workload, params, dtype, outcome, reason,
+metrics."""
 
 
 @dataclass
@@ -29,13 +29,14 @@ class Figures:
     numbers: dict[str, float] = field(default_factory=dict)
 
     def read_line(self, line: str) -> None:
-        """Take a line `name: number`; any other line is left alone."""
-        if match := NUMBER.fullmatch(line.strip()):
+        """Add the figure of a line `name: number`; other lines are ignored."""
+        match = NUMBER.fullmatch(line.strip())
+        if match:
             self.numbers[match[1]] = float(match[2])
 
     def read_run(self, file: Path) -> list[Row]:
-        """Take the rows of a run and return them; none where the command was killed before it
-        printed them."""
+        """Add the rows of a run and return them; none if the command was killed before it printed
+        them."""
         rows = read_rows(file)
         self.rows += rows
         return rows
@@ -51,11 +52,10 @@ def read_rows(file: Path) -> list[Row]:
 
 
 def describe_row(row: Row) -> str:
-    """A case and what came out of it, in a line."""
-    params = " ".join(
-        f"{name}={value}" for name, value in row["params"].items() if value not in (None, False)
-    )
-    head = f"{row['workload']} {params} {row['dtype']}"
+    """A case and its result in a line."""
+    params = {name: value for name, value in row["params"].items() if value not in (None, False)}
+    settings = " ".join(f"{name}={value}" for name, value in params.items())
+    head = f"{row['workload']} {settings} {row['dtype']}"
     if row["outcome"] != "ok":
         return f"{head}: {row['outcome']}: {row['reason']}"
     shown = [f"{row[name]:.4g} {unit}" for name, unit in SHOWN.items() if row.get(name) is not None]

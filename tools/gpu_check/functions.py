@@ -1,10 +1,10 @@
-"""Run the plain functions of a file that begin with a prefix: `python functions.py FILE PREFIX
+"""Run the functions of a file whose names begin with a prefix: `python functions.py FILE PREFIX
 [NAME …]`.
 
-Each result is printed as it comes: `ok`, `skipped` (unittest.SkipTest) or `FAILED`; what a function
-returns is printed as `name: value`. They run in one child process, in the order of the file. One
-that takes more than its share (`share_of`) of the time that is left is killed with its process, and
-the others go on in a new one. Exit status 1 if one failed.
+Each result is printed at once: `ok`, `skipped` (unittest.SkipTest) or `FAILED`; a function's return
+value is printed as `name: value`. The functions run in one child process, in the order of the file.
+One that takes more than its share (`share_of`) of the time left is killed with its process, and the
+others continue in a new one. Exit status 1 if one failed.
 """
 
 import importlib.util
@@ -24,23 +24,22 @@ from process import GRACE_S, GRACE_SHARE, end_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BEGIN, END = "\x02begin ", "\x02end "
-"""Begin the lines of the child that are for its parent alone."""
+"""Beginnings of the lines of the child that only its parent reads."""
 
 DEFAULT_S = 600.0
 MARGIN_SHARE = 0.05
-"""How long before the check interrupts this process the last function must end, so that one that
-hangs is named."""
+"""How long before the check interrupts this process the last function must end, so that a hanging
+one can be named."""
 
 OPENING_SHARE = 0.5
-"""How much of the time left a child may take to import the file and open the device."""
+"""The share of the time left that a child may use to import the file and open the device."""
 
 
 def main(file: str, prefix: str, chosen: list[str]) -> int:
-    """Run them all in children; the number of failures decides the exit status."""
+    """Run the functions in children. Returns 1 if one failed, else 0."""
     limit_s = float(os.environ.get("GPU_CHECK_LIMIT_S", DEFAULT_S))
-    deadline = (
-        time.monotonic() + limit_s - min(GRACE_S, GRACE_SHARE * limit_s) - MARGIN_SHARE * limit_s
-    )
+    usable_s = limit_s - min(GRACE_S, GRACE_SHARE * limit_s) - MARGIN_SHARE * limit_s
+    deadline = time.monotonic() + usable_s
     names = chosen or names_in(file, prefix)
     total, failed = len(names), 0
     while names:
@@ -51,20 +50,20 @@ def main(file: str, prefix: str, chosen: list[str]) -> int:
 
 
 def share_of(left: int) -> float:
-    """The most that the first of `left` functions may take of the time: thrice an even share, since
-    most take little, but no more than half of it while another waits."""
+    """The largest share of the time for the first of `left` functions: three times an even share,
+    since most take little, but no more than half while others wait."""
     return min(0.5, 3 / left) if left > 1 else 1.0
 
 
 def names_in(file: str, prefix: str) -> list[str]:
-    """The functions of a file by their names, found without importing it."""
+    """The names of a file's functions, found without importing it."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     return [line[4:].partition("(")[0] for line in lines if line.startswith(f"def {prefix}")]
 
 
 def _run_child(file: str, prefix: str, names: list[str], deadline: float) -> tuple[list[str], int]:
-    """Run `names` in one child. Returns those that are left after one hung or died, and how many
-    failed."""
+    """Run `names` in one child. Returns the names left after a function hung or died, and the
+    number of failures."""
     command = [sys.executable, __file__, file, prefix, "--child", *names]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, preexec_fn=end_with_parent)
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -77,13 +76,10 @@ def _run_child(file: str, prefix: str, names: list[str], deadline: float) -> tup
         except queue.Empty:
             child.kill()
             child.wait()
-            name = left.pop(0)
-            what = (
-                "took more than its share of the time"
-                if running
-                else "waited too long for the device"
-            )
-            print(f"FAILED  {name}: {what}", flush=True)
+            reason = "waited too long for the device"
+            if running:
+                reason = "took more than its share of the time"
+            print(f"FAILED  {left.pop(0)}: {reason}", flush=True)
             return left, failed + 1
         if line.startswith(BEGIN):
             running = line.removeprefix(BEGIN)
@@ -97,10 +93,8 @@ def _run_child(file: str, prefix: str, names: list[str], deadline: float) -> tup
         else:
             status = child.wait()
             if left:
-                print(
-                    f"FAILED  {left.pop(0)}: its process ended with exit status {status}",
-                    flush=True,
-                )
+                reason = f"its process ended with exit status {status}"
+                print(f"FAILED  {left.pop(0)}: {reason}", flush=True)
                 return left, failed + 1
             return [], failed
 
@@ -114,10 +108,11 @@ def _read(child: "subprocess.Popen[bytes]", lines: "queue.SimpleQueue[str]") -> 
 
 
 def run_here(file: str, prefix: str, names: list[str]) -> None:
-    """The child: run `names` one after another and print what becomes of each."""
+    """The child: run `names` one by one and print the result of each."""
     module = _load(ROOT / file)
-    if warm := getattr(module, "opened", None):
-        warm()  # libraries load and clocks rise on nobody's share
+    warm_up = getattr(module, "opened", None)
+    if warm_up:
+        warm_up()  # loading libraries and raising clocks count for no function
     for name in names:
         print(f"{BEGIN}{name}", flush=True)
         began = time.monotonic()
@@ -130,13 +125,13 @@ def run_here(file: str, prefix: str, names: list[str]) -> None:
 
 
 def _outcome(function: Any) -> tuple[str, object]:
-    """`ok` and what it returned, `skipped` and why, or `FAILED` and the figure that its error
-    bears, if any."""
+    """`ok` and the return value, `skipped` and the reason, or `FAILED` and the `value` of the
+    error, if it has one."""
     try:
         return "ok", function()
     except unittest.SkipTest as why:
         return "skipped", str(why)
-    except Exception as error:  # noqa: BLE001 - each is told by itself
+    except Exception as error:  # noqa: BLE001 - each failure is reported by itself
         traceback.print_exc(file=sys.stdout)
         return "FAILED", getattr(error, "value", None)
 

@@ -1,4 +1,4 @@
-"""Put what a stage made into the folder that the caller gets back: each file whole or not at
+"""Put the results of a stage into the folder that the caller gets back: each file whole or not at
 all."""
 
 import os
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 MOST_BYTES = 16 << 20
-"""Machines that are lent for minutes hand back files of about this size at most."""
+"""Machines lent for minutes return only files up to about this size."""
 
 ARCHIVE = "runs.tar.gz"
 
 
 class Handover:
-    """Files of the folder `out`, made from the folder `work`. `tell` hears of what may not come
-    back."""
+    """Writes files of the folder `out` from the folder `work`. `tell` gets a line for each problem
+    and for files that may be too large."""
 
     def __init__(self, out: Path, work: Path, tell: Callable[[str], None]) -> None:
         self._out, self._work, self._tell = out, work, tell
@@ -23,7 +23,7 @@ class Handover:
 
     @property
     def missing(self) -> list[str]:
-        """What could not be handed over, in words."""
+        """A line for each file that could not be handed over."""
         return list(self._missing.values())
 
     def write(self, name: str, text: str) -> None:
@@ -32,16 +32,16 @@ class Handover:
     def copy(self, name: str) -> None:
         """Hand over a file of the work folder, if it is there and has changed."""
         source, target = self._work / name, self._out / name
-        if source.is_file() and not (
-            target.exists() and target.stat().st_mtime >= source.stat().st_mtime
-        ):
+        if not source.is_file():
+            return
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             self._place(name, lambda part: shutil.copyfile(source, part))
 
     def archive(self, folder: str) -> None:
         """Hand over a folder of the work folder as ARCHIVE."""
 
         def pack(part: Path) -> None:
-            # Parquet is packed already
+            # Parquet is compressed already
             with tarfile.open(part, "w:gz", compresslevel=1) as archive:
                 archive.add(self._work / folder, arcname=".", filter=_finished)
 
@@ -60,10 +60,10 @@ class Handover:
             part.unlink(missing_ok=True)
             return
         self._missing.pop(name, None)
-        if (size := (self._out / name).stat().st_size) > MOST_BYTES:
-            self._tell(
-                f"{name}: {size / 2**20:.0f} MiB, more than may come back ({MOST_BYTES >> 20} MiB)"
-            )
+        size = (self._out / name).stat().st_size
+        if size > MOST_BYTES:
+            limit = f"more than may come back ({MOST_BYTES >> 20} MiB)"
+            self._tell(f"{name}: {size / 2**20:.0f} MiB, {limit}")
 
 
 def _finished(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -1,8 +1,8 @@
-"""Run hwbench's command line and say whether its own process has opened CUDA: `python parent.py run
-gemm …`.
+"""Run hwbench's command line and report whether its own process has opened CUDA: `python parent.py
+run gemm …`.
 
-A run's parent that holds the device takes memory from what it measures, and its workers see a
-stranger on the GPU. Exit status 1 if it does, else that of the command.
+A parent that holds the device takes memory from what it measures, and its workers see a foreign
+process on the GPU. Exit status 1 if it does, else that of the command.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Any
 def main() -> int:
     from hwbench.cli import main as run
 
-    sys.path.pop(0)  # this folder, whose plain names are nothing for the workers
+    sys.path.pop(0)  # this folder: its module names must not hide others in the workers
     status: Any = 0
     try:
         run()

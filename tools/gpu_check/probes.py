@@ -1,9 +1,8 @@
-"""What hwbench says of a CUDA device, held against the truth: functions that return a figure, or
-fail with it.
+"""Probes: compare what hwbench reports of a CUDA device with the truth. Each function returns a
+figure, or fails with it.
 
-`python tools/gpu_check/functions.py tools/gpu_check/probes.py probe_` runs them. Elsewhere than on
-CUDA each says that it is skipped. Those that look at a run take RUN_ID, which the stage makes
-before them.
+`python tools/gpu_check/functions.py tools/gpu_check/probes.py probe_` runs them. Without CUDA each
+is skipped. Those that need a run read RUN_ID, which the stage makes before them.
 """
 
 import json
@@ -36,11 +35,11 @@ uuid = str(torch.cuda.get_device_properties(device.torch).uuid)
 index = device.describe()["nvml_index"]
 print(json.dumps({"base": device.memory_peak_bytes(), "index": index, "uuid": uuid}))
 """
-"""What a fresh process says of the device that it opens."""
+"""Prints what a new process reports of the device that it opens."""
 
 
 class Wrong(AssertionError):
-    """The truth is not what hwbench says; `value` is the figure that shows it."""
+    """hwbench reports something wrong; `value` is the figure that shows it."""
 
     def __init__(self, value: object, expected: str) -> None:
         super().__init__(f"{value}, expected {expected}")
@@ -54,22 +53,22 @@ def require(holds: bool, value: object, expected: str) -> None:
 
 @cache
 def cuda() -> Any:
-    """The device, opened once. SkipTest where it is not CUDA."""
+    """The device, opened once. SkipTest if it is not CUDA."""
     if DEVICE.partition(":")[0] != "cuda":
-        raise unittest.SkipTest(f"it is of CUDA; this is {DEVICE}")
+        raise unittest.SkipTest(f"the probe needs CUDA; this is {DEVICE}")
     from hwbench import devices
 
     return devices.open_device(devices.resolve(DEVICE))
 
 
 def opened() -> None:
-    """Open the device before the first probe, so that none of them pays for it."""
+    """Open the device before the first probe, so that its time counts for none of them."""
     if DEVICE.partition(":")[0] == "cuda":
         cuda()
 
 
 def uuid() -> str:
-    """The device's, as torch has it."""
+    """The device's UUID, as torch gives it."""
     import torch
 
     return str(torch.cuda.get_device_properties(cuda().torch).uuid)
@@ -77,8 +76,8 @@ def uuid() -> str:
 
 @cache
 def open_fresh() -> Any:
-    """What a fresh process says of the device where CUDA_VISIBLE_DEVICES names it alone: base,
-    index, uuid."""
+    """The base, index and uuid that a new process reports if CUDA_VISIBLE_DEVICES has only this
+    device."""
     command = [sys.executable, "-c", OPEN, "cuda:0"]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": f"GPU-{uuid()}"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -86,7 +85,7 @@ def open_fresh() -> Any:
 
 
 def probe_memory_base_bytes() -> int:
-    """What a fresh process holds is a number, 0 too, and not unknown."""
+    """The memory that a new process holds is a number, possibly 0, and not unknown."""
     cuda()
     base = open_fresh()["base"]
     require(base is not None, "null", "a number")
@@ -94,20 +93,20 @@ def probe_memory_base_bytes() -> int:
 
 
 def probe_driver_index() -> int:
-    """torch and the driver mean the same GPU, also where CUDA_VISIBLE_DEVICES renumbers them."""
+    """torch and the driver mean the same GPU, also if CUDA_VISIBLE_DEVICES renumbers them."""
     cuda()
-    said = open_fresh()
+    fresh = open_fresh()
     import pynvml
 
     pynvml.nvmlInit()
-    found = pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(said["index"]))
+    found = pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(fresh["index"]))
     found = found if isinstance(found, str) else found.decode()
-    require(found == f"GPU-{uuid()}" == f"GPU-{said['uuid']}", found, f"GPU-{uuid()}")
-    return int(said["index"])
+    require(found == f"GPU-{uuid()}" == f"GPU-{fresh['uuid']}", found, f"GPU-{uuid()}")
+    return int(fresh["index"])
 
 
 def probe_base_of_a_run() -> int:
-    """The row of a run has its memory base too."""
+    """The row of a run has a memory base."""
     cuda()
     from hwbench import tables
 
@@ -117,36 +116,29 @@ def probe_base_of_a_run() -> int:
 
 
 def probe_gpu_shared_notes() -> int:
-    """Nobody else was on the GPU while a run measured, the run's own parent least of all."""
+    """No foreign process was on the GPU while a run measured, nor was the run's own parent."""
     cuda()
     from hwbench import tables
 
     measurements = tables.read_run(RESULTS / RUN_ID).measurements
-    notes = [
-        note
-        for row in measurements.notes
-        for note in json.loads(row)
-        if note.startswith("gpu_shared")
-    ]
+    notes = [note for row in measurements.notes for note in json.loads(row)]
+    notes = [note for note in notes if note.startswith("gpu_shared")]
     require(bool(len(measurements)), "no row", "a run")
     require(not notes, "; ".join(notes), "no note gpu_shared")
     return len(notes)
 
 
 def probe_energy_residual_ratio() -> float:
-    """The energy counter is within its stated uncertainty of the integral of power: the median
-    |residual| over it, of all windows of 5 s and more that the check has measured so far."""
+    """The energy counter agrees with the integral of power within the stated uncertainty: the
+    median |residual| / uncertainty of all windows of 5 s and more measured so far."""
     cuda()
     from hwbench import tables
 
     ratios: list[float] = []
     for folder in sorted(path.parent for path in RESULTS.glob("*/readings")):
         readings = tables.read_run(folder).readings
-        found = readings[
-            (readings.quantity == "energy_residual")
-            & (readings.span == "")
-            & (readings.window_s >= 5)
-        ]
+        is_residual = (readings.quantity == "energy_residual") & (readings.span == "")
+        found = readings[is_residual & (readings.window_s >= 5)]
         ratios += list((found.value.abs() / found.uncertainty).dropna())
     require(bool(ratios), "none", "a window in which the driver shows both energy and power")
     print(f"energy_windows: {len(ratios)}")
@@ -156,7 +148,7 @@ def probe_energy_residual_ratio() -> float:
 
 
 def probe_lstm_fp32_error() -> float:
-    """cuDNN's LSTM in fp32 is fp32, not TF32, whose errors are about 1e-3."""
+    """cuDNN's LSTM in fp32 computes in fp32 and not in TF32, whose errors are about 1e-3."""
     import torch
 
     device = cuda()
@@ -172,32 +164,33 @@ def probe_lstm_fp32_error() -> float:
 
 
 def probe_timer_bytes_a_step() -> float:
-    """2·10⁵ steps leave a process as large as it was, but for the stamps themselves: events are
-    used again."""
+    """2·10⁵ steps make a process larger only by their stamps: events are reused."""
     import psutil
 
     from hwbench.recording.harness import run_phase
 
     device, process = cuda(), psutil.Process()
-    looks, sizes = (50_000, 200_000), dict[int, int]()
+    first, last = 50_000, 200_000
+    sizes = dict[int, int]()
 
-    class Looking:
+    class Sampling:
         def is_finished(self, steps: int, elapsed_s: float, ended: object) -> bool:
-            if steps in looks:
+            if steps in (first, last):
                 sizes[steps] = process.memory_info().rss
-            return steps >= looks[1]
+            return steps >= last
 
         def is_satisfied(self, step_s: object, elapsed_s: float) -> bool:
             return True
 
-    run_phase(lambda mark: mark("all"), device, Looking(), 0, is_warmup=False)
-    growth: float = (sizes[looks[1]] - sizes[looks[0]]) / (looks[1] - looks[0])
+    run_phase(lambda mark: mark("all"), device, Sampling(), 0, is_warmup=False)
+    growth: float = (sizes[last] - sizes[first]) / (last - first)
     require(growth < 200, round(growth, 1), "below 200 bytes a step")
     return round(growth, 1)
 
 
 def probe_host_wait_share() -> float:
-    """The host sleeps while it waits: its processor time over a second of queued work."""
+    """The share of processor time of the host during a second of queued work: it sleeps while it
+    waits."""
     import torch
 
     from hwbench.recording.harness import run_phase
@@ -219,11 +212,11 @@ KERNELS = {
     "cudnn": ("cudnn", "sdpa_sm", "nvjet_sdpa"),
     "efficient": ("fmha", "mem_eff", "cutlass_f"),
 }
-"""By backend, what the names of its kernels hold."""
+"""By backend parts of the names of its kernels."""
 
 
 def probe_attention() -> str:
-    """The backend of attention that hwbench names is the one whose kernels run."""
+    """The attention backend that hwbench reports is the one whose kernels run."""
     from types import SimpleNamespace
 
     import torch
@@ -231,36 +224,22 @@ def probe_attention() -> str:
     from hwbench.discovery import find
 
     device = cuda()
-    p = {
-        "size": "124m",
-        "batch": 4,
-        "seq": 1024,
-        "layers": 2,
-        "attention": None,
-        "compile": False,
-        "dtype": "bf16",
-    }
-    built = find("gpt/forward", ()).build(SimpleNamespace(**p), device)
+    params = {"size": "124m", "batch": 4, "seq": 1024, "layers": 2, "dtype": "bf16"}
+    params |= {"attention": None, "compile": False}
+    built = find("gpt/forward", ()).build(SimpleNamespace(**params), device)
     built.step(lambda name: None)
     activities = [torch.profiler.ProfilerActivity.CUDA, torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities) as profiler:
         built.step(lambda name: None)
         device.synchronize()
-    names = {
-        event.key.lower() for event in profiler.key_averages() if event.self_device_time_total > 0
-    }
-    said = built.declared.choices.get("attention", "unknown")
-    seen = [
-        backend
-        for backend, words in KERNELS.items()
-        if any(word in name for word in words for name in names)
-    ]
-    print(
-        f"attention kernels: {', '.join(sorted(name[:60] for name in names if 'elementwise' not in name))}"
-    )
-    require(
-        said in (seen or ["math", "eager"]),
-        f"says {said}, ran {' and '.join(seen) or 'plain products'}",
-        "one",
-    )
-    return str(said)
+    events = [one for one in profiler.key_averages() if one.self_device_time_total > 0]
+    names = sorted({event.key.lower() for event in events})
+    printed = [name[:60] for name in names if "elementwise" not in name]
+    print(f"attention kernels: {', '.join(printed)}")
+    text = " ".join(names)
+    ran = [name for name, parts in KERNELS.items() if any(part in text for part in parts)]
+    reported = built.declared.choices.get("attention", "unknown")
+    kernels = " and ".join(ran) or "plain products"
+    agrees = reported in (ran or ["math", "eager"])
+    require(agrees, f"reports {reported}, ran {kernels}", "the same")
+    return str(reported)

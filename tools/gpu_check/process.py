@@ -1,5 +1,5 @@
-"""Run one command: hand its output on line by line, and end it at its limit with all that it
-started."""
+"""Run one command: pass its output on line by line, and end it at its limit with all processes that
+it started."""
 
 import ctypes
 import os
@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import IO
 
 GRACE_S, GRACE_SHARE = 8.0, 0.25
-"""How long before its limit a command is interrupted (`hwbench run` then stores what it has and
-writes its page)."""
+"""How long before its limit a command is interrupted; `hwbench run` then stores its results and
+writes its page."""
 
 KILL_S, KILL_SHARE = 1.5, 0.1
 """How long before its limit a command that ignores the interrupt is killed."""
 
 POLL_S = 0.1
 STOP_S = 3.0
-"""The grace of a command whose check is stopped itself: whoever stopped it may not wait long."""
+"""The grace of a command when the check itself is stopped: its caller may not wait long."""
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit status (None if it could not be started or killed), and whether
-    in time."""
+    """How a command ended: its exit status (None if it could not be started or killed), its time,
+    and whether it ended by itself."""
 
     status: int | None
     seconds: float
@@ -49,8 +49,8 @@ def run_command(
     """Run `words` for at most `limit_s` seconds; each line that it prints goes to `tell`.
 
     With `output`, standard output goes to that file and only standard error to `tell`. The command
-    has a process group of its own: SIGINT first, then SIGKILL, which also ends its descendants in
-    other groups. An exception (a signal to the check) ends the command and passes through.
+    has its own process group, which gets SIGINT and then SIGKILL; descendants in other groups are
+    killed, too. An exception (a signal to the check) ends the command and passes through.
     """
     began = time.monotonic()
     deadline = began + limit_s
@@ -79,7 +79,10 @@ def run_command(
     assert stream
     lines, in_time = _Lines(stream, tell), True
     try:
-        while child.poll() is None and (now := time.monotonic()) < kill_at:
+        while child.poll() is None:
+            now = time.monotonic()
+            if now >= kill_at:
+                break
             if now >= ask_at and in_time:
                 in_time = False
                 tell(f"== interrupted after {now - began:.0f} s")
@@ -98,7 +101,7 @@ def run_command(
 
 
 class _Lines:
-    """Hands the lines of a pipe on; never waits for a process that holds the pipe open and prints
+    """Passes the lines of a pipe on; never waits for a process that holds the pipe open and prints
     nothing."""
 
     def __init__(self, stream: IO[bytes], tell: Callable[[str], None]) -> None:
@@ -108,7 +111,7 @@ class _Lines:
         self._selector.register(stream, selectors.EVENT_READ)
 
     def read(self, seconds: float) -> bool:
-        """Wait at most `seconds` for output; whether there was any."""
+        """Wait at most `seconds` for output. Returns whether there was any."""
         if not self._open:
             time.sleep(seconds)
             return False
@@ -122,7 +125,7 @@ class _Lines:
         return bool(data)
 
     def close(self) -> None:
-        """Hand on what is in the pipe, the unfinished last line too."""
+        """Pass on what is in the pipe, also an unfinished last line."""
         while self.read(0):
             pass
         if self._rest:
@@ -132,20 +135,19 @@ class _Lines:
 
 
 def _prepare() -> None:
-    """In the child: take an interrupt even where the check was started in a shell's background, and
-    end with it."""
+    """In the child: accept interrupts even if the check was started in a shell's background, and
+    end with the check."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_with_parent()
 
 
 def end_with_parent() -> None:
-    """From now on this process is killed when its parent ends (Linux)."""
+    """Let this process be killed when its parent ends (Linux)."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, so that none is lost from sight
-    (Linux)."""
+    """Become the parent of descendants whose own parent ends, so that all can be found (Linux)."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -166,14 +168,14 @@ _LIBC = _libc()
 
 
 def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
-    # macOS answers EPERM for a group of zombies
+    # macOS raises EPERM for a group of zombies
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
 
 
 def kill_descendants(child: "subprocess.Popen[bytes]") -> None:
-    """Kill the command, its group and whatever else this process has below it, for a second at
-    most."""
+    """Kill the command, its group and all other descendants of this process, in at most a
+    second."""
     end = time.monotonic() + 1.0
     while True:
         _signal_group(child, signal.SIGKILL)
@@ -193,10 +195,8 @@ def descendants(root: int) -> list[int]:
     children: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
-            pid, rest = (
-                int(stat.parent.name),
-                stat.read_text(errors="replace").rpartition(")")[2].split(),
-            )
+            pid = int(stat.parent.name)
+            rest = stat.read_text(errors="replace").rpartition(")")[2].split()
             state, parent = rest[0], int(rest[1])
             if state != "Z":
                 children[parent].append(pid)

@@ -1,4 +1,4 @@
-"""Hold the figures against the targets: value, target, held or missed, or why there is no value."""
+"""Compare the figures with the targets: held, missed, or the reason why there is no value."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,8 @@ State = Literal["held", "missed", "not measured"]
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that a stage measures, and the bound that it must keep. `find` gives all values; the
-    best one counts."""
+    """A figure that a stage measures, and its bound. `find` gives all values; the best one
+    counts."""
 
     name: str
     stage: str
@@ -25,8 +25,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A target and what came of it. `value` is None where it is not measured, and `reason` says
-    why."""
+    """The result for a target. `value` is None if it is not measured, with the reason."""
 
     name: str
     target: str
@@ -41,19 +40,17 @@ class Judgement:
 def in_rows(
     metric: str, workloads: tuple[str, ...], dtype: str, **params: object
 ) -> Callable[[Figures], list[float]]:
-    """The metric of every case of these workloads that has this dtype and these parameters."""
+    """Finds the metric of all cases of these workloads with this dtype and these parameters."""
 
     def find(figures: Figures) -> list[float]:
         return [row[metric] for row in figures.rows if _is_of(row) and row.get(metric) is not None]
 
     def _is_of(row: Row) -> bool:
-        is_sound = row["outcome"] == "ok" and row.get("validity") != "invalid"
-        is_it = row["workload"] in workloads and row["dtype"] == dtype
-        return (
-            is_sound
-            and is_it
-            and all(row["params"].get(name) == value for name, value in params.items())
-        )
+        if row["outcome"] != "ok" or row.get("validity") == "invalid":
+            return False
+        if row["workload"] not in workloads or row["dtype"] != dtype:
+            return False
+        return all(row["params"].get(name) == value for name, value in params.items())
 
     return find
 
@@ -106,8 +103,7 @@ def judge(
     dry: bool = False,
     targets: Sequence[Target] = TARGETS,
 ) -> list[Judgement]:
-    """A judgement for each target. `stages` says, by name, what became of the stages that are
-    over."""
+    """A judgement for each target. `stages` has the results of the stages so far, by name."""
     return [_judge_one(target, figures, stages, dry) for target in targets]
 
 
@@ -115,24 +111,24 @@ def _judge_one(target: Target, figures: Figures, stages: Mapping[str, str], dry:
     bound = f"{'≥' if target.at_least else '≤'} {target.bound:.4g} {target.unit}".rstrip()
     values = [] if dry else target.find(figures)
     if not values:
-        stage = stages.get(target.stage, "not run yet")
-        why = f"stage {target.stage}: {'no such figure came out' if stage == 'passed' else stage}"
-        why = "a dry run measures nothing" if dry else why
-        return Judgement(target.name, bound, None, "not measured", why)
+        reason = _missing_reason(stages.get(target.stage, "not run yet"))
+        reason = "a dry run measures nothing" if dry else f"stage {target.stage}: {reason}"
+        return Judgement(target.name, bound, None, "not measured", reason)
     best, holds = (max(values), operator.ge) if target.at_least else (min(values), operator.le)
     return Judgement(target.name, bound, best, "held" if holds(best, target.bound) else "missed")
 
 
+def _missing_reason(result: str) -> str:
+    return "no such figure came out" if result == "passed" else result
+
+
 def as_text(judgements: Sequence[Judgement]) -> str:
-    """The judgements as a table of four columns, which ends in a line feed."""
+    """The judgements as a table of four columns, ending with a line feed."""
     rows = [("target", "bound", "value", "")]
     for one in judgements:
         value = "–" if one.value is None else f"{one.value:.4g}"
-        rows.append(
-            (one.name, one.target, value, f"{one.state}{f' ({one.reason})' if one.reason else ''}")
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    padded = [
-        "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip() for row in rows
-    ]
-    return "\n".join(padded) + "\n"
+        state = f"{one.state} ({one.reason})" if one.reason else one.state
+        rows.append((one.name, one.target, value, state))
+    first, second, third = (max(len(row[column]) for row in rows) for column in range(3))
+    lines = [f"{a:<{first}}  {b:<{second}}  {c:<{third}}  {d}".rstrip() for a, b, c, d in rows]
+    return "\n".join(lines) + "\n"
