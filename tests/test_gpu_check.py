@@ -1,5 +1,4 @@
-"""`make gpu-check` itself: its budget, its processes, what it hands over, and that its stages can
-run at all."""
+"""`make gpu-check` itself: its budget, its processes, its results, and a dry run of its stages."""
 
 import json
 import os
@@ -41,12 +40,14 @@ from check import Check, Stopped
 from check import Check, log_to, stop_on_signals
 from handover import Handover
 from stages import Command, Place, Stage
-work, out, budget_s, stages = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), json.loads(sys.argv[4])
+work, out = Path(sys.argv[1]), Path(sys.argv[2])
+budget_s, stages = float(sys.argv[3]), json.loads(sys.argv[4])
 (work / "results").mkdir(parents=True)
 stop_on_signals()
 tell = log_to(out / "gpu-check.log")
 def make(name, seconds, least_s, scripts):
-    return Stage(name, seconds, least_s, tuple(Command((sys.executable, "-c", script)) for script in scripts))
+    commands = [Command((sys.executable, "-c", script)) for script in scripts]
+    return Stage(name, seconds, least_s, tuple(commands))
 check = Check(Place("cpu", "cpu", work), Budget(budget_s), Handover(out, work, tell), tell)
 sys.exit(check.run([make(*stage) for stage in stages]))
 """
@@ -56,21 +57,13 @@ def start(tmp_path, stages, budget_s=20.0):
     """Start a check of `stages`: (name, seconds, least seconds, scripts)."""
     work, out = tmp_path / "work", tmp_path / "out"
     out.mkdir()
-    words = [
-        sys.executable,
-        "-c",
-        DRIVER.format(tool=str(TOOL)),
-        str(work),
-        str(out),
-        str(budget_s),
-        json.dumps(stages),
-    ]
+    arguments = [str(work), str(out), str(budget_s), json.dumps(stages)]
+    words = [sys.executable, "-c", DRIVER.format(tool=str(TOOL)), *arguments]
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True), work, out
 
 
 def finish(tmp_path, stages, budget_s=20.0):
-    """The exit status, the log, the summary and the folder of a check of `stages` that may end by
-    itself."""
+    """Run a check of `stages` to its end: its exit status, log, summary and folder."""
     child, _, out = start(tmp_path, stages, budget_s)
     log, _ = child.communicate(timeout=60)
     return child.returncode, log, json.loads((out / "stages.json").read_text()), out
@@ -83,22 +76,22 @@ def writing(work_file, text="done"):
 def wait_for(holds, seconds=15.0):
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(0.02)
 
 
 def is_running(pid):
-    """A zombie that nobody reaps is none."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-# The budget
+# the budget
 
 
-def test_a_stage_gets_its_own_time_or_what_is_left():
+def test_limit_is_time_of_stage_or_what_is_left():
     now = [0.0]
     budget = Budget(100.0, lambda: now[0])
     assert budget.left_s() == 95.0  # 5 % is for the last hand-over
@@ -111,24 +104,23 @@ def test_a_stage_gets_its_own_time_or_what_is_left():
     assert budget.left_s() == 0.0
 
 
-def test_the_reserve_of_a_long_budget_is_seconds():
+def test_reserve_of_a_long_budget_is_in_seconds():
     assert Budget(480.0, lambda: 0.0).left_s() == 474.0
 
 
-def test_all_ends_by_the_budget_though_a_stage_is_deaf_and_has_a_grandchild(tmp_path):
+def test_check_ends_by_its_budget_despite_a_stage_that_ignores_signals(tmp_path):
     deaf = "\n".join([STARTS_GRANDCHILD, IGNORES_SIGINT, SLEEPS])
     began = time.monotonic()
-    status, log, summary, _ = finish(
-        tmp_path, [("deaf", 60, 1, [deaf]), ("late", 60, 3, [SLEEPS])], budget_s=5.0
-    )
-    assert time.monotonic() - began < 6.0  # and a second for Python itself
+    stages = [("deaf", 60, 1, [deaf]), ("late", 60, 3, [SLEEPS])]
+    status, log, summary, _ = finish(tmp_path, stages, budget_s=5.0)
+    assert time.monotonic() - began < 6.0  # with a second for Python itself
     assert status == 1
     assert [stage["status"] for stage in summary["stages"]] == ["out of time", "out of time"]
     assert "== late: not run: 0 s left, it needs 3 s" in log
     assert 'what is left: STAGES="deaf late"' in log
 
 
-# Processes
+# processes
 
 
 def test_descendants_in_other_sessions_are_killed(tmp_path):
@@ -139,7 +131,7 @@ def test_descendants_in_other_sessions_are_killed(tmp_path):
     assert not is_running(int(pid_file.read_text()))
 
 
-def test_a_command_is_interrupted_before_it_is_killed(tmp_path):
+def test_command_is_interrupted_before_it_is_killed(tmp_path):
     lines: list[str] = []
     script = f"""print("begun", flush=True)
 try:
@@ -153,7 +145,7 @@ except KeyboardInterrupt:
     assert lines[-1] == "stored"
 
 
-def test_lines_come_as_they_are_printed():
+def test_lines_arrive_as_they_are_printed():
     times: list[float] = []
     script = "import time\nfor _ in range(3):\n    print('line', flush=True)\n    time.sleep(0.4)"
     run_command([sys.executable, "-c", script], 10.0, lambda line: times.append(time.monotonic()))
@@ -168,16 +160,16 @@ def test_standard_output_can_go_to_a_file(tmp_path):
     assert (tmp_path / "data").read_text() == "data\n"
 
 
-def test_a_command_that_is_not_there_is_told():
+def test_missing_command_is_reported():
     lines: list[str] = []
     assert run_command(["/no/such/command"], 5.0, lines.append).status is None
     assert "No such file" in lines[0]
 
 
-# What is handed over
+# the hand-over
 
 
-def test_a_killed_check_has_handed_over_what_was_done(tmp_path):
+def test_killed_check_has_handed_over_finished_stages(tmp_path):
     work = tmp_path / "work"
     stages = [("first", 10, 1, [writing(work / "results" / "a.txt")]), ("second", 30, 1, [SLEEPS])]
     child, _, out = start(tmp_path, stages)
@@ -188,16 +180,15 @@ def test_a_killed_check_has_handed_over_what_was_done(tmp_path):
     with tarfile.open(out / "runs.tar.gz") as archive:
         assert archive.extractfile("./a.txt").read() == b"done"
     summary = json.loads((out / "stages.json").read_text())
-    assert [(stage["name"], stage["status"]) for stage in summary["stages"]] == [
-        ("first", "passed")
-    ]
+    (first,) = summary["stages"]
+    assert (first["name"], first["status"]) == ("first", "passed")
     assert "first" in (out / "gpu-check.log").read_text()
     child.stdout.close()
-    wait_for(lambda: not any(map(is_running, below)))  # its stage does not go on alone
+    wait_for(lambda: not any(map(is_running, below)))  # its stage ends, too
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_stage_and_hands_over(tmp_path, number):
+def test_signal_ends_the_stage_and_hands_over(tmp_path, number):
     work = tmp_path / "work"
     script = f"{writing(work / 'results' / 'b.txt')}; print('begun', flush=True); {SLEEPS}"
     child, _, out = start(tmp_path, [("first", 30, 1, [script]), ("second", 30, 1, [SLEEPS])])
@@ -212,8 +203,8 @@ def test_a_signal_ends_the_stage_and_hands_over(tmp_path, number):
         assert "./b.txt" in archive.getnames()
 
 
-class Recording(Handover):
-    """Hands over nothing, and is stopped the first time it should."""
+class Interrupted(Handover):
+    """Hands over nothing; the first hand-over is stopped by a signal."""
 
     stopped = False
 
@@ -223,22 +214,18 @@ class Recording(Handover):
             raise Stopped("SIGINT")
 
 
-def test_a_signal_while_handing_over_is_no_pass(tmp_path):
+def test_signal_during_hand_over_fails_the_check(tmp_path):
     (tmp_path / "results").mkdir()
     lines = []
-    check = Check(
-        Place("cpu", "cpu", tmp_path),
-        Budget(20.0),
-        Recording(tmp_path, tmp_path, lines.append),
-        lines.append,
-    )
+    handover = Interrupted(tmp_path, tmp_path, lines.append)
+    check = Check(Place("cpu", "cpu", tmp_path), Budget(20.0), handover, lines.append)
     stages = [Stage(name, 5, 1, (), lacks="nothing to do") for name in ("first", "second")]
     assert check.run(stages) == 1
     assert lines[-1].startswith("== FAILED: second, stopped by SIGINT")
     assert '== what is left: STAGES="second"' in lines
 
 
-def test_what_cannot_be_handed_over_is_no_pass(tmp_path):
+def test_failing_hand_over_fails_the_check(tmp_path):
     lines = []
     handover = Handover(tmp_path / "gone", tmp_path, lines.append)
     check = Check(Place("cpu", "cpu", tmp_path), Budget(20.0), handover, lines.append)
@@ -246,7 +233,7 @@ def test_what_cannot_be_handed_over_is_no_pass(tmp_path):
     assert "runs.tar.gz not handed over" in lines[-1]
 
 
-def test_a_stage_that_fails_does_not_stop_the_next(tmp_path):
+def test_failing_stage_does_not_stop_the_next(tmp_path):
     stages = [
         ("bad", 10, 1, ["import sys; sys.exit(3)"]),
         ("good", 10, 1, ["print('harness_ratio: 1.001')"]),
@@ -259,7 +246,7 @@ def test_a_stage_that_fails_does_not_stop_the_next(tmp_path):
     assert (out / "gpu-check.log").read_text() == log
 
 
-def test_a_check_that_passes_exits_0(tmp_path):
+def test_passing_check_exits_0(tmp_path):
     status, log, _, out = finish(tmp_path, [("good", 10, 1, ["print('well')"])])
     assert status == 0
     assert "== good (at most 10 s, " in log
@@ -268,19 +255,19 @@ def test_a_check_that_passes_exits_0(tmp_path):
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", file.name) for file in out.iterdir())
 
 
-def test_a_target_that_is_missed_exits_1(tmp_path):
+def test_missed_target_exits_1(tmp_path):
     status, log, _, _ = finish(tmp_path, [("costs", 10, 1, ["print('harness_ratio: 1.2')"])])
     assert status == 1
     assert "FAILED: harness over bare loop" in log
 
 
-def test_what_cannot_be_handed_over_is_told(tmp_path):
-    told: list[str] = []
-    Handover(tmp_path / "gone", tmp_path, told.append).write("a.txt", "text")
-    assert told[0].startswith("a.txt: not handed over")
+def test_failing_hand_over_is_reported(tmp_path):
+    lines: list[str] = []
+    Handover(tmp_path / "gone", tmp_path, lines.append).write("a.txt", "text")
+    assert lines[0].startswith("a.txt: not handed over")
 
 
-# Where it does not start
+# checks that cannot start
 
 
 def gpu_check(out, **environment):
@@ -300,7 +287,7 @@ def gpu_check(out, **environment):
         ({"BUDGET": "0"}, "BUDGET=0: expected seconds"),
     ],
 )
-def test_a_check_that_cannot_start_exits_2_with_one_line(tmp_path, environment, expected):
+def test_check_that_cannot_start_exits_2_with_one_line(tmp_path, environment, expected):
     done = gpu_check(tmp_path / "out", **environment)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -308,22 +295,15 @@ def test_a_check_that_cannot_start_exits_2_with_one_line(tmp_path, environment, 
     assert expected in done.stderr
 
 
-# Targets
+# targets
 
 
 def row(workload, dtype, **fields):
-    found = {
-        "workload": workload,
-        "dtype": dtype,
-        "params": {},
-        "outcome": "ok",
-        "reason": None,
-        "validity": "suspect",
-    }
-    return found | fields
+    case = {"workload": workload, "dtype": dtype, "params": {}}
+    return case | {"outcome": "ok", "reason": None, "validity": "suspect"} | fields
 
 
-def test_targets_are_held_or_missed_by_the_best_value():
+def test_best_value_decides_a_target():
     figures = Figures()
     figures.rows = [
         row("gemm", "bf16", flops_per_s=700e12),
@@ -337,23 +317,21 @@ def test_targets_are_held_or_missed_by_the_best_value():
     figures.read_line("energy_residual_ratio: 1.3e+00")
     found = {one.name: one for one in targets.judge(figures, {"decode": "out of time: not run"})}
     assert (found["gemm bf16"].state, found["gemm bf16"].value) == ("held", 801e12)
-    assert (found["gpt 1.5b bf16, causal MFU"].state, found["gpt 1.5b bf16, causal MFU"].value) == (
-        "missed",
-        0.5,
-    )
+    training = found["gpt 1.5b bf16, causal MFU"]
+    assert (training.state, training.value) == ("missed", 0.5)
     assert found["harness over bare loop"].state == "held"
     assert found["energy: |counter − integral| over its uncertainty"].state == "missed"
     decode = found["decode of 7b, batch 1, MBU"]
     assert (decode.state, decode.reason) == ("not measured", "stage decode: out of time: not run")
 
 
-def test_the_table_of_targets_has_a_line_each():
+def test_table_has_a_line_for_each_target():
     text = targets.as_text(targets.judge(Figures(), {}))
     assert len(text.splitlines()) == 1 + len(targets.TARGETS)
     assert "≥ 7.9e+14 FLOP/s  –" in text
 
 
-def test_a_dry_run_judges_nothing():
+def test_dry_run_judges_nothing():
     figures = Figures(numbers={"harness_ratio": 2.0})
     assert {one.state for one in targets.judge(figures, {}, dry=True)} == {"not measured"}
 
@@ -363,73 +341,64 @@ def test_each_target_has_a_stage(tmp_path):
     assert {target.stage for target in targets.TARGETS} <= set(names)
 
 
-# The stages
+# the stages
 
 
-def test_stages_are_in_the_order_of_worth(tmp_path):
+def test_most_valuable_stages_come_first(tmp_path):
     stages = make_stages(Place("cuda", "cuda", tmp_path))
-    order = (
-        "facts quick tests profile products training compile probes costs gate decode models memory"
-    )
-    assert [stage.name for stage in stages] == order.split()
+    order = [*("facts", "quick", "tests", "profile", "products", "training", "compile")]
+    order += ["probes", "costs", "gate", "decode", "models", "memory"]
+    assert [stage.name for stage in stages] == order
     assert all(stage.least_s < stage.seconds for stage in stages)
 
 
-def test_the_page_has_the_times_of_the_stages(tmp_path):
+def test_documentation_has_the_times_of_the_stages(tmp_path):
     page = (ROOT / "docs" / "gpu-check.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\d+) s \| (\d+) s \|", page, re.MULTILINE)
     stages = make_stages(Place("cuda", "cuda", tmp_path))
-    assert rows == [
-        (stage.name, f"{stage.seconds:.0f}", f"{stage.least_s:.0f}") for stage in stages
-    ]
+    times = [(stage.name, f"{stage.seconds:.0f}", f"{stage.least_s:.0f}") for stage in stages]
+    assert rows == times
 
 
-def test_a_cpu_skips_what_needs_an_accelerator(tmp_path):
-    lacking = {
-        stage.name: stage.lacks
-        for stage in make_stages(Place("cpu", "cpu", tmp_path, dry=True))
-        if stage.lacks
-    }
-    assert set(lacking) == {"tests", "probes"}
+def test_cpu_skips_stages_that_need_an_accelerator(tmp_path):
+    stages = make_stages(Place("cpu", "cpu", tmp_path, dry=True))
+    assert {stage.name for stage in stages if stage.lacks} == {"tests", "probes"}
 
 
 @pytest.mark.parametrize("dry", [False, True])
 def test_each_run_of_a_stage_is_a_plan(tmp_path, dry):
-    """Every `hwbench run` and `profile` of the stages parses, and has the cases that it should."""
+    """Every `hwbench run` and `profile` of the stages parses and has the right sizes."""
     from hwbench.cli.measuring import plan_of
 
-    commands = [
-        c for stage in make_stages(Place("cuda", "cuda", tmp_path, dry)) for c in stage.commands
-    ]
-    runs = [
-        command
-        for command in commands
-        if command.words[2:4] in (("hwbench", "run"), ("hwbench", "profile"))
-    ]
-    plans = [plan_of(parsed(command), may_search=True) for command in runs]
+    stages = make_stages(Place("cuda", "cuda", tmp_path, dry))
+    commands = [command for stage in stages for command in stage.commands]
+    measuring = (("hwbench", "run"), ("hwbench", "profile"))
+    runs = [command for command in commands if command.words[2:4] in measuring]
+    plans = [plan_of(parse(command), may_search=True) for command in runs]
     sizes = {case.params["size"] for plan in plans for case in plan.cases if "size" in case.params}
-    assert len(runs) == (10 if dry else 11)  # that of the probes has another parent
-    assert sizes == (
-        {"nano"} if dry else {"124m", "1.5b", "llama-2-7b", "llama-3.2-1b", "gpt3-simplified"}
-    )
+    assert len(runs) == (10 if dry else 11)  # the run of the probes starts with parent.py
+    real_sizes = {"124m", "1.5b", "llama-2-7b", "llama-3.2-1b", "gpt3-simplified"}
+    assert sizes == ({"nano"} if dry else real_sizes)
 
 
-def parsed(command: Command):
-    """The options of a command as `hwbench` would take them."""
+def parse(command: Command):
+    """The options of a command as `hwbench` parses them."""
     from importlib import import_module
 
     name, words = command.words[3], list(command.words[4:])
     click_command = import_module(f"hwbench.cli.{name}").command
-    asked = click_command.make_context(name, words).params
-    return asked | ({"workloads": (asked["workload"],), "suite": None} if name == "profile" else {})
+    options = click_command.make_context(name, words).params
+    if name == "profile":
+        options |= {"workloads": (options["workload"],), "suite": None}
+    return options
 
 
-def test_a_command_is_shown_without_the_folders_of_this_machine(tmp_path):
+def test_command_is_shown_without_folders_of_this_machine(tmp_path):
     shown = str(make_stages(Place("cuda", "cuda", tmp_path))[4].commands[0])
     assert shown.startswith("hwbench run --suite tools/gpu_check/suites/products.toml ")
 
 
-# The functions of a file
+# the functions of a file
 
 
 def run_functions(tmp_path, text, limit_s=20):
@@ -442,7 +411,7 @@ def run_functions(tmp_path, text, limit_s=20):
     return done.returncode, done.stdout
 
 
-def test_functions_are_told_by_their_outcome(tmp_path):
+def test_functions_are_reported_by_outcome(tmp_path):
     text = """
 import unittest
 def test_a(): pass
@@ -452,18 +421,15 @@ def test_d(): return 1.5
 """
     status, printed = run_functions(tmp_path, text)
     assert status == 1
-    found = [
-        line.split(" (")[0]
-        for line in printed.splitlines()
-        if line.startswith(("ok", "skipped", "FAILED"))
-    ]
-    assert found == ["ok      test_a", "skipped test_b", "FAILED  test_c", "ok      test_d"]
+    lines = [line.split(" (")[0] for line in printed.splitlines()]
+    results = [line for line in lines if line.startswith(("ok", "skipped", "FAILED"))]
+    assert results == ["ok      test_a", "skipped test_b", "FAILED  test_c", "ok      test_d"]
     assert "no such thing here" in printed
     assert "d: 1.5" in printed.splitlines()
     assert "3 passed or skipped, 1 failed" in printed
 
 
-def test_a_function_that_hangs_costs_its_share(tmp_path):
+def test_hanging_function_loses_only_its_share(tmp_path):
     text = "import time\ndef test_a(): time.sleep(60)\ndef test_b(): pass\ndef test_c(): pass\n"
     began = time.monotonic()
     status, printed = run_functions(tmp_path, text, limit_s=9)
@@ -473,16 +439,15 @@ def test_a_function_that_hangs_costs_its_share(tmp_path):
     assert "ok      test_c" in printed
 
 
-def test_a_function_that_ends_its_process_costs_itself(tmp_path):
-    status, printed = run_functions(
-        tmp_path, "import os\ndef test_a(): os._exit(7)\ndef test_b(): pass\n"
-    )
+def test_function_that_ends_its_process_loses_only_itself(tmp_path):
+    text = "import os\ndef test_a(): os._exit(7)\ndef test_b(): pass\n"
+    status, printed = run_functions(tmp_path, text)
     assert status == 1
     assert "FAILED  test_a: its process ended with exit status 7" in printed
     assert "ok      test_b" in printed
 
 
-# The whole of it
+# dry runs
 
 
 def dry_run(out, device, budget_s=290, **environment):
@@ -493,35 +458,31 @@ def dry_run(out, device, budget_s=290, **environment):
 
 
 @pytest.mark.slow
-def test_a_dry_run_on_a_cpu_proves_every_stage(tmp_path):
+def test_dry_run_on_cpu_passes_every_stage(tmp_path):
     status, summary, log = dry_run(tmp_path / "out", "cpu")
     assert status == 0, log
-    found = {stage["name"]: stage["status"] for stage in summary["stages"]}
-    assert {name for name, what in found.items() if what == "skipped"} == {"tests", "probes"}
-    assert set(found.values()) == {"passed", "skipped"}
-    assert all(
-        stage["seconds"] <= stage["limit_s"] for stage in summary["stages"] if stage["limit_s"]
-    )
+    statuses = {stage["name"]: stage["status"] for stage in summary["stages"]}
+    skipped = {name for name, status in statuses.items() if status == "skipped"}
+    assert skipped == {"tests", "probes"}
+    assert set(statuses.values()) == {"passed", "skipped"}
+    limited = [stage for stage in summary["stages"] if stage["limit_s"]]
+    assert all(stage["seconds"] <= stage["limit_s"] for stage in limited)
     assert (tmp_path / "out" / "cpu-gpu.html").stat().st_size > 10_000
     assert (tmp_path / "out" / "trace.json.gz").stat().st_size > 1_000
     with tarfile.open(tmp_path / "out" / "runs.tar.gz") as archive:
         names = archive.getnames()
-    assert {f"./{run}/runs" for run in ("quick", "training", "decode", "models", "largest")} <= set(
-        names
-    )
+    runs = ("quick", "training", "decode", "models", "largest")
+    assert {f"./{run}/runs" for run in runs} <= set(names)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not shutil.which("g++"), reason="nothing here builds the stand-in for an accelerator"
-)
-def test_a_dry_run_on_an_accelerator_proves_its_stages(tmp_path):
+@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler (g++) to build the stand-in")
+def test_dry_run_on_accelerator_passes_its_stages(tmp_path):
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "accelerator")))
     status, summary, log = dry_run(tmp_path / "out", "tpu", PYTHONPATH=path)
     assert status == 0, log
-    assert {stage["name"] for stage in summary["stages"] if stage["status"] == "skipped"} == {
-        "probes"
-    }
+    skipped = [stage["name"] for stage in summary["stages"] if stage["status"] == "skipped"]
+    assert skipped == ["probes"]
 
 
 def test_dry_stages_have_short_limits(tmp_path):

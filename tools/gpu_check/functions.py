@@ -110,9 +110,9 @@ def _read(child: "subprocess.Popen[bytes]", lines: "queue.SimpleQueue[str]") -> 
 def run_here(file: str, prefix: str, names: list[str]) -> None:
     """The child: run `names` one by one and print the result of each."""
     module = _load(ROOT / file)
-    warm_up = getattr(module, "opened", None)
-    if warm_up:
-        warm_up()  # loading libraries and raising clocks count for no function
+    open_device = getattr(module, "open_device", None)
+    if open_device:
+        open_device()  # loading libraries and raising clocks count for no function
     for name in names:
         print(f"{BEGIN}{name}", flush=True)
         began = time.monotonic()

@@ -61,7 +61,7 @@ def cuda() -> Any:
     return devices.open_device(devices.resolve(DEVICE))
 
 
-def opened() -> None:
+def open_device() -> None:
     """Open the device before the first probe, so that its time counts for none of them."""
     if DEVICE.partition(":")[0] == "cuda":
         cuda()
