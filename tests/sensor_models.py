@@ -167,7 +167,7 @@ MODELS: dict[str, Model] = {
 }
 
 
-def recorded(readings: dict[EnergySource, tuple[np.ndarray, np.ndarray]]) -> Trace:
+def make_trace(readings: dict[EnergySource, tuple[np.ndarray, np.ndarray]]) -> Trace:
     """A trace of sources: times in seconds from the begin of the window, and values."""
     trace = Trace()
     for source, (times_s, values) in readings.items():

@@ -36,7 +36,7 @@ def one_load(
     times_s = models.reading_times(generator, window_s)
     end_ns = models.BEGIN_NS + round(window_s * 1e9)
     for name, model in models.MODELS.items():
-        trace = models.recorded(
+        trace = models.make_trace(
             {model.source: (times_s, model.read(load, times_s, generator.random()))}
         )
         energy = readings_of(trace, [model.source], models.BEGIN_NS, end_ns, {}, step_s)[0]

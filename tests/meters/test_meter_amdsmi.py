@@ -122,12 +122,12 @@ def test_gpu_that_stops_answering_is_named():
     assert not smi.is_open
 
 
-def opened(smi, *gpus):
+def open_gpus(smi, *gpus):
     return amdsmi.open_meter(gpus, lambda: smi)
 
 
 def test_only_gpu_in_use_is_read():
-    meter = opened(Smi(NEW, OLD), "0000:02:00.0")
+    meter = open_gpus(Smi(NEW, OLD), "0000:02:00.0")
     assert {signal.scope for signal in read_all(meter)} == {"gpu:1"}
     assert meter.failures == {}
 
@@ -135,7 +135,7 @@ def test_only_gpu_in_use_is_read():
 def test_lost_gpu_leaves_the_other():
     smi = Smi(NEW, OLD)
     smi.lost = {NEW}
-    meter = opened(smi, "0000:01:00.0", "0000:02:00.0")
+    meter = open_gpus(smi, "0000:01:00.0", "0000:02:00.0")
     assert {signal.scope for signal in read_all(meter)} == {"gpu:1"}
     assert meter.failures == {signal("0000:01:00.0", "energy", "J"): amdsmi.NO_SUCH_GPU}
 
@@ -147,7 +147,7 @@ def test_counter_without_resolution_is_no_source():
             first = TRACES[gpu]["energy"][0]
             return self._ask("energy", first if self.asked == 1 else {"energy_accumulator": 1})
 
-    meter = opened(Stepless(NEW), "0000:01:00.0")
+    meter = open_gpus(Stepless(NEW), "0000:01:00.0")
     assert [source.signal.quantity for source in meter.energy] == ["power"]
     assert "counter_resolution" in meter.failures[signal(0, "energy", "J")]
 
@@ -156,7 +156,7 @@ def test_counter_without_resolution_is_no_source():
 def test_partition_has_no_energy(mode):
     smi = Smi(NEW)
     smi.mode = mode
-    meter = opened(smi, "0000:01:00.0")
+    meter = open_gpus(smi, "0000:01:00.0")
     assert {signal.quantity for signal in read_all(meter)} == {"clock", "temperature"}
     assert meter.energy == []
     signals = [signal(0, "energy", "J"), signal(0, "power", "W")]
@@ -165,7 +165,7 @@ def test_partition_has_no_energy(mode):
 
 @pytest.mark.parametrize("broken", [(), ["partition"]])
 def test_whole_gpu_has_energy(broken):
-    assert len(opened(Smi(NEW, broken=broken), "0000:01:00.0").energy) == 2
+    assert len(open_gpus(Smi(NEW, broken=broken), "0000:01:00.0").energy) == 2
 
 
 def test_each_gpu_is_measured_by_its_makers_driver(monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensor_models import BEGIN_NS, MODELS, NVML, RAPL, SHAPES, recorded, sensor
+from sensor_models import BEGIN_NS, MODELS, NVML, RAPL, SHAPES, make_trace, sensor
 
 from hwbench.meters import Counter, Signal
 from hwbench.meters.energy import idle_power, readings_of, span_readings
@@ -32,7 +32,7 @@ def end(window_s: float) -> int:
 
 def measure(source, values, window_s=10.0, times=TIMES, failures=None, **more):
     """The readings of one source by quantity."""
-    trace = recorded({source: (times, np.broadcast_to(values, times.shape).astype(float))})
+    trace = make_trace({source: (times, np.broadcast_to(values, times.shape).astype(float))})
     found = readings_of(trace, [source], BEGIN_NS, end(window_s), failures or {}, **more)
     return {reading.quantity: reading for reading in found}
 
@@ -48,7 +48,8 @@ def reason(source, values, **more) -> str:
     return energy.reason
 
 
-def ticked(watts: float, times=TIMES, tick_s=0.1) -> np.ndarray:
+def count_joules(watts: float, times=TIMES, tick_s=0.1) -> np.ndarray:
+    """What a counter with this tick shows at a constant power."""
     return watts * tick_s * np.floor(times / tick_s + 1e-6)
 
 
@@ -116,7 +117,10 @@ def test_counter_that_stands_still_is_refused():
     assert reason(NVML, 777.0) == "the counter did not move in this window: measure longer"
     moves_once = 777.0 + 10 * (TIMES > 5)
     assert reason(NVML, moves_once) == "the counter moved once in this window: measure longer"
-    assert reason(NVML, np.minimum(ticked(100.0), 200)) == "seen for 1.9 s of 10 s: measure longer"
+    assert (
+        reason(NVML, np.minimum(count_joules(100.0), 200))
+        == "seen for 1.9 s of 10 s: measure longer"
+    )
 
 
 def test_gap_that_could_hide_a_wrap_is_refused():
@@ -147,7 +151,7 @@ def test_ticking_counter_is_read_at_its_ticks():
 
 def test_late_tick_loses_no_energy_and_adds_no_peak():
     """The next tick has the energy of both: nothing is lost, and no tick has twice the power."""
-    shown = ticked(200.0)
+    shown = count_joules(200.0)
     late = (TIMES > 4.99) & (TIMES < 5.09)
     shown[late] = shown[np.flatnonzero(late)[0] - 1]
     found = measure(NVML, shown)
@@ -170,7 +174,7 @@ def test_unseen_end_of_window_widens_uncertainty():
     """The device may have taken nothing or twice the mean; the last tick seen is up to 100 ms
     before the last reading."""
     seen = TIMES < 7
-    energy = measure(NVML, ticked(100.0)[seen], times=TIMES[seen])["energy"]
+    energy = measure(NVML, count_joules(100.0)[seen], times=TIMES[seen])["energy"]
     assert energy.value == pytest.approx(1000)
     assert 300 < energy.uncertainty < 320
 
@@ -178,7 +182,7 @@ def test_unseen_end_of_window_widens_uncertainty():
 def test_jitter_of_readings_does_not_raise_peak():
     """The times of ticks are known to 50 ms, so two may seem to be 60 ms apart."""
     times = TIMES + 0.02 * np.sin(np.arange(len(TIMES)))
-    found = measure(NVML, ticked(200.0, times), times=times)
+    found = measure(NVML, count_joules(200.0, times), times=times)
     assert found["power_peak"].value == pytest.approx(200, rel=0.05)
 
 
@@ -260,7 +264,7 @@ def test_visits_have_a_mean_of_one(n, length, every):
 
 def test_each_scope_uses_its_first_source_with_an_answer():
     values = {NVML: np.full(len(TIMES), 5.0), TURING: np.full(len(TIMES), 70.0), RAPL: 40 * TIMES}
-    trace = recorded({source: (TIMES, series) for source, series in values.items()})
+    trace = make_trace({source: (TIMES, series) for source, series in values.items()})
     found = readings_of(trace, [NVML, TURING, RAPL], BEGIN_NS, end(10), {})
     assert [reading.scope for reading in found] == ["gpu:0"] * 3 + ["package:0"] * 3
     assert [reading.quantity for reading in found] == ["energy", "power", "power_peak"] * 2
@@ -269,7 +273,9 @@ def test_each_scope_uses_its_first_source_with_an_answer():
 
 
 def test_residual_of_counter_and_sensor():
-    trace = recorded({NVML: (TIMES, ticked(100.0)), TURING: (TIMES, np.full(len(TIMES), 90.0))})
+    trace = make_trace(
+        {NVML: (TIMES, count_joules(100.0)), TURING: (TIMES, np.full(len(TIMES), 90.0))}
+    )
     energy, _, _, residual = readings_of(trace, [NVML, TURING], BEGIN_NS, end(10), {})
     assert energy.value == pytest.approx(1000)
     assert (residual.quantity, residual.unit) == ("energy_residual", "J")
@@ -279,7 +285,7 @@ def test_residual_of_counter_and_sensor():
 
 
 def test_scope_without_answer_has_reason_of_first_source():
-    trace = recorded({TURING: (TIMES[:21], np.full(21, 70.0))})
+    trace = make_trace({TURING: (TIMES[:21], np.full(21, 70.0))})
     failures = {NVML.signal: "no permission: run as root"}
     (unknown,) = readings_of(trace, [NVML, TURING], BEGIN_NS, end(10), failures)
     assert (unknown.quantity, unknown.value, unknown.meter) == ("energy", None, "nvml")
@@ -295,7 +301,7 @@ def test_scope_without_source_has_reason_of_its_failure():
         replace(NVML.signal, scope="gpu:1"): "energy is lost",
         replace(power, scope="gpu:1"): "power is lost",
     }
-    trace = recorded({NVML: (TIMES, ticked(100.0))})
+    trace = make_trace({NVML: (TIMES, count_joules(100.0))})
     found = readings_of(trace, [NVML], BEGIN_NS, end(10), failures)
     known = [reading.quantity for reading in found if reading.scope == NVML.signal.scope]
     assert known == ["energy", "power", "power_peak"]
@@ -304,7 +310,7 @@ def test_scope_without_source_has_reason_of_its_failure():
 
 
 def test_past_failure_does_not_spoil_an_answer():
-    energy = measure(NVML, ticked(100.0), failures={NVML.signal: "busy"})["energy"]
+    energy = measure(NVML, count_joules(100.0), failures={NVML.signal: "busy"})["energy"]
     assert energy.value == pytest.approx(1000)
 
 
@@ -337,7 +343,7 @@ def test_no_sources_give_no_readings():
 
 
 def test_idle_power_of_each_scope():
-    trace = recorded({RAPL: (TIMES, 12 * TIMES)})
+    trace = make_trace({RAPL: (TIMES, 12 * TIMES)})
     dram = Counter(Signal("rapl", "dram:0", "energy", "J"))
     idle, unknown = idle_power(trace, [RAPL, dram], BEGIN_NS, end(5))
     assert (idle.quantity, idle.unit, idle.grade) == ("idle_power", "W", "B")
@@ -360,7 +366,7 @@ def test_resolved_parts_of_a_step_have_energy():
     in_second = TIMES % 1
     joules = 200 * np.floor(TIMES)
     joules += 300 * np.minimum(in_second, 0.5) + 100 * np.maximum(in_second - 0.5, 0)
-    trace = recorded({RAPL: (TIMES, joules)})
+    trace = make_trace({RAPL: (TIMES, joules)})
     spans = {"forward": intervals(0, 0.5, 1, 10), "backward": intervals(0.5, 0.5, 1, 10)}
     forward, backward = span_readings(trace, [RAPL], spans)
     assert (forward.span, backward.span, forward.method) == ("forward", "backward", "counter")
@@ -370,14 +376,16 @@ def test_resolved_parts_of_a_step_have_energy():
 
 def test_random_error_averages_out_over_parts():
     """The time of a tick is known to 25 ms, independently in each interval: 4 J at 100 W."""
-    trace = recorded({NVML: (TIMES, ticked(100.0))})
+    trace = make_trace({NVML: (TIMES, count_joules(100.0))})
     one, ten = (span_readings(trace, [NVML], {"a": intervals(0, 0.8, 1, n)})[0] for n in (1, 10))
     assert ten.value == pytest.approx(10 * one.value)
     assert 3 * one.uncertainty < ten.uncertainty < 9.5 * one.uncertainty
 
 
 def test_unresolved_parts_of_a_step_are_left_out():
-    trace = recorded({NVML: (TIMES, ticked(100.0)), ADA: (TIMES, np.full(len(TIMES), 100.0))})
+    trace = make_trace(
+        {NVML: (TIMES, count_joules(100.0)), ADA: (TIMES, np.full(len(TIMES), 100.0))}
+    )
     spans = {"short": intervals(0, 0.3, 1, 10), "none": intervals(0, 1, 1, 0)}
     assert span_readings(trace, [NVML, ADA], spans) == []
     (long,) = span_readings(trace, [ADA, NVML], {"long": intervals(0, 0.8, 1, 10)})
@@ -385,7 +393,7 @@ def test_unresolved_parts_of_a_step_are_left_out():
 
 
 def test_part_with_missing_interval_has_reason():
-    trace = recorded({TURING: (TIMES, np.full(len(TIMES), 1.0))})
+    trace = make_trace({TURING: (TIMES, np.full(len(TIMES), 1.0))})
     (part,) = span_readings(trace, [TURING], {"a": intervals(8, 1, 1, 9)})
     assert (part.value, part.span, part.window_s) == (None, "a", 9)
     assert part.reason.startswith("in one of 9 intervals: ")
