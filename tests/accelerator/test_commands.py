@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -225,6 +226,7 @@ def test_processes_with_different_timers_are_reported(whole):
     from hwbench.analysis import metrics
 
     tables = store.read_run(whole[0] / "results/r")
-    tables.measurements.loc[tables.measurements.process == 1, "timer_kind"] = "host"
-    reasons = metrics.summarize(tables).reasons.map(json.loads)
+    rows = tables.measurements.copy()
+    rows.loc[rows.process == 1, "timer_kind"] = "host"
+    reasons = metrics.summarize(replace(tables, measurements=rows)).reasons.map(json.loads)
     assert all("mixed_timers" in those for those in reasons)
