@@ -160,7 +160,8 @@ def test_gradients_accumulate_under_cuda_graphs():
 
     import torch
 
-    from workloads.models.mlp import MLP, SIZES
+    from hwbench.accounts.mlp import SIZES
+    from workloads.models.mlp import MLP
     from workloads.tensors import compiled
     from workloads.training import training_step
 

@@ -1,8 +1,9 @@
-"""The built-in workloads: what hwbench measures without being told of anything else.
+"""The built-in workloads.
 
-Every module here that holds an `@workload` is found by name; `models/` holds what they run,
-`suites/` which cases belong together. To add a workload, put one file beside these (or in any
-package, under the entry-point group `hwbench.workloads`, or anywhere, given as `--workloads FILE`):
+Every module here that holds an `@workload` is found by name. `models/` holds what they run,
+`hwbench/accounts/` counts their work in closed form, and `suites/` lists which cases belong
+together. To add a workload, put one file beside these (or in any package, under the entry-point
+group `hwbench.workloads`, or anywhere, given as `--workloads FILE`):
 
     @workload("scale", n=[1 << 20], dtype=["fp32", "bf16"])
     def scale(p, device):
@@ -17,7 +18,7 @@ package, under the entry-point group `hwbench.workloads`, or anywhere, given as 
 
         return Built(step, work=Work(flops=p.n, bytes=2 * p.n * dtype.itemsize))
 
-Building is not timed, the step is. Refuse what cannot run with `Unsupported` before allocating
-anything, use random data (zeros run faster than real numbers), and count the work in closed form:
+Only `step` is timed; the build is not. Refuse what cannot run with `Unsupported` before anything is
+allocated, use random data (zeros run faster than real numbers), and count the work in closed form:
 unknown is None, never 0.
 """

@@ -1,15 +1,11 @@
-"""Attention alone: the part of a transformer that is no product with weights, by whichever kernel
-torch takes for it.
-
-The symbols: B batch, H heads, K heads of keys and values, T tokens, D width of a head, e bytes an
-element.
-"""
+"""Attention alone: the part of a transformer that is not a product with weights."""
 
 from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from hwbench.accounts.attention import AttentionShape
 from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
@@ -30,23 +26,26 @@ from workloads.tensors import TORCH_DTYPES, torch_dtype
     dtype=axis("auto", choices=tuple(TORCH_DTYPES)),
 )
 def attention(p: Any, device: TorchDevice) -> Built:
-    """Causal attention of random queries (B, H, T, D) over keys and values (B, K, T, D), with
-    `backward` its gradients.
+    """Causal attention of random queries over keys and values, with its gradients if `backward`.
 
-    kv_heads: fewer than heads is grouped-query attention; by default each head has its own. Which kernel torch takes is
-    recorded as the choice `attention`. FLOPs: see `forward_work` and `backward_work`.
+    Queries are (B, H, T, D), keys and values (B, K, T, D), by the symbols of `accounts.attention`,
+    which counts the work. K is `kv_heads`: by default H; fewer is grouped-query attention. The
+    choice `attention` records which kernel torch takes.
     """
     dtype, kv_heads = torch_dtype(p.dtype), p.kv_heads or p.heads
     if p.heads % kv_heads:
         raise Unsupported(
             f"{p.heads} heads cannot share {kv_heads} heads of keys and values evenly"
         )
-    shapes = [(p.batch, heads, p.seq, p.head_width) for heads in (p.heads, kv_heads, kv_heads)]
-    forward = forward_work(p, kv_heads, dtype.itemsize)
+    shape = AttentionShape(p.batch, p.heads, kv_heads, p.seq, p.head_width)
+    forward = shape.forward_work(p.dtype)
     device.require(p.dtype, forward.bytes or 0)
-    q, k, v = (
-        torch.randn(s, device=device.torch, dtype=dtype, requires_grad=p.backward) for s in shapes
-    )
+
+    def draw(heads: int) -> torch.Tensor:
+        size = (p.batch, heads, p.seq, p.head_width)
+        return torch.randn(size, device=device.torch, dtype=dtype)
+
+    q, k, v = (draw(heads).requires_grad_(p.backward) for heads in (p.heads, kv_heads, kv_heads))
     is_grouped = kv_heads != p.heads
     call = {"query": q, "key": k, "value": v, "is_causal": True, "enable_gqa": is_grouped}
     choices = Backends(None, chosen(None, call)).choices
@@ -58,67 +57,18 @@ def attention(p: Any, device: TorchDevice) -> Built:
 
     if not p.backward:
         return Built(attend, forward, declared=Declared(choices=choices))
-    gradient = torch.randn(shapes[0], device=device.torch, dtype=dtype)
+    gradient = draw(p.heads)
 
     def step(mark: Mark) -> None:
         torch.autograd.grad(attend(mark), (q, k, v), gradient)
         mark("backward")
 
-    backward = backward_work(p, kv_heads, dtype.itemsize)
+    backward = shape.backward_work(p.dtype)
     spans = {"forward": forward, "backward": backward}
-    return Built(step, _sum(forward, backward), declared=Declared(spans, choices))
+    return Built(step, _add(forward, backward), declared=Declared(spans, choices))
 
 
-def forward_work(p: Any, kv_heads: int, itemsize: int) -> Work:
-    """Two matmuls, QKᵀ and its product with V, of 2D FLOPs a pair of tokens: 4BHD · T(T+1)/2, or T²
-    in full.
-
-    Bytes: Q, K and V read, the output written, e · 2BTD(H + K).
-    """
-    flops, full = (
-        4 * p.batch * p.heads * p.head_width * p.seq * (p.seq + 1) // 2,
-        4 * _pairs_in_full(p),
-    )
-    return Work(
-        flops=flops,
-        hardware_flops=flops,
-        flops_full_attention=full,
-        bytes=2 * _arrays(p, kv_heads, itemsize),
-    )
-
-
-def backward_work(p: Any, kv_heads: int, itemsize: int) -> Work:
-    """Four matmuls, the gradients of V, P, Q and K: twice forward's model FLOPs.
-
-    FlashAttention counts five (Dao 2023, "FlashAttention-2", section 4.1: backward is 2.5 times
-    forward), QKᵀ once more since it keeps no P; that is `hardware_flops`. Bytes: Q, K, V, the
-    output and its gradient read, three gradients written, e · 4BTD(H + K).
-    """
-    forward = forward_work(p, kv_heads, itemsize)
-    assert forward.flops is not None
-    return Work(
-        flops=2 * forward.flops,
-        hardware_flops=5 * forward.flops // 2,
-        flops_full_attention=8 * _pairs_in_full(p),
-        bytes=4 * _arrays(p, kv_heads, itemsize),
-    )
-
-
-def _pairs_in_full(p: Any) -> int:
-    """Pairs of tokens times the width, over all heads: BHDT²."""
-    return int(p.batch * p.heads * p.head_width * p.seq**2)
-
-
-def _arrays(p: Any, kv_heads: int, itemsize: int) -> int:
-    """Bytes of one array of all heads and one of those of keys."""
-    return int(itemsize * p.batch * p.seq * p.head_width * (p.heads + kv_heads))
-
-
-def _sum(one: Work, other: Work) -> Work:
-    return Work(
-        **{
-            name: value + getattr(other, name)
-            for name, value in vars(one).items()
-            if name != "tokens"
-        }
-    )
+def _add(one: Work, other: Work) -> Work:
+    """Add all counts but tokens, of which attention has none."""
+    counts = {name: count for name, count in vars(one).items() if name != "tokens"}
+    return Work(**{name: count + getattr(other, name) for name, count in counts.items()})

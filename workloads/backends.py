@@ -1,9 +1,9 @@
-"""Which of torch's kernels computes attention: asked for or preferred, and found out rather than
-assumed.
+"""Which of torch's kernels computes attention: the one asked for, or the fastest in a trial.
 
-`scaled_dot_product_attention` has several backends with other speeds and needs, and takes the first
-of its own order that can. Which order is the fastest, or plain products, is found by a short trial
-on the device itself and remembered (`Device.findings`); what then runs is asked of torch.
+`scaled_dot_product_attention` has several backends, which differ in speed and in what they support,
+and takes the first of its own order that can run. A short trial on the device finds which order is
+the fastest, or whether plain products are, and remembers it (`Device.findings`). Which backend then
+runs is asked of torch, not assumed.
 """
 
 import warnings
@@ -17,12 +17,13 @@ import torch
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from hwbench.accounts.gpt import GPTConfig
 from hwbench.devices.findings import Choice
 from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 from hwbench.workload import axis
 from workloads.models.attention import eager_attention
-from workloads.models.config import GPTConfig
+from workloads.tensors import compiled
 
 BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -31,46 +32,45 @@ BACKENDS = {
     "math": SDPBackend.MATH,
 }
 EAGER = "eager"
-"""No backend of torch's but plain matrix products (`models.attention.eager_attention`), as
-Transformers calls them."""
+"""Plain matrix products instead of a backend of torch's (`models.attention.eager_attention`).
+Transformers uses the same word."""
 
 ATTENTION = axis(None, choices=(*BACKENDS, EAGER))
 
 TORCH_ORDER = "torch"
-"""The way of a trial in which torch takes the first of its own order."""
+"""The name, in a trial, of torch's own order of backends."""
 
 UNTRIED = Choice(TORCH_ORDER)
-"""What there is to say of a trial where there was none."""
+"""The choice where there was no trial."""
 
 MOST_SCORES_BYTES = 64 << 20
-"""Plain products are tried where the scores of all heads of a batch take no more: they are held at
-once."""
+"""Plain products are tried if the scores of all heads of a batch, which they hold at once, take no
+more."""
 
 Called = TypeVar("Called", bound=Callable[..., object])
 
 Call = dict[str, Any]
-"""The arguments of one call of scaled_dot_product_attention, by their names."""
+"""The arguments of one call of scaled_dot_product_attention, by name."""
 
 
 @dataclass(frozen=True)
 class Backends:
-    """Those that attention may run on, the preferred one first, None for torch's own; which one
-    does, if known; and the choice that a trial made, if there was one."""
+    """The backends that attention may run on."""
 
-    order: tuple[SDPBackend, ...] | None
-    runs: str | None
-    choice: Choice = UNTRIED
+    order: tuple[SDPBackend, ...] | None  # the preferred one first; None: torch's own order
+    runs: str | None  # which one runs, if known
+    choice: Choice = UNTRIED  # of a trial, if there was one
 
     @property
     def choices(self) -> dict[str, str]:
-        """For `Declared.choices`."""
+        """The choice of attention, for `Declared.choices`."""
         return self.choice.as_choices("attention", self.runs)
 
     def within(self, function: Called) -> Called:
-        """`function` with attention on these.
+        """Make `function` run its attention on these.
 
-        Put it around what torch.compile is given, not around its result: torch's cache of compiled
-        graphs knows nothing of the setting around them, and would hand out a graph with another
+        Put it around what torch.compile is given, not around its result. The key of torch's cache
+        of compiled graphs does not include the setting: it would return a graph with another
         backend, even one of another process.
         """
         if self.order is None:
@@ -83,36 +83,46 @@ class Backends:
 
         return cast(Called, inside)
 
+    def prepare(self, function: Called, device: TorchDevice, mode: bool | str) -> Called:
+        """Compile `function` in `mode`, a value of COMPILE, with its attention on these.
+
+        Not compiled it is returned as it is: `within` then goes around the whole step.
+        """
+        return compiled(self.within(function), device, mode) if mode else function
+
 
 def attention_backends(asked: str | None, call: Call, device: TorchDevice) -> Backends:
-    """The one `asked` for, else those that suit `device` best, for calls like `call`.
+    """Choose the backend `asked` for, else the fastest on `device`, for calls like `call`.
 
-    Unsupported if the one asked for cannot do it here; it says which can.
+    Unsupported if the one asked for cannot run such a call here; the message names those that can.
     """
     if asked is None:
         return fastest(call, device)
     if asked == EAGER:
         if "attn_mask" in call:
             raise Unsupported(
-                f"attention={EAGER} is for whole sequences; one token at a time takes the others or auto"
+                f"attention={EAGER} computes whole sequences, not one token at a time; use another "
+                "or auto"
             )
         return Backends(None, EAGER)
     order = (BACKENDS[asked],)
     runs = chosen(order, call)
     if runs != asked:
-        able = [name for name, backend in BACKENDS.items() if chosen((backend,), call) == name]
-        able += [EAGER] if "attn_mask" not in call else []
-        kind = str(call["query"].dtype).removeprefix("torch.")
+        others = [name for name, backend in BACKENDS.items() if chosen((backend,), call) == name]
+        if "attn_mask" not in call:
+            others.append(EAGER)
+        dtype = str(call["query"].dtype).removeprefix("torch.")
         raise Unsupported(
-            f"attention={asked} cannot run this in {kind} here; use {' or '.join(able) or 'auto'}"
+            f"attention={asked} cannot run this in {dtype} here; "
+            f"use {' or '.join(others) or 'auto'}"
         )
     return Backends(order, runs)
 
 
 def fastest(call: Call, device: TorchDevice) -> Backends:
-    """The backends of the fastest of `ways_of` on `device`, in a trial of a layer's attention with
-    random numbers."""
-    orders = ways_of(call)
+    """Find the fastest of `orders_of` on `device`, by a trial of one layer's attention with random
+    numbers."""
+    orders = orders_of(call)
     if len(orders) == 1:
         return Backends(None, chosen(None, call))
     arguments = {name: _draw_like(value) for name, value in call.items()}
@@ -127,18 +137,18 @@ def fastest(call: Call, device: TorchDevice) -> Backends:
     return Backends(order, chosen(order, call), choice)
 
 
-def ways_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
-    """The ways to compute such a call that may be the fastest, as orders of backends: torch's own;
-    each backend that can and comes later in that order, with all others behind it; and plain
-    products where they fit."""
+def orders_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
+    """List the orders of backends, by name, that may be the fastest for such a call.
+
+    They are torch's own (None); each other backend that can run it, with the rest behind it; and
+    plain products (None too) where they fit.
+    """
     ways: dict[str, tuple[SDPBackend, ...] | None] = {TORCH_ORDER: None}
     first = chosen(None, call)
     for name in ("flash", "cudnn", "efficient"):
         if name != first and chosen((BACKENDS[name],), call) == name:
-            ways[name] = (
-                BACKENDS[name],
-                *(backend for other, backend in BACKENDS.items() if other != name),
-            )
+            others = [backend for other, backend in BACKENDS.items() if other != name]
+            ways[name] = (BACKENDS[name], *others)
     batch, heads, seq, _ = call["query"].shape
     scores_bytes = batch * heads * seq * call["key"].shape[2] * call["query"].dtype.itemsize
     if call.get("is_causal", False) and scores_bytes <= MOST_SCORES_BYTES:
@@ -147,7 +157,7 @@ def ways_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
 
 
 def attend_once(call: Call, order: tuple[SDPBackend, ...] | None, eager: bool) -> None:
-    """Attention of such a call one way, with its gradients where they are wanted."""
+    """Compute attention for a call, with gradients if its arguments require them."""
     attend = eager_attention if eager else F.scaled_dot_product_attention
     names = {"query": "q", "key": "k", "value": "v"} if eager else {}
     with nullcontext() if order is None else sdpa_kernel(list(order), set_priority=True):
@@ -157,32 +167,34 @@ def attend_once(call: Call, order: tuple[SDPBackend, ...] | None, eager: bool) -
 
 
 def _draw_like(value: Any) -> Any:
-    """A tensor of random numbers like `value`, laid out alike; what is no tensor of numbers
-    stays."""
+    """Draw random numbers like a tensor of numbers, laid out alike; anything else stays."""
     if not isinstance(value, torch.Tensor) or value.dtype == torch.bool:
         return value
-    # a trial leaves the numbers of the model and its data alone
+    # a generator of its own: the trial does not change the numbers of the model and its data
     own = torch.Generator(value.device).manual_seed(0)
     return torch.empty_like(value).normal_(generator=own).requires_grad_(value.requires_grad)
 
 
 def _question(call: Call) -> str:
-    """The shape of a call in words, for a trial to be remembered by."""
+    """Describe the shape of a call, as the key under which its trial is remembered."""
     query, key = call["query"], call["key"]
     kind = "over a sequence" if call.get("is_causal", False) else "on a cache"
+    dtype = str(query.dtype).removeprefix("torch.")
     trained = ", trained" if query.requires_grad else ""
-    return f"{kind}: q {tuple(query.shape)}, k {tuple(key.shape)}, {str(query.dtype).removeprefix('torch.')}{trained}"
+    return f"{kind}: q {tuple(query.shape)}, k {tuple(key.shape)}, {dtype}{trained}"
 
 
 def chosen(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
-    """The backend that torch takes for such a call if it may take those of `order`; None if none or
-    not told."""
+    """Ask torch which backend it takes for such a call, among those of `order`.
+
+    None if it takes none of them, or does not tell.
+    """
     key = torch._C._dispatch_key_for_device(call["query"].device.type)
     if not torch._C._dispatch_has_kernel_for_dispatch_key("aten::_fused_sdp_choice", key):
         return None  # torch would answer for the device to which the operator falls back
     among = nullcontext() if order is None else sdpa_kernel(list(order), set_priority=True)
     with among, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where none can, torch warns of each one's reasons
+        warnings.simplefilter("ignore")  # if none can, torch warns with the reason of each
         try:
             number = torch._fused_sdp_choice(**call)
         except RuntimeError:
@@ -198,20 +210,18 @@ def call_over_sequence(
     device: TorchDevice,
     trained: bool = False,
 ) -> Call:
-    """What `Attention` calls for over `seq` tokens at once, as `scaled_dot_product_attention` takes
-    it.
+    """Make the call of attention over `seq` tokens at once, as `Attention` does.
 
-    Of a batch whose scores would take more than MOST_SCORES_BYTES, so many sequences as stay
-    within, at least one: the call is for trials and questions, and the whole batch might not fit
-    beside the model.
+    It is for trials and questions: the whole batch might not fit beside the model. So it has as
+    many sequences as keep the scores within MOST_SCORES_BYTES, at least one.
     """
     batch = min(batch, max(1, MOST_SCORES_BYTES // (config.heads * seq * seq * dtype.itemsize)))
 
-    def heads(count: int) -> torch.Tensor:
-        made = torch.empty(batch, seq, count, config.head_width, dtype=dtype, device=device.torch)
-        return made.transpose(1, 2).requires_grad_(trained)
+    def allocate(heads: int) -> torch.Tensor:
+        x = torch.empty(batch, seq, heads, config.head_width, dtype=dtype, device=device.torch)
+        return x.transpose(1, 2).requires_grad_(trained)
 
-    q, k, v = heads(config.heads), heads(config.key_heads), heads(config.key_heads)
+    q, k, v = (allocate(heads) for heads in (config.heads, config.key_heads, config.key_heads))
     return {
         "query": q,
         "key": k,
@@ -224,15 +234,17 @@ def call_over_sequence(
 def call_on_cache(
     config: GPTConfig, batch: int, length: int, dtype: torch.dtype, device: TorchDevice
 ) -> Call:
-    """What `Attention` calls for to extend a cache of `length` by one token."""
-    shape = (batch, config.key_heads, config.heads // config.key_heads, config.head_width)
-    q = torch.empty(shape, dtype=dtype, device=device.torch)
-    k, v = torch.empty(
-        2, batch, config.key_heads, length, config.head_width, dtype=dtype, device=device.torch
-    )
+    """Make the call of attention that extends a cache of `length` by one token, as `Attention`
+    does."""
+    shared = config.heads // config.key_heads
+
+    def allocate(rows: int) -> torch.Tensor:
+        shape = (batch, config.key_heads, rows, config.head_width)
+        return torch.empty(shape, dtype=dtype, device=device.torch)
+
     return {
-        "query": q,
-        "key": k,
-        "value": v,
+        "query": allocate(shared),
+        "key": allocate(length),
+        "value": allocate(length),
         "attn_mask": torch.empty(1, 1, 1, length, device=device.torch) > 0,
     }

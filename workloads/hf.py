@@ -1,10 +1,9 @@
-"""Any language model that Hugging Face Transformers can build, at work: the same steps and spans as
-a GPT's.
+"""Any language model that Transformers can build: the same steps and spans as a GPT's.
 
 `model` is a model type (gpt2, llama, qwen2 …) with the default sizes of its class, or a config.json
 or a folder that holds one. Weights are random, and nothing is loaded from a hub. A path is part of
-the case as it was typed; the table `measurements` has a hash of the configuration itself among the
-`choices`, so that one can see whether two are the same.
+the case as it was typed; the `choices` of the table `measurements` hold a hash of the configuration
+itself, by which one can see whether two are the same.
 """
 
 import inspect
@@ -13,24 +12,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hwbench.accounts.decoder import Decoder
+from hwbench.accounts.steps import decode_work, prefill_work, training_work
+from hwbench.accounts.updates import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
 from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import all_of, batch_of_parts, sequence_within
-from workloads.models import hf
-from workloads.models.decoder import Decoder
-from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS, train_state_bytes
+from workloads.models.hf import cache as caches
+from workloads.models.hf.configuration import check, positions_of
+from workloads.models.hf.description import Description, describe
 from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
-from workloads.training import ACCUMULATE, OPTIMIZER, replays_graphs, training_spans, training_step
+from workloads.training import ACCUMULATE, OPTIMIZER, replays_graphs, training_step
 
-MODEL = axis("gpt2", check=hf.check)
+MODEL = axis("gpt2", check=check)
 LAYERS = axis(None, kind=int)
 INFERENCE_DTYPE = axis("auto", choices=tuple(TORCH_DTYPES))
 
 
 @workload(
     "hf/train",
-    fit=all_of(sequence_within(hf.positions_of, "seq"), batch_of_parts),
+    fit=all_of(sequence_within(positions_of, "seq"), batch_of_parts),
     model=MODEL,
     batch=axis(4),
     seq=axis(512),
@@ -45,24 +47,26 @@ def hf_train(p: Any, device: TorchDevice) -> Built:
 
     The loss is the model's own, of each token but the first given those before it. Dropout is off.
     """
-    described = hf.describe(p.model, p.layers)
-    described.require_positions(p.seq)
-    device.require(p.dtype, train_state_bytes(described.parameters, p.optimizer))
-    model = described.build(device.torch).train()
+    description = describe(p.model, p.layers)
+    description.require_positions(p.seq)
+    device.require(p.dtype, train_state_bytes(description.parameters, p.optimizer))
+    model = description.build(device.torch).train()
 
     def loss(tokens: Tensor, labels: Tensor) -> Tensor:
         return model(input_ids=tokens, labels=labels, use_cache=False).loss  # type: ignore[no-any-return] # untyped
 
     loss_of = compiled(loss, device, p.compile)
-    tokens = random_tokens(described.config.vocab_size, (DATASET_BATCHES * p.batch, p.seq), device)
+    vocab = description.config.vocab_size
+    tokens = random_tokens(vocab, (DATASET_BATCHES * p.batch, p.seq), device)
     step = training_step(p, device, loss_of, model.parameters(), (tokens, tokens))
-    work, spans = train_work(described.decoder, p)
-    return Built(step, work, bool(p.compile), Declared(spans, described.choices()), model=model)
+    work, spans = train_work(description.decoder, p)
+    declared = Declared(spans, description.choices())
+    return Built(step, work, bool(p.compile), declared, model=model)
 
 
 @workload(
     "hf/prefill",
-    fit=sequence_within(hf.positions_of, "prompt"),
+    fit=sequence_within(positions_of, "prompt"),
     model=MODEL,
     batch=axis(1),
     prompt=axis(512),
@@ -71,10 +75,9 @@ def hf_train(p: Any, device: TorchDevice) -> Built:
     dtype=INFERENCE_DTYPE,
 )
 def hf_prefill(p: Any, device: TorchDevice) -> Built:
-    """Read a prompt into the model's own cache and hand the first new token to the host: the time
-    to first token."""
-    described, model = inference_model(p, device, length=p.prompt)
-    prompt = random_tokens(described.config.vocab_size, (p.batch, p.prompt), device)
+    """Read a prompt into the model's own cache and pass the first new token to the host (TTFT)."""
+    description, model = inference_model(p, device, length=p.prompt)
+    prompt = random_tokens(description.config.vocab_size, (p.batch, p.prompt), device)
     last = last_position(model)
 
     def read(tokens: Tensor) -> Tensor:
@@ -87,19 +90,16 @@ def hf_prefill(p: Any, device: TorchDevice) -> Built:
         prefill(prompt).tolist()
         mark("prefill")
 
-    work = prefill_work(described.decoder, p)
-    return Built(
-        step,
-        work,
-        bool(p.compile),
-        Declared({"prefill": work}, described.choices(cache="dynamic")),
-        model=model,
-    )
+    work = Work(tokens=p.batch * p.prompt)
+    if description.decoder:
+        work = prefill_work(description.decoder, p.batch, p.prompt, p.dtype)
+    declared = Declared({"prefill": work}, description.choices(cache="dynamic"))
+    return Built(step, work, bool(p.compile), declared, model=model)
 
 
 @workload(
     "hf/decode",
-    fit=sequence_within(hf.positions_of, "prompt", "new"),
+    fit=sequence_within(positions_of, "prompt", "new"),
     model=MODEL,
     batch=axis(1),
     prompt=axis(128),
@@ -109,15 +109,14 @@ def hf_prefill(p: Any, device: TorchDevice) -> Built:
     dtype=INFERENCE_DTYPE,
 )
 def hf_decode(p: Any, device: TorchDevice) -> Built:
-    """Write new tokens greedily after a prompt that is already cached; each token reaches the host
-    before the next.
+    """Write new tokens greedily after a cached prompt; each reaches the host before the next.
 
     The cache is static, allocated once, and wound back to the prompt after each step.
     """
-    described, model = inference_model(p, device, length=p.prompt + p.new)
-    cache = static_cache(described, model, p.prompt + p.new)
-    cached = {hf.cache_argument(model): cache, "use_cache": True}
-    prompt = random_tokens(described.config.vocab_size, (p.batch, p.prompt), device)
+    description, model = inference_model(p, device, length=p.prompt + p.new)
+    cache = static_cache(description, model, p.prompt + p.new)
+    cached = {caches.cache_argument(model): cache, "use_cache": True}
+    prompt = random_tokens(description.config.vocab_size, (p.batch, p.prompt), device)
     with torch.inference_mode():
         first = greedy(model(input_ids=prompt, **cached, **last_position(model)).logits)
 
@@ -133,111 +132,70 @@ def hf_decode(p: Any, device: TorchDevice) -> Built:
         for _ in range(p.new):
             token = decode(token)
             if replays:
-                token = token.clone()  # the next replay takes its place
+                token = token.clone()  # the next replay overwrites it
             token.tolist()
             mark("decode")
-        hf.wind_back(cache, p.new)
+        caches.wind_back(cache, p.new)
 
-    work = decode_work(described.decoder, p)
-    return Built(
-        step,
-        work,
-        bool(p.compile),
-        Declared({"decode": work}, described.choices(cache="static")),
-        model=model,
-    )
-
-
-# Models
-
-
-def inference_model(p: Any, device: TorchDevice, length: int) -> tuple[hf.Described, Any]:
-    """A model with weights in `p.dtype`, for sequences of `length`. Unsupported if it or its cache
-    cannot be."""
-    described = hf.describe(p.model, p.layers)
-    described.require_positions(length)
-    cache = described.decoder.kv_cache_bytes(p.batch, length, p.dtype) if described.decoder else 0
-    device.require(p.dtype, described.state * torch_dtype(p.dtype).itemsize + cache)
-    return described, described.build(device.torch, torch_dtype(p.dtype)).eval().requires_grad_(
-        False
-    )
-
-
-def last_position(model: Any) -> dict[str, int]:
-    """What tells a model that only the last position's logits are wanted, where it can be told."""
-    return (
-        {"logits_to_keep": 1}
-        if "logits_to_keep" in inspect.signature(model.forward).parameters
-        else {}
-    )
-
-
-def greedy(logits: Tensor) -> Tensor:
-    """(B, T, V) → the most likely next token of each sequence (B, 1)."""
-    return logits[:, -1].argmax(-1, keepdim=True)
-
-
-def static_cache(described: hf.Described, model: Any, length: int) -> Any:
-    """An empty cache for `length` positions. Unsupported if the model has none that can be wound
-    back."""
-    name = described.config.model_type
-    if not model._can_compile_fullgraph:  # as `generate` asks before it makes a static cache
-        raise Unsupported(
-            f"hf/decode needs a static cache, which Transformers has none of for {name}; try hf/prefill"
-        )
-    cache = hf.static_cache(described.config, length)
-    if not hf.can_wind_back(cache, length):
-        raise Unsupported(
-            f"{name} forgets what lies before its window or state; hf/decode needs a cache of {length}"
-        )
-    return cache
-
-
-# Work
+    work = Work(tokens=p.batch * p.new)
+    if description.decoder:
+        work = decode_work(description.decoder, p.batch, p.prompt, p.new, p.dtype)
+    declared = Declared({"decode": work}, description.choices(cache="static"))
+    return Built(step, work, bool(p.compile), declared, model=model)
 
 
 def train_work(decoder: Decoder | None, p: Any) -> tuple[Work, dict[str, Work]]:
-    """Of a training step, and of each of its spans; of an unknown architecture only the tokens are
-    known."""
-    method = OPTIMIZERS[p.optimizer]
-    samples, size = method.samples(p.batch), method.micro_batch(p.batch, p.accumulate)
-    tokens = samples * p.seq
+    """Count a training step, and each of its spans.
+
+    Of an architecture without a closed form only the tokens are known. What a model computes again
+    to save memory never is.
+    """
     if decoder is None:
-        return Work(tokens=tokens), {}
-    work = Work(
-        tokens=tokens,
-        flops=decoder.train_flops(samples, p.seq),
-        bytes=decoder.train_bytes(size, p.seq, p.optimizer, p.accumulate),
-        flops_full_attention=decoder.train_flops(samples, p.seq, full_attention=True),
-    )
-    forward = Work(
-        tokens=tokens,
-        flops=decoder.forward_flops(samples, p.seq),
-        bytes=method.passes(p.accumulate) * decoder.forward_bytes(size, p.seq),
-        flops_full_attention=decoder.forward_flops(samples, p.seq, full_attention=True),
-    )
-    return work, training_spans(work, forward, decoder.parameters, p.optimizer)
+        return Work(tokens=OPTIMIZERS[p.optimizer].samples(p.batch) * p.seq), {}
+    return training_work(decoder, p.batch, p.seq, p.optimizer, p.accumulate, recomputed_flops=None)
 
 
-def prefill_work(decoder: Decoder | None, p: Any) -> Work:
-    tokens = p.batch * p.prompt
-    if decoder is None:
-        return Work(tokens=tokens)
-    return Work(
-        tokens=tokens,
-        flops=decoder.prefill_flops(p.batch, p.prompt),
-        bytes=decoder.prefill_bytes(p.batch, p.prompt, p.dtype),
-        flops_full_attention=decoder.prefill_flops(p.batch, p.prompt, full_attention=True),
-    )
+def inference_model(p: Any, device: TorchDevice, length: int) -> tuple[Description, Any]:
+    """Build a model with weights in `p.dtype`, for sequences of `length` tokens.
+
+    Unsupported if it or its cache cannot fit.
+    """
+    description = describe(p.model, p.layers)
+    description.require_positions(length)
+    state_bytes = description.state * torch_dtype(p.dtype).itemsize
+    if description.decoder:
+        state_bytes += description.decoder.kv_cache_bytes(p.batch, length, p.dtype)
+    device.require(p.dtype, state_bytes)
+    model = description.build(device.torch, torch_dtype(p.dtype))
+    return description, model.eval().requires_grad_(False)
 
 
-def decode_work(decoder: Decoder | None, p: Any) -> Work:
-    tokens = p.batch * p.new
-    if decoder is None:
-        return Work(tokens=tokens)
-    indices = range(p.prompt, p.prompt + p.new)
-    return Work(
-        tokens=tokens,
-        flops=sum(decoder.decode_flops(p.batch, index) for index in indices),
-        bytes=sum(decoder.decode_bytes(p.batch, index, p.dtype) for index in indices),
-    )
+def last_position(model: Any) -> dict[str, int]:
+    """The argument that asks a model for the last position's logits only, where it takes one."""
+    takes_one = "logits_to_keep" in inspect.signature(model.forward).parameters
+    return {"logits_to_keep": 1} if takes_one else {}
+
+
+def greedy(logits: Tensor) -> Tensor:
+    """Choose the most likely next token of each sequence: (B, T, V) → (B, 1)."""
+    return logits[:, -1].argmax(-1, keepdim=True)
+
+
+def static_cache(description: Description, model: Any, length: int) -> Any:
+    """Make an empty cache for `length` positions.
+
+    Unsupported if the model has none that can be wound back.
+    """
+    name = description.config.model_type
+    if not model._can_compile_fullgraph:  # as `generate` asks before it makes a static cache
+        raise Unsupported(
+            "hf/decode needs a static cache, which Transformers does not have for "
+            f"{name}; try hf/prefill"
+        )
+    cache = caches.static_cache(description.config, length)
+    if not caches.can_wind_back(cache, length):
+        raise Unsupported(
+            f"the cache of {name} keeps only a window or a state; hf/decode needs one of all "
+            f"{length} positions"
+        )
+    return cache

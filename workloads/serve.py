@@ -1,5 +1,4 @@
-"""Inference under load: requests arrive as MLPerf's scenarios have it, and each is timed from its
-scheduled arrival."""
+"""Inference under load: requests arrive as in MLPerf's scenarios, timed from their schedule."""
 
 import random
 import time
@@ -10,8 +9,8 @@ from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Served, Unsupported
 from hwbench.workload import Built, Mark, axis, workload
 from workloads.fitting import sequence_within
-from workloads.gpt import INFERENCE_DTYPE, LAYERS, SIZE, inference_config, inference_model
-from workloads.models.sizes import positions_of
+from workloads.gpt_axes import INFERENCE_DTYPE, LAYERS, SIZE, positions_of
+from workloads.gpt_inference import inference_config, inference_model
 from workloads.serving.loadgen import (
     SAMPLES_PER_QUERY,
     SCENARIOS,
@@ -25,14 +24,13 @@ from workloads.serving.server import Request, Server
 from workloads.tensors import random_tokens
 
 PROMPTS = 64
-"""How many prompts there are to choose from; to a model without a cache of prompts they are all
-alike."""
+"""How many prompts there are to choose from. All cost the same: the model does not cache them."""
 
 WARMUPS = 3
 """How many batches are computed before a test."""
 
 SEARCH = "max"
-"""The rate that stands for the largest one that meets the objective."""
+"""The word for the largest rate that meets the objective."""
 
 
 @workload(
@@ -52,35 +50,34 @@ SEARCH = "max"
     dtype=INFERENCE_DTYPE,
 )
 def gpt_serve(p: Any, device: TorchDevice) -> Built:
-    """Answer requests as they arrive, up to `batch` at once: the step is one test of MLPerf's load
-    generator.
+    """Answer requests as they arrive, up to `batch` at once: a step is one test of MLPerf LoadGen.
 
-    The scenario `server` has Poisson arrivals at `rate` requests/s; `rate=max` first searches, as
-    it is built, for the largest rate whose 99th percentiles of TTFT and TPOT are within `ttft_ms`
-    and `tpot_ms` (the defaults are MLPerf's for Llama 2 70B), and the step is then a test at that
-    rate. A search sees a queue that grows only if it outgrows `ttft_ms` within `duration_s`: make
-    that many times as long. MLPerf's own tests last 600 s.
+    The scenario `server` has Poisson arrivals at `rate` requests/s. With `rate=max` the build first
+    searches for the largest rate whose 99th percentiles of TTFT and TPOT are within `ttft_ms` and
+    `tpot_ms` (the defaults are MLPerf's for Llama 2 70B), and the step is a test at that rate. A
+    search notices a growing queue only if the wait exceeds `ttft_ms` within `duration_s`: make
+    `duration_s` many times as long. MLPerf's own tests last 600 s.
     """
     loadgen()
     _require_rate(p.scenario, p.rate)
     length = p.prompt + p.new
     config, _ = inference_config(p, device, length, cached=length, read=p.prompt)
     model = inference_model(p, device, config)
-    server = Server(
-        model, random_tokens(model.config.vocab, (PROMPTS, p.prompt), device), p.new, p.batch
-    )
+    prompts = random_tokens(model.config.vocab, (PROMPTS, p.prompt), device)
+    server = Server(model, prompts, p.new, p.batch)
     seed = random.getrandbits(32)
     expected = _expected_rate(server, p.scenario)
 
     def load(rate: float) -> Load:
         return Load(p.scenario, rate, p.duration_s, p.queries, p.ttft_ms, p.tpot_ms, seed)
 
+    def meets_objective(rate: float) -> bool:
+        return bool(run_test(load(rate), server).meets_objective)
+
     rate: float = expected if p.rate is None else p.rate
     choices: dict[str, str] = {}
     if p.rate == SEARCH:
-        rate, choices = _searched(
-            lambda rate: bool(run_test(load(rate), server).meets_objective), expected
-        )
+        rate, choices = _search_rate(meets_objective, expected)
     tests: list[LoadTest] = []
 
     def step(mark: Mark) -> None:
@@ -103,33 +100,34 @@ def _require_rate(scenario: str, rate: float | str | None) -> None:
 
 
 def _expected_rate(server: Server, scenario: str) -> float:
-    """Requests/s in the largest batches that the scenario makes, by the fastest of a few, which
-    also make it warm."""
-    size = {"single-stream": 1, "multi-stream": min(server.batch, SAMPLES_PER_QUERY)}.get(
-        scenario, server.batch
-    )
-    _seconds(server, 1)
-    return size / min(_seconds(server, size) for _ in range(WARMUPS))
+    """Measure requests/s in the largest batches that the scenario makes.
+
+    By the fastest of a few batches, which also warm the server up.
+    """
+    largest = {"single-stream": 1, "multi-stream": min(server.batch, SAMPLES_PER_QUERY)}
+    size = largest.get(scenario, server.batch)
+    _time_batch(server, 1)
+    return size / min(_time_batch(server, size) for _ in range(WARMUPS))
 
 
-def _seconds(server: Server, size: int) -> float:
-    """How long a batch of `size` takes that nobody waits for."""
+def _time_batch(server: Server, size: int) -> float:
+    """Compute one batch of `size` outside any test, and return its seconds."""
+    group = [Request(i, i, i % PROMPTS) for i in range(size)]
     begin = time.perf_counter()
-    server.answer(
-        [Request(i, i, i % PROMPTS) for i in range(size)], lambda group: None, lambda group: None
-    )
+    server.answer(group, lambda group: None, lambda group: None)
     return time.perf_counter() - begin
 
 
-def _searched(meets: Callable[[float], bool], expected: float) -> tuple[float, dict[str, str]]:
-    """The largest rate, and what to say of it. Unsupported if even a small part of the expected
-    rate is too much."""
-    found = largest_rate(meets, expected)
-    if found.rate is None:
+def _search_rate(meets: Callable[[float], bool], expected: float) -> tuple[float, dict[str, str]]:
+    """Search the largest rate, and describe it for `Declared.choices`.
+
+    Unsupported if even a small part of the expected rate does not meet the objective.
+    """
+    largest = largest_rate(meets, expected)
+    if largest.rate is None:
         raise Unsupported(
-            f"no rate meets the objective, as {found.tests} tests have shown; loosen ttft_ms or tpot_ms"
+            f"no rate meets the objective, as {largest.tests} tests have shown; "
+            "loosen ttft_ms or tpot_ms"
         )
-    return found.rate, {
-        "max_rate_requests_per_s": repr(found.rate),
-        "search_tests": str(found.tests),
-    }
+    choices = {"max_rate_requests_per_s": repr(largest.rate), "search_tests": str(largest.tests)}
+    return largest.rate, choices

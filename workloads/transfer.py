@@ -1,4 +1,4 @@
-"""The ceiling of the way between the host's memory and the device's."""
+"""The transfer ceiling: how fast data moves between the host's memory and the device's."""
 
 from typing import Any
 
@@ -18,10 +18,9 @@ from workloads.tensors import TORCH_DTYPES, torch_dtype
     dtype=axis("fp32", choices=tuple(TORCH_DTYPES)),
 )
 def transfer(p: Any, device: TorchDevice) -> Built:
-    """Copy mb megabytes (10⁶ bytes) between the host and the device; bytes count once, as they
-    cross.
+    """Copy mb megabytes (10⁶ bytes) between the host and the device; each byte counts once.
 
-    From and to pinned memory the host does not wait for the copy; pageable memory goes through a
+    The host does not wait for copies from and to pinned memory. Pageable memory goes through a
     pinned buffer of the driver, and the host waits.
     """
     if not device.has_transfers:
@@ -35,12 +34,12 @@ def transfer(p: Any, device: TorchDevice) -> Built:
     host = torch.randn(length, dtype=dtype)
     if is_pinned:
         try:
-            host = host.pin_memory()  # for the accelerator that is open
+            host = host.pin_memory()  # pinned for the open accelerator
         except (RuntimeError, NotImplementedError) as error:
             if device.is_out_of_memory(error):
                 raise
             raise Unsupported(
-                f"{device.name}: torch pins no memory for it; use memory=pageable"
+                f"{device.name}: torch cannot pin memory for it; use memory=pageable"
             ) from error
     there = torch.randn(length, device=device.torch, dtype=dtype)
     target, source = (there, host) if p.direction == "to_device" else (host, there)

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from runs import frame, run_of, whole, with_measurements
 
+from hwbench.accounts.sizes import SIZES
 from hwbench.analysis import metrics
 from hwbench.analysis.metrics import peak_shares
 from hwbench.datasheets import peaks
 from hwbench.records import Case
 from hwbench.report.terminal.run import summary_rows
-from workloads.models.sizes import SIZES
 
 TRAIN = Case("gpt/train", {"size": "124m"}, "bf16")
 A100 = "NVIDIA A100-SXM4-80GB"

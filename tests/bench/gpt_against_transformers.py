@@ -20,11 +20,12 @@ from statistics import median
 import torch
 
 from hwbench import devices, stats
+from hwbench.accounts.sizes import SIZES
+from hwbench.accounts.updates import DATASET_BATCHES
 from hwbench.devices.protocol import TorchDevice
 from hwbench.discovery import find
 from hwbench.workload import params_of
-from workloads.models.sizes import SIZES
-from workloads.optimizers import DATASET_BATCHES, make_optimizer
+from workloads.optimizers import make_optimizer
 from workloads.tensors import random_tokens, torch_dtype
 
 Seconds = Callable[[], float]

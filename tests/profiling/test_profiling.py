@@ -9,6 +9,7 @@ import pytest
 from torch._C._autograd import _KinetoEvent
 
 from hwbench import devices, profiling
+from hwbench.accounts.sizes import gpt_config
 from hwbench.discovery import find
 from hwbench.profiling.recording import is_composite, steps_for
 from hwbench.profiling.traces import PID
@@ -19,7 +20,6 @@ from hwbench.records import Case, Policy, Samples, Spans, Window
 from hwbench.records.from_json import from_json
 from hwbench.records.profile import Profile
 from hwbench.workload import Built, params_of
-from workloads.models.sizes import gpt_config
 
 NANO = {
     "size": "nano", "batch": 2, "seq": 32, "layers": None, "optimizer": "adamw", "accumulate": None,

@@ -7,13 +7,13 @@ from conftest import PROFILER_WARNS_OF_CYCLES, TORCH_WARNS_OF_ITSELF
 from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
 from torch.profiler import ProfilerActivity, profile
 
+from hwbench.accounts.sizes import gpt_config
 from hwbench.devices import open_device
 from hwbench.devices.findings import Choice, Findings
 from hwbench.discovery import discover
 from hwbench.records import Unsupported
 from hwbench.workload import params_of
 from workloads import backends
-from workloads.models.sizes import gpt_config
 
 WORKLOADS = discover()
 SMALL = {
@@ -56,7 +56,7 @@ def ran(step) -> str:
 def test_what_is_told_is_what_runs(name, size, dtype, asked):
     if name == "gpt/decode" and asked == "eager":
         with pytest.raises(
-            Unsupported, match="attention=eager is for whole sequences; one token at a time takes"
+            Unsupported, match="attention=eager computes whole sequences, not one token at a time"
         ):
             build(name, dtype, size, attention=asked)
         return
@@ -129,7 +129,7 @@ def test_other_backends_that_can_are_tried_with_all_others_behind_them(monkeypat
         backends, "chosen", lambda order, call: "flash" if order is None else can.get(order)
     )
     call = {"query": torch.empty(1, 4, 16, 32), "key": torch.empty(1, 4, 16, 32), "is_causal": True}
-    ways = backends.ways_of(call)
+    ways = backends.orders_of(call)
     assert list(ways) == ["torch", "cudnn", "efficient", "eager"]
     assert ways["cudnn"][0] == SDPBackend.CUDNN_ATTENTION
     assert set(ways["cudnn"]) == set(backends.BACKENDS.values())
@@ -138,7 +138,7 @@ def test_other_backends_that_can_are_tried_with_all_others_behind_them(monkeypat
 def test_one_token_at_a_time_has_one_way_on_a_cpu():
     device = open_device("cpu")
     call = backends.call_on_cache(gpt_config("nano"), 1, 16, torch.float32, device)
-    assert list(backends.ways_of(call)) == ["torch"]
+    assert list(backends.orders_of(call)) == ["torch"]
 
 
 @TORCH_WARNS_OF_ITSELF
@@ -167,7 +167,7 @@ def test_a_preference_reaches_the_step(monkeypatch):
     device = open_device("cpu")
     monkeypatch.setattr(
         backends,
-        "ways_of",
+        "orders_of",
         lambda call: {"torch": None, "cudnn": tuple(backends.BACKENDS.values())},
     )
     device.findings = TrialEndedAs("cudnn")

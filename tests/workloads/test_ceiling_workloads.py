@@ -6,6 +6,7 @@ import torch
 from test_workloads import build, stepped
 from torch.nn.functional import scaled_dot_product_attention
 
+from hwbench.accounts.matmul import Shape
 from hwbench.devices import open_device
 from hwbench.devices.cpu import CpuDevice
 from hwbench.devices.fake import FakeDevice
@@ -14,7 +15,7 @@ from workloads import copy as copying
 from workloads import gemm as products_of_a_run
 from workloads import transfer as transferring
 from workloads.ceilings import products, search
-from workloads.ceilings.products import FORMATS, Shape, product_of
+from workloads.ceilings.products import FORMATS, product_of
 
 pytestmark = pytest.mark.usefixtures("one_thread", "true_fp32")
 
@@ -96,7 +97,7 @@ class TestProducts:
 
         monkeypatch.setattr(products, "_scaled", lambda device: no_kernel)
         with pytest.raises(
-            Unsupported, match=r"multiplies no fp8: only on devices of capability 8\.9$"
+            Unsupported, match=r"does not multiply fp8: only on devices of capability 8\.9$"
         ):
             product_of("fp8", open_device("cpu"))
 
@@ -107,16 +108,6 @@ class TestProducts:
         monkeypatch.setattr(products, "_int_mm", exhausted)
         with pytest.raises(torch.OutOfMemoryError):
             build("gemm", "int8")
-
-    @pytest.mark.parametrize(
-        ("dtype", "stored", "result"),
-        [("fp32", 4, 4), ("tf32", 4, 4), ("fp16", 2, 2), ("fp8", 1, 2), ("int8", 1, 4)],
-    )
-    def test_bytes_are_those_of_the_formats(self, dtype, stored, result):
-        assert (
-            FORMATS[dtype].bytes_of(Shape(8, 16, 32))
-            == stored * (8 * 32 + 32 * 16) + result * 8 * 16
-        )
 
 
 class TestSearch:
@@ -230,7 +221,7 @@ class TestBest:
             mark("gemm")
             return 7
 
-        under_load = products_of_a_run.loaded(step, device)
+        under_load = products_of_a_run.load_before(step, device)
         assert under_load(marks.append) == 7
         device.synchronize()
         # 75 steps of 0.4 s, then its own
@@ -279,7 +270,7 @@ class TestCopy:
             (
                 "l2",
                 {"l1": 1 << 16, "l2": 1 << 21},
-                "half of l2, 1024 KiB, is too little to be seen through torch's",
+                "half of l2, 1024 KiB, is so small that torch's cost of a call dominates",
             ),
             (
                 "l3",
@@ -289,9 +280,9 @@ class TestCopy:
             (
                 "l3",
                 {"l2": 1 << 27},
-                "nothing here tells the size of an l3 cache; give mb instead of level",
+                "the size of an l3 cache is not known here; give mb instead of level",
             ),
-            ("memory", {}, "nothing here tells the size of any cache; give mb instead of level"),
+            ("memory", {}, "the size of any cache is not known here; give mb instead of level"),
         ],
     )
     def test_a_level_that_cannot_be_measured_says_why(self, level, sizes, why):
@@ -332,7 +323,9 @@ class TestTransfer:
         monkeypatch.setattr(torch.Tensor, "pin_memory", refuse)
         device = open_device("cpu")
         device.has_transfers = True
-        with pytest.raises(Unsupported, match="torch pins no memory for it; use memory=pageable"):
+        with pytest.raises(
+            Unsupported, match="torch cannot pin memory for it; use memory=pageable"
+        ):
             build("transfer", device=device, memory="pinned")
 
 

@@ -8,14 +8,14 @@ import torch
 from conftest import TORCH_WARNS_OF_ITSELF
 from torch import nn
 
+from hwbench.accounts import mlp
+from hwbench.accounts.updates import DATASET_BATCHES
 from hwbench.devices import open_device
 from hwbench.devices.accelerator import AcceleratorDevice
 from hwbench.records import Unsupported
 from workloads import fp8
-from workloads.fp8 import Fp8Linear, by_columns, product, rounded, use_fp8_linears
-from workloads.models import mlp
+from workloads.fp8 import Fp8Linear, by_columns, product, round_to, use_fp8_linears
 from workloads.models.mlp import MLP
-from workloads.optimizers import DATASET_BATCHES
 from workloads.training import training_step
 
 E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2
@@ -40,7 +40,7 @@ class HasFp8:
 
 def exact(x, dtype):
     """`x` as FP8 keeps it, in float64."""
-    x8, scale = rounded(x, dtype)
+    x8, scale = round_to(dtype, x)
     return x8.double() * scale.double()
 
 
@@ -54,7 +54,7 @@ def relative(found, expected):
 @pytest.mark.parametrize(("dtype", "largest", "step"), [(E4M3, 448, 2**-4), (E5M2, 57344, 2**-3)])
 def test_a_tensor_is_scaled_so_that_its_largest_is_the_formats(dtype, largest, step):
     x = torch.randn(64, 64) * 1e-5
-    x8, scale = rounded(x, dtype)
+    x8, scale = round_to(dtype, x)
     assert (x8.dtype, x8.float().abs().max()) == (dtype, largest)
     assert scale.item() == pytest.approx(x.abs().max().item() / largest)
     normal = x.abs() > x.abs().max() / 1000  # below that E4M3 has fewer bits
@@ -69,11 +69,11 @@ def test_zeros_stay_and_what_is_not_finite_shows():
 
 def test_a_product_is_that_of_the_rounded_matrices():
     a, b = torch.randn(32, 64), torch.randn(64, 48)
-    a8, b8 = rounded(a, E5M2), rounded(b, E4M3)
+    a8, b8 = round_to(E5M2, a), round_to(E4M3, b)
     found = product(*a8, by_columns(b8[0]), b8[1])
     assert found.dtype == torch.bfloat16
     assert relative(found, exact(a, E5M2) @ exact(b, E4M3)) < 2**-8
-    assert 0.01 < relative(found, a @ b) < 0.1  # it was rounded, and not too much
+    assert 0.01 < relative(found, a @ b) < 0.1  # it was round_to, and not too much
 
 
 def test_a_layer_and_its_gradients_are_three_fp8_products():
@@ -144,7 +144,7 @@ def test_positions_that_do_not_fit_are_unsupported(compiled):
     forward = torch.compile(layer, dynamic=False, backend="aot_eager") if compiled else layer
     with pytest.raises(
         Unsupported,
-        match=r"^fp8 takes a multiple of 16 positions at a time, here are 15; change batch$",
+        match=r"^fp8 needs a multiple of 16 positions at a time, not 15; change batch$",
     ):
         forward(torch.randn(3, 5, 16))
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from conftest import TORCH_WARNS_OF_ITSELF
 
+from hwbench.accounts.gpt import GPTConfig
+from hwbench.accounts.sizes import SIZES, gpt_config
 from hwbench.records import Unsupported, UserError
-from workloads.models.attention import rotated, rotation_of
-from workloads.models.config import GPTConfig
+from workloads.models.attention import rotate, rotation_of
 from workloads.models.gpt import GPT
-from workloads.models.packed import packed
-from workloads.models.sizes import SIZES, gpt_config
+from workloads.models.packed import pack
 
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
 LLAMA = replace(
@@ -147,7 +147,7 @@ def test_rotary_attention_sees_distances_and_not_places():
             rotation_of(replace(LLAMA, heads=2, kv_heads=2), torch.tensor([place + d]))
             for d in (3, 0)
         )
-        products.append((rotated(q, near) * rotated(k, far)).sum())
+        products.append((rotate(q, near) * rotate(k, far)).sum())
     torch.testing.assert_close(*products)
     assert abs(products[0] - (q * k).sum()) > 0.1
 
@@ -182,7 +182,7 @@ def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtyp
     with torch.inference_mode():
         plain = model.logits(ids)
         try:
-            packed(model.tokens.weight, rows=2)
+            pack(model.tokens.weight, rows=2)
         # then a trial leaves them plain (tests/workloads/test_workloads.py)
         except RuntimeError as error:
             pytest.skip(f"this processor packs no {dtype}: {error}")
@@ -337,7 +337,7 @@ def test_weights_can_be_stored_in_bf16():
 
 
 def test_more_layers_than_the_model_has_are_refused():
-    with pytest.raises(Unsupported, match="gpt 124m has 12 layers, 13 asked for"):
+    with pytest.raises(Unsupported, match="gpt 124m has 12 layers, not 13"):
         gpt_config("124m", 13)
     assert gpt_config("124m", 12) == gpt_config("124m") == SIZES["124m"]
 
@@ -345,7 +345,7 @@ def test_more_layers_than_the_model_has_are_refused():
 def test_a_sequence_beyond_the_positions_is_refused():
     SIZES["124m"].require_positions(1024)
     with pytest.raises(
-        Unsupported, match="gpt 124m has 1024 positions, a sequence of 1025 asked for"
+        Unsupported, match="gpt 124m has 1024 positions, but the sequence has 1025 tokens"
     ):
         SIZES["124m"].require_positions(1025)
 
@@ -355,7 +355,7 @@ def test_a_sequence_beyond_the_positions_is_refused():
     [
         ({"heads": 5}, "5 heads do not divide a width of 32"),
         ({"kv_heads": 3}, "3 heads of keys do not divide 4 heads"),
-        ({"width": 36}, "a head of 9 cannot be rotated by halves"),
+        ({"width": 36}, "rotary positions need an even head width, not 9"),
     ],
 )
 def test_heads_that_do_not_divide_are_refused(wrong, told):

@@ -16,14 +16,15 @@ import torch
 from conftest import TORCH_WARNS_OF_ITSELF
 from torch.utils.flop_counter import FlopCounterMode
 
+from hwbench.accounts.sizes import SIZES
 from hwbench.devices import open_device
 from hwbench.devices._torch import require_memory
 from hwbench.discovery import discover
 from hwbench.records import Case, Unsupported, UserError
 from hwbench.workload import params_of
-from workloads.models import hf
-from workloads.models.decoder import Decoder
-from workloads.models.sizes import SIZES
+from workloads.models.hf import cache as caches
+from workloads.models.hf.configuration import VERIFIED
+from workloads.models.hf.description import Description, describe
 
 WORKLOADS = {name: workload for name, workload in discover().items() if name.startswith("hf/")}
 BATCH, SEQ = 2, 16
@@ -124,9 +125,9 @@ def test_a_training_step_returns_the_loss_of_a_guess_at_first(optimizer, config_
 def test_decoding_writes_what_generate_writes_and_the_same_in_each_step(config_file, monkeypatch):
     """With a static cache that is wound back between steps."""
     models, written = [], []
-    make = hf.Described.build
+    make = Description.build
     monkeypatch.setattr(
-        hf.Described, "build", lambda *args: models.append(make(*args)) or models[-1]
+        Description, "build", lambda *args: models.append(make(*args)) or models[-1]
     )
     prompts = []
     monkeypatch.setattr(
@@ -161,13 +162,13 @@ def test_compiled_decoding_compiles_once(config_file):
 @needs_transformers
 def test_a_folder_that_holds_a_configuration_will_do_and_layers_cut_it(config_file, tmp_path):
     config_file(tiny("gpt2"))
-    one, two = (hf.describe(str(tmp_path), layers) for layers in (1, None))
+    one, two = (describe(str(tmp_path), layers) for layers in (1, None))
     assert two.parameters - one.parameters == 12 * WIDTH**2 + 13 * WIDTH
 
 
 @needs_transformers
 def test_dropout_is_off_and_the_network_is_forbidden():
-    described = hf.describe("gpt2")
+    described = describe("gpt2")
     assert {
         described.config.resid_pdrop,
         described.config.embd_pdrop,
@@ -189,13 +190,13 @@ def test_choices_say_which_model_it_was(config_file):
 
 @needs_transformers
 def test_the_digest_is_of_the_configuration_and_not_of_its_place_or_layers(config_file, tmp_path):
-    digest = hf.describe(config_file(tiny("llama"))).digest
+    digest = describe(config_file(tiny("llama"))).digest
     moved = tmp_path / "elsewhere.json"
     moved.write_text(
         json.dumps(dict(reversed(tiny("llama", transformers_version="4.0").items())), indent=2)
     )
-    assert hf.describe(str(moved), layers=1).digest == digest
-    assert hf.describe(config_file(tiny("llama", vocab_size=101))).digest != digest
+    assert describe(str(moved), layers=1).digest == digest
+    assert describe(config_file(tiny("llama", vocab_size=101))).digest != digest
 
 
 def test_a_case_leaves_out_what_is_off():
@@ -212,7 +213,7 @@ def test_a_case_leaves_out_what_is_off():
 
 @needs_transformers
 def test_gpt2_is_this_suites_own_124m_to_the_last_flop_and_byte():
-    described, own = hf.describe("gpt2"), SIZES["124m"]
+    described, own = describe("gpt2"), SIZES["124m"]
     decoder = described.decoder
     assert described.parameters == decoder.parameters == own.parameters == 124_439_808
     for full in (False, True):
@@ -230,7 +231,7 @@ def test_gpt2_is_this_suites_own_124m_to_the_last_flop_and_byte():
 def test_llama_7b_has_its_published_size_and_palms_flops():
     """Touvron et al. 2023 (Llama 2): 6.7B parameters. PaLM, appendix B: 6N + 12LHQT a token, causal
     halved."""
-    decoder = hf.describe("llama").decoder
+    decoder = describe("llama").decoder
     assert decoder.parameters == 6_738_415_616
     # but for the embedding and the norms
     multiplying = decoder.parameters - 32000 * 4096 - (2 * 32 + 1) * 4096
@@ -241,10 +242,10 @@ def test_llama_7b_has_its_published_size_and_palms_flops():
 
 
 @needs_transformers
-@pytest.mark.parametrize("model_type", hf.VERIFIED)
+@pytest.mark.parametrize("model_type", VERIFIED)
 def test_flops_are_those_that_torch_counts(model_type, config_file):
     """Eager attention is made of matmuls over all pairs, so that the counter sees it."""
-    described = hf.describe(
+    described = describe(
         config_file(tiny(model_type, attn_implementation="eager", tie_word_embeddings=False))
     )
     assert described.attention == "eager"
@@ -270,10 +271,10 @@ def model_flops(counter: FlopCounterMode) -> int:
 
 @needs_transformers
 def test_the_cache_is_as_large_as_declared(config_file):
-    described = hf.describe(config_file(tiny("mistral", sliding_window=12)))
-    cache = hf.static_cache(described.config, 32)
+    described = describe(config_file(tiny("mistral", sliding_window=12)))
+    cache = caches.static_cache(described.config, 32)
     model = described.build(torch.device("cpu"), torch.bfloat16)
-    model(input_ids=torch.randint(VOCAB, (BATCH, 8)), **{hf.cache_argument(model): cache})
+    model(input_ids=torch.randint(VOCAB, (BATCH, 8)), **{caches.cache_argument(model): cache})
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     assert (
         held
@@ -285,7 +286,7 @@ def test_the_cache_is_as_large_as_declared(config_file):
 @needs_transformers
 def test_work_is_what_the_decoder_says(config_file):
     model = config_file(tiny("llama"))
-    decoder = hf.describe(model).decoder
+    decoder = describe(model).decoder
     built = build("hf/train", model, optimizer="gd")
     assert (built.work.tokens, built.work.flops) == (8 * SEQ, decoder.train_flops(8, SEQ))
     assert built.work.bytes == decoder.train_bytes(BATCH, SEQ, "gd")
@@ -326,28 +327,6 @@ def test_of_an_architecture_that_was_not_verified_only_the_tokens_are_known(conf
         )
 
 
-WINDOWED = Decoder(
-    parameters=10_000, block_weights=3_000, width=10, vocab=200, positions=0, tied=False, query_width=8, kv_width=4,
-    windows=(None, 3),
-)  # fmt: skip
-
-
-def test_a_window_hides_what_lies_before_it():
-    pairs = 5 * 6 // 2 + (1 + 2 + 3 + 3 + 3)
-    assert WINDOWED.forward_flops(2, 5) == 2 * (5 * (2 * 3_000 + 2 * 10 * 200) + 4 * 8 * pairs)
-    assert WINDOWED.forward_flops(2, 5, full_attention=True) - WINDOWED.forward_flops(
-        2, 5
-    ) == 2 * 4 * 8 * (50 - pairs)
-    assert WINDOWED.decode_flops(1, 9) == 2 * 3_000 + 4 * 8 * (10 + 3) + 2 * 10 * 200
-    assert sum(WINDOWED.decode_flops(1, i) for i in range(5)) == WINDOWED.forward_flops(1, 5)
-
-
-def test_a_table_that_is_only_looked_up_is_read_by_its_rows():
-    read = 10_000 - (200 - 2 * 5) * 10
-    assert WINDOWED.prefill_bytes(2, 5, "bf16") == 2 * (read + 2 * 2 * 4 * (5 + 3))
-    assert WINDOWED.train_bytes(2, 5, "sgd") == 4 * (read + (read - 10 * 10) + 10_000 + 3 * 10_000)
-
-
 # Refusals
 
 
@@ -360,14 +339,14 @@ def test_a_table_that_is_only_looked_up_is_read_by_its_rows():
             "zzzzzzzzzz",
             "unknown model 'zzzzzzzzzz'; there is gemma, gpt2, .*, any other of Transformers",
         ),
-        ("vit", "vit is no decoder-only language model"),
+        ("vit", "vit is not a decoder-only language model"),
     ],
 )
 def test_a_model_type_that_there_is_not(model, said):
     with pytest.raises(UserError, match=said):
         asked(model)
     with pytest.raises(Unsupported, match=said):
-        hf.describe(model)
+        describe(model)
 
 
 @pytest.mark.parametrize(
@@ -376,9 +355,9 @@ def test_a_model_type_that_there_is_not(model, said):
         ("{not json", "config.json: not JSON: Expecting property name"),
         ("\x00\xff", "config.json: not JSON"),
         ("[" * 100_000, "config.json: not JSON"),
-        ('["gpt2"]', 'config.json: no "model_type" in it'),
-        ({"architectures": ["GPT2LMHeadModel"]}, 'config.json: no "model_type" in it'),
-        ({"model_type": 7}, 'config.json: no "model_type" in it'),
+        ('["gpt2"]', 'config.json: has no "model_type"'),
+        ({"architectures": ["GPT2LMHeadModel"]}, 'config.json: has no "model_type"'),
+        ({"model_type": 7}, 'config.json: has no "model_type"'),
         (
             {"model_type": "llama", "auto_map": {"AutoConfig": "x.Y"}},
             r"asks for code of its own \(auto_map\)",
@@ -396,7 +375,7 @@ def test_a_configuration_that_cannot_be_meant(content, said, config_file):
         asked(config_file(content))
     assert "\n" not in str(refusal.value)
     with pytest.raises(Unsupported, match=said):
-        hf.describe(config_file(content))
+        describe(config_file(content))
 
 
 @pytest.mark.parametrize(
@@ -420,7 +399,7 @@ def test_an_older_transformers_is_refused(monkeypatch):
 
     monkeypatch.setattr(transformers, "__version__", "5.9.1")
     with pytest.raises(Unsupported, match=r"needs Transformers 5\.17 or newer, not 5\.9\.1"):
-        hf.describe("gpt2")
+        describe("gpt2")
 
 
 @needs_transformers
@@ -448,7 +427,7 @@ def test_a_configuration_that_is_none_of_a_language_model_or_does_not_work_out(
     content, said, config_file
 ):
     with pytest.raises(Unsupported, match=said) as refusal:
-        hf.describe(config_file(content))
+        describe(config_file(content))
     assert "\n" not in str(refusal.value)
 
 
@@ -459,20 +438,20 @@ def test_a_configuration_that_is_none_of_a_language_model_or_does_not_work_out(
 )
 def test_a_sequence_beyond_the_positions_is_unsupported(name, given, config_file):
     with pytest.raises(
-        Unsupported, match="llama has 64 positions, a sequence of 65 asked for; shorten it"
+        Unsupported, match="llama has 64 positions, but the sequence has 65 tokens; shorten it"
     ):
         build(name, config_file(tiny("llama")), **given)
 
 
 @needs_transformers
 def test_more_layers_than_there_are_is_unsupported(config_file):
-    with pytest.raises(Unsupported, match="llama has 2 layers, 3 asked for"):
+    with pytest.raises(Unsupported, match="llama has 2 layers, not 3"):
         build("hf/train", config_file(tiny("llama")), layers=3)
 
 
 @needs_transformers
 def test_decoding_without_a_cache_that_can_be_wound_back_is_unsupported(config_file):
-    with pytest.raises(Unsupported, match="mistral forgets what lies before its window"):
+    with pytest.raises(Unsupported, match="the cache of mistral keeps only a window or a state"):
         build("hf/decode", config_file(tiny("mistral", sliding_window=10)))
     mamba = {
         "model_type": "mamba",
@@ -482,7 +461,7 @@ def test_decoding_without_a_cache_that_can_be_wound_back_is_unsupported(config_f
         "state_size": 4,
     }
     with pytest.raises(
-        Unsupported, match="needs a static cache, which Transformers has none of for mamba"
+        Unsupported, match="needs a static cache, which Transformers does not have for mamba"
     ):
         build("hf/decode", config_file(mamba))
     assert stepped(build("hf/prefill", config_file(mamba)))[1] == ["prefill"]
@@ -506,6 +485,6 @@ class SmallDevice:
     ],
 )
 def test_what_cannot_fit_is_refused_before_anything_is_allocated(name, model, gib, monkeypatch):
-    monkeypatch.setattr(hf.Described, "build", lambda *args: pytest.fail("built"))
+    monkeypatch.setattr(Description, "build", lambda *args: pytest.fail("built"))
     with pytest.raises(Unsupported, match=rf"needs at least {gib:.1f} GiB, this one has 0\.0 GiB"):
         build(name, model, device=SmallDevice())

@@ -1,22 +1,22 @@
-"""The recurrent and the feed-forward network: their closed forms against torch's counter, their
-order in time."""
+"""The recurrent and the feed-forward network: what they compute, and what their workloads declare."""
 
 import copy
 
 import pytest
 import torch
 from conftest import TORCH_WARNS_OF_ITSELF
-from torch.utils.flop_counter import FlopCounterMode
 
+from hwbench.accounts import updates
+from hwbench.accounts.lstm import SIZES as LSTM_SIZES
+from hwbench.accounts.lstm import LSTMConfig
+from hwbench.accounts.mlp import SIZES as MLP_SIZES
+from hwbench.accounts.mlp import MLPConfig
 from hwbench.devices import open_device
 from hwbench.discovery import discover
 from hwbench.records import Unsupported, Work
 from hwbench.workload import params_of
-from workloads import optimizers
-from workloads.models.lstm import LSTM, LSTMConfig
-from workloads.models.lstm import SIZES as LSTM_SIZES
-from workloads.models.mlp import MLP, MLPConfig
-from workloads.models.mlp import SIZES as MLP_SIZES
+from workloads.models.lstm import LSTM
+from workloads.models.mlp import MLP
 
 CPU = torch.device("cpu")
 WORKLOADS = discover()
@@ -24,104 +24,11 @@ TINY = LSTMConfig("tiny", layers=3, hidden=24, embedding=16, vocab=100)
 FLAT = MLPConfig("flat", depth=3, width=16)
 BATCH, SEQ = 2, 5
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    # torch, of the switch in counted()
-    pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN"),
-]
-
-
-def counted(run) -> int:
-    """FLOPs that torch counts in `run()`. Without oneDNN an LSTM is made of matmuls, so that the
-    counter sees it."""
-    with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops()
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
     return torch.randint(TINY.vocab, (batch, seq))
-
-
-# Parameters
-
-
-@pytest.mark.parametrize("config", [TINY, LSTM_SIZES["nano"]], ids=lambda config: config.size)
-def test_the_built_lstm_has_the_parameters_of_the_closed_form(config):
-    assert (
-        sum(parameter.numel() for parameter in LSTM(config, CPU).parameters()) == config.parameters
-    )
-
-
-@pytest.mark.parametrize("config", [FLAT, MLP_SIZES["nano"]], ids=lambda config: config.size)
-def test_the_built_mlp_has_the_parameters_of_the_closed_form(config):
-    assert (
-        sum(parameter.numel() for parameter in MLP(config, CPU).parameters()) == config.parameters
-    )
-
-
-def test_the_sizes_that_ship():
-    default = LSTM_SIZES["gpt3-simplified"]
-    assert (default.layers, default.hidden, default.embedding, default.vocab) == (
-        12,
-        1024,
-        512,
-        10_000,
-    )
-    assert LSTM(default, torch.device("meta")).layers.num_layers == 12
-    assert (
-        sum(p.numel() for p in LSTM(default, torch.device("meta")).parameters())
-        == default.parameters
-    )
-    assert sum(
-        p.numel() for p in MLP(MLP_SIZES["default"], torch.device("meta")).parameters()
-    ) == 4 * (4096**2 + 4096)
-
-
-# FLOPs
-
-
-def test_an_lstm_costs_eight_h_times_its_inputs_a_layer_and_token():
-    """Layers by hand: 2·4h(i + h) with i of 16, 24 and 24, and the head's 2hV."""
-    a_token = 2 * 4 * 24 * (16 + 24) + 2 * (2 * 4 * 24 * (24 + 24)) + 2 * 24 * 100
-    assert TINY.forward_flops(BATCH, SEQ) == BATCH * SEQ * a_token
-
-
-def test_lstm_forward_agrees_with_torch():
-    model, ids = LSTM(TINY, CPU), tokens()
-    assert counted(lambda: model(ids)) == TINY.forward_flops(BATCH, SEQ)
-
-
-def test_lstm_training_agrees_with_torch_but_for_the_gradient_of_the_past_before_the_first_token():
-    model, ids = LSTM(TINY, CPU), tokens()
-    before_the_first = BATCH * TINY.layers * 2 * 4 * TINY.hidden**2
-    assert (
-        counted(lambda: model.loss(ids, ids).backward())
-        == TINY.train_flops(BATCH, SEQ) - before_the_first
-    )
-
-
-def test_mlp_work_agrees_with_torch():
-    model, x = MLP(FLAT, CPU), torch.randn(BATCH, FLAT.width)
-    assert counted(lambda: model(x)) == FLAT.forward_flops(BATCH)
-    assert counted(lambda: model.loss(x, x).backward()) == FLAT.train_flops(BATCH)
-
-
-# Bytes
-
-
-def test_an_lstm_reads_every_weight_and_of_the_embedding_the_rows_looked_up():
-    read = TINY.parameters - (100 - 10) * 16
-    assert TINY.forward_bytes(BATCH, SEQ, "bf16") == 2 * read
-    # there are no more rows than the vocabulary
-    assert TINY.forward_bytes(BATCH, 1000, "fp32") == 4 * TINY.parameters
-    backward = TINY.parameters - 100 * 16
-    assert TINY.train_bytes(BATCH, SEQ, "sgd") == 4 * (read + backward + 4 * TINY.parameters)
-
-
-def test_an_mlp_reads_every_weight_and_its_backward_all_but_the_first_layers():
-    assert FLAT.forward_bytes("fp16") == 2 * 3 * (16 * 16 + 16)
-    assert FLAT.train_bytes("adamw") == 4 * (3 + 2 + 8 * 3) * (16 * 16 + 16)
 
 
 # What they compute
@@ -185,8 +92,8 @@ def test_lstm_training_is_the_sum_of_its_spans(optimizer, accumulate):
         passes * beyond_embedding + (2 * passes - 1) * c.parameters
     )
     assert spans["optimizer"] == Work(
-        flops=optimizers.update_flops(c.parameters, optimizer),
-        bytes=optimizers.update_bytes(c.parameters, optimizer),
+        flops=updates.update_flops(c.parameters, optimizer),
+        bytes=updates.update_bytes(c.parameters, optimizer),
     )
     assert work.bytes == sum(span.bytes for span in spans.values())
     assert work.flops == spans["forward"].flops + spans["backward"].flops

@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from hwbench.accounts import lstm, mlp, sizes
+from hwbench.accounts.updates import DATASET_BATCHES, OPTIMIZERS
 from hwbench.devices import open_device
 from hwbench.recording.measure_case import CaseRequest, measure_case
-from hwbench.records import Case, Policy, Unsupported, Work
-from workloads.lstm import lstm_kernels
-from workloads.models import lstm, mlp, sizes
+from hwbench.records import Case, Policy, Unsupported
+from workloads.lstm import choose_kernels
 from workloads.models.gpt import GPT
 from workloads.models.lstm import LSTM
 from workloads.models.mlp import MLP
-from workloads.optimizers import DATASET_BATCHES, OPTIMIZERS
-from workloads.training import training_spans, training_step
+from workloads.training import training_step
 
 CPU = open_device("cpu")
 MODELS = {
@@ -49,7 +49,7 @@ def step_of(optimizer, model, data, lr, dtype="fp32", batch=1, accumulate=None):
     if not isinstance(model, LSTM):
         return step
     p = SimpleNamespace(size="nano", batch=batch, seq=8, dtype=dtype)
-    return lstm_kernels(p, CPU, model, trained=True).within(step)
+    return choose_kernels(p, CPU, model, trained=True).within(step)
 
 
 def ignore(_mark):
@@ -175,9 +175,13 @@ def test_the_parts_are_those_of_one_batch():
 @pytest.mark.parametrize(
     ("optimizer", "accumulate", "refusal"),
     [
-        ("adamw", 4, "accumulate=4 does not divide batch=6; it has to"),
-        ("gd", 12, "accumulate=12 does not divide batch=6; it has to"),
-        ("sgd", 2, "accumulate=2 does not divide the one sample that sgd learns from; it has to"),
+        ("adamw", 4, "accumulate=4 does not divide batch=6; choose one that does"),
+        ("gd", 12, "accumulate=12 does not divide batch=6; choose one that does"),
+        (
+            "sgd",
+            2,
+            "accumulate=2 does not divide the single sample that sgd learns from; choose one that does",
+        ),
     ],
 )
 def test_a_batch_that_does_not_fall_into_equal_parts_is_unsupported(optimizer, accumulate, refusal):
@@ -214,26 +218,6 @@ def test_gradients_that_cuda_graphs_add_to_lie_in_buffers_that_stay(compile, acc
     )
 
 
-# Spans
-
-
-def test_the_work_of_a_step_falls_into_its_spans():
-    work = Work(tokens=8, flops=90, bytes=1000, flops_full_attention=120, hardware_flops=110)
-    forward = Work(tokens=8, flops=30, bytes=100, flops_full_attention=40, hardware_flops=30)
-    assert training_spans(work, forward, 10, "adamw") == {
-        "forward": forward,
-        "backward": Work(
-            tokens=8, flops=60, bytes=1000 - 100 - 280, flops_full_attention=80, hardware_flops=80
-        ),
-        "optimizer": Work(flops=160, bytes=280),
-    }
-
-
-def test_what_is_not_declared_of_a_step_is_not_of_its_spans():
-    spans = training_spans(Work(flops=90), Work(flops=30), 10, "sgd")
-    assert spans["backward"] == Work(flops=60)
-
-
 # Losses that are no numbers
 
 
@@ -254,7 +238,8 @@ def test_one_weight_that_is_no_number_spoils_every_later_loss(name, optimizer, d
 
 
 EXPLODING = """
-from workloads.models.mlp import MLP, SIZES
+from hwbench.accounts.mlp import SIZES
+from workloads.models.mlp import MLP
 from workloads.training import training_step
 from hwbench.workload import Built, workload
 import torch

@@ -10,6 +10,10 @@ import torch
 from conftest import TORCH_WARNS_OF_ITSELF
 
 import workloads
+from hwbench.accounts.lstm import SIZES as LSTM_SIZES
+from hwbench.accounts.mlp import SIZES as MLP_SIZES
+from hwbench.accounts.sizes import SIZES
+from hwbench.accounts.updates import OPTIMIZERS, update_bytes, update_flops
 from hwbench.devices import open_device
 from hwbench.devices._torch import require_memory
 from hwbench.devices.footprint import require_predicted
@@ -18,11 +22,7 @@ from hwbench.records import Policy, Unsupported, UserError
 from hwbench.workload import params_of
 from workloads.models.gpt import GPT
 from workloads.models.lstm import LSTM
-from workloads.models.lstm import SIZES as LSTM_SIZES
 from workloads.models.mlp import MLP
-from workloads.models.mlp import SIZES as MLP_SIZES
-from workloads.models.sizes import SIZES
-from workloads.optimizers import OPTIMIZERS, update_bytes, update_flops
 
 WORKLOADS = discover()
 SUITES = sorted((Path(workloads.__file__).parent / "suites").glob("*.toml"))
@@ -212,7 +212,7 @@ def test_settings_of_gpt_training_change_no_loss(given):
 def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
     changed = []
     monkeypatch.setattr(
-        "workloads.gpt.use_fp8_linears", lambda model, device: changed.extend(model.modules())
+        "workloads.gpt_train.use_fp8_linears", lambda model, device: changed.extend(model.modules())
     )
     device = open_device("cpu")
     monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
@@ -234,7 +234,7 @@ def test_a_pass_that_fp8_cannot_multiply_is_unsupported_before_it_is_built(monke
     device = open_device("cpu")
     monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
     with pytest.raises(
-        Unsupported, match="fp8 takes a multiple of 16 positions a pass, here are 34; change seq"
+        Unsupported, match="fp8 needs a multiple of 16 positions a pass, not 34; change seq"
     ):
         build("gpt/train", "fp8", device=device, seq=17)
 
@@ -344,7 +344,7 @@ def test_for_cuda_graphs_the_cache_stays_in_place_and_no_token_is_the_graphs_own
 
     marked = []
     monkeypatch.setattr(torch._dynamo, "mark_static_address", marked.append)
-    monkeypatch.setattr("workloads.gpt.compiled", compiled)
+    monkeypatch.setattr("workloads.backends.compiled", compiled)
     device = open_device("cpu")
     stepped(build(name, device=device, compile="max-autotune"))
     assert not marked
@@ -370,14 +370,14 @@ def test_for_cuda_graphs_the_cache_stays_in_place_and_no_token_is_the_graphs_own
 )
 def test_a_sequence_beyond_the_positions_is_unsupported(name, given):
     with pytest.raises(
-        Unsupported, match=r"gpt nano has 256 positions, a sequence of 25\d asked for"
+        Unsupported, match=r"gpt nano has 256 positions, but the sequence has 25\d tokens"
     ):
         build(name, **given)
 
 
 @pytest.mark.parametrize("name", ["gpt/train", "gpt/forward", "gpt/prefill", "gpt/decode"])
 def test_more_layers_than_there_are_is_unsupported(name):
-    with pytest.raises(Unsupported, match="gpt nano has 2 layers, 3 asked for"):
+    with pytest.raises(Unsupported, match="gpt nano has 2 layers, not 3"):
         build(name, layers=3)
 
 

@@ -1,2 +1,1 @@
-"""What the machine's ceilings are made of: products of each number format, and the search for a
-shape."""
+"""Parts of the matmul ceiling: products of each number format, and the search for a shape."""

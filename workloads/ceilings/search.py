@@ -1,8 +1,7 @@
 """The search for the shape that multiplies fastest on this device, in a few seconds.
 
-Sides are powers of two, so that a step can be the same number of FLOPs whichever shape wins:
-`step_flops` of the device's rate. Two processes that find two shapes then still do the same work in
-a step, and can be compared.
+Sides are powers of two. A step can therefore be the same number of FLOPs whichever shape wins
+(`step_flops` of the device's rate), and two processes that find two shapes can be compared.
 """
 
 import math
@@ -11,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
+from hwbench.accounts.matmul import Shape
 from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
-from workloads.ceilings.products import Multiply, Shape, format_of
+from workloads.ceilings.products import Multiply, format_of
 
 SHAPES = tuple(
     Shape(*sides)
@@ -35,37 +35,36 @@ SHAPES = tuple(
         (16384, 16384, 16384),
     )
 )
-"""Squares, flat ones (small k) and deep ones (large k), from few FLOPs to many."""
+"""Square, flat (small k) and deep (large k) products, from few FLOPs to many."""
 
 STEP_FLOPS = (1 << 28, 1 << 34, 1 << 40, 1 << 46)
-"""What a step may be: so far apart that a device seldom lies where one process takes one and the
-next another."""
+"""The FLOPs that a step may have: so far apart that two processes on one device seldom differ."""
 
 STEP_S = 0.2
-"""How long a step is at most, and a product that is tried."""
+"""The longest step, and the longest product that is tried."""
 
 SMALL_FLOPS = 1 << 31
-"""Products of fewer FLOPs say more of starting threads than of multiplying: the rates of larger
-ones do not follow."""
+"""Products of fewer FLOPs are tried whatever the rate so far: starting threads takes most of their
+time, so it does not predict the rates of larger ones."""
 
 TRIALS = 5
-"""Timed products of each shape, after one that is not: the kernel is chosen and loaded in that. The
-fastest counts, since whatever disturbs a trial makes it slower; what the winner gives is measured
-afterwards, by medians."""
+"""Timed products of each shape, after an untimed one in which the kernel is chosen and loaded. The
+fastest counts, as any disturbance makes a trial slower; the winner is measured afterwards, by
+medians."""
 
 BUDGET_S = 5.0
-"""How long the search goes on."""
+"""The longest search."""
 
 FLUSH = 2
-"""How often the last cache is written over, or held in operands, for nothing of an earlier product
-to be in it."""
+"""How many times the last cache is overwritten, or filled with operands: it then holds nothing of
+an earlier product."""
 
 UNKNOWN_CACHE_BYTES = 1 << 29
-"""What the last cache is taken for where nothing tells of it: more than an accelerator has."""
+"""Assumed size of the last cache where it is not known: more than an accelerator has."""
 
 
 @dataclass(frozen=True)
-class Found:
+class Best:
     """The fastest shape, how many were tried, and the FLOPs of a step: a multiple of the
     shape's."""
 
@@ -78,12 +77,12 @@ def search(
     seconds_of: Callable[[Shape], float],
     fits: Callable[[Shape], bool],
     elapsed_s: Callable[[], float],
-) -> Found:
-    """The fastest of SHAPES for which a step has room: `seconds_of` times one product.
+) -> Best:
+    """Find the fastest of SHAPES that is no larger than a step: `seconds_of` times one product.
 
-    The first is always tried; a later one if it fits into memory and, at the best rate so far, its
-    trials end before `elapsed_s` is BUDGET_S and a product, unless it is small, takes no longer
-    than STEP_S.
+    The first is always tried. A later one is tried if it fits into memory and if, at the best rate
+    so far, its trials end before `elapsed_s` reaches BUDGET_S and a product takes no longer than
+    STEP_S, unless it is small.
     """
     rates = {SHAPES[0]: SHAPES[0].flops / seconds_of(SHAPES[0])}
     for shape in SHAPES[1:]:
@@ -91,22 +90,21 @@ def search(
         is_wanted = expected_s <= STEP_S or shape.flops <= SMALL_FLOPS
         if is_wanted and elapsed_s() + (1 + TRIALS) * expected_s <= BUDGET_S and fits(shape):
             rates[shape] = shape.flops / seconds_of(shape)
-    whole = step_flops(max(rates.values()))
-    return Found(
-        max((shape for shape in rates if shape.flops <= whole), key=rates.__getitem__),
-        len(rates),
-        whole,
-    )
+    flops = step_flops(max(rates.values()))
+    small_enough = [shape for shape in rates if shape.flops <= flops]
+    return Best(max(small_enough, key=rates.__getitem__), len(rates), flops)
 
 
 def step_flops(rate: float) -> int:
-    """The most of STEP_FLOPS that take no longer than STEP_S at `rate` FLOP/s; at least the
-    first."""
+    """Choose the most of STEP_FLOPS that take no longer than STEP_S at `rate` FLOP/s.
+
+    At least the first.
+    """
     return max((flops for flops in STEP_FLOPS if flops <= STEP_S * rate), default=STEP_FLOPS[0])
 
 
-def search_on(device: TorchDevice, multiply: Multiply, dtype: str) -> Found:
-    """`search` on a device: the fastest of TRIALS products, each with no operand in a cache."""
+def search_on(device: TorchDevice, multiply: Multiply, dtype: str) -> Best:
+    """Search on a device. A shape's time is the fastest of TRIALS, with no operand in a cache."""
     begin, stored = device.now_ns(), format_of(dtype, device)
     flush = torch.zeros(FLUSH * last_cache_bytes(device), device=device.torch, dtype=torch.uint8)
 
@@ -125,7 +123,7 @@ def search_on(device: TorchDevice, multiply: Multiply, dtype: str) -> Found:
 
     def fits(shape: Shape) -> bool:
         try:
-            device.require(dtype, FLUSH * stored.bytes_of(shape))
+            device.require(dtype, FLUSH * shape.bytes(dtype))
         except Unsupported:
             return False
         return True
@@ -134,10 +132,13 @@ def search_on(device: TorchDevice, multiply: Multiply, dtype: str) -> Found:
 
 
 def sets_beyond_cache(device: TorchDevice, set_bytes: int) -> int:
-    """How many sets of operands hold FLUSH times the last cache: used in turn, none is there when
-    its turn comes."""
+    """Count the sets of operands that hold FLUSH times the last cache.
+
+    Used in turn, no set is in the cache when its turn comes.
+    """
     return math.ceil(FLUSH * last_cache_bytes(device) / set_bytes)
 
 
 def last_cache_bytes(device: TorchDevice) -> int:
+    """Look up the bytes of the largest cache, or assume UNKNOWN_CACHE_BYTES."""
     return max(device.caches().values(), default=UNKNOWN_CACHE_BYTES)

@@ -1,1 +1,1 @@
-"""The models that workloads run, each with a closed-form account of its own work."""
+"""The models that workloads run; `hwbench.accounts` counts their work."""

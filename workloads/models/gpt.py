@@ -1,10 +1,9 @@
-"""A GPT, short enough to be read in one sitting: in the style of GPT-2, of Llama, or between, as
-its config says.
+"""A GPT, short enough to be read in one sitting: GPT-2, Llama, or a shape between, by its config.
 
-Blocks with a norm first, positions learned or rotary, an MLP with GELU (its tanh form) or gated,
-scaled-dot-product attention, and a head tied to the token embedding or of its own. No dropout: it
-is off in today's pre-training, and a benchmark wants the same step each time. Shapes in comments: B
-batch, T tokens, C cache length, d model width, V padded vocabulary.
+Blocks have a norm first, scaled-dot-product attention, and an MLP with GELU (its tanh form) or a
+gate. Positions are learned or rotary. The head is tied to the token embedding or has weights of its
+own. There is no dropout: it is off in today's pre-training, and each step should be the same.
+Shapes in comments: B batch, T tokens, C cache length, d model width, V padded vocabulary.
 """
 
 import math
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from hwbench.accounts.gpt import GPTConfig
 from workloads.losses import cross_entropy
 from workloads.models.attention import Attention, Extend, Layer, Rotation, rotation_of
-from workloads.models.config import GPTConfig
-from workloads.models.packed import pack_linears, packed, packed_linear
+from workloads.models.packed import pack, pack_linears, packed_linear
 
 
 class Block(nn.Module):
@@ -55,18 +54,18 @@ class Block(nn.Module):
 
 
 def norm_of(config: GPTConfig) -> nn.Module:
-    """LayerNorm or RMSNorm over the width, ε = 10⁻⁵ in both as GPT-2 and Llama have it."""
+    """Make a LayerNorm or RMSNorm over the width; ε = 10⁻⁵ in both, as in GPT-2 and Llama."""
     if config.norm == "rmsnorm":
         return nn.RMSNorm(config.width, eps=1e-5)
     return nn.LayerNorm(config.width, bias=config.biases)
 
 
 class GPT(nn.Module):
-    """The model. Its work is accounted for in closed form by `config`, a GPTConfig.
+    """The model. `config`, a GPTConfig, counts its work.
 
-    Two settings trade time for memory in training. `checkpointed`: of a block only the input is
-    kept, and what lies within is computed again for backward. `loss_chunks`: the loss takes the
-    positions in so many parts, so that the logits of all are never held at once.
+    Two settings trade time for memory in training. `checkpointed`: forward keeps only a block's
+    input, and backward computes the rest again. `loss_chunks`: the loss takes the positions in that
+    many parts, and the logits of all are never held at once.
     """
 
     checkpointed = False
@@ -76,35 +75,34 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.tokens = nn.Embedding(config.padded_vocab, config.width)
-        self.positions = (
-            nn.Embedding(config.positions, config.width) if config.encoding == "learned" else None
-        )
+        self.positions: nn.Embedding | None = None
+        if config.encoding == "learned":
+            self.positions = nn.Embedding(config.positions, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = norm_of(config)
-        self.head = (
-            None if config.tied else nn.Linear(config.width, config.padded_vocab, bias=False)
-        )
-        self.packed_head: Tensor | None = None  # a tied head that has been packed
+        self.head: nn.Linear | None = None  # None: tied to the token embedding
+        if not config.tied:
+            self.head = nn.Linear(config.width, config.padded_vocab, bias=False)
+        self.packed_head: Tensor | None = None  # a tied head, once packed
 
     def use_eager_attention(self) -> None:
-        """Compute attention in plain products from now on, over whole sequences; one that extends a
-        cache never is."""
+        """Compute attention over whole sequences in plain products; not that on a cache."""
         for module in self.modules():
             if isinstance(module, Attention):
                 module.eager = True
 
     def pack(self, rows: int) -> None:
-        """Lay all weights that multiply out for generation of so many sequences at once; see
+        """Pack all weights that multiply, for generation of `rows` sequences at once; see
         `packed`."""
         pack_linears(self, rows)
         if self.head is None:
-            self.packed_head = packed(self.tokens.weight, rows)
+            self.packed_head = pack(self.tokens.weight, rows)
 
     @classmethod
     def build(
         cls, config: GPTConfig, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> "GPT":
-        """A model with random weights, allocated and drawn on `device` itself and nowhere else."""
+        """Build a model with random weights, allocated and drawn on `device` only."""
         with torch.device("meta"):
             model = cls(config).to(dtype)
         model.to_empty(device=device)
@@ -113,10 +111,9 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def draw_weights(self) -> None:
-        """GPT-2's initialisation: N(0, 0.02²), positions N(0, 0.01²), projections into the residual
-        / √(2L).
+        """Draw GPT-2's initial weights, for Llama too, whose own are not published.
 
-        For Llama too, whose own is not published.
+        N(0, 0.02²), positions N(0, 0.01²), and projections into the residual divided by √(2L).
         """
         residual_std = 0.02 / math.sqrt(2 * self.config.layers)
         for name, parameter in self.named_parameters():
@@ -126,20 +123,22 @@ class GPT(nn.Module):
                 parameter.fill_(1.0)
             elif name == "positions.weight":
                 parameter.normal_(std=0.01)
+            elif name.endswith(("out.weight", "down.weight")):
+                parameter.normal_(std=residual_std)
             else:
-                parameter.normal_(
-                    std=residual_std if name.endswith(("out.weight", "down.weight")) else 0.02
-                )
+                parameter.normal_(std=0.02)
 
     def logits(self, tokens: Tensor) -> Tensor:
-        """Token ids (B, T) → logits (B, T, V) at every position, the padding of the vocabulary
-        among them."""
-        return self._head(self._hidden(tokens, torch.arange(tokens.shape[1], device=tokens.device)))
+        """Compute logits (B, T, V) at every position of token ids (B, T), with the padding rows of
+        the vocabulary."""
+        return self._head(self._hidden(tokens, _places_of(tokens)))
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy of (B, T) targets in fp32, a scalar. Padding rows take part and learn
-        to be unlikely."""
-        hidden = self._hidden(tokens, torch.arange(tokens.shape[1], device=tokens.device))
+        """Compute the mean cross-entropy of (B, T) targets in fp32, a scalar.
+
+        Padding rows of the vocabulary take part and learn to be unlikely.
+        """
+        hidden = self._hidden(tokens, _places_of(tokens))
         if self.loss_chunks:
             return cross_entropy(
                 hidden.flatten(0, 1), self._head_weight, targets.flatten(), self.loss_chunks
@@ -147,31 +146,29 @@ class GPT(nn.Module):
         return F.cross_entropy(self._head(hidden).flatten(0, 1).float(), targets.flatten())
 
     def new_cache(self, batch: int, length: int) -> list[Layer]:
-        """An empty cache for `length` positions, one pair of (B, K, C, D) tensors a layer, in the
-        weights' dtype."""
+        """Allocate an empty cache for `length` positions, in the weights' dtype.
+
+        One pair of (B, K, C, D) tensors a layer.
+        """
         shape = (batch, self.config.key_heads, length, self.config.head_width)
-        return [
-            (self.tokens.weight.new_zeros(shape), self.tokens.weight.new_zeros(shape))
-            for _ in self.blocks
-        ]
+        zeros = self.tokens.weight.new_zeros
+        return [(zeros(shape), zeros(shape)) for _ in self.blocks]
 
     def prefill(self, tokens: Tensor, cache: list[Layer]) -> Tensor:
-        """Read a prompt (B, T) into the cache → the next token of each sequence (B, 1),
-        greedily."""
-        hidden = self._hidden(tokens, torch.arange(tokens.shape[1], device=tokens.device), cache)
+        """Read a prompt (B, T) into the cache, and choose each sequence's next token (B, 1)."""
+        hidden = self._hidden(tokens, _places_of(tokens), cache)
         return self._greedy(hidden[:, -1])
 
     def decode(self, token: Tensor, position: Tensor, cache: list[Layer]) -> Tensor:
-        """One token (B, 1) at the index in `position` (1,) → the next token (B, 1), greedily; the
-        cache grows by it.
+        """Add one token (B, 1) at the index in `position` (1,) to the cache, and choose the next
+        (B, 1).
 
-        The position is a tensor and the cache is masked, not cut: no shape changes from one token
-        to the next, so that a compiled decode never compiles again.
+        The position is a tensor, and the cache is masked instead of cut: no shape changes from one
+        token to the next, and a compiled decode never compiles again.
         """
         seen = torch.arange(cache[0][0].shape[2], device=position.device) <= position
-        return self._greedy(
-            self._hidden(token, position, cache, (position, seen[None, None, None]))[:, 0]
-        )
+        hidden = self._hidden(token, position, cache, (position, seen[None, None, None]))
+        return self._greedy(hidden[:, 0])
 
     def _hidden(
         self,
@@ -203,7 +200,14 @@ class GPT(nn.Module):
         return F.linear(hidden, self.tokens.weight) if self.head is None else self.head(hidden)
 
     def _greedy(self, hidden: Tensor) -> Tensor:
-        """(B, d) → (B, 1). Two dimensions: a strided third one would make torch copy the whole head
-        on a CPU."""
-        # never a token of the padding
+        """Choose the most likely token, never one of the padding: (B, d) → (B, 1).
+
+        `hidden` has two dimensions: a strided third one would make torch copy the whole head on a
+        CPU.
+        """
         return self._head(hidden)[:, : self.config.vocab].argmax(-1, keepdim=True)
+
+
+def _places_of(tokens: Tensor) -> Tensor:
+    """The positions (T,) of token ids (B, T) that start a sequence."""
+    return torch.arange(tokens.shape[1], device=tokens.device)

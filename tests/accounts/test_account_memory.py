@@ -9,12 +9,8 @@ from conftest import PROFILER_WARNS_OF_CYCLES
 from torch._C._profiler import _EventType
 
 from hwbench import devices
-from hwbench.devices.fake import FakeDevice
-from hwbench.discovery import find
-from hwbench.records import Unsupported
-from workloads.models import lstm, mlp
-from workloads.models.gpt import GPT
-from workloads.models.memory import (
+from hwbench.accounts import lstm, mlp
+from hwbench.accounts.memory import (
     LIBRARY_BYTES,
     gpt_gradients,
     gpt_inference_bytes,
@@ -24,9 +20,16 @@ from workloads.models.memory import (
     lstm_training,
     mlp_kept,
     mlp_training,
-    total,
+    total_bytes,
 )
-from workloads.models.sizes import gpt_config
+from hwbench.accounts.sizes import gpt_config
+from hwbench.devices.fake import FakeDevice
+from hwbench.discovery import find
+from hwbench.records import Unsupported
+from workloads.memory import require_training
+from workloads.models.gpt import GPT
+from workloads.models.lstm import LSTM
+from workloads.models.mlp import MLP
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -65,7 +68,10 @@ def test_a_gpt_keeps_what_the_closed_form_says_to_the_byte(dtype, eager):
     found = sum(kept_by_autograd(model, inputs, targets, dtype))
     # the data's own, which the closed form counts for a batch that is a part of it
     tokens = 2 * 3 * 16 * 8
-    assert total(gpt_kept(GPT_CONFIG, 3 * 16, 16, dtype, eager_attention=eager)) - tokens == found
+    assert (
+        total_bytes(gpt_kept(GPT_CONFIG, 3 * 16, 16, dtype, eager_attention=eager)) - tokens
+        == found
+    )
 
 
 def test_compiled_it_keeps_logits_for_their_log_softmax():
@@ -73,12 +79,12 @@ def test_compiled_it_keeps_logits_for_their_log_softmax():
         gpt_training(GPT_CONFIG, 4, 128, "bf16", "adamw", compiled=way) for way in (False, True)
     )
     logits = 4 * 128 * GPT_CONFIG.padded_vocab
-    assert total(eager.kept) - total(compiled.kept) == (4 - 2) * logits
+    assert total_bytes(eager.kept) - total_bytes(compiled.kept) == (4 - 2) * logits
     assert eager.loss - compiled.loss == (8 - 2) * logits
 
 
 def test_a_gpt_has_a_gradient_for_each_stored_parameter():
-    assert total(gpt_gradients(GPT_CONFIG)) == 4 * GPT_CONFIG.stored_parameters
+    assert total_bytes(gpt_gradients(GPT_CONFIG)) == 4 * GPT_CONFIG.stored_parameters
     sizes = sorted(4 * parameter.numel() for parameter in GPT.build(GPT_CONFIG, CPU).parameters())
     assert sorted(gpt_gradients(GPT_CONFIG).elements()) == sizes
 
@@ -87,7 +93,7 @@ def test_a_gpt_has_a_gradient_for_each_stored_parameter():
 def test_an_lstm_keeps_what_the_closed_form_says_beside_its_library(dtype):
     batch, seq, e = 4, 64, {"fp32": 4, "bf16": 2}[dtype]
     config = lstm.LSTMConfig("test", layers=2, hidden=256, embedding=64, vocab=500)
-    model = lstm.LSTM(config, CPU)
+    model = LSTM(config, CPU)
     inputs, targets = torch.randint(config.vocab, (2, batch, seq))
     try:
         sizes = kept_by_autograd(model, inputs, targets, dtype)
@@ -98,16 +104,16 @@ def test_an_lstm_keeps_what_the_closed_form_says_beside_its_library(dtype):
     library = sorted(sizes)[-config.layers :]
     ours = LIBRARY_BYTES[e] * batch * (seq + 1) * config.hidden
     data = 2 * 8 * batch * seq
-    expected = total(lstm_kept(config, batch, seq, dtype)) - config.layers * ours - data
+    expected = total_bytes(lstm_kept(config, batch, seq, dtype)) - config.layers * ours - data
     assert sum(sizes) - sum(library) == expected
     assert all(0.9 < ours / size <= 1 for size in library)
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_an_mlp_keeps_what_the_closed_form_says_to_the_byte(dtype):
-    model = mlp.MLP(MLP_CONFIG, CPU)
+    model = MLP(MLP_CONFIG, CPU)
     inputs, targets = torch.randn(2, 8, MLP_CONFIG.width)
-    assert total(mlp_kept(MLP_CONFIG, 8, dtype)) == sum(
+    assert total_bytes(mlp_kept(MLP_CONFIG, 8, dtype)) == sum(
         kept_by_autograd(model, inputs, targets, dtype)
     )
 
@@ -202,10 +208,6 @@ def test_a_size_that_cannot_fit_is_refused_with_the_predicted_bytes():
         Unsupported,
         match=rf"needs about 2,?\d+\.\d GiB \(predicted {giant.peak:,} bytes\), Fake device",
     ):
-        giant.require(FakeDevice())
-    assert (
-        gpt_of(
-            SimpleNamespace(batch=1, seq=8, dtype="fp32", optimizer="adamw", attention="flash")
-        ).require(FakeDevice())
-        > 0
-    )
+        require_training(FakeDevice(), giant)
+    small = gpt_training(GPT_CONFIG, 1, 8, "fp32", "adamw")
+    assert require_training(FakeDevice(), small) > 0

@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 
+from hwbench.accounts import updates
+from hwbench.accounts.updates import OPTIMIZERS
 from hwbench.devices import open_device
-from workloads import optimizers
-from workloads.optimizers import LEARNING_RATE, OPTIMIZERS, make_optimizer
+from workloads.optimizers import CLASSES, LEARNING_RATE, make_optimizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -81,7 +82,7 @@ def test_an_update_is_the_documented_one_and_costs_its_operations(name):
         Counted.operations = 0
         theta, m, v = FORMULAS[name](theta, Counted(gradient), m, v, t)
         assert parameter.item() == pytest.approx(theta.value, rel=1e-9)
-        assert optimizers.update_flops(7, name) == 7 * Counted.operations
+        assert updates.update_flops(7, name) == 7 * Counted.operations
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -97,29 +98,33 @@ def test_an_optimizer_remembers_as_many_tensors_as_it_says(name):
     ]
     assert len(states) == OPTIMIZERS[name].states
     held = sum(tensor.nbytes for tensor in (parameter, parameter.grad, *states))
-    assert held == optimizers.train_state_bytes(5, name)
+    assert held == updates.train_state_bytes(5, name)
 
 
 @pytest.mark.parametrize(
     ("name", "each"), [("adamw", 28), ("adam", 28), ("sgd", 12), ("sgd-minibatch", 20), ("gd", 12)]
 )
 def test_an_update_reads_gradients_and_reads_and_writes_all_else(name, each):
-    assert optimizers.update_bytes(10, name) == 10 * each
+    assert updates.update_bytes(10, name) == 10 * each
 
 
 def test_further_batches_read_the_weights_and_add_to_the_gradients():
-    once, all_of_it = (optimizers.train_bytes(20, 10, name) for name in ("sgd", "gd"))
+    once, all_of_it = (updates.train_bytes(20, 10, name) for name in ("sgd", "gd"))
     assert all_of_it - once == 4 * 3 * (20 + 2 * 10)
 
 
 def test_so_do_further_parts_of_a_batch():
     at_once, in_parts = (
-        optimizers.train_bytes(20, 10, "adamw", accumulate) for accumulate in (None, 4)
+        updates.train_bytes(20, 10, "adamw", accumulate) for accumulate in (None, 4)
     )
-    assert optimizers.train_bytes(20, 10, "adamw", 1) == at_once
+    assert updates.train_bytes(20, 10, "adamw", 1) == at_once
     assert in_parts - at_once == 4 * 3 * (20 + 2 * 10)
-    both = optimizers.train_bytes(20, 10, "gd", 2)
-    assert both - optimizers.train_bytes(20, 10, "sgd") == 4 * 7 * (20 + 2 * 10)
+    both = updates.train_bytes(20, 10, "gd", 2)
+    assert both - updates.train_bytes(20, 10, "sgd") == 4 * 7 * (20 + 2 * 10)
+
+
+def test_every_optimizer_has_a_torch_class():
+    assert CLASSES.keys() == OPTIMIZERS.keys()
 
 
 def test_the_learning_rate_may_be_given():

@@ -8,9 +8,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from workloads.models.config import GPTConfig
+from hwbench.accounts.gpt import GPTConfig
+from hwbench.accounts.sizes import SIZES, gpt_config
 from workloads.models.gpt import GPT
-from workloads.models.sizes import SIZES, gpt_config
 
 TINY = GPTConfig("tiny", layers=3, heads=2, width=32, positions=24, vocab=100)
 LLAMA = replace(
