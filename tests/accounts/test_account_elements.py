@@ -13,7 +13,7 @@ from workloads.ceilings.products import FORMATS
 from workloads.tensors import TORCH_DTYPES
 
 
-def test_item_bytes_are_torchs():
+def test_item_bytes_equal_torchs():
     stored = {name: dtype.itemsize for name, dtype in TORCH_DTYPES.items()}
     stored |= {name: known.stored.itemsize for name, known in FORMATS.items()}
     assert stored == {name: ITEM_BYTES[name] for name in stored}
@@ -21,7 +21,7 @@ def test_item_bytes_are_torchs():
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
-def test_bytes_of_a_product_are_those_of_its_stored_matrices(dtype):
+def test_product_bytes_equal_its_stored_matrices(dtype):
     known = FORMATS[dtype]
     assert item_bytes(RESULTS.get(dtype, dtype)) == known.result.itemsize
     operands = (8 * 32 + 32 * 16) * known.stored.itemsize

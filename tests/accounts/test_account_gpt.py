@@ -1,5 +1,4 @@
-"""The closed forms of a GPT's work, held against published figures and against torch's own
-counter."""
+"""Closed forms of a GPT's work, against published figures and torch's own counter."""
 
 from dataclasses import replace
 
@@ -18,7 +17,7 @@ LLAMA = replace(
 )
 BATCH, SEQ = 2, 16
 CPU = torch.device("cpu")
-# FLOPs a token that the code does for no model: 100 tokens are padded to 128
+# FLOPs a token of the padding, which are no model FLOPs: 100 tokens are padded to 128
 HEAD_PADDING = 2 * 32 * 28
 
 both_shapes = pytest.mark.parametrize("config", [TINY, LLAMA], ids=lambda config: config.size)
@@ -28,9 +27,8 @@ def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
     return torch.randint(100, (batch, seq))
 
 
-def counted(run, backend: SDPBackend = SDPBackend.MATH) -> int:
-    """FLOPs that torch counts in `run()`. MATH attention is made of matmuls, so that the counter
-    sees it."""
+def count_flops(run, backend: SDPBackend = SDPBackend.MATH) -> int:
+    """Count the FLOPs of `run()` by torch's counter, which sees the matmuls of MATH attention."""
     with sdpa_kernel(backend), FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops()
@@ -48,7 +46,7 @@ def counted(run, backend: SDPBackend = SDPBackend.MATH) -> int:
         ("1.5b", 1_557_611_200),
     ],
 )
-def test_gpt2_parameters_are_those_of_the_release(size, parameters):
+def test_gpt2_parameters_equal_the_release(size, parameters):
     assert SIZES[size].parameters == parameters
 
 
@@ -65,7 +63,7 @@ def test_gpt2_parameters_are_those_of_the_release(size, parameters):
         ("175b", 174.600, 0.001),
     ],
 )
-def test_gpt3_parameters_are_those_of_its_table(size, billions, within):
+def test_gpt3_parameters_equal_its_table(size, billions, within):
     assert SIZES[size].parameters / 1e9 == pytest.approx(billions, rel=within)
 
 
@@ -79,7 +77,7 @@ def test_gpt3_parameters_are_those_of_its_table(size, billions, within):
         ("llama-3-70b", 70_553_706_496),
     ],
 )
-def test_llama_parameters_are_those_of_the_release(size, parameters):
+def test_llama_parameters_equal_the_release(size, parameters):
     assert SIZES[size].parameters == SIZES[size].stored_parameters == parameters
 
 
@@ -94,22 +92,20 @@ OTHERS = (
 @pytest.mark.parametrize(
     "config", [*SIZES.values(), TINY, LLAMA, *OTHERS], ids=lambda config: config.size
 )
-def test_the_built_model_has_the_parameters_of_the_closed_form(config):
+def test_built_model_has_the_counted_parameters(config):
     with torch.device("meta"):  # no memory: even 175B can be counted
         stored = sum(parameter.numel() for parameter in GPT(config).parameters())
     assert stored == config.stored_parameters
-    tables = 1 if config.tied else 2
-    assert (
-        stored - config.parameters == tables * (config.padded_vocab - config.vocab) * config.width
-    )
+    padding = (config.padded_vocab - config.vocab) * config.width
+    assert stored - config.parameters == (1 if config.tied else 2) * padding
 
 
-def test_the_padded_vocabulary_is_the_next_multiple_of_128():
+def test_padded_vocabulary_is_the_next_multiple_of_128():
     assert SIZES["124m"].padded_vocab == 50304 == 393 * 128
     assert GPTConfig("even", layers=1, heads=1, width=8, positions=8, vocab=256).padded_vocab == 256
 
 
-def test_cut_layers_take_only_their_own_parameters_away():
+def test_cut_layers_take_only_their_parameters_away():
     d = SIZES["124m"].width
     assert SIZES["124m"].parameters - gpt_config("124m", 10).parameters == 2 * (12 * d * d + 13 * d)
 
@@ -117,9 +113,8 @@ def test_cut_layers_take_only_their_own_parameters_away():
 # FLOPs against the papers
 
 
-def test_training_flops_are_megatrons_less_the_pairs_that_causality_hides():
-    """Narayanan et al. 2021, equation 2, less its fourth pass for recomputation: 72BTLd²(1 + T/6d +
-    V/12Ld)."""
+def test_training_flops_are_megatrons_less_hidden_pairs():
+    """Narayanan et al. 2021, equation 2, without recomputation: 72BTLd²(1 + T/6d + V/12Ld)."""
     c, batch, seq = SIZES["1.5b"], 8, 1024
     megatron = 72 * batch * seq * c.layers * c.width**2 + 12 * batch * seq**2 * c.layers * c.width
     megatron += 6 * batch * seq * c.width * c.vocab
@@ -127,8 +122,8 @@ def test_training_flops_are_megatrons_less_the_pairs_that_causality_hides():
     assert c.train_flops(batch, seq) == megatron - 12 * c.layers * c.width * hidden
 
 
-def test_training_flops_are_six_per_parameter_that_multiplies_and_palms_attention_halved():
-    """PaLM, appendix B: 6N + 12LHQT a token, where HQ is the width; causal attention does (T+1)/2T
+def test_training_flops_are_palms_with_half_the_pairs():
+    """PaLM, appendix B: 6N + 12LHQT a token, where HQ is the width. Causal attention has (T+1)/2T
     of its pairs."""
     c, seq = SIZES["124m"], 1024
     biases_and_norms = c.layers * 13 * c.width + 2 * c.width
@@ -136,15 +131,14 @@ def test_training_flops_are_six_per_parameter_that_multiplies_and_palms_attentio
     assert c.train_flops(1, seq) == seq * (6 * multiplying + 6 * c.layers * c.width * (seq + 1))
 
 
-def test_gpt3_training_cost_is_the_published_one():
-    """Brown et al. 2020, table D.1: 3.14e23 FLOPs for 300 billion tokens, which leaves attention
-    out."""
+def test_gpt3_training_cost_equals_the_published_one():
+    """Brown et al. 2020, table D.1: 3.14e23 FLOPs for 300 billion tokens, without attention."""
     c = SIZES["175b"]
     without_attention = c.train_flops(1, 2048) - 3 * 2 * c.layers * c.width * 2048 * 2049
     assert without_attention / 2048 * 300e9 == pytest.approx(3.14e23, rel=0.002)
 
 
-def test_with_full_attention_training_flops_are_megatrons_and_palms_to_the_last():
+def test_full_attention_training_flops_equal_megatrons_and_palms():
     """Narayanan et al. 2021, equation 2, three of its four passes; PaLM, appendix B, 6N + 12LHQT a
     token."""
     c, batch, seq = SIZES["175b"], 4, 2048
@@ -155,10 +149,12 @@ def test_with_full_attention_training_flops_are_megatrons_and_palms_to_the_last(
     assert megatron == batch * seq * (6 * multiplying + 12 * c.layers * c.width * seq)
 
 
-def test_gpt2_takes_the_flops_a_token_that_nanogpt_and_llmc_count():
-    """nanoGPT's estimate_mfu: 6N + 12LHQT, N without positions. llm.c: 6N + 6LdT, N with padding
-    and all. Both count biases and norms as if they were matmuls, which is a thousandth, and llm.c
-    its positions, six thousandths."""
+def test_gpt2_flops_per_token_match_nanogpt_and_llmc():
+    """nanoGPT's estimate_mfu: 6N + 12LHQT, N without positions. llm.c: 6N + 6LdT, N with padding.
+
+    Both count biases and norms as matmuls, which is a thousandth; llm.c also its positions, six
+    thousandths.
+    """
     c, seq = SIZES["124m"], 1024
     nanogpt = 6 * (c.parameters - c.positions * c.width) + 12 * c.layers * c.width * seq
     llmc = 6 * c.stored_parameters + 6 * c.layers * c.width * seq
@@ -167,43 +163,41 @@ def test_gpt2_takes_the_flops_a_token_that_nanogpt_and_llmc_count():
     assert c.train_flops(1, seq) / seq == pytest.approx(llmc, rel=0.008)
 
 
-def test_llama_3_8b_takes_the_flops_a_token_that_are_published():
+def test_llama_3_8b_flops_per_token_match_the_published_ones():
     """At 8,192 tokens 57.9 GFLOP with full attention, 6N + 12LHQT as torchtitan counts, and 51.5
     causal."""
     c, seq = SIZES["llama-3-8b"], 8192
-    # the norms count as matmuls
+    # which counts the norms as matmuls
     palm = 6 * (c.parameters - c.vocab * c.width) + 12 * c.layers * c.width * seq
-    assert c.train_flops(1, seq, full_attention=True) / seq == pytest.approx(palm, rel=1e-4)
-    assert round(c.train_flops(1, seq, full_attention=True) / seq / 1e9, 1) == 57.9
-    assert round(c.train_flops(1, seq) / seq / 1e9, 1) == 51.5
+    full = c.train_flops_per_token(seq, full_attention=True)
+    assert full == pytest.approx(palm, rel=1e-4)
+    assert round(full / 1e9, 1) == 57.9
+    assert round(c.train_flops_per_token(seq) / 1e9, 1) == 51.5
 
 
-def test_shared_keys_save_their_projections_and_cache_and_no_pairs():
+def test_shared_keys_save_projections_and_cache_but_no_pairs():
     own = replace(SIZES["llama-3-8b"], kv_heads=32)
     shared = SIZES["llama-3-8b"]
-    assert own.parameters - shared.parameters == 32 * 2 * 4096 * (4096 - 1024)
-    assert own.forward_flops(1, 100) - shared.forward_flops(1, 100) == 100 * 2 * (
-        own.parameters - shared.parameters
-    )
+    projections = 32 * 2 * 4096 * (4096 - 1024)
+    assert own.parameters - shared.parameters == projections
+    assert own.forward_flops(1, 100) - shared.forward_flops(1, 100) == 100 * 2 * projections
     assert own.kv_cache_bytes(3, 100, "bf16") == 4 * shared.kv_cache_bytes(3, 100, "bf16")
     assert shared.kv_cache_bytes(1, 1, "bf16") == 128 * 1024  # 128 KiB a token
 
 
-def test_a_prompt_read_with_full_attention_has_as_many_pairs_more_as_causality_hides():
+def test_full_attention_prefill_adds_the_hidden_pairs():
     c = SIZES["124m"]
     hidden = 512 * 511 // 2
-    assert (
-        c.prefill_flops(3, 512, full_attention=True) - c.prefill_flops(3, 512)
-        == 3 * 4 * c.layers * c.width * hidden
-    )
+    added = c.prefill_flops(3, 512, full_attention=True) - c.prefill_flops(3, 512)
+    assert added == 3 * 4 * c.layers * c.width * hidden
 
 
-def test_prefill_is_forward_with_the_head_on_one_position_only():
+def test_prefill_is_forward_with_the_head_on_one_position():
     c = SIZES["124m"]
     assert c.forward_flops(4, 512) - c.prefill_flops(4, 512) == 4 * 511 * 2 * c.width * c.vocab
 
 
-def test_decoding_a_sequence_token_by_token_costs_what_one_forward_does():
+def test_decoding_a_sequence_costs_the_flops_of_forward():
     c = SIZES["355m"]
     assert sum(c.decode_flops(2, position) for position in range(300)) == c.forward_flops(2, 300)
 
@@ -211,77 +205,67 @@ def test_decoding_a_sequence_token_by_token_costs_what_one_forward_does():
 # FLOPs against torch's counter
 
 
+def hidden_flops(config: GPTConfig) -> int:
+    """FLOPs of the pairs that causality hides: torch's MATH attention computes and masks them."""
+    return 4 * config.layers * config.width * BATCH * SEQ * (SEQ - 1) // 2
+
+
 @both_shapes
 def test_forward_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
     model, ids = GPT.build(config, CPU), tokens()
-    # torch's MATH attention computes all T² pairs and masks half of them
-    hidden = BATCH * SEQ * (SEQ - 1) // 2
-    expected = (
-        config.forward_flops(BATCH, SEQ)
-        + BATCH * SEQ * HEAD_PADDING
-        + 4 * config.layers * config.width * hidden
-    )
-    assert counted(lambda: model.logits(ids)) == expected
+    extra = BATCH * SEQ * HEAD_PADDING + hidden_flops(config)
+    expected = config.forward_flops(BATCH, SEQ) + extra
+    assert count_flops(lambda: model.logits(ids)) == expected
 
 
 @both_shapes
 def test_training_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
     model, ids = GPT.build(config, CPU), tokens()
-    hidden = BATCH * SEQ * (SEQ - 1) // 2
-    extra = BATCH * SEQ * HEAD_PADDING + 4 * config.layers * config.width * hidden
-    assert (
-        counted(lambda: model.loss(ids, ids).backward())
-        == config.train_flops(BATCH, SEQ) + 3 * extra
-    )
+    extra = BATCH * SEQ * HEAD_PADDING + hidden_flops(config)
+    expected = config.train_flops(BATCH, SEQ) + 3 * extra
+    assert count_flops(lambda: model.loss(ids, ids).backward()) == expected
 
 
 @both_shapes
-def test_what_checkpointing_computes_again_agrees_with_torch(config):
+def test_recomputed_flops_agree_with_torch(config):
     model, ids = GPT.build(config, CPU), tokens()
-    plain = counted(lambda: model.loss(ids, ids).backward())
+    plain = count_flops(lambda: model.loss(ids, ids).backward())
     model.checkpointed = True
-    hidden = 4 * config.layers * config.width * BATCH * SEQ * (SEQ - 1) // 2
-    again = counted(lambda: model.loss(ids, ids).backward()) - plain
-    assert again == config.recomputed_flops(BATCH, SEQ) + hidden
+    again = count_flops(lambda: model.loss(ids, ids).backward()) - plain
+    assert again == config.recomputed_flops(BATCH, SEQ) + hidden_flops(config)
 
 
 @both_shapes
 def test_prefill_agrees_with_torch_but_for_padding_and_hidden_pairs(config):
     model, ids = GPT.build(config, CPU).requires_grad_(False), tokens()
     cache = model.new_cache(BATCH, SEQ)
-    hidden = BATCH * SEQ * (SEQ - 1) // 2
-    expected = (
-        config.prefill_flops(BATCH, SEQ)
-        + BATCH * HEAD_PADDING
-        + 4 * config.layers * config.width * hidden
-    )
-    assert counted(lambda: model.prefill(ids, cache)) == expected
+    extra = BATCH * HEAD_PADDING + hidden_flops(config)
+    expected = config.prefill_flops(BATCH, SEQ) + extra
+    assert count_flops(lambda: model.prefill(ids, cache)) == expected
 
 
 @both_shapes
 def test_decode_agrees_with_torch_but_for_padding(config):
-    """At the cache's last position nothing is masked: every pair that is computed counts."""
+    """At the cache's last position nothing is masked."""
     model = GPT.build(config, CPU).requires_grad_(False)
     cache = model.new_cache(BATCH, SEQ)
-    flops = counted(lambda: model.decode(tokens(seq=1), torch.tensor([SEQ - 1]), cache))
+    flops = count_flops(lambda: model.decode(tokens(seq=1), torch.tensor([SEQ - 1]), cache))
     assert flops == config.decode_flops(BATCH, SEQ - 1) + BATCH * HEAD_PADDING
 
 
 def test_torch_does_not_see_fused_attention_on_a_cpu():
-    """pytorch #195460: the counter has no formula for the CPU's flash kernel. A torch that gains
-    one counts T²."""
+    """pytorch #195460: the counter has no formula for the CPU's flash kernel. A newer torch may
+    count T²."""
     model, ids = GPT.build(TINY, CPU), tokens()
     attention = BATCH * 4 * TINY.layers * TINY.width * SEQ**2
     matmuls = BATCH * SEQ * (24 * TINY.layers * TINY.width**2 + 2 * TINY.width * TINY.padded_vocab)
-    assert counted(lambda: model.logits(ids), SDPBackend.FLASH_ATTENTION) in (
-        matmuls,
-        matmuls + attention,
-    )
+    flops = count_flops(lambda: model.logits(ids), SDPBackend.FLASH_ATTENTION)
+    assert flops in (matmuls, matmuls + attention)
 
 
-def test_torch_counts_flash_backward_as_hardware_flops_we_as_model_flops():
-    """Flash attention computes QKᵀ again in backward: five matmuls to forward's two. Model FLOPs
-    count four."""
+def test_torch_counts_flash_backward_in_hardware_flops():
+    """Flash attention computes QKᵀ again in backward: five matmuls to forward's two, where model
+    FLOPs count four."""
     shape = (BATCH, TINY.heads, SEQ, TINY.width // TINY.heads)
     forward = sdpa_flop_count(shape, shape, shape)
     assert forward == BATCH * 4 * TINY.width * SEQ**2
@@ -295,10 +279,10 @@ def test_torch_counts_flash_backward_as_hardware_flops_we_as_model_flops():
     ("optimizer", "bytes_each"),
     [("adamw", 40), ("adam", 40), ("sgd-minibatch", 32), ("sgd", 24), ("gd", 72)],
 )
-def test_training_moves_so_many_bytes_a_parameter(optimizer, bytes_each):
-    """fp32: two reads for forward and backward, gradient out and in, weight in and out, each state
-    in and out; for each of gd's further three batches two reads again, and the gradient in and
-    out."""
+def test_training_bytes_per_parameter(optimizer, bytes_each):
+    """In fp32: two reads for forward and backward, gradient out and in, weight in and out, each
+    state in and out. For each of gd's three further batches two reads again, and the gradient in
+    and out."""
     c = SIZES["124m"]
     assert c.train_bytes(4, c.positions, optimizer) == bytes_each * c.parameters
 
@@ -309,20 +293,19 @@ def test_training_reads_only_the_positions_in_use():
     assert c.train_bytes(4, 128, "sgd") == 24 * c.parameters - 2 * 4 * unused_rows * c.width
 
 
-def test_of_a_token_table_that_is_no_head_forward_reads_the_rows_in_use_and_backward_none():
+def test_untied_token_table_is_read_by_rows_and_only_in_forward():
     c = SIZES["llama-3-8b"]
     others = c.parameters - c.vocab * c.width
     assert c.forward_bytes(2, 100, "bf16") == 2 * (others + 200 * c.width)
-    assert c.decode_bytes(3, 0, "bf16") == 2 * (others + 3 * c.width) + c.kv_cache_bytes(
-        3, 1, "bf16"
-    )
+    entry = c.kv_cache_bytes(3, 1, "bf16")
+    assert c.decode_bytes(3, 0, "bf16") == 2 * (others + 3 * c.width) + entry
     assert c.train_bytes(2, 100, "sgd") == 4 * (2 * others + 200 * c.width + 4 * c.parameters)
     assert c.forward_bytes(1000, 1000, "bf16") == 2 * c.parameters  # more tokens than rows
     tied = SIZES["llama-3.2-1b"]
     assert tied.forward_bytes(1, 1, "bf16") == 2 * tied.parameters
 
 
-def test_decode_reads_the_weights_and_the_past_and_writes_its_own_entry():
+def test_decode_reads_weights_and_cache_and_writes_one_entry():
     c = SIZES["124m"]
     read = c.parameters - 1023 * c.width  # one row of the position table
     entry = 2 * 12 * 768  # keys and values of all layers, a position and sequence
@@ -330,32 +313,30 @@ def test_decode_reads_the_weights_and_the_past_and_writes_its_own_entry():
     assert c.decode_bytes(3, 100, "fp32") == 4 * (read + 3 * 101 * entry)
 
 
-def test_prefill_reads_the_weights_once_and_writes_the_cache():
+def test_prefill_reads_weights_once_and_writes_the_cache():
     c = SIZES["124m"]
     assert c.prefill_bytes(2, 1024, "bf16") == 2 * c.parameters + c.kv_cache_bytes(2, 1024, "bf16")
 
 
 @both_shapes
-def test_cache_bytes_are_those_of_the_built_cache(config):
+def test_built_cache_has_the_counted_bytes(config):
     cache = GPT.build(config, CPU, torch.bfloat16).new_cache(3, 20)
-    assert sum(x.numel() * x.itemsize for pair in cache for x in pair) == config.kv_cache_bytes(
-        3, 20, "bf16"
-    )
+    allocated = sum(keys.nbytes + values.nbytes for keys, values in cache)
+    assert allocated == config.kv_cache_bytes(3, 20, "bf16")
 
 
-def test_the_cache_of_175b_is_known_without_building_it():
+def test_cache_of_175b_is_counted_without_building_it():
     # 9.7 GB a sequence
     assert SIZES["175b"].kv_cache_bytes(1, 2048, "bf16") == 96 * 2 * 12288 * 2048 * 2
 
 
-def test_training_state_is_of_the_stored_parameters():
+def test_training_state_counts_stored_parameters():
     c = SIZES["124m"]
     assert c.train_state_bytes("adamw") == 16 * c.stored_parameters
 
 
-def test_inference_state_of_175b_is_known_without_building_it():
+def test_inference_state_of_175b_is_counted_without_building_it():
     c = SIZES["175b"]
-    assert c.inference_state_bytes(1, 2048, "bf16") == 2 * c.stored_parameters + c.kv_cache_bytes(
-        1, 2048, "bf16"
-    )
-    assert c.inference_state_bytes(1, 2048, "bf16") / 1e9 == pytest.approx(358.9, rel=0.001)
+    state = c.inference_state_bytes(1, 2048, "bf16")
+    assert state == 2 * c.stored_parameters + c.kv_cache_bytes(1, 2048, "bf16")
+    assert state / 1e9 == pytest.approx(358.9, rel=0.001)

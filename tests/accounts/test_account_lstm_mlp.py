@@ -18,14 +18,14 @@ BATCH, SEQ = 2, 5
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
-    # torch, of the switch in counted()
+    # torch, about the switch in count_flops()
     pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN"),
 ]
 
 
-def counted(run) -> int:
-    """FLOPs that torch counts in `run()`. Without oneDNN an LSTM is made of matmuls, so that the
-    counter sees it."""
+def count_flops(run) -> int:
+    """Count the FLOPs of `run()` by torch's counter, which sees the matmuls of an LSTM without
+    oneDNN."""
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops()
@@ -43,16 +43,16 @@ def parameters_of(model: torch.nn.Module) -> int:
 
 
 @pytest.mark.parametrize("config", [TINY, LSTM_SIZES["nano"]], ids=lambda config: config.size)
-def test_the_built_lstm_has_the_parameters_of_the_closed_form(config):
+def test_built_lstm_has_the_counted_parameters(config):
     assert parameters_of(LSTM(config, CPU)) == config.parameters
 
 
 @pytest.mark.parametrize("config", [FLAT, MLP_SIZES["nano"]], ids=lambda config: config.size)
-def test_the_built_mlp_has_the_parameters_of_the_closed_form(config):
+def test_built_mlp_has_the_counted_parameters(config):
     assert parameters_of(MLP(config, CPU)) == config.parameters
 
 
-def test_the_sizes_that_ship():
+def test_shipped_sizes():
     default = LSTM_SIZES["gpt3-simplified"]
     expected = LSTMConfig("gpt3-simplified", layers=12, hidden=1024, embedding=512, vocab=10_000)
     assert default == expected
@@ -64,7 +64,7 @@ def test_the_sizes_that_ship():
 # FLOPs
 
 
-def test_an_lstm_costs_eight_h_times_its_inputs_a_layer_and_token():
+def test_lstm_flops_per_layer_and_token():
     """Layers by hand: 2·4h(i + h) with i of 16, 24 and 24, and the head's 2hV."""
     a_token = 2 * 4 * 24 * (16 + 24) + 2 * (2 * 4 * 24 * (24 + 24)) + 2 * 24 * 100
     assert TINY.forward_flops(BATCH, SEQ) == BATCH * SEQ * a_token
@@ -72,26 +72,26 @@ def test_an_lstm_costs_eight_h_times_its_inputs_a_layer_and_token():
 
 def test_lstm_forward_agrees_with_torch():
     model, ids = LSTM(TINY, CPU), tokens()
-    assert counted(lambda: model(ids)) == TINY.forward_flops(BATCH, SEQ)
+    assert count_flops(lambda: model(ids)) == TINY.forward_flops(BATCH, SEQ)
 
 
-def test_lstm_training_agrees_with_torch_but_for_the_gradient_of_the_past_before_the_first_token():
+def test_lstm_training_agrees_with_torch_but_for_the_first_past():
     model, ids = LSTM(TINY, CPU), tokens()
     before_the_first = BATCH * TINY.layers * 2 * 4 * TINY.hidden**2
     expected = TINY.train_flops(BATCH, SEQ) - before_the_first
-    assert counted(lambda: model.loss(ids, ids).backward()) == expected
+    assert count_flops(lambda: model.loss(ids, ids).backward()) == expected
 
 
 def test_mlp_work_agrees_with_torch():
     model, x = MLP(FLAT, CPU), torch.randn(BATCH, FLAT.width)
-    assert counted(lambda: model(x)) == FLAT.forward_flops(BATCH)
-    assert counted(lambda: model.loss(x, x).backward()) == FLAT.train_flops(BATCH)
+    assert count_flops(lambda: model(x)) == FLAT.forward_flops(BATCH)
+    assert count_flops(lambda: model.loss(x, x).backward()) == FLAT.train_flops(BATCH)
 
 
 # Bytes
 
 
-def test_an_lstm_reads_every_weight_and_of_the_embedding_the_rows_looked_up():
+def test_lstm_reads_weights_once_and_the_embedding_by_rows():
     read = TINY.parameters - (100 - 10) * 16
     assert TINY.forward_bytes(BATCH, SEQ, "bf16") == 2 * read
     # there are no more rows than the vocabulary
@@ -100,6 +100,6 @@ def test_an_lstm_reads_every_weight_and_of_the_embedding_the_rows_looked_up():
     assert TINY.train_bytes(BATCH, SEQ, "sgd") == 4 * (read + backward + 4 * TINY.parameters)
 
 
-def test_an_mlp_reads_every_weight_and_its_backward_all_but_the_first_layers():
+def test_mlp_backward_does_not_read_the_first_layer():
     assert FLAT.forward_bytes("fp16") == 2 * 3 * (16 * 16 + 16)
     assert FLAT.train_bytes("adamw") == 4 * (3 + 2 + 8 * 3) * (16 * 16 + 16)

@@ -1,5 +1,4 @@
-"""Predicted memory against what torch itself keeps and allocates: autograd's hooks, and the
-profiler's allocations."""
+"""Predicted memory, against what torch keeps (autograd's hooks) and allocates (its profiler)."""
 
 from types import SimpleNamespace
 
@@ -37,21 +36,20 @@ GPT_CONFIG, LSTM_CONFIG, MLP_CONFIG = gpt_config("nano"), lstm.SIZES["nano"], ml
 
 
 def kept_by_autograd(model, inputs, targets, dtype):
-    """Bytes of each storage that the loss keeps for backward, the model's own and the data's left
-    out."""
+    """List the bytes of each storage that the loss keeps for backward, except the model's and the
+    data's."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), inputs, targets)}
-    held = []  # so that no storage is freed and its place taken by the next
-    with (
-        torch.autograd.graph.saved_tensors_hooks(
-            lambda tensor: held.append(tensor) or tensor, lambda tensor: tensor
-        ),
-        devices.open_device("cpu").autocast(dtype),
-    ):
+    storages = []  # kept, so that none is freed and its place taken by the next
+
+    def note(tensor):
+        storages.append(tensor.untyped_storage())
+        return tensor
+
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with hooks, devices.open_device("cpu").autocast(dtype):
         model.loss(inputs, targets)
-    storages = {
-        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in held
-    }
-    return [size for place, size in storages.items() if place not in own]
+    sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
+    return [size for place, size in sizes.items() if place not in own]
 
 
 def tokens_of(vocab, batch, seq):
@@ -60,37 +58,34 @@ def tokens_of(vocab, batch, seq):
 
 @pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_a_gpt_keeps_what_the_closed_form_says_to_the_byte(dtype, eager):
+def test_gpt_keeps_the_counted_bytes(dtype, eager):
     model = GPT.build(GPT_CONFIG, CPU)
     if eager:
         model.use_eager_attention()
     inputs, targets = torch.randint(GPT_CONFIG.vocab, (2, 3, 16))
-    found = sum(kept_by_autograd(model, inputs, targets, dtype))
-    # the data's own, which the closed form counts for a batch that is a part of it
+    kept = sum(kept_by_autograd(model, inputs, targets, dtype))
+    counted = total_bytes(gpt_kept(GPT_CONFIG, 3 * 16, 16, dtype, eager_attention=eager))
+    # the closed form counts copies of the tokens; here they are the data itself
     tokens = 2 * 3 * 16 * 8
-    assert (
-        total_bytes(gpt_kept(GPT_CONFIG, 3 * 16, 16, dtype, eager_attention=eager)) - tokens
-        == found
-    )
+    assert counted - tokens == kept
 
 
-def test_compiled_it_keeps_logits_for_their_log_softmax():
-    eager, compiled = (
-        gpt_training(GPT_CONFIG, 4, 128, "bf16", "adamw", compiled=way) for way in (False, True)
-    )
+def test_compiled_gpt_keeps_logits_instead_of_their_log_softmax():
+    eager = gpt_training(GPT_CONFIG, 4, 128, "bf16", "adamw")
+    compiled = gpt_training(GPT_CONFIG, 4, 128, "bf16", "adamw", compiled=True)
     logits = 4 * 128 * GPT_CONFIG.padded_vocab
     assert total_bytes(eager.kept) - total_bytes(compiled.kept) == (4 - 2) * logits
     assert eager.loss - compiled.loss == (8 - 2) * logits
 
 
-def test_a_gpt_has_a_gradient_for_each_stored_parameter():
+def test_gpt_has_a_gradient_for_each_stored_parameter():
     assert total_bytes(gpt_gradients(GPT_CONFIG)) == 4 * GPT_CONFIG.stored_parameters
     sizes = sorted(4 * parameter.numel() for parameter in GPT.build(GPT_CONFIG, CPU).parameters())
     assert sorted(gpt_gradients(GPT_CONFIG).elements()) == sizes
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_an_lstm_keeps_what_the_closed_form_says_beside_its_library(dtype):
+def test_lstm_keeps_the_counted_bytes_beside_its_library(dtype):
     batch, seq, e = 4, 64, {"fp32": 4, "bf16": 2}[dtype]
     config = lstm.LSTMConfig("test", layers=2, hidden=256, embedding=64, vocab=500)
     model = LSTM(config, CPU)
@@ -102,20 +97,19 @@ def test_an_lstm_keeps_what_the_closed_form_says_beside_its_library(dtype):
             raise
         pytest.skip(f"oneDNN has no LSTM in {dtype} for this processor")
     library = sorted(sizes)[-config.layers :]
-    ours = LIBRARY_BYTES[e] * batch * (seq + 1) * config.hidden
+    predicted = LIBRARY_BYTES[e] * batch * (seq + 1) * config.hidden
     data = 2 * 8 * batch * seq
-    expected = total_bytes(lstm_kept(config, batch, seq, dtype)) - config.layers * ours - data
+    expected = total_bytes(lstm_kept(config, batch, seq, dtype)) - config.layers * predicted - data
     assert sum(sizes) - sum(library) == expected
-    assert all(0.9 < ours / size <= 1 for size in library)
+    assert all(0.9 < predicted / size <= 1 for size in library)
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_an_mlp_keeps_what_the_closed_form_says_to_the_byte(dtype):
+def test_mlp_keeps_the_counted_bytes(dtype):
     model = MLP(MLP_CONFIG, CPU)
     inputs, targets = torch.randn(2, 8, MLP_CONFIG.width)
-    assert total_bytes(mlp_kept(MLP_CONFIG, 8, dtype)) == sum(
-        kept_by_autograd(model, inputs, targets, dtype)
-    )
+    kept = kept_by_autograd(model, inputs, targets, dtype)
+    assert total_bytes(mlp_kept(MLP_CONFIG, 8, dtype)) == sum(kept)
 
 
 PEAKS = {
@@ -137,7 +131,7 @@ PEAKS = {
 @PROFILER_WARNS_OF_CYCLES
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("what", PEAKS)
-def test_the_peak_of_a_step_is_what_torch_allocates(what, dtype):
+def test_peak_of_a_step_equals_torchs_allocations(what, dtype):
     name, changes = PEAKS[what]
     if name == "gpt/train":
         changes = changes | {"attention": "eager" if dtype == "bf16" else "flash"}
@@ -146,13 +140,11 @@ def test_the_peak_of_a_step_is_what_torch_allocates(what, dtype):
     p = SimpleNamespace(**defaults | changes | {"dtype": dtype})
     built = declared.build(p, devices.open_device("cpu"))
     if built.declared.memory_bytes is None:
-        pytest.skip(
-            f"{name} takes kernels here of whose memory nothing is known: {built.declared.choices}"
-        )
+        pytest.skip(f"no closed form for the kernels of {name} here: {built.declared.choices}")
     step = built.step
     step(lambda name: None)
     expected = {"gpt/train": gpt_of, "lstm/train": lstm_of, "mlp/train": mlp_of}[name](p)
-    # oneDNN has scratch
+    # oneDNN allocates scratch memory
     assert allocated_at_peak(step) == pytest.approx(expected.peak - expected.state, rel=0.07)
 
 
@@ -170,39 +162,34 @@ def mlp_of(p):
 
 
 def allocated_at_peak(step):
-    """The most bytes of tensors that a step has at once, beyond those that were there before it."""
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
-    ) as profile:
+    """Measure the most bytes of tensors that a step has at once, beyond those from before it."""
+    cpu = torch.profiler.ProfilerActivity.CPU
+    with torch.profiler.profile(activities=[cpu], profile_memory=True) as profile:
         step(lambda name: None)
-    events = flattened(profile.profiler.kineto_results.experimental_event_tree())
-    sizes = [
-        (event.start_time_ns, event.extra_fields.alloc_size)
-        for event in events
-        if event.tag == _EventType.Allocation
-    ]
-    there, most = 0, 0
-    for _, size in sorted(sizes, key=lambda pair: pair[0]):
-        there += size
-        most = max(most, there)
+    events = flatten(profile.profiler.kineto_results.experimental_event_tree())
+    allocations = [event for event in events if event.tag == _EventType.Allocation]
+    allocated, most = 0, 0
+    for event in sorted(allocations, key=lambda event: event.start_time_ns):
+        allocated += event.extra_fields.alloc_size
+        most = max(most, allocated)
     return most
 
 
-def flattened(events):
+def flatten(events):
+    """Yield events and all their children."""
     for event in events:
         yield event
-        yield from flattened(event.children)
+        yield from flatten(event.children)
 
 
 def test_inference_holds_weights_cache_and_a_block():
     full = gpt_config("124m")
     weights, cache = 2 * full.stored_parameters, 2 * 12 * 2 * 768 * 100 * 2
-    assert gpt_inference_bytes(full, 2, 1, 100, "bf16") == weights + cache + 2 * 2 * (
-        50304 + 2 * 768
-    )
+    head = 2 * 2 * (50304 + 2 * 768)
+    assert gpt_inference_bytes(full, 2, 1, 100, "bf16") == weights + cache + head
 
 
-def test_a_size_that_cannot_fit_is_refused_with_the_predicted_bytes():
+def test_size_that_cannot_fit_is_refused_with_the_predicted_bytes():
     giant = gpt_training(gpt_config("175b"), 1, 1024, "bf16", "adamw")
     with pytest.raises(
         Unsupported,

@@ -29,7 +29,7 @@ def test_spans_sum_to_the_step():
     }
 
 
-def test_what_a_step_does_not_declare_its_spans_do_not_either():
+def test_undeclared_work_of_a_step_is_undeclared_in_its_spans():
     spans = training_spans(Work(flops=90), Work(flops=30), 10, "sgd")
     assert spans["backward"] == Work(flops=60)
 

@@ -1,5 +1,4 @@
-"""The closed forms of an update, held against torch's documented formulas and against torch's own
-optimizers."""
+"""Closed forms of an update, against torch's documented formulas and torch's own optimizers."""
 
 import math
 
@@ -72,7 +71,7 @@ FORMULAS = {"adamw": adamw, "adam": adam, "sgd": sgd, "sgd-minibatch": momentum,
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_update_is_the_documented_one_and_costs_its_operations(name):
+def test_update_flops_equal_the_documented_operations(name):
     parameter = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
     optimizer = make_optimizer(name, [parameter], open_device("cpu"))
     theta, m, v = Counted(0.5), Counted(0.0), Counted(0.0)
@@ -86,39 +85,36 @@ def test_an_update_is_the_documented_one_and_costs_its_operations(name):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_remembers_as_many_tensors_as_it_says(name):
+def test_optimizer_keeps_the_counted_states(name):
     parameter = torch.zeros(5, requires_grad=True)
     optimizer = make_optimizer(name, [parameter], open_device("cpu"))
     parameter.grad = torch.ones(5)
     optimizer.step()
-    states = [
-        state
-        for state in optimizer.state[parameter].values()
-        if state is not None and state.numel() == 5
-    ]
+    kept = [state for state in optimizer.state[parameter].values() if state is not None]
+    states = [state for state in kept if state.numel() == 5]  # not the count of steps
     assert len(states) == OPTIMIZERS[name].states
-    held = sum(tensor.nbytes for tensor in (parameter, parameter.grad, *states))
-    assert held == updates.train_state_bytes(5, name)
+    state_bytes = sum(tensor.nbytes for tensor in (parameter, *states))
+    assert state_bytes == updates.state_bytes(5, name)
+    assert state_bytes + parameter.grad.nbytes == updates.train_state_bytes(5, name)
 
 
 @pytest.mark.parametrize(
     ("name", "each"), [("adamw", 28), ("adam", 28), ("sgd", 12), ("sgd-minibatch", 20), ("gd", 12)]
 )
-def test_an_update_reads_gradients_and_reads_and_writes_all_else(name, each):
+def test_update_bytes_per_parameter(name, each):
     assert updates.update_bytes(10, name) == 10 * each
 
 
-def test_further_batches_read_the_weights_and_add_to_the_gradients():
-    once, all_of_it = (updates.train_bytes(20, 10, name) for name in ("sgd", "gd"))
-    assert all_of_it - once == 4 * 3 * (20 + 2 * 10)
+def test_further_batches_read_weights_and_add_to_gradients():
+    one_batch, four_batches = (updates.train_bytes(20, 10, name) for name in ("sgd", "gd"))
+    assert four_batches - one_batch == 4 * 3 * (20 + 2 * 10)
 
 
-def test_so_do_further_parts_of_a_batch():
-    at_once, in_parts = (
-        updates.train_bytes(20, 10, "adamw", accumulate) for accumulate in (None, 4)
-    )
-    assert updates.train_bytes(20, 10, "adamw", 1) == at_once
-    assert in_parts - at_once == 4 * 3 * (20 + 2 * 10)
+def test_further_parts_of_a_batch_read_weights_and_add_to_gradients():
+    whole = updates.train_bytes(20, 10, "adamw")
+    in_parts = updates.train_bytes(20, 10, "adamw", accumulate=4)
+    assert updates.train_bytes(20, 10, "adamw", accumulate=1) == whole
+    assert in_parts - whole == 4 * 3 * (20 + 2 * 10)
     both = updates.train_bytes(20, 10, "gd", 2)
     assert both - updates.train_bytes(20, 10, "sgd") == 4 * 7 * (20 + 2 * 10)
 
@@ -127,7 +123,7 @@ def test_every_optimizer_has_a_torch_class():
     assert CLASSES.keys() == OPTIMIZERS.keys()
 
 
-def test_the_learning_rate_may_be_given():
+def test_learning_rate_can_be_given():
     parameter = torch.ones(1, requires_grad=True)
     optimizer = make_optimizer("sgd", [parameter], open_device("cpu"), lr=0.5)
     parameter.grad = torch.ones(1)

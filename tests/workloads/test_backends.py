@@ -1,5 +1,4 @@
-"""Which kernel computes attention: what is told is what runs, compiled or not, and what cannot run
-is refused."""
+"""Which kernel computes attention: the recorded one runs, and one that cannot run is refused."""
 
 import pytest
 import torch
@@ -26,19 +25,18 @@ SMALL = {
 pytestmark = [pytest.mark.usefixtures("one_thread"), PROFILER_WARNS_OF_CYCLES]
 
 
-def build(name, dtype="fp32", size="nano", **given):
+def build(name, dtype="fp32", size="nano", device=None, **given):
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS[name].axes.items() if key != "dtype"}
     p = params_of(axes | SMALL[name] | {"size": size, "layers": 1} | given, dtype)
-    return WORKLOADS[name].build(p, open_device("cpu"))
+    return WORKLOADS[name].build(p, device or open_device("cpu"))
 
 
 def ignore(_mark):
     """The steps here are not timed."""
 
 
-def ran(step) -> str:
-    """The backend that a profile of `step` shows: of the fused ones their own operator, of math its
-    matmuls."""
+def backend_that_ran(step) -> str:
+    """Read from a profile of `step` which backend ran."""
     step(ignore)
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         step(ignore)
@@ -53,7 +51,7 @@ def ran(step) -> str:
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", ["nano", "llama-nano"])
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_told_is_what_runs(name, size, dtype, asked):
+def test_recorded_backend_is_the_one_that_runs(name, size, dtype, asked):
     if name == "gpt/decode" and asked == "eager":
         with pytest.raises(
             Unsupported, match="attention=eager computes whole sequences, not one token at a time"
@@ -62,14 +60,13 @@ def test_what_is_told_is_what_runs(name, size, dtype, asked):
         return
     built = build(name, dtype, size, attention=asked)
     chosen = built.declared.choices["attention"]
-    assert chosen == ran(built.step)
+    assert chosen == backend_that_ran(built.step)
     # whichever is faster on this machine
     assert chosen == asked if asked else chosen in ("flash", "eager")
 
 
 class TrialEndedAs(Findings):
-    """Findings whose trials have ended as told: the way of this name wins where it is among those
-    tried."""
+    """Findings whose trials end as given: the way `winner` wins if it is tried, else the first."""
 
     def __init__(self, winner, **failed):
         self.winner, self.failed, self.tried = winner, failed, []
@@ -90,12 +87,12 @@ def backends_by(findings, seq=16, dtype=torch.bfloat16, trained=False, batch=1):
 
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_way_that_a_trial_finds_fastest_is_taken(dtype, trained):
+def test_fastest_way_of_a_trial_is_used(dtype, trained):
     assert backends_by(TrialEndedAs("eager"), dtype=dtype, trained=trained).runs == "eager"
     assert backends_by(TrialEndedAs("torch"), dtype=dtype, trained=trained).runs == "flash"
 
 
-def test_a_trial_is_remembered_by_shape_format_and_gradients():
+def test_trial_is_remembered_by_shape_format_and_gradients():
     findings = TrialEndedAs("torch")
     for seq, trained in ((16, False), (32, False), (16, True)):
         backends_by(findings, seq=seq, trained=trained)
@@ -104,26 +101,29 @@ def test_a_trial_is_remembered_by_shape_format_and_gradients():
     assert len(set(questions)) == 3
 
 
-def test_products_whose_scores_are_too_large_are_not_tried(monkeypatch):
+def test_plain_products_with_large_scores_are_not_tried(monkeypatch):
     monkeypatch.setattr(backends, "MOST_SCORES_BYTES", 4 * 16 * 16 * 2)
     findings = TrialEndedAs("eager")
     assert backends_by(findings, seq=17).runs == "flash"
-    assert findings.tried == []  # there is one way only
+    assert findings.tried == []  # one way needs no trial
 
 
-def test_a_trial_takes_as_many_sequences_as_fit(monkeypatch):
+def test_trial_takes_as_many_sequences_as_fit(monkeypatch):
     monkeypatch.setattr(backends, "MOST_SCORES_BYTES", 3 * 4 * 16 * 16 * 2)
     findings = TrialEndedAs("eager")
     backends_by(findings, batch=8)
     assert findings.tried[0][0].startswith("attention over a sequence: q (3, 4, 16, 32)")
 
 
-def test_a_way_that_fails_is_told_among_the_choices():
-    found = backends_by(TrialEndedAs("torch", eager="no such instruction"))
-    assert found.choices == {"attention": "flash", "attention_failed": "eager: no such instruction"}
+def test_failed_way_is_recorded_in_the_choices():
+    chosen = backends_by(TrialEndedAs("torch", eager="no such instruction"))
+    assert chosen.choices == {
+        "attention": "flash",
+        "attention_failed": "eager: no such instruction",
+    }
 
 
-def test_other_backends_that_can_are_tried_with_all_others_behind_them(monkeypatch):
+def test_each_supported_backend_is_tried_with_the_rest_behind_it(monkeypatch):
     can = {(backend,): name for name, backend in backends.BACKENDS.items()}
     monkeypatch.setattr(
         backends, "chosen", lambda order, call: "flash" if order is None else can.get(order)
@@ -135,7 +135,7 @@ def test_other_backends_that_can_are_tried_with_all_others_behind_them(monkeypat
     assert set(ways["cudnn"]) == set(backends.BACKENDS.values())
 
 
-def test_one_token_at_a_time_has_one_way_on_a_cpu():
+def test_decoding_has_one_way_on_a_cpu():
     device = open_device("cpu")
     call = backends.call_on_cache(gpt_config("nano"), 1, 16, torch.float32, device)
     assert list(backends.orders_of(call)) == ["torch"]
@@ -143,48 +143,39 @@ def test_one_token_at_a_time_has_one_way_on_a_cpu():
 
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.usefixtures("compile_backend")
-def test_what_is_told_is_what_runs_compiled_whatever_torch_has_cached():
-    """The same graph but for the backend, in one cache: with the setting around it, it would be
-    handed out for both."""
+def test_recorded_backend_runs_compiled_despite_torchs_cache():
+    """Both backends compile the same graph, in one cache. With the setting around the compiled
+    function, the cache would return one graph for both."""
     for asked in ("math", "flash"):
         torch._dynamo.reset()
         built = build("gpt/forward", attention=asked, compile=True)
         assert built.declared.choices["attention"] == asked
         # compiled, math is products like any others
-        assert (ran(built.step) == "flash") == (asked == "flash")
+        assert (backend_that_ran(built.step) == "flash") == (asked == "flash")
 
 
 @pytest.mark.parametrize("asked", ["cudnn", "efficient"])
 @pytest.mark.parametrize("name", SMALL)
-def test_what_cannot_run_here_is_refused_with_what_can(name, asked):
-    told = f"attention={asked} cannot run this in bfloat16 here; use flash or math"
-    with pytest.raises(Unsupported, match=told):
+def test_unsupported_backend_is_refused_with_those_that_run(name, asked):
+    reason = f"attention={asked} cannot run this in bfloat16 here; use flash or math"
+    with pytest.raises(Unsupported, match=reason):
         build(name, "bf16", attention=asked)
 
 
-def test_a_preference_reaches_the_step(monkeypatch):
-    """On a CPU the order changes nothing: flash is the first of it that can."""
+def test_preferred_order_reaches_the_step(monkeypatch):
+    """On a CPU the order changes nothing: flash is the first of it that can run."""
+    orders = {"torch": None, "cudnn": tuple(backends.BACKENDS.values())}
+    monkeypatch.setattr(backends, "orders_of", lambda call: orders)
     device = open_device("cpu")
-    monkeypatch.setattr(
-        backends,
-        "orders_of",
-        lambda call: {"torch": None, "cudnn": tuple(backends.BACKENDS.values())},
-    )
     device.findings = TrialEndedAs("cudnn")
-    axes = {
-        key: axis.defaults[0]
-        for key, axis in WORKLOADS["gpt/forward"].axes.items()
-        if key != "dtype"
-    }
     seen = []
-    p = params_of(axes | SMALL["gpt/forward"] | {"size": "nano"}, "fp32")
-    built = WORKLOADS["gpt/forward"].build(p, device)
+    built = build("gpt/forward", device=device)
     built.step(lambda mark: seen.append(_cur_sdpa_kernel_backends(with_priority=True)))
     assert built.declared.choices["attention"] == "flash"
     assert seen == [[backends.BACKENDS[name] for name in ("flash", "cudnn", "efficient", "math")]]
 
 
-def test_the_setting_ends_with_the_step():
+def test_setting_ends_with_the_step():
     before = torch.backends.cuda.flash_sdp_enabled()
     inside = []
     build_step = backends.Backends((SDPBackend.MATH,), "math").within
@@ -192,6 +183,6 @@ def test_the_setting_ends_with_the_step():
     assert (before, inside, torch.backends.cuda.flash_sdp_enabled()) == (True, [False], True)
 
 
-def test_of_a_kernel_without_a_name_nothing_is_told(monkeypatch):
+def test_unknown_kernel_is_not_recorded(monkeypatch):
     monkeypatch.setattr(torch, "_fused_sdp_choice", lambda **call: SDPBackend.OVERRIDEABLE.value)
     assert build("gpt/forward").declared.choices == {}

@@ -1,5 +1,4 @@
-"""Every workload in every format: on whatever processor this is, a step runs, or the answer is
-Unsupported."""
+"""Every workload in every format: on any processor a step runs, or the case is Unsupported."""
 
 import pytest
 
@@ -22,8 +21,7 @@ SMALL = {
     "mb": 1,
 }
 ELSEWHERE = ("gemm/best", "gpt/serve", "hf/train", "hf/prefill", "hf/decode")
-"""Their formats are those of gemm and gpt; a search, a load generator and Transformers have tests
-of their own."""
+"""They have the formats of gemm and gpt, and tests of their own."""
 
 CASES = [
     (name, dtype)
@@ -36,7 +34,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)
-def test_a_step_runs_or_is_unsupported(name, dtype):
+def test_step_runs_or_is_unsupported(name, dtype):
     workload = WORKLOADS[name]
     axes = {
         axis: SMALL.get(axis, declared.defaults[0])

@@ -1,5 +1,4 @@
-"""FP8 linear layers: their arithmetic, on the CPU's own torch._scaled_mm, and who may not use
-them."""
+"""FP8 linear layers: their arithmetic on the CPU's torch._scaled_mm, and where they are refused."""
 
 from types import SimpleNamespace
 
@@ -24,35 +23,34 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class HasFp8:
-    """A CPU that lets FP8 pass: torch emulates it there, so that the numbers can be checked and not
-    the speed."""
+    """A CPU that allows FP8: torch emulates it there, right in its numbers but not in its speed."""
 
     torch = torch.device("cpu")
     fused_optimizers = True
     cuda_graphs = False
 
     def require_fp8(self):
-        """It is here."""
+        """Allow it."""
 
     def autocast(self, dtype):
         return open_device("cpu").autocast(dtype)
 
 
 def exact(x, dtype):
-    """`x` as FP8 keeps it, in float64."""
+    """Round `x` to FP8 and return it in float64."""
     x8, scale = round_to(dtype, x)
     return x8.double() * scale.double()
 
 
-def relative(found, expected):
-    return ((found.double() - expected.double()).norm() / expected.double().norm()).item()
+def relative_error(result, expected):
+    return ((result.double() - expected.double()).norm() / expected.double().norm()).item()
 
 
 # Numbers
 
 
 @pytest.mark.parametrize(("dtype", "largest", "step"), [(E4M3, 448, 2**-4), (E5M2, 57344, 2**-3)])
-def test_a_tensor_is_scaled_so_that_its_largest_is_the_formats(dtype, largest, step):
+def test_scaling_maps_the_largest_value_to_the_formats_largest(dtype, largest, step):
     x = torch.randn(64, 64) * 1e-5
     x8, scale = round_to(dtype, x)
     assert (x8.dtype, x8.float().abs().max()) == (dtype, largest)
@@ -61,22 +59,22 @@ def test_a_tensor_is_scaled_so_that_its_largest_is_the_formats(dtype, largest, s
     assert ((exact(x, dtype) / x - 1).abs()[normal] < step * 1.01).all()
 
 
-def test_zeros_stay_and_what_is_not_finite_shows():
+def test_zeros_stay_zero_and_non_finite_values_become_nan():
     assert exact(torch.zeros(3), E4M3).tolist() == [0, 0, 0]
     assert exact(torch.tensor([1.0, torch.inf]), E4M3).isnan().any()
     assert exact(torch.tensor([1.0, torch.nan]), E5M2).isnan().all()
 
 
-def test_a_product_is_that_of_the_rounded_matrices():
+def test_product_equals_that_of_the_rounded_matrices():
     a, b = torch.randn(32, 64), torch.randn(64, 48)
     a8, b8 = round_to(E5M2, a), round_to(E4M3, b)
-    found = product(*a8, by_columns(b8[0]), b8[1])
-    assert found.dtype == torch.bfloat16
-    assert relative(found, exact(a, E5M2) @ exact(b, E4M3)) < 2**-8
-    assert 0.01 < relative(found, a @ b) < 0.1  # it was round_to, and not too much
+    y = product(*a8, by_columns(b8[0]), b8[1])
+    assert y.dtype == torch.bfloat16
+    assert relative_error(y, exact(a, E5M2) @ exact(b, E4M3)) < 2**-8
+    assert 0.01 < relative_error(y, a @ b) < 0.1  # rounded, but not too much
 
 
-def test_a_layer_and_its_gradients_are_three_fp8_products():
+def test_layer_and_gradients_are_three_fp8_products():
     layer = nn.Linear(48, 32)
     use_fp8_linears(layer, HasFp8())
     x, grad = torch.randn(2, 8, 48, requires_grad=True), torch.randn(2, 8, 32).bfloat16()
@@ -89,13 +87,13 @@ def test_a_layer_and_its_gradients_are_three_fp8_products():
         torch.float32,
         torch.float32,
     )
-    assert relative(y.detach().view(16, 32), x8 @ w8.T + layer.bias.detach().double()) < 2**-7
-    assert relative(x.grad.view(16, 48), g8 @ w8) < 2**-8
-    assert relative(layer.weight.grad, g8.T @ x8) < 2**-8
-    assert relative(layer.bias.grad, grads.double().sum(0)) < 2**-7
+    assert relative_error(y.detach().view(16, 32), x8 @ w8.T + layer.bias.detach().double()) < 2**-7
+    assert relative_error(x.grad.view(16, 48), g8 @ w8) < 2**-8
+    assert relative_error(layer.weight.grad, g8.T @ x8) < 2**-8
+    assert relative_error(layer.bias.grad, grads.double().sum(0)) < 2**-7
 
 
-def test_an_input_that_learns_nothing_has_no_gradient():
+def test_input_without_gradient_is_supported():
     layer = nn.Linear(16, 16)
     use_fp8_linears(layer, HasFp8())
     layer(torch.randn(16, 16)).sum().backward()
@@ -103,15 +101,15 @@ def test_an_input_that_learns_nothing_has_no_gradient():
 
 
 @TORCH_WARNS_OF_ITSELF
-def test_a_layer_is_traced_in_one_graph():
+def test_layer_is_traced_in_one_graph():
     layer = nn.Linear(32, 16)
     use_fp8_linears(layer, HasFp8())
     x = torch.randn(16, 32)
-    found = torch.compile(layer, fullgraph=True, dynamic=False, backend="aot_eager")(x)
-    torch.testing.assert_close(found, layer(x), rtol=0, atol=0)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=False, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), layer(x), rtol=0, atol=0)
 
 
-def test_a_network_learns_in_it():
+def test_network_learns_in_fp8():
     model = MLP(mlp.SIZES["nano"], torch.device("cpu"))
     use_fp8_linears(model, HasFp8())
     data = torch.randn(16 * DATASET_BATCHES, 64), torch.randn(16 * DATASET_BATCHES, 64)
@@ -123,7 +121,7 @@ def test_a_network_learns_in_it():
     assert model.loss(*data).item() < first / 10
 
 
-# Who may
+# Refusals
 
 
 def test_only_layers_whose_dimensions_fit_are_changed():
@@ -149,13 +147,13 @@ def test_positions_that_do_not_fit_are_unsupported(compiled):
         forward(torch.randn(3, 5, 16))
 
 
-def test_a_cpu_has_none():
+def test_cpu_has_no_fp8():
     with pytest.raises(Unsupported, match=r"has no fp8 arithmetic; use bf16$"):
         use_fp8_linears(nn.Linear(16, 16), open_device("cpu"))
 
 
 @pytest.mark.parametrize(
-    ("hip", "found", "refusal"),
+    ("hip", "capability", "refusal"),
     [
         (None, (8, 9), None),
         (None, (9, 0), None),
@@ -170,25 +168,26 @@ def test_a_cpu_has_none():
         ),
     ],
 )
-def test_a_gpu_has_it_from_its_makers_first_generation_on(hip, found, refusal, monkeypatch):
-    major, minor = found if hip is None else (9, 4)
-    properties = SimpleNamespace(major=major, minor=minor, gcnArchName=found, total_memory=1 << 30)
+def test_gpu_has_fp8_from_its_makers_first_generation(hip, capability, refusal, monkeypatch):
+    major, minor = capability if hip is None else (9, 4)
+    properties = SimpleNamespace(
+        major=major, minor=minor, gcnArchName=capability, total_memory=1 << 30
+    )
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     monkeypatch.setattr(torch.version, "hip", hip)
     device = AcceleratorDevice.__new__(AcceleratorDevice)
     device.kind, device.name, device.torch = "cuda", "A GPU", torch.device("cuda", 0)
     if refusal is None:
         device.require("fp8")
-        ours = str(found).startswith("gfx94")
-        assert fp8.formats(device) == (
-            (torch.float8_e4m3fnuz, torch.float8_e5m2fnuz) if ours else (E4M3, E5M2)
-        )
+        is_mi300 = str(capability).startswith("gfx94")
+        mi300 = torch.float8_e4m3fnuz, torch.float8_e5m2fnuz
+        assert fp8.formats(device) == (mi300 if is_mi300 else (E4M3, E5M2))
     else:
         with pytest.raises(Unsupported, match=refusal):
             device.require("fp8")
 
 
-def test_an_accelerator_that_is_no_cuda_device_has_none():
+def test_other_accelerators_have_no_fp8():
     device = AcceleratorDevice.__new__(AcceleratorDevice)
     device.kind, device.name = "xpu", "A GPU"
     with pytest.raises(

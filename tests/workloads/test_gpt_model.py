@@ -1,5 +1,4 @@
-"""The GPT itself, in both shapes: what a plain reference computes, causal, the same with and
-without a cache."""
+"""The GPT in both shapes: equal to a plain reference, causal, the same with and without a cache."""
 
 import copy
 import itertools
@@ -28,9 +27,11 @@ both_shapes = pytest.mark.parametrize("config", [TINY, LLAMA], ids=lambda config
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def built(config: GPTConfig = TINY, dtype: torch.dtype = torch.float32, gain: float = 1.0) -> GPT:
-    """A GPT whose weights are `gain` times their initial size: GPT-2's make logits too alike to
-    tell greedy paths."""
+def build(config: GPTConfig = TINY, dtype: torch.dtype = torch.float32, gain: float = 1.0) -> GPT:
+    """Build a GPT with weights `gain` times their initial size.
+
+    With GPT-2's own, logits are too similar to tell greedy paths apart.
+    """
     model = GPT.build(config, CPU, dtype)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -38,28 +39,27 @@ def built(config: GPTConfig = TINY, dtype: torch.dtype = torch.float32, gain: fl
     return model
 
 
-def recomputed(model: GPT, prompt: torch.Tensor, new: int) -> list[list[int]]:
-    """The greedy tokens of each sequence by the longest way: the whole sequence forward again for
-    every token."""
+def decode_by_recomputation(model: GPT, prompt: torch.Tensor, new: int) -> list[list[int]]:
+    """Decode greedily by running the whole sequence forward again for every token."""
     ids = prompt
     for _ in range(new):
         ids = torch.cat([ids, model.logits(ids)[:, -1:, : model.config.vocab].argmax(-1)], dim=1)
     return ids[:, prompt.shape[1] :].tolist()
 
 
-def cached(model: GPT, prompt: torch.Tensor, new: int, decode=None) -> list[list[int]]:
-    """The greedy tokens of each sequence by prefill and decode."""
+def decode_with_cache(model: GPT, prompt: torch.Tensor, new: int, decode=None) -> list[list[int]]:
+    """Decode greedily by prefill and decode."""
     cache = model.new_cache(prompt.shape[0], prompt.shape[1] + new)
     token = model.prefill(prompt, cache)
-    found = [token]
+    tokens = [token]
     for index in range(prompt.shape[1], prompt.shape[1] + new - 1):
         token = (decode or model.decode)(token, torch.tensor([index]), cache)
-        found.append(token)
-    return torch.cat(found, dim=1).tolist()
+        tokens.append(token)
+    return torch.cat(tokens, dim=1).tolist()
 
 
 def reference(model: GPT, ids: list[int]) -> torch.Tensor:
-    """The logits of one sequence, (T, V) in float64, written out head by head and pair by pair."""
+    """Compute the logits of one sequence, (T, V) in float64, head by head and pair by pair."""
     c, w = model.config, {name: x.detach().double() for name, x in model.named_parameters()}
 
     def linear(name: str, x: torch.Tensor) -> torch.Tensor:
@@ -68,43 +68,38 @@ def reference(model: GPT, ids: list[int]) -> torch.Tensor:
     def norm(name: str, x: torch.Tensor) -> torch.Tensor:
         if c.norm == "layernorm":
             x = x - x.mean(-1, keepdim=True)
-        return x / ((x**2).mean(-1, keepdim=True) + 1e-5).sqrt() * w[f"{name}.weight"] + w.get(
-            f"{name}.bias", 0
-        )
+        normed = x / ((x**2).mean(-1, keepdim=True) + 1e-5).sqrt()
+        return normed * w[f"{name}.weight"] + w.get(f"{name}.bias", 0)
 
-    def turned(x: torch.Tensor) -> torch.Tensor:
+    def rotated(x: torch.Tensor) -> torch.Tensor:
         half = c.width // c.heads // 2
-        angle = [[t / c.rope_base ** (i / half) for i in range(half)] for t in range(len(x))]
-        pairs = torch.complex(x[:, :half], x[:, half:])
-        pairs = pairs * torch.polar(
-            torch.ones(len(x), half, dtype=torch.float64), torch.tensor(angle).double()
-        )
+        angles = [[t / c.rope_base ** (i / half) for i in range(half)] for t in range(len(x))]
+        turns = torch.polar(torch.ones(len(x), half).double(), torch.tensor(angles).double())
+        pairs = torch.complex(x[:, :half], x[:, half:]) * turns
         return torch.cat([pairs.real, pairs.imag], dim=1)
 
     def attention(name: str, x: torch.Tensor) -> torch.Tensor:
         size, kv_heads = c.width // c.heads, c.kv_heads or c.heads
         q, k, v = linear(f"{name}.qkv", x).split([c.width, kv_heads * size, kv_heads * size], dim=1)
-        found = []
+        results = []
         for head in range(c.heads):
-            mine, shared = (
-                slice(h * size, (h + 1) * size) for h in (head, head * kv_heads // c.heads)
-            )
-            queries, keys = q[:, mine], k[:, shared]
+            kv_head = head * kv_heads // c.heads
+            shared = slice(kv_head * size, (kv_head + 1) * size)
+            queries, keys = q[:, head * size : (head + 1) * size], k[:, shared]
             if c.encoding == "rotary":
-                queries, keys = turned(queries), turned(keys)
+                queries, keys = rotated(queries), rotated(keys)
             scores = queries @ keys.T / size**0.5
             scores[torch.ones_like(scores).triu(1).bool()] = -torch.inf
-            found.append(scores.softmax(-1) @ v[:, shared])
-        return linear(f"{name}.out", torch.cat(found, dim=1))
+            results.append(scores.softmax(-1) @ v[:, shared])
+        return linear(f"{name}.out", torch.cat(results, dim=1))
 
     def mlp(name: str, x: torch.Tensor) -> torch.Tensor:
         if c.mlp == "swiglu":
             gate, up = linear(f"{name}.up", x).split(c.inner, dim=1)
             return linear(f"{name}.down", gate * gate.sigmoid() * up)
         x = linear(f"{name}.up", x)
-        return linear(
-            f"{name}.down", x / 2 * (1 + ((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3)).tanh())
-        )
+        gelu = x / 2 * (1 + ((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3)).tanh())
+        return linear(f"{name}.down", gelu)
 
     x = w["tokens.weight"][ids]
     if c.encoding == "learned":
@@ -125,36 +120,34 @@ MIXED = (
 
 @pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("config", [TINY, LLAMA, *MIXED], ids=lambda config: config.size)
-def test_the_logits_are_those_of_a_plain_reference(config, eager):
-    model, ids = built(config, gain=4.0), torch.randint(config.vocab, (2, 20))
+def test_logits_equal_a_plain_reference(config, eager):
+    model, ids = build(config, gain=4.0), torch.randint(config.vocab, (2, 20))
     if eager:
         model.use_eager_attention()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
-                parameter.normal_()  # drawn as zeros, they would hide a bias in the wrong place
+                parameter.normal_()  # zeros would hide a bias in the wrong place
     for row, sequence in zip(model.logits(ids), ids.tolist(), strict=True):
         torch.testing.assert_close(row.double(), reference(model, sequence), rtol=1e-4, atol=1e-4)
 
 
-def test_rotary_attention_sees_distances_and_not_places():
-    """The same two tokens, both later by seven: a position of its own that slipped in would tell
-    them apart."""
+def test_rotary_attention_depends_on_distance_only():
+    """The product of the same two tokens stays the same if both are seven positions later."""
+    config = replace(LLAMA, heads=2, kv_heads=2)
     q, k = torch.randn(2, 1, 1, 1, 16)
     products = []
     for place in (0, 7):
-        near, far = (
-            rotation_of(replace(LLAMA, heads=2, kv_heads=2), torch.tensor([place + d]))
-            for d in (3, 0)
-        )
-        products.append((rotate(q, near) * rotate(k, far)).sum())
+        rotation_q = rotation_of(config, torch.tensor([place + 3]))
+        rotation_k = rotation_of(config, torch.tensor([place]))
+        products.append((rotate(q, rotation_q) * rotate(k, rotation_k)).sum())
     torch.testing.assert_close(*products)
     assert abs(products[0] - (q * k).sum()) > 0.1
 
 
 @both_shapes
-def test_a_later_token_changes_no_earlier_logits(config):
-    model, ids = built(config), torch.randint(TINY.vocab, (2, 12))
+def test_later_token_changes_no_earlier_logits(config):
+    model, ids = build(config), torch.randint(TINY.vocab, (2, 12))
     changed = ids.clone()
     changed[:, 7] = (changed[:, 7] + 1) % TINY.vocab
     before, after = model.logits(ids), model.logits(changed)
@@ -166,41 +159,37 @@ def test_a_later_token_changes_no_earlier_logits(config):
     "config", [TINY, LLAMA, SIZES["llama-nano"]], ids=lambda config: config.size
 )
 @torch.inference_mode()
-def test_the_cache_gives_the_tokens_of_a_full_recomputation(config):
-    model, prompt = built(config, gain=4.0), torch.randint(TINY.vocab, (3, 9))
-    tokens = recomputed(model, prompt, new=10)
-    assert cached(model, prompt, new=10) == tokens
-    assert len(set(itertools.chain(*tokens))) > 5  # the paths are worth comparing
+def test_cached_decoding_gives_the_tokens_of_full_recomputation(config):
+    model, prompt = build(config, gain=4.0), torch.randint(TINY.vocab, (3, 9))
+    tokens = decode_by_recomputation(model, prompt, new=10)
+    assert decode_with_cache(model, prompt, new=10) == tokens
+    assert len(set(itertools.chain(*tokens))) > 5  # or there would be little to compare
 
 
 @pytest.mark.machine
 @both_shapes
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_packed_weights_give_the_same_logits_and_are_not_held_twice(config, dtype):
+def test_packed_weights_give_the_same_logits_and_replace_the_plain_ones(config, dtype):
     model = GPT.build(config, CPU, dtype).requires_grad_(False)
     ids = torch.randint(config.vocab, (2, 9))
     with torch.inference_mode():
         plain = model.logits(ids)
         try:
             pack(model.tokens.weight, rows=2)
-        # then a trial leaves them plain (tests/workloads/test_workloads.py)
-        except RuntimeError as error:
-            pytest.skip(f"this processor packs no {dtype}: {error}")
+        except RuntimeError as error:  # a trial then leaves them plain
+            pytest.skip(f"this processor cannot pack {dtype}: {error}")
         model.pack(rows=2)
         close = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
         torch.testing.assert_close(model.logits(ids), plain, rtol=close, atol=close)
-    left = {
-        name
-        for name, _ in model.named_parameters()
-        if name.endswith("weight") and "norm" not in name
-    }
-    assert left <= {"tokens.weight", "positions.weight"}
+    names = [name for name, _ in model.named_parameters()]
+    weights = {name for name in names if name.endswith("weight") and "norm" not in name}
+    assert weights <= {"tokens.weight", "positions.weight"}
 
 
 @both_shapes
 @torch.inference_mode()
-def test_decode_does_not_read_beyond_its_position(config):
-    model, prompt = built(config, gain=4.0), torch.randint(TINY.vocab, (1, 9))
+def test_decode_ignores_the_cache_beyond_its_position(config):
+    model, prompt = build(config, gain=4.0), torch.randint(TINY.vocab, (1, 9))
     cache = model.new_cache(1, 16)
     token = model.prefill(prompt, cache)
     clean = model.decode(token, torch.tensor([9]), cache)
@@ -214,14 +203,14 @@ def test_decode_does_not_read_beyond_its_position(config):
 @torch.inference_mode()
 @pytest.mark.usefixtures("compile_backend")
 def test_compiled_decode_gives_the_same_tokens_and_compiles_once(config):
-    model, prompt = built(replace(config, layers=1), gain=4.0), torch.randint(TINY.vocab, (1, 9))
+    model, prompt = build(replace(config, layers=1), gain=4.0), torch.randint(TINY.vocab, (1, 9))
     with torch._dynamo.config.patch(error_on_recompile=True):
         decode = torch.compile(model.decode, dynamic=False)
-        assert cached(model, prompt, 10, decode) == cached(model, prompt, 10)
+        assert decode_with_cache(model, prompt, 10, decode) == decode_with_cache(model, prompt, 10)
 
 
 def test_greedy_tokens_are_never_padding():
-    model = built()
+    model = build()
     with torch.no_grad():
         model.tokens.weight[TINY.vocab :] = 1e3 * model.tokens.weight[:1].sign()
         cache = model.new_cache(4, 8)
@@ -230,22 +219,21 @@ def test_greedy_tokens_are_never_padding():
 
 @both_shapes
 def test_gradients_in_fp32_agree_with_float64(config):
-    single = built(config)
+    single = build(config)
     double = copy.deepcopy(single).double()
     ids = torch.randint(TINY.vocab, (2, 13))
     inputs, targets = ids[:, :-1], ids[:, 1:]
     single.loss(inputs, targets).backward()
     # loss() computes in fp32 from the logits on; here everything is float64
-    torch.nn.functional.cross_entropy(
-        double.logits(inputs).flatten(0, 1), targets.flatten()
-    ).backward()
+    logits = double.logits(inputs).flatten(0, 1)
+    torch.nn.functional.cross_entropy(logits, targets.flatten()).backward()
     for (name, a), b in zip(single.named_parameters(), double.parameters(), strict=True):
         error = (a.grad.double() - b.grad).norm() / b.grad.norm().clamp_min(1e-8)
         assert error < 1e-5, name
 
 
 def gradients(model: GPT, ids: torch.Tensor) -> tuple[float, list[torch.Tensor]]:
-    """The loss of next tokens, and the gradients of all parameters."""
+    """Compute the loss of next tokens, and the gradients of all parameters."""
     model.zero_grad(set_to_none=True)
     loss = model.loss(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
     loss.backward()
@@ -254,62 +242,60 @@ def gradients(model: GPT, ids: torch.Tensor) -> tuple[float, list[torch.Tensor]]
 
 @both_shapes
 def test_checkpointing_changes_no_gradient(config):
-    model, ids = built(config), torch.randint(config.vocab, (2, 13))
+    model, ids = build(config), torch.randint(config.vocab, (2, 13))
     expected = gradients(model, ids)
     entered = []
     for block in model.blocks:
         block.register_forward_hook(lambda *_: entered.append(1), always_call=True)
     model.checkpointed = True
-    loss, found = gradients(model, ids)
+    loss, recomputed = gradients(model, ids)
     assert loss == expected[0]
-    assert all(torch.equal(a, b) for a, b in zip(found, expected[1], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(recomputed, expected[1], strict=True))
     assert len(entered) == 2 * config.layers  # forward, and again for backward
 
 
 @both_shapes
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("chunks", [1, 5, 24])
-def test_a_loss_in_chunks_is_the_same_loss_with_the_same_gradients(config, dtype, close, chunks):
-    model, ids = built(config, gain=4.0).to(dtype), torch.randint(config.vocab, (2, 13))
+def test_chunked_loss_has_the_same_value_and_gradients(config, dtype, close, chunks):
+    model, ids = build(config, gain=4.0).to(dtype), torch.randint(config.vocab, (2, 13))
     loss, expected = gradients(model, ids)
     inputs, targets = ids[:, :-1], ids[:, 1:]
     if dtype == torch.float64:  # loss() computes in fp32 from the logits on
         model.zero_grad(set_to_none=True)
-        exact = torch.nn.functional.cross_entropy(
-            model.logits(inputs).flatten(0, 1), targets.flatten()
-        )
+        logits = model.logits(inputs).flatten(0, 1)
+        exact = torch.nn.functional.cross_entropy(logits, targets.flatten())
         exact.backward()
         loss, expected = exact.item(), [parameter.grad for parameter in model.parameters()]
     model.loss_chunks = chunks
-    found_loss, found = gradients(model, ids)
-    assert found_loss == pytest.approx(loss, rel=close)
-    for a, b in zip(found, expected, strict=True):
+    chunked_loss, chunked = gradients(model, ids)
+    assert chunked_loss == pytest.approx(loss, rel=close)
+    for a, b in zip(chunked, expected, strict=True):
         assert (a - b).norm() <= close * b.norm().clamp_min(1e-8)
 
 
-def test_the_logits_of_all_positions_are_never_held_in_chunks():
-    model, ids = built(replace(TINY, vocab=300)), torch.randint(TINY.vocab, (2, 13))
+def test_chunked_loss_never_holds_all_logits():
+    model, ids = build(replace(TINY, vocab=300)), torch.randint(TINY.vocab, (2, 13))
     shapes = []
 
     class Shapes(torch.utils._python_dispatch.TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            found = function(*args, **kwargs or {})
-            shapes.extend(
-                x.shape for x in torch.utils._pytree.tree_leaves(found) if torch.is_tensor(x)
-            )
-            return found
+            result = function(*args, **kwargs or {})
+            leaves = torch.utils._pytree.tree_leaves(result)
+            shapes.extend(leaf.shape for leaf in leaves if torch.is_tensor(leaf))
+            return result
 
     for chunks, rows in ((None, 24), (6, 4)):
         shapes.clear()
         model.loss_chunks = chunks
         with Shapes():
             gradients(model, ids)
-        of_logits = {shape.numel() // 384 for shape in shapes if shape and shape[-1] == 384}
-        assert of_logits - {TINY.width} == {rows}  # the head itself, turned, is as wide
+        wide = {shape.numel() // 384 for shape in shapes if shape and shape[-1] == 384}
+        assert wide - {TINY.width} == {rows}  # the transposed head has TINY.width rows
 
 
 def test_weights_are_drawn_as_gpt2_draws_them():
-    model = built(SIZES["nano"])
+    model = build(SIZES["nano"])
     assert model.tokens.weight.std().item() == pytest.approx(0.02, rel=0.02)
     assert model.positions.weight.std().item() == pytest.approx(0.01, rel=0.02)
     block = model.blocks[1]
@@ -321,17 +307,16 @@ def test_weights_are_drawn_as_gpt2_draws_them():
     assert (block.norm_1.weight == 1).all()
 
 
-def test_the_seed_decides_the_weights():
-    one, same = built(), None
-    other = built()
+def test_seed_decides_the_weights():
+    one, other = build(), build()
     torch.manual_seed(0)
-    same = built()
+    same = build()
     assert torch.equal(one.tokens.weight, same.tokens.weight)
     assert not torch.equal(one.tokens.weight, other.tokens.weight)
 
 
 def test_weights_can_be_stored_in_bf16():
-    model = built(dtype=torch.bfloat16)
+    model = build(dtype=torch.bfloat16)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert model.new_cache(1, 4)[0][0].dtype == torch.bfloat16
 
@@ -342,7 +327,7 @@ def test_more_layers_than_the_model_has_are_refused():
     assert gpt_config("124m", 12) == gpt_config("124m") == SIZES["124m"]
 
 
-def test_a_sequence_beyond_the_positions_is_refused():
+def test_sequence_beyond_the_positions_is_refused():
     SIZES["124m"].require_positions(1024)
     with pytest.raises(
         Unsupported, match="gpt 124m has 1024 positions, but the sequence has 1025 tokens"
@@ -351,13 +336,13 @@ def test_a_sequence_beyond_the_positions_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("change", "reason"),
     [
         ({"heads": 5}, "5 heads do not divide a width of 32"),
         ({"kv_heads": 3}, "3 heads of keys do not divide 4 heads"),
         ({"width": 36}, "rotary positions need an even head width, not 9"),
     ],
 )
-def test_heads_that_do_not_divide_are_refused(wrong, told):
-    with pytest.raises(UserError, match=f"gpt tiny-llama: {told}"):
-        replace(LLAMA, **wrong)
+def test_heads_that_do_not_divide_are_refused(change, reason):
+    with pytest.raises(UserError, match=f"gpt tiny-llama: {reason}"):
+        replace(LLAMA, **change)

@@ -1,8 +1,7 @@
-"""Models of Transformers as workloads: their work in closed form, what they are asked for and what
-is refused.
+"""Models of Transformers as workloads: their work in closed form, and what is refused.
 
-What needs the package is skipped where it is not installed; the rest, what configurations are
-refused, runs anywhere.
+Tests that need the package are skipped where it is not installed. Those of refused configurations
+run anywhere.
 """
 
 import json
@@ -20,7 +19,7 @@ from hwbench.accounts.sizes import SIZES
 from hwbench.devices import open_device
 from hwbench.devices._torch import require_memory
 from hwbench.discovery import discover
-from hwbench.records import Case, Unsupported, UserError
+from hwbench.records import Case, Unsupported, UserError, Work
 from hwbench.workload import params_of
 from workloads.models.hf import cache as caches
 from workloads.models.hf.configuration import VERIFIED
@@ -67,13 +66,12 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture
 def config_file(tmp_path):
-    """Writes a config.json and returns its path."""
+    """Return a function that writes a config.json and returns its path."""
 
     def write(content) -> str:
         file = tmp_path / "config.json"
-        file.write_text(
-            content if isinstance(content, str) else json.dumps(content), encoding="utf-8"
-        )
+        text = content if isinstance(content, str) else json.dumps(content)
+        file.write_text(text, encoding="utf-8")
         return str(file)
 
     return write
@@ -89,13 +87,13 @@ def build(name, model, dtype="fp32", device=None, **given):
     return WORKLOADS[name].build(params_of(given, dtype), device or open_device("cpu"))
 
 
-def stepped(built):
+def run_step(built):
     marks = []
     return built.step(marks.append), marks
 
 
-def asked(model):
-    """The value of the axis that a user's word becomes."""
+def parse(model):
+    """Parse a user's word for the axis `model`."""
     return WORKLOADS["hf/train"].axes["model"].parse("model", model)
 
 
@@ -106,43 +104,38 @@ def asked(model):
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("model_type", ["gpt2", "llama"])
-def test_steps_and_marks_are_those_of_a_gpt(name, model_type, dtype, config_file):
+def test_hf_workloads_mark_the_spans_of_a_gpt(name, model_type, dtype, config_file):
     built = build(name, config_file(tiny(model_type)), dtype)
     assert not built.compiled
     for _ in range(2):
-        assert stepped(built)[1] == MARKS[name]
+        assert run_step(built)[1] == MARKS[name]
 
 
 @needs_transformers
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "gd"])
-def test_a_training_step_returns_the_loss_of_a_guess_at_first(optimizer, config_file):
-    loss = stepped(build("hf/train", config_file(tiny("qwen2")), optimizer=optimizer))[0]
+def test_first_loss_is_that_of_a_guess(optimizer, config_file):
+    loss = run_step(build("hf/train", config_file(tiny("qwen2")), optimizer=optimizer))[0]
     assert loss.item() == pytest.approx(math.log(VOCAB), abs=0.2)
     assert not loss.requires_grad
 
 
 @needs_transformers
-def test_decoding_writes_what_generate_writes_and_the_same_in_each_step(config_file, monkeypatch):
+def test_every_decoding_step_writes_what_generate_writes(config_file, monkeypatch):
     """With a static cache that is wound back between steps."""
-    models, written = [], []
-    make = Description.build
-    monkeypatch.setattr(
-        Description, "build", lambda *args: models.append(make(*args)) or models[-1]
-    )
-    prompts = []
-    monkeypatch.setattr(
-        "workloads.hf.random_tokens",
-        lambda *args: prompts.append(torch.randint(VOCAB, (BATCH, 8))) or prompts[-1],
-    )
+    prompt, written = torch.randint(2, VOCAB, (BATCH, 8)), []  # generate masks special tokens
+    monkeypatch.setattr("workloads.hf.random_tokens", lambda *args: prompt)
     built = build("hf/decode", config_file(tiny("llama", initializer_range=0.5)))
     tolist = torch.Tensor.tolist
-    monkeypatch.setattr(
-        torch.Tensor, "tolist", lambda self: written.append(tolist(self)) or written[-1]
-    )
+
+    def note(tokens):
+        written.append(tolist(tokens))
+        return written[-1]
+
+    monkeypatch.setattr(torch.Tensor, "tolist", note)
     for _ in range(2):
-        stepped(built)
+        run_step(built)
     monkeypatch.undo()
-    tokens = models[0].generate(prompts[0], max_new_tokens=5, min_new_tokens=5, do_sample=False)
+    tokens = built.model.generate(prompt, max_new_tokens=5, min_new_tokens=5, do_sample=False)
     expected = [[[token] for token in column] for column in tokens[:, 9:].T.tolist()]
     assert written == expected * 2
     assert len({str(column) for column in expected}) > 1
@@ -156,32 +149,28 @@ def test_compiled_decoding_compiles_once(config_file):
     assert built.compiled
     with torch._dynamo.config.patch(error_on_recompile=True):
         for _ in range(2):
-            assert stepped(built)[1] == MARKS["hf/decode"]
+            assert run_step(built)[1] == MARKS["hf/decode"]
 
 
 @needs_transformers
-def test_a_folder_that_holds_a_configuration_will_do_and_layers_cut_it(config_file, tmp_path):
+def test_folder_with_a_configuration_is_read_and_cut_to_layers(config_file, tmp_path):
     config_file(tiny("gpt2"))
     one, two = (describe(str(tmp_path), layers) for layers in (1, None))
     assert two.parameters - one.parameters == 12 * WIDTH**2 + 13 * WIDTH
 
 
 @needs_transformers
-def test_dropout_is_off_and_the_network_is_forbidden():
-    described = describe("gpt2")
-    assert {
-        described.config.resid_pdrop,
-        described.config.embd_pdrop,
-        described.config.attn_pdrop,
-    } == {0.0}
+def test_dropout_and_the_network_are_off():
+    config = describe("gpt2").config
+    assert {config.resid_pdrop, config.embd_pdrop, config.attn_pdrop} == {0.0}
     assert os.environ["HF_HUB_OFFLINE"] == os.environ["TRANSFORMERS_OFFLINE"] == "1"
 
 
-# What the tables are told
+# What the tables record
 
 
 @needs_transformers
-def test_choices_say_which_model_it_was(config_file):
+def test_choices_identify_the_model(config_file):
     choices = build("hf/decode", config_file(tiny("llama"))).declared.choices
     assert choices["attn_implementation"] == "sdpa"
     assert choices["model_class"] == "LlamaForCausalLM"
@@ -189,33 +178,30 @@ def test_choices_say_which_model_it_was(config_file):
 
 
 @needs_transformers
-def test_the_digest_is_of_the_configuration_and_not_of_its_place_or_layers(config_file, tmp_path):
+def test_digest_depends_on_the_configuration_only(config_file, tmp_path):
     digest = describe(config_file(tiny("llama"))).digest
     moved = tmp_path / "elsewhere.json"
-    moved.write_text(
-        json.dumps(dict(reversed(tiny("llama", transformers_version="4.0").items())), indent=2)
-    )
+    content = tiny("llama", transformers_version="4.0")
+    moved.write_text(json.dumps(dict(reversed(content.items())), indent=2))
     assert describe(str(moved), layers=1).digest == digest
     assert describe(config_file(tiny("llama", vocab_size=101))).digest != digest
 
 
-def test_a_case_leaves_out_what_is_off():
-    axes = {name: axis.defaults[0] for name, axis in WORKLOADS["hf/train"].axes.items()}
-    case = Case("hf/train", {k: v for k, v in axes.items() if k != "dtype"}, "bf16")
-    spelled = Case(
-        "hf/train", {"model": "gpt2", "batch": 4, "seq": 512, "optimizer": "adamw"}, "bf16"
-    )
-    assert case.case_id == spelled.case_id
+def test_case_id_ignores_axes_that_are_off():
+    params = {name: axis.defaults[0] for name, axis in WORKLOADS["hf/train"].axes.items()}
+    del params["dtype"]
+    on = {"model": "gpt2", "batch": 4, "seq": 512, "optimizer": "adamw"}
+    assert Case("hf/train", params, "bf16").case_id == Case("hf/train", on, "bf16").case_id
 
 
 # Work
 
 
 @needs_transformers
-def test_gpt2_is_this_suites_own_124m_to_the_last_flop_and_byte():
-    described, own = describe("gpt2"), SIZES["124m"]
-    decoder = described.decoder
-    assert described.parameters == decoder.parameters == own.parameters == 124_439_808
+def test_gpt2_has_the_flops_and_bytes_of_124m():
+    description, own = describe("gpt2"), SIZES["124m"]
+    decoder = description.decoder
+    assert description.parameters == decoder.parameters == own.parameters == 124_439_808
     for full in (False, True):
         assert decoder.train_flops(4, 512, full) == own.train_flops(4, 512, full)
         assert decoder.prefill_flops(4, 512, full) == own.prefill_flops(4, 512, full)
@@ -229,62 +215,58 @@ def test_gpt2_is_this_suites_own_124m_to_the_last_flop_and_byte():
 
 @needs_transformers
 def test_llama_7b_has_its_published_size_and_palms_flops():
-    """Touvron et al. 2023 (Llama 2): 6.7B parameters. PaLM, appendix B: 6N + 12LHQT a token, causal
-    halved."""
+    """Touvron et al. 2023 (Llama 2): 6.7B parameters. PaLM, appendix B: 6N + 12LHQT a token; causal
+    attention has half of the second term."""
     decoder = describe("llama").decoder
     assert decoder.parameters == 6_738_415_616
-    # but for the embedding and the norms
+    # without the embedding and the norms
     multiplying = decoder.parameters - 32000 * 4096 - (2 * 32 + 1) * 4096
-    assert decoder.train_flops(1, 2048, full_attention=True) == 2048 * (
-        6 * multiplying + 12 * 32 * 4096 * 2048
-    )
-    assert decoder.train_flops(1, 2048) == 2048 * (6 * multiplying + 6 * 32 * 4096 * 2049)
+    full = 2048 * (6 * multiplying + 12 * 32 * 4096 * 2048)
+    causal = 2048 * (6 * multiplying + 6 * 32 * 4096 * 2049)
+    assert decoder.train_flops(1, 2048, full_attention=True) == full
+    assert decoder.train_flops(1, 2048) == causal
 
 
 @needs_transformers
 @pytest.mark.parametrize("model_type", VERIFIED)
-def test_flops_are_those_that_torch_counts(model_type, config_file):
-    """Eager attention is made of matmuls over all pairs, so that the counter sees it."""
-    described = describe(
-        config_file(tiny(model_type, attn_implementation="eager", tie_word_embeddings=False))
-    )
-    assert described.attention == "eager"
-    model = described.build(torch.device("cpu"))
+def test_flops_equal_torchs_count(model_type, config_file):
+    """With eager attention, whose matmuls over all pairs the counter sees."""
+    content = tiny(model_type, attn_implementation="eager", tie_word_embeddings=False)
+    description = describe(config_file(content))
+    assert description.attention == "eager"
+    model = description.build(torch.device("cpu"))
     tokens = torch.randint(VOCAB, (BATCH, SEQ))
     with FlopCounterMode(display=False) as counter:
         model(input_ids=tokens, labels=tokens, use_cache=False).loss.backward()
-    assert model_flops(counter) == described.decoder.train_flops(BATCH, SEQ, full_attention=True)
+    assert model_flops(counter) == description.decoder.train_flops(BATCH, SEQ, full_attention=True)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(input_ids=tokens, logits_to_keep=1)
-    assert model_flops(counter) == described.decoder.prefill_flops(BATCH, SEQ, full_attention=True)
+    assert model_flops(counter) == description.decoder.prefill_flops(
+        BATCH, SEQ, full_attention=True
+    )
 
 
 def model_flops(counter: FlopCounterMode) -> int:
-    """What torch counted, without the angles of rotary positions: Transformers before 5.24 makes
-    them by a matmul."""
-    modules = counter.get_flop_counts().items()
-    angles = sum(
-        sum(operators.values()) for module, operators in modules if module.endswith("rotary_emb")
-    )
-    return counter.get_total_flops() - angles
+    """Subtract the angles of rotary positions, which Transformers before 5.24 computes by a
+    matmul."""
+    counts = counter.get_flop_counts()
+    rotary = [operators for module, operators in counts.items() if module.endswith("rotary_emb")]
+    return counter.get_total_flops() - sum(sum(operators.values()) for operators in rotary)
 
 
 @needs_transformers
-def test_the_cache_is_as_large_as_declared(config_file):
-    described = describe(config_file(tiny("mistral", sliding_window=12)))
-    cache = caches.static_cache(described.config, 32)
-    model = described.build(torch.device("cpu"), torch.bfloat16)
+def test_cache_has_the_declared_bytes(config_file):
+    description = describe(config_file(tiny("mistral", sliding_window=12)))
+    cache = caches.static_cache(description.config, 32)
+    model = description.build(torch.device("cpu"), torch.bfloat16)
     model(input_ids=torch.randint(VOCAB, (BATCH, 8)), **{caches.cache_argument(model): cache})
-    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    assert (
-        held
-        == described.decoder.kv_cache_bytes(BATCH, 32, "bf16")
-        == 2 * 2 * BATCH * LAYERS * 12 * WIDTH // 2
-    )
+    allocated = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert allocated == 2 * 2 * BATCH * LAYERS * 12 * WIDTH // 2
+    assert allocated == description.decoder.kv_cache_bytes(BATCH, 32, "bf16")
 
 
 @needs_transformers
-def test_work_is_what_the_decoder_says(config_file):
+def test_workloads_declare_the_work_of_their_decoder(config_file):
     model = config_file(tiny("llama"))
     decoder = describe(model).decoder
     built = build("hf/train", model, optimizer="gd")
@@ -294,37 +276,25 @@ def test_work_is_what_the_decoder_says(config_file):
     assert set(spans) == set(MARKS["hf/train"])
     assert spans["forward"].flops + spans["backward"].flops == built.work.flops
     full = spans["forward"].flops_full_attention + spans["backward"].flops_full_attention
-    assert (
-        full == built.work.flops_full_attention == decoder.train_flops(8, SEQ, full_attention=True)
-    )
+    assert full == built.work.flops_full_attention
+    assert full == decoder.train_flops(8, SEQ, full_attention=True)
     work = build("hf/prefill", model).work
     assert (work.tokens, work.flops) == (BATCH * SEQ, decoder.prefill_flops(BATCH, SEQ))
-    built = build("hf/decode", model)
+    built, indices = build("hf/decode", model), (8, 9, 10, 11)
     assert built.work.tokens == BATCH * 4
-    assert built.work.flops == sum(decoder.decode_flops(BATCH, index) for index in (8, 9, 10, 11))
-    assert built.work.bytes == sum(
-        decoder.decode_bytes(BATCH, index, "fp32") for index in (8, 9, 10, 11)
-    )
+    assert built.work.flops == sum(decoder.decode_flops(BATCH, index) for index in indices)
+    assert built.work.bytes == sum(decoder.decode_bytes(BATCH, index, "fp32") for index in indices)
     assert built.declared.spans == {"decode": built.work}
 
 
 @needs_transformers
-def test_of_an_architecture_that_was_not_verified_only_the_tokens_are_known(config_file):
-    model = config_file(
-        tiny("qwen3_moe", num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16)
-    )
-    for name, tokens in (
-        ("hf/train", BATCH * SEQ),
-        ("hf/prefill", BATCH * SEQ),
-        ("hf/decode", BATCH * 4),
-    ):
-        work = build(name, model).work
-        assert (work.tokens, work.flops, work.bytes, work.flops_full_attention) == (
-            tokens,
-            None,
-            None,
-            None,
-        )
+def test_unverified_architecture_declares_tokens_only(config_file):
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    model = config_file(tiny("qwen3_moe", **experts))
+    tokens = {"hf/train": BATCH * SEQ, "hf/prefill": BATCH * SEQ, "hf/decode": BATCH * 4}
+    assert {name: build(name, model).work for name in tokens} == {
+        name: Work(tokens=count) for name, count in tokens.items()
+    }
 
 
 # Refusals
@@ -332,7 +302,7 @@ def test_of_an_architecture_that_was_not_verified_only_the_tokens_are_known(conf
 
 @needs_transformers
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "reason"),
     [
         ("lama", "unknown model 'lama'; did you mean .*llama"),
         (
@@ -342,15 +312,15 @@ def test_of_an_architecture_that_was_not_verified_only_the_tokens_are_known(conf
         ("vit", "vit is not a decoder-only language model"),
     ],
 )
-def test_a_model_type_that_there_is_not(model, said):
-    with pytest.raises(UserError, match=said):
-        asked(model)
-    with pytest.raises(Unsupported, match=said):
+def test_unknown_model_type_is_refused(model, reason):
+    with pytest.raises(UserError, match=reason):
+        parse(model)
+    with pytest.raises(Unsupported, match=reason):
         describe(model)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         ("{not json", "config.json: not JSON: Expecting property name"),
         ("\x00\xff", "config.json: not JSON"),
@@ -370,31 +340,31 @@ def test_a_model_type_that_there_is_not(model, said):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_a_configuration_that_cannot_be_meant(content, said, config_file):
-    with pytest.raises(UserError, match=said) as refusal:
-        asked(config_file(content))
+def test_broken_configuration_is_refused(content, reason, config_file):
+    with pytest.raises(UserError, match=reason) as refusal:
+        parse(config_file(content))
     assert "\n" not in str(refusal.value)
-    with pytest.raises(Unsupported, match=said):
+    with pytest.raises(Unsupported, match=reason):
         describe(config_file(content))
 
 
 @pytest.mark.parametrize(
     "model", ["no/such/folder", "meta-llama/Llama-3.1-8B", "missing.json", "/"]
 )
-def test_a_path_without_a_configuration_is_no_name_on_a_hub(model):
+def test_path_without_a_configuration_is_refused(model):
     with pytest.raises(UserError, match=r"no such config\.json; nothing is loaded from a hub"):
-        asked(model)
+        parse(model)
 
 
-def test_without_transformers_the_extra_is_named_and_a_plan_goes_on(monkeypatch):
+def test_missing_transformers_is_unsupported_with_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    assert asked("whatever") == "whatever"  # for the worker to say
+    assert parse("whatever") == "whatever"  # the worker will refuse it
     with pytest.raises(Unsupported, match=r"needs Transformers, .*: pip install 'hwbench\[hf\]'"):
         build("hf/train", "gpt2")
 
 
 @needs_transformers
-def test_an_older_transformers_is_refused(monkeypatch):
+def test_older_transformers_is_unsupported(monkeypatch):
     import transformers
 
     monkeypatch.setattr(transformers, "__version__", "5.9.1")
@@ -404,7 +374,7 @@ def test_an_older_transformers_is_refused(monkeypatch):
 
 @needs_transformers
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         ({"model_type": "bart"}, "bart has an encoder"),
         (tiny("gpt2", add_cross_attention=True), "gpt2 has an encoder"),
@@ -423,10 +393,8 @@ def test_an_older_transformers_is_refused(monkeypatch):
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_configuration_that_is_none_of_a_language_model_or_does_not_work_out(
-    content, said, config_file
-):
-    with pytest.raises(Unsupported, match=said) as refusal:
+def test_configuration_of_another_kind_of_model_is_unsupported(content, reason, config_file):
+    with pytest.raises(Unsupported, match=reason) as refusal:
         describe(config_file(content))
     assert "\n" not in str(refusal.value)
 
@@ -436,7 +404,7 @@ def test_a_configuration_that_is_none_of_a_language_model_or_does_not_work_out(
     ("name", "given"),
     [("hf/train", {"seq": 65}), ("hf/prefill", {"prompt": 65}), ("hf/decode", {"prompt": 61})],
 )
-def test_a_sequence_beyond_the_positions_is_unsupported(name, given, config_file):
+def test_hf_sequence_beyond_the_positions_is_unsupported(name, given, config_file):
     with pytest.raises(
         Unsupported, match="llama has 64 positions, but the sequence has 65 tokens; shorten it"
     ):
@@ -444,31 +412,24 @@ def test_a_sequence_beyond_the_positions_is_unsupported(name, given, config_file
 
 
 @needs_transformers
-def test_more_layers_than_there_are_is_unsupported(config_file):
+def test_more_layers_than_the_hf_model_has_is_unsupported(config_file):
     with pytest.raises(Unsupported, match="llama has 2 layers, not 3"):
         build("hf/train", config_file(tiny("llama")), layers=3)
 
 
 @needs_transformers
-def test_decoding_without_a_cache_that_can_be_wound_back_is_unsupported(config_file):
+def test_decoding_without_a_reversible_cache_is_unsupported(config_file):
     with pytest.raises(Unsupported, match="the cache of mistral keeps only a window or a state"):
         build("hf/decode", config_file(tiny("mistral", sliding_window=10)))
-    mamba = {
-        "model_type": "mamba",
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "vocab_size": VOCAB,
-        "state_size": 4,
-    }
-    with pytest.raises(
-        Unsupported, match="needs a static cache, which Transformers does not have for mamba"
-    ):
-        build("hf/decode", config_file(mamba))
-    assert stepped(build("hf/prefill", config_file(mamba)))[1] == ["prefill"]
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "vocab_size": VOCAB, "state_size": 4}
+    mamba = config_file({"model_type": "mamba", **sizes})
+    with pytest.raises(Unsupported, match="static cache, which Transformers does not have for"):
+        build("hf/decode", mamba)
+    assert run_step(build("hf/prefill", mamba))[1] == ["prefill"]
 
 
 class SmallDevice:
-    """A CPU of one megabyte, on which any model that is made is a mistake."""
+    """A CPU with one megabyte of memory."""
 
     torch = torch.device("cpu")
 
@@ -484,7 +445,7 @@ class SmallDevice:
         ("hf/decode", "gpt2", 124_439_808 * 4 / 2**30),
     ],
 )
-def test_what_cannot_fit_is_refused_before_anything_is_allocated(name, model, gib, monkeypatch):
+def test_hf_case_that_cannot_fit_is_refused_before_allocation(name, model, gib, monkeypatch):
     monkeypatch.setattr(Description, "build", lambda *args: pytest.fail("built"))
     with pytest.raises(Unsupported, match=rf"needs at least {gib:.1f} GiB, this one has 0\.0 GiB"):
         build(name, model, device=SmallDevice())

@@ -1,4 +1,4 @@
-"""The loss in chunks: the same numbers as torch's own, in less memory."""
+"""The loss in chunks: torch's numbers in less memory."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def plain(hidden, weight, targets, _chunks):
-    """What it is held against: torch's own, all logits at once, in fp32 at least."""
+    """Torch's own loss, for comparison: all logits at once, in fp32 at least."""
     logits = F.linear(hidden, weight)
     return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets)
 
@@ -33,54 +33,50 @@ def loss_and_gradients(loss_of, hidden, weight, targets, chunks, scale=1.0):
 
 @pytest.mark.parametrize("chunks", [1, 2, 5, 26])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
-def test_loss_and_gradients_are_those_of_torchs_own(dtype, tolerance, chunks):
+def test_loss_and_gradients_equal_torchs(dtype, tolerance, chunks):
     given = samples(dtype)
-    found = loss_and_gradients(cross_entropy, *given, chunks, scale=0.25)
+    chunked = loss_and_gradients(cross_entropy, *given, chunks, scale=0.25)
     expected = loss_and_gradients(plain, *given, chunks, scale=0.25)
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
-    assert {tensor.dtype for tensor in found} == {dtype}
+    torch.testing.assert_close(chunked, expected, rtol=tolerance, atol=tolerance)
+    assert {tensor.dtype for tensor in chunked} == {dtype}
 
 
-def test_its_gradient_is_its_slope():
+def test_gradient_passes_gradcheck():
     hidden, weight, targets = samples(positions=6, width=3, vocab=5)
     assert torch.autograd.gradcheck(lambda h, w: cross_entropy(h, w, targets, 4), (hidden, weight))
 
 
-def relative(found, expected):
-    return ((found - expected).norm() / expected.norm()).item()
+def relative_error(result, expected):
+    return ((result - expected).norm() / expected.norm()).item()
 
 
 @pytest.mark.machine
-def test_under_autocast_it_is_as_good_as_torchs_own():
-    """Products in bf16, all else in fp32: as far from the truth as torch's own, to within a
-    quarter."""
+def test_autocast_error_is_no_larger_than_torchs():
+    """Products in bf16, all else in fp32: at most a quarter more error than torch's."""
     given = samples(torch.float32, positions=256, width=64, vocab=500)
     truth = loss_and_gradients(plain, *given, 0)
     with torch.autocast("cpu", torch.bfloat16):
-        found, usual = (
-            loss_and_gradients(loss_of, *given, 4) for loss_of in (cross_entropy, plain)
-        )
-    assert found[0].dtype == torch.float32
-    for what, expected, of_torch in zip(found, truth, usual, strict=True):
-        assert what.dtype == torch.float32
-        assert relative(what, expected) < max(1.25 * relative(of_torch, expected), 1e-4)
+        chunked = loss_and_gradients(cross_entropy, *given, 4)
+        of_torch = loss_and_gradients(plain, *given, 4)
+    for ours, theirs, true in zip(chunked, of_torch, truth, strict=True):
+        assert ours.dtype == torch.float32
+        assert relative_error(ours, true) < max(1.25 * relative_error(theirs, true), 1e-4)
 
 
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.usefixtures("compile_backend")
-def test_it_compiles_in_one_graph_and_computes_the_same():
+def test_compiles_in_one_graph_with_the_same_result():
     given = samples(torch.float32)
     compiled = torch.compile(cross_entropy, fullgraph=True, dynamic=False)
     with torch.autocast("cpu", torch.bfloat16):
-        found, expected = (
-            loss_and_gradients(loss_of, *given, 3) for loss_of in (compiled, cross_entropy)
-        )
-    for what, eager in zip(found, expected, strict=True):
-        assert relative(what, eager) < 1e-2
+        results = loss_and_gradients(compiled, *given, 3)
+        expected = loss_and_gradients(cross_entropy, *given, 3)
+    for result, eager in zip(results, expected, strict=True):
+        assert relative_error(result, eager) < 1e-2
 
 
 class Largest(TorchDispatchMode):
-    """Notes the bytes of the largest tensor that any operation gives."""
+    """Notes the bytes of the largest tensor that any operation returns."""
 
     nbytes = 0
 

@@ -1,4 +1,4 @@
-"""The recurrent and the feed-forward network: what they compute, and what their workloads declare."""
+"""The recurrent and the feed-forward network: what they compute, and what workloads declare."""
 
 import copy
 
@@ -34,7 +34,7 @@ def tokens(batch: int = BATCH, seq: int = SEQ) -> torch.Tensor:
 # What they compute
 
 
-def test_a_later_token_changes_no_earlier_logits():
+def test_later_token_changes_no_earlier_lstm_logits():
     model, ids = LSTM(TINY, CPU), tokens(seq=12)
     changed = ids.clone()
     changed[:, 7] = (changed[:, 7] + 1) % TINY.vocab
@@ -63,34 +63,29 @@ def test_weights_can_be_stored_in_half_the_bytes(dtype):
 # The workloads
 
 
-def built(name, dtype="fp32", **given):
+def build(name, dtype="fp32", **given):
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS[name].axes.items() if key != "dtype"}
-    return WORKLOADS[name].build(
-        params_of({**axes, "size": "nano", **given}, dtype), open_device("cpu")
-    )
+    p = params_of({**axes, "size": "nano", **given}, dtype)
+    return WORKLOADS[name].build(p, open_device("cpu"))
 
 
 @pytest.mark.parametrize("accumulate", [None, 2])
 @pytest.mark.parametrize("optimizer", ["adamw", "gd"])
-def test_lstm_training_is_the_sum_of_its_spans(optimizer, accumulate):
+def test_lstm_spans_sum_to_the_step(optimizer, accumulate):
     c, passes = LSTM_SIZES["nano"], (4 if optimizer == "gd" else 1) * (accumulate or 1)
     sequences = 16 if optimizer == "gd" else 4
-    found = built("lstm/train", batch=4, seq=8, optimizer=optimizer, accumulate=accumulate)
-    work, spans = found.work, found.declared.spans
+    built = build("lstm/train", batch=4, seq=8, optimizer=optimizer, accumulate=accumulate)
+    work, spans = built.work, built.declared.spans
     each = 4 // (accumulate or 1)
     assert spans["forward"] == Work(
         tokens=8 * sequences,
         flops=c.forward_flops(sequences, 8),
         bytes=passes * c.forward_bytes(each, 8, "fp32"),
     )
-    assert (spans["backward"].tokens, spans["backward"].flops) == (
-        8 * sequences,
-        2 * c.forward_flops(sequences, 8),
-    )
-    beyond_embedding = c.parameters - c.vocab * c.embedding
-    assert spans["backward"].bytes == 4 * (
-        passes * beyond_embedding + (2 * passes - 1) * c.parameters
-    )
+    assert spans["backward"].tokens == 8 * sequences
+    assert spans["backward"].flops == 2 * c.forward_flops(sequences, 8)
+    read = passes * (c.parameters - c.vocab * c.embedding)
+    assert spans["backward"].bytes == 4 * (read + (2 * passes - 1) * c.parameters)
     assert spans["optimizer"] == Work(
         flops=updates.update_flops(c.parameters, optimizer),
         bytes=updates.update_bytes(c.parameters, optimizer),
@@ -101,11 +96,11 @@ def test_lstm_training_is_the_sum_of_its_spans(optimizer, accumulate):
 
 @pytest.mark.parametrize("accumulate", [None, 2])
 @pytest.mark.parametrize("optimizer", ["adamw", "gd"])
-def test_mlp_training_is_the_sum_of_its_spans(optimizer, accumulate):
+def test_mlp_spans_sum_to_the_step(optimizer, accumulate):
     c, passes = MLP_SIZES["nano"], (4 if optimizer == "gd" else 1) * (accumulate or 1)
     samples = 16 if optimizer == "gd" else 4
-    found = built("mlp/train", batch=4, optimizer=optimizer, accumulate=accumulate)
-    work, spans = found.work, found.declared.spans
+    built = build("mlp/train", batch=4, optimizer=optimizer, accumulate=accumulate)
+    work, spans = built.work, built.declared.spans
     assert spans["forward"] == Work(
         flops=c.forward_flops(samples), bytes=passes * c.forward_bytes("fp32")
     )
@@ -118,11 +113,9 @@ def test_mlp_training_is_the_sum_of_its_spans(optimizer, accumulate):
 
 
 @pytest.mark.parametrize("name", ["lstm/train", "mlp/train"])
-def test_accumulating_takes_a_pass_for_each_part(name):
-    marks = []
-    built(name, batch=4, accumulate=2, **({"seq": 8} if name == "lstm/train" else {})).step(
-        marks.append
-    )
+def test_accumulation_runs_one_pass_per_part(name):
+    marks, seq = [], {"seq": 8} if name == "lstm/train" else {}
+    build(name, batch=4, accumulate=2, **seq).step(marks.append)
     assert marks == ["forward", "backward"] * 2 + ["optimizer"]
 
 
@@ -130,13 +123,13 @@ def test_accumulating_takes_a_pass_for_each_part(name):
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("mode", [True, "max-autotune"])
-def test_a_compiled_mlp_computes_the_same_loss(mode):
-    """The fast tests that translate what torch.compile traces, one of each mode that a CPU has."""
-    expected = built("mlp/train", batch=4).step(lambda mark: None).item()
+def test_compiled_mlp_computes_the_same_loss(mode):
+    """With Inductor's own code, which other fast tests leave out; once in each mode of a CPU."""
+    expected = build("mlp/train", batch=4).step(lambda mark: None).item()
     torch.manual_seed(0)
-    found = built("mlp/train", batch=4, compile=mode)
-    assert found.compiled
-    assert found.step(lambda mark: None).item() == pytest.approx(expected, rel=1e-5)
+    built = build("mlp/train", batch=4, compile=mode)
+    assert built.compiled
+    assert built.step(lambda mark: None).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["lstm/train", "mlp/train"])
@@ -144,10 +137,10 @@ def test_fp8_on_a_cpu_is_unsupported(name):
     with pytest.raises(
         Unsupported, match=r"no LSTM in fp8; use bf16|no fp8 arithmetic for this kind of device"
     ):
-        built(name, "fp8", batch=16)
+        build(name, "fp8", batch=16)
 
 
-def test_an_mlp_in_fp8_has_fp8_layers(monkeypatch):
+def test_fp8_mlp_uses_fp8_layers(monkeypatch):
     seen = []
     monkeypatch.setattr(
         "workloads.mlp.use_fp8_linears", lambda model, device: seen.append(type(model))
@@ -155,5 +148,5 @@ def test_an_mlp_in_fp8_has_fp8_layers(monkeypatch):
     device = open_device("cpu")
     monkeypatch.setattr(type(device), "require", lambda *_: None)
     for dtype in ("bf16", "fp8"):
-        built("mlp/train", dtype, batch=16).step(lambda mark: None)
+        build("mlp/train", dtype, batch=16).step(lambda mark: None)
     assert seen == [MLP]

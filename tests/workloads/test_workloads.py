@@ -1,5 +1,4 @@
-"""The built-in workloads and suites, as the rest of hwbench sees them: built, stepped, counted,
-refused."""
+"""The built-in workloads and suites: what they build, run, count and refuse."""
 
 import math
 import tomllib
@@ -18,7 +17,7 @@ from hwbench.devices import open_device
 from hwbench.devices._torch import require_memory
 from hwbench.devices.footprint import require_predicted
 from hwbench.discovery import discover
-from hwbench.records import Policy, Unsupported, UserError
+from hwbench.records import Policy, Unsupported, UserError, Work
 from hwbench.workload import params_of
 from workloads.models.gpt import GPT
 from workloads.models.lstm import LSTM
@@ -66,20 +65,19 @@ pytestmark = pytest.mark.usefixtures("one_thread", "quick_ceilings")
 
 def build(name, dtype="fp32", device=None, **given):
     axes = {key: axis.defaults[0] for key, axis in WORKLOADS[name].axes.items() if key != "dtype"}
-    return WORKLOADS[name].build(
-        params_of(axes | SMALL[name] | given, dtype), device or open_device("cpu")
-    )
+    p = params_of(axes | SMALL[name] | given, dtype)
+    return WORKLOADS[name].build(p, device or open_device("cpu"))
 
 
-def stepped(built):
-    """What a step returns, and the marks it drops."""
+def run_step(built):
+    """Run one step, and return its result and its marks."""
     marks = []
     result = built.step(marks.append)
     return result, marks
 
 
 class SmallDevice:
-    """A CPU of one megabyte, on which any tensor that is made is a mistake."""
+    """A CPU with one megabyte of memory."""
 
     has_transfers = has_onednn = True
     torch = torch.device("cpu")
@@ -97,7 +95,7 @@ class SmallDevice:
 @pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("gpt/")])
 def test_every_gpt_workload_runs_a_llama(name):
     built = build(name, "bf16", size="llama-nano")
-    assert stepped(built)[1] == MARKS[name]
+    assert run_step(built)[1] == MARKS[name]
     assert built.work.flops < build(name, "bf16").work.flops  # fewer keys, and a narrower MLP
 
 
@@ -112,14 +110,12 @@ def test_every_workload_builds_steps_and_marks_its_spans(name, dtype):
     built = build(name, dtype, device)
     assert not built.compiled
     for _ in range(2):
-        assert stepped(built)[1] == MARKS[name]
+        assert run_step(built)[1] == MARKS[name]
 
 
-def test_no_workload_is_left_out_here():
-    """But for hf/*, which test_hf.py has: they need an extra."""
-    built_in = {
-        name for name, workload in WORKLOADS.items() if workload.origin.startswith("workloads.")
-    }
+def test_every_workload_has_a_small_case_here():
+    """Except hf/*, which need an extra: test_hf.py."""
+    built_in = {name for name, known in WORKLOADS.items() if known.origin.startswith("workloads.")}
     ours = {name for name in built_in - UNDER_LOAD if not name.startswith("hf/")}
     assert ours == set(SMALL) == set(MARKS)
 
@@ -127,27 +123,22 @@ def test_no_workload_is_left_out_here():
 # Work
 
 
-def test_gemm_counts_two_flops_a_product_and_each_matrix_once():
+def test_gemm_counts_2mnk_flops_and_each_matrix_once():
     work = build("gemm", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (
-        None,
-        2 * 8 * 16 * 32,
-        2 * (8 * 32 + 32 * 16 + 8 * 16),
-    )
+    assert work == Work(flops=2 * 8 * 16 * 32, bytes=2 * (8 * 32 + 32 * 16 + 8 * 16))
 
 
 @pytest.mark.parametrize(("op", "arrays"), [("copy", 2), ("triad", 3)])
 def test_copy_counts_as_stream_does(op, arrays):
-    work = build("copy", op=op).work
-    assert (work.tokens, work.flops, work.bytes) == (None, None, arrays * 10**6)
-    assert stepped(build("copy", op=op))[1] == [op]
+    assert build("copy", op=op).work == Work(bytes=arrays * 10**6)
+    assert run_step(build("copy", op=op))[1] == [op]
 
 
 @pytest.mark.parametrize(
     ("optimizer", "sequences"),
     [("adamw", 2), ("adam", 2), ("sgd", 1), ("sgd-minibatch", 2), ("gd", 8)],
 )
-def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequences):
+def test_training_counts_the_samples_of_its_optimizer(optimizer, sequences):
     c, work = SIZES["nano"], build("gpt/train", optimizer=optimizer).work
     assert (work.tokens, work.flops) == (sequences * 16, c.train_flops(sequences, 16))
     assert work.bytes == c.train_bytes(2, 16, optimizer)
@@ -156,17 +147,13 @@ def test_train_counts_what_a_step_of_its_optimizer_learns_from(optimizer, sequen
     assert (work.tokens, work.flops) == (sequences * 16, c.train_flops(sequences, 16))
     assert work.bytes == c.train_bytes(1 if optimizer == "sgd" else 2, 16, optimizer)
     c, work = MLP_SIZES["nano"], build("mlp/train", optimizer=optimizer).work
-    assert (work.tokens, work.flops, work.bytes) == (
-        None,
-        c.train_flops(sequences),
-        c.train_bytes(optimizer),
-    )
+    assert work == Work(flops=c.train_flops(sequences), bytes=c.train_bytes(optimizer))
 
 
 @pytest.mark.parametrize(
     "given", [{}, {"accumulate": 2}, {"size": "llama-nano"}, {"optimizer": "gd"}], ids=str
 )
-def test_the_spans_of_gpt_training_add_up_to_its_step(given):
+def test_gpt_training_spans_sum_to_the_step(given):
     built = build("gpt/train", **given)
     work, spans = built.work, built.declared.spans
     c, optimizer = SIZES[given.get("size", "nano")], given.get("optimizer", "adamw")
@@ -183,33 +170,32 @@ def test_the_spans_of_gpt_training_add_up_to_its_step(given):
     assert work.bytes == c.train_bytes(sequences, 16, optimizer, given.get("accumulate"))
 
 
-def test_checkpointing_adds_hardware_flops_and_no_model_flops():
+def test_checkpointing_adds_hardware_flops_only():
     plain, again = build("gpt/train"), build("gpt/train", checkpoint=True)
-    c = SIZES["nano"]
-    assert plain.work.hardware_flops == plain.work.flops == again.work.flops
-    assert again.work.hardware_flops == again.work.flops + c.recomputed_flops(2, 16)
-    assert again.declared.spans["forward"].hardware_flops == again.work.flops // 3
-    assert again.declared.spans[
-        "backward"
-    ].hardware_flops == again.work.flops * 2 // 3 + c.recomputed_flops(2, 16)
+    model_flops, recomputed = plain.work.flops, SIZES["nano"].recomputed_flops(2, 16)
+    assert plain.work.hardware_flops == again.work.flops == model_flops
+    assert again.work.hardware_flops == model_flops + recomputed
+    spans = again.declared.spans
+    assert spans["forward"].hardware_flops == model_flops // 3
+    assert spans["backward"].hardware_flops == model_flops * 2 // 3 + recomputed
 
 
 @pytest.mark.parametrize(
     "given", [{"checkpoint": True}, {"loss_chunks": 3}, {"accumulate": 2}], ids=str
 )
-def test_settings_of_gpt_training_change_no_loss(given):
+def test_memory_settings_change_no_loss(given):
     torch.manual_seed(0)
     built = build("gpt/train", optimizer="gd")
-    expected = [stepped(built)[0].item() for _ in range(3)]
+    expected = [run_step(built)[0].item() for _ in range(3)]
     torch.manual_seed(0)
     built = build("gpt/train", optimizer="gd", **given)
-    found = [stepped(built)[0].item() for _ in range(3)]
-    if "accumulate" not in given:  # its last loss is of another part of the data
-        assert found == pytest.approx(expected, rel=1e-5)
-    assert found[2] < found[0]
+    losses = [run_step(built)[0].item() for _ in range(3)]
+    if "accumulate" not in given:  # there the last loss is of another part of the data
+        assert losses == pytest.approx(expected, rel=1e-5)
+    assert losses[2] < losses[0]
 
 
-def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
+def test_fp8_changes_the_blocks_but_not_the_head(monkeypatch):
     changed = []
     monkeypatch.setattr(
         "workloads.gpt_train.use_fp8_linears", lambda model, device: changed.extend(model.modules())
@@ -220,7 +206,7 @@ def test_in_fp8_the_blocks_multiply_and_the_head_does_not(monkeypatch):
     linears = [layer for layer in changed if isinstance(layer, torch.nn.Linear)]
     assert len(linears) == 2 * 4
     assert all(layer.out_features != 1024 for layer in linears)
-    assert stepped(built)[0].item() == pytest.approx(math.log(1024), abs=0.3)
+    assert run_step(built)[0].item() == pytest.approx(math.log(1024), abs=0.3)
 
 
 def test_more_chunks_than_positions_are_unsupported():
@@ -230,7 +216,7 @@ def test_more_chunks_than_positions_are_unsupported():
         build("gpt/train", loss_chunks=33)
 
 
-def test_a_pass_that_fp8_cannot_multiply_is_unsupported_before_it_is_built(monkeypatch):
+def test_positions_that_fp8_cannot_multiply_are_unsupported_before_the_build(monkeypatch):
     device = open_device("cpu")
     monkeypatch.setattr(device, "require", lambda dtype, state_bytes=0: None)
     with pytest.raises(
@@ -242,44 +228,31 @@ def test_a_pass_that_fp8_cannot_multiply_is_unsupported_before_it_is_built(monke
 @pytest.mark.parametrize(
     ("name", "span"), [(f"gpt/{span}", span) for span in ("forward", "prefill", "decode")]
 )
-def test_the_one_span_of_gpt_inference_is_its_step(name, span):
+def test_gpt_inference_has_one_span_equal_to_the_step(name, span):
     built = build(name, "bf16")
     assert built.declared.spans == {span: built.work}
 
 
 def test_forward_counts_its_batch():
     c, work = SIZES["nano"], build("gpt/forward", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (
-        32,
-        c.forward_flops(2, 16),
-        c.forward_bytes(2, 16, "bf16"),
-    )
+    assert (work.tokens, work.flops) == (32, c.forward_flops(2, 16))
+    assert work.bytes == c.forward_bytes(2, 16, "bf16")
     assert work.flops_full_attention == c.forward_flops(2, 16, full_attention=True)
     c, work = LSTM_SIZES["nano"], build("lstm/forward", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (
-        32,
-        c.forward_flops(2, 16),
-        c.forward_bytes(2, 16, "bf16"),
-    )
+    assert (work.tokens, work.flops) == (32, c.forward_flops(2, 16))
+    assert work.bytes == c.forward_bytes(2, 16, "bf16")
     c, work = MLP_SIZES["nano"], build("mlp/forward", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (
-        None,
-        c.forward_flops(2),
-        c.forward_bytes("bf16"),
-    )
+    assert work == Work(flops=c.forward_flops(2), bytes=c.forward_bytes("bf16"))
 
 
 def test_prefill_counts_its_prompt():
     c, work = SIZES["nano"], build("gpt/prefill", "bf16").work
-    assert (work.tokens, work.flops, work.bytes) == (
-        32,
-        c.prefill_flops(2, 16),
-        c.prefill_bytes(2, 16, "bf16"),
-    )
+    assert (work.tokens, work.flops) == (32, c.prefill_flops(2, 16))
+    assert work.bytes == c.prefill_bytes(2, 16, "bf16")
     assert work.flops_full_attention == c.prefill_flops(2, 16, full_attention=True)
 
 
-def test_decode_counts_its_new_tokens_each_at_its_own_position():
+def test_decode_counts_each_new_token_at_its_position():
     c, work = SIZES["nano"], build("gpt/decode", "bf16").work
     assert work.tokens == 8
     assert work.flops == sum(c.decode_flops(2, position) for position in (8, 9, 10, 11))
@@ -294,29 +267,28 @@ def test_decode_counts_its_new_tokens_each_at_its_own_position():
     ("name", "loss"),
     [("gpt/train", math.log(1024)), ("lstm/train", math.log(1000)), ("mlp/train", 1)],
 )
-def test_a_training_step_returns_the_loss_of_a_guess_at_first(name, loss, optimizer):
-    first = stepped(build(name, optimizer=optimizer))[0]
+def test_first_loss_is_that_of_a_guess(name, loss, optimizer):
+    first = run_step(build(name, optimizer=optimizer))[0]
     assert first.item() == pytest.approx(loss, abs=0.3)
     assert not first.requires_grad
 
 
-def test_gradient_descent_marks_each_batch_of_its_data_set():
-    assert stepped(build("lstm/train", optimizer="gd"))[1] == ["forward", "backward"] * 4 + [
-        "optimizer"
-    ]
+def test_gd_marks_each_batch_of_the_data_set():
+    marks = run_step(build("lstm/train", optimizer="gd"))[1]
+    assert marks == ["forward", "backward"] * 4 + ["optimizer"]
 
 
 @TORCH_WARNS_OF_ITSELF
 @pytest.mark.usefixtures("compile_backend")
 def test_compiled_training_computes_the_same_loss_and_compiles_once():
-    expected = stepped(build("gpt/train", compile=False, layers=1))[0].item()
+    expected = run_step(build("gpt/train", compile=False, layers=1))[0].item()
     torch.manual_seed(0)
     built = build("gpt/train", compile=True, layers=1)
     assert built.compiled
     with torch._dynamo.config.patch(error_on_recompile=True):
-        loss, marks = stepped(built)
+        loss, marks = run_step(built)
         for _ in range(7):
-            stepped(built)  # on other batches of the data set
+            run_step(built)  # on other batches of the data set
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     assert marks == MARKS["gpt/train"]
 
@@ -327,33 +299,32 @@ def test_compiled_training_computes_the_same_loss_and_compiles_once():
 def test_compiled_inference_runs(name):
     built = build(name, "bf16", compile=True, layers=1)
     assert built.compiled
-    assert stepped(built)[1] == MARKS[name]
+    assert run_step(built)[1] == MARKS[name]
 
 
 @pytest.mark.parametrize("name", ["gpt/prefill", "gpt/decode"])
-def test_for_cuda_graphs_the_cache_stays_in_place_and_no_token_is_the_graphs_own(name, monkeypatch):
-    seen, given = [], []
+def test_cuda_graphs_get_a_static_cache_and_copied_tokens(name, monkeypatch):
+    returned, passed, static = [], [], []
 
     def compiled(function, device, mode):
         def call(token, *others):
-            given.append(token)
-            seen.append(function(token, *others))
-            return seen[-1]
+            passed.append(token)
+            returned.append(function(token, *others))
+            return returned[-1]
 
         return call
 
-    marked = []
-    monkeypatch.setattr(torch._dynamo, "mark_static_address", marked.append)
+    monkeypatch.setattr(torch._dynamo, "mark_static_address", static.append)
     monkeypatch.setattr("workloads.backends.compiled", compiled)
     device = open_device("cpu")
-    stepped(build(name, device=device, compile="max-autotune"))
-    assert not marked
+    run_step(build(name, device=device, compile="max-autotune"))
+    assert not static
     device.cuda_graphs = True
-    seen.clear()
-    given.clear()
-    stepped(build(name, device=device, compile="max-autotune"))
-    assert len(marked) == 2 * SIZES["nano"].layers
-    assert {id(token) for token in seen}.isdisjoint(id(token) for token in given)
+    returned.clear()
+    passed.clear()
+    run_step(build(name, device=device, compile="max-autotune"))
+    assert len(static) == 2 * SIZES["nano"].layers
+    assert {id(token) for token in returned}.isdisjoint(id(token) for token in passed)
 
 
 # Refusals
@@ -368,7 +339,7 @@ def test_for_cuda_graphs_the_cache_stays_in_place_and_no_token_is_the_graphs_own
         ("gpt/decode", {"prompt": 254}),
     ],
 )
-def test_a_sequence_beyond_the_positions_is_unsupported(name, given):
+def test_sequence_beyond_the_positions_is_unsupported(name, given):
     with pytest.raises(
         Unsupported, match=r"gpt nano has 256 positions, but the sequence has 25\d tokens"
     ):
@@ -376,7 +347,7 @@ def test_a_sequence_beyond_the_positions_is_unsupported(name, given):
 
 
 @pytest.mark.parametrize("name", ["gpt/train", "gpt/forward", "gpt/prefill", "gpt/decode"])
-def test_more_layers_than_there_are_is_unsupported(name):
+def test_more_layers_than_the_model_has_is_unsupported(name):
     with pytest.raises(Unsupported, match="gpt nano has 2 layers, not 3"):
         build(name, layers=3)
 
@@ -391,9 +362,9 @@ def test_more_layers_than_there_are_is_unsupported(name):
         ("lstm/train", {"size": "gpt3-simplified"}),
         ("lstm/forward", {"size": "gpt3-simplified"}),
         ("mlp/train", {"size": "default"}),
-        ("mlp/train", {"batch": 1 << 20}),  # the data set is what does not fit
+        ("mlp/train", {"batch": 1 << 20}),  # the data set does not fit
         ("mlp/forward", {"size": "default"}),
-        # the cache is what does not fit
+        # the cache does not fit
         ("gpt/decode", {"size": "nano", "prompt": 128, "batch": 1 << 20}),
         ("gemm", {"m": 4096, "n": 4096, "k": 4096}),
         ("copy", {"mb": 256}),
@@ -401,7 +372,7 @@ def test_more_layers_than_there_are_is_unsupported(name):
         ("transfer", {"mb": 256}),
     ],
 )
-def test_what_cannot_fit_is_refused_before_anything_is_allocated(name, given, monkeypatch):
+def test_case_that_cannot_fit_is_refused_before_allocation(name, given, monkeypatch):
     for maker in ("randn", "empty", "randint"):
         monkeypatch.setattr(torch, maker, lambda *args, **kwargs: pytest.fail("allocated"))
     monkeypatch.setattr(GPT, "build", lambda *args: pytest.fail("built"))
@@ -413,12 +384,12 @@ def test_what_cannot_fit_is_refused_before_anything_is_allocated(name, given, mo
         build(name, device=SmallDevice(), **given)
 
 
-def test_a_format_that_is_not_stored_is_unsupported():
+def test_format_that_is_not_stored_is_unsupported():
     with pytest.raises(Unsupported, match="this workload has no fp8; use one of fp32, bf16, fp16"):
         build("copy", "fp8")
 
 
-def test_compile_without_a_compiler_is_unsupported_and_says_the_cure(monkeypatch):
+def test_compile_without_a_compiler_is_unsupported_with_the_cure(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(
         Unsupported, match="there is no no-such-compiler here; install one, name it in CXX"
@@ -426,7 +397,7 @@ def test_compile_without_a_compiler_is_unsupported_and_says_the_cure(monkeypatch
         build("gpt/train", compile=True)
 
 
-def test_a_wrong_size_is_refused_with_the_near_ones():
+def test_unknown_size_is_refused_with_near_ones():
     with pytest.raises(UserError, match="124m"):
         WORKLOADS["gpt/train"].axes["size"].parse("size", "125m")
 
@@ -435,7 +406,7 @@ def test_a_wrong_size_is_refused_with_the_near_ones():
 
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
-def test_every_suite_names_what_there_is(path):
+def test_suites_name_existing_workloads_axes_and_values(path):
     suite = tomllib.loads(path.read_text())
     assert set(suite) == {"description", "policy", "cases"}
     assert Policy(**suite["policy"]).processes >= 3
@@ -446,5 +417,5 @@ def test_every_suite_names_what_there_is(path):
                 assert axes[name].parse(name, str(value)) == value
 
 
-def test_the_suites_that_ship():
+def test_shipped_suites():
     assert [path.stem for path in SUITES] == ["ceilings", "quick", "serve", "standard", "train"]
