@@ -162,7 +162,7 @@ def test_gradients_accumulate_under_cuda_graphs():
 
     from hwbench.accounts.mlp import SIZES
     from workloads.models.mlp import MLP
-    from workloads.tensors import compiled
+    from workloads.tensors import compile_function
     from workloads.training import training_step
 
     device, weights = open_device(), {}
@@ -175,7 +175,7 @@ def test_gradients_accumulate_under_cuda_graphs():
         data = [torch.randn(8, 64, device=device.torch).repeat(4, 1) for _ in range(2)]
         p = SimpleNamespace(optimizer="sgd-minibatch", batch=8, dtype="fp32")
         p.accumulate, p.compile = accumulate, mode
-        loss = compiled(model.loss, device, mode)
+        loss = compile_function(model.loss, device, mode)
         step = training_step(p, device, loss, model.parameters(), data, 0.1)
         for _ in range(3):
             step(lambda mark: None)

@@ -9,7 +9,7 @@ from hwbench.accounts.attention import AttentionShape
 from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Declared, Unsupported, Work
 from hwbench.workload import Built, Mark, axis, workload
-from workloads.backends import Backends, chosen
+from workloads.backends import Backends, ask_torch
 from workloads.fitting import heads_of_groups
 from workloads.tensors import TORCH_DTYPES, torch_dtype
 
@@ -48,7 +48,7 @@ def attention(p: Any, device: TorchDevice) -> Built:
     q, k, v = (draw(heads).requires_grad_(p.backward) for heads in (p.heads, kv_heads, kv_heads))
     is_grouped = kv_heads != p.heads
     call = {"query": q, "key": k, "value": v, "is_causal": True, "enable_gqa": is_grouped}
-    choices = Backends(None, chosen(None, call)).choices
+    choices = Backends(None, ask_torch(None, call)).choices
 
     def attend(mark: Mark) -> torch.Tensor:
         out = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=is_grouped)

@@ -23,7 +23,7 @@ from hwbench.devices.protocol import TorchDevice
 from hwbench.records import Unsupported
 from hwbench.workload import axis
 from workloads.models.attention import eager_attention
-from workloads.tensors import compiled
+from workloads.tensors import compile_function
 
 BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -88,43 +88,43 @@ class Backends:
 
         Not compiled it is returned as it is: `within` then goes around the whole step.
         """
-        return compiled(self.within(function), device, mode) if mode else function
+        return compile_function(self.within(function), device, mode) if mode else function
 
 
-def attention_backends(asked: str | None, call: Call, device: TorchDevice) -> Backends:
-    """Choose the backend `asked` for, else the fastest on `device`, for calls like `call`.
+def attention_backends(requested: str | None, call: Call, device: TorchDevice) -> Backends:
+    """Choose the backend `requested`, else the fastest on `device`, for calls like `call`.
 
     Unsupported if the one asked for cannot run such a call here; the message names those that can.
     """
-    if asked is None:
-        return fastest(call, device)
-    if asked == EAGER:
+    if requested is None:
+        return choose_by_trial(call, device)
+    if requested == EAGER:
         if "attn_mask" in call:
             raise Unsupported(
                 f"attention={EAGER} computes whole sequences, not one token at a time; use another "
                 "or auto"
             )
         return Backends(None, EAGER)
-    order = (BACKENDS[asked],)
-    runs = chosen(order, call)
-    if runs != asked:
-        others = [name for name, backend in BACKENDS.items() if chosen((backend,), call) == name]
+    order = (BACKENDS[requested],)
+    runs = ask_torch(order, call)
+    if runs != requested:
+        others = [name for name in BACKENDS if ask_torch((BACKENDS[name],), call) == name]
         if "attn_mask" not in call:
             others.append(EAGER)
         dtype = str(call["query"].dtype).removeprefix("torch.")
         raise Unsupported(
-            f"attention={asked} cannot run this in {dtype} here; "
+            f"attention={requested} cannot run this in {dtype} here; "
             f"use {' or '.join(others) or 'auto'}"
         )
     return Backends(order, runs)
 
 
-def fastest(call: Call, device: TorchDevice) -> Backends:
+def choose_by_trial(call: Call, device: TorchDevice) -> Backends:
     """Find the fastest of `orders_of` on `device`, by a trial of one layer's attention with random
     numbers."""
     orders = orders_of(call)
     if len(orders) == 1:
-        return Backends(None, chosen(None, call))
+        return Backends(None, ask_torch(None, call))
     arguments = {name: _draw_like(value) for name, value in call.items()}
     ways = {
         name: partial(attend_once, arguments, order, name == EAGER)
@@ -134,7 +134,7 @@ def fastest(call: Call, device: TorchDevice) -> Backends:
     if choice.name == EAGER:
         return Backends(None, EAGER, choice)
     order = orders[choice.name]
-    return Backends(order, chosen(order, call), choice)
+    return Backends(order, ask_torch(order, call), choice)
 
 
 def orders_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
@@ -144,9 +144,9 @@ def orders_of(call: Call) -> dict[str, tuple[SDPBackend, ...] | None]:
     plain products (None too) where they fit.
     """
     ways: dict[str, tuple[SDPBackend, ...] | None] = {TORCH_ORDER: None}
-    first = chosen(None, call)
+    first = ask_torch(None, call)
     for name in ("flash", "cudnn", "efficient"):
-        if name != first and chosen((BACKENDS[name],), call) == name:
+        if name != first and ask_torch((BACKENDS[name],), call) == name:
             others = [backend for other, backend in BACKENDS.items() if other != name]
             ways[name] = (BACKENDS[name], *others)
     batch, heads, seq, _ = call["query"].shape
@@ -184,7 +184,7 @@ def _question(call: Call) -> str:
     return f"{kind}: q {tuple(query.shape)}, k {tuple(key.shape)}, {dtype}{trained}"
 
 
-def chosen(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
+def ask_torch(order: tuple[SDPBackend, ...] | None, call: Call) -> str | None:
     """Ask torch which backend it takes for such a call, among those of `order`.
 
     None if it takes none of them, or does not tell.

@@ -57,7 +57,7 @@ def copy(p: Any, device: TorchDevice) -> Built:
     moved = arrays * length * dtype.itemsize
     device.require(p.dtype, moved)
     operands = [torch.randn(length, device=device.torch, dtype=dtype) for _ in range(arrays)]
-    run_once = operation(p.op, operands)
+    run_once = make_operation(p.op, operands)
     passes, choices = 1, {}
     if p.level is not None:
         passes = -(-STEP_BYTES // moved)
@@ -71,7 +71,7 @@ def copy(p: Any, device: TorchDevice) -> Built:
     return Built(step, Work(bytes=passes * moved), declared=Declared(choices=choices))
 
 
-def operation(op: str, arrays: list[Tensor]) -> Callable[[], object]:
+def make_operation(op: str, arrays: list[Tensor]) -> Callable[[], object]:
     """Make the function that runs `op` on its arrays, the first of which is written.
 
     `read` sums its array. On two Zen 4 cores a sum, a maximum and a dot product read fp32 from

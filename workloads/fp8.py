@@ -77,7 +77,7 @@ class _Fp8Product(torch.autograd.Function):
         w8, w_scale = round_to(formats[0], weight)
         ctx.save_for_backward(x8, x_scale, w8, w_scale)
         ctx.x_dtype, ctx.weight_dtype, ctx.gradient_format = x.dtype, weight.dtype, formats[1]
-        return product(x8, x_scale, w8.T, w_scale, fast=True)
+        return multiply(x8, x_scale, w8.T, w_scale, fast=True)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None]:
@@ -85,8 +85,8 @@ class _Fp8Product(torch.autograd.Function):
         g8, g_scale = round_to(ctx.gradient_format, grad)
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = product(g8, g_scale, by_columns(w8), w_scale).to(ctx.x_dtype)
-        grad_weight = product(g8.T.contiguous(), g_scale, by_columns(x8), x_scale)
+            grad_x = multiply(g8, g_scale, store_by_columns(w8), w_scale).to(ctx.x_dtype)
+        grad_weight = multiply(g8.T.contiguous(), g_scale, store_by_columns(x8), x_scale)
         return grad_x, grad_weight.to(ctx.weight_dtype), None
 
 
@@ -100,12 +100,12 @@ def round_to(dtype: torch.dtype, x: Tensor) -> tuple[Tensor, Tensor]:
     return (x.float() / scale).clamp(-largest, largest).to(dtype), scale
 
 
-def by_columns(x: Tensor) -> Tensor:
+def store_by_columns(x: Tensor) -> Tensor:
     """Store `x` column by column, as torch._scaled_mm needs its second matrix."""
     return x.T.contiguous().T
 
 
-def product(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, fast: bool = False) -> Tensor:
+def multiply(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, fast: bool = False) -> Tensor:
     """Multiply `a` (M, K), stored by rows, by `b` (K, N), stored by columns, in bf16.
 
     `fast` lets Hopper sum in fewer bits than fp32 has. torchao allows that in forward, not in

@@ -22,7 +22,7 @@ from workloads.fitting import all_of, batch_of_parts, sequence_within
 from workloads.models.hf import cache as caches
 from workloads.models.hf.configuration import check, positions_of
 from workloads.models.hf.description import Description, describe
-from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, random_tokens, torch_dtype
+from workloads.tensors import COMPILE, TORCH_DTYPES, compile_function, random_tokens, torch_dtype
 from workloads.training import ACCUMULATE, OPTIMIZER, replays_graphs, training_step
 
 MODEL = axis("gpt2", check=check)
@@ -55,7 +55,7 @@ def hf_train(p: Any, device: TorchDevice) -> Built:
     def loss(tokens: Tensor, labels: Tensor) -> Tensor:
         return model(input_ids=tokens, labels=labels, use_cache=False).loss  # type: ignore[no-any-return] # untyped
 
-    loss_of = compiled(loss, device, p.compile)
+    loss_of = compile_function(loss, device, p.compile)
     vocab = description.config.vocab_size
     tokens = random_tokens(vocab, (DATASET_BATCHES * p.batch, p.seq), device)
     step = training_step(p, device, loss_of, model.parameters(), (tokens, tokens))
@@ -81,9 +81,9 @@ def hf_prefill(p: Any, device: TorchDevice) -> Built:
     last = last_position(model)
 
     def read(tokens: Tensor) -> Tensor:
-        return greedy(model(input_ids=tokens, use_cache=True, **last).logits)
+        return next_tokens(model(input_ids=tokens, use_cache=True, **last).logits)
 
-    prefill = compiled(read, device, p.compile)
+    prefill = compile_function(read, device, p.compile)
 
     @torch.inference_mode()
     def step(mark: Mark) -> None:
@@ -118,12 +118,12 @@ def hf_decode(p: Any, device: TorchDevice) -> Built:
     cached = {caches.cache_argument(model): cache, "use_cache": True}
     prompt = random_tokens(description.config.vocab_size, (p.batch, p.prompt), device)
     with torch.inference_mode():
-        first = greedy(model(input_ids=prompt, **cached, **last_position(model)).logits)
+        first = next_tokens(model(input_ids=prompt, **cached, **last_position(model)).logits)
 
     def write(token: Tensor) -> Tensor:
-        return greedy(model(input_ids=token, **cached).logits)
+        return next_tokens(model(input_ids=token, **cached).logits)
 
-    decode = compiled(write, device, p.compile)
+    decode = compile_function(write, device, p.compile)
     replays = replays_graphs(p, device)
 
     @torch.inference_mode()
@@ -176,7 +176,7 @@ def last_position(model: Any) -> dict[str, int]:
     return {"logits_to_keep": 1} if takes_one else {}
 
 
-def greedy(logits: Tensor) -> Tensor:
+def next_tokens(logits: Tensor) -> Tensor:
     """Choose the most likely next token of each sequence: (B, T, V) → (B, 1)."""
     return logits[:, -1].argmax(-1, keepdim=True)
 

@@ -15,7 +15,7 @@ from workloads.fitting import batch_of_parts
 from workloads.fp8 import use_fp8_linears
 from workloads.memory import require_bytes, require_training
 from workloads.models.mlp import MLP
-from workloads.tensors import COMPILE, TORCH_DTYPES, compiled, torch_dtype
+from workloads.tensors import COMPILE, TORCH_DTYPES, compile_function, torch_dtype
 from workloads.training import ACCUMULATE, OPTIMIZER, TRAIN_DTYPE, training_step
 
 SIZE = axis("default", choices=tuple(SIZES))
@@ -46,7 +46,7 @@ def mlp_train(p: Any, device: TorchDevice) -> Built:
     if p.dtype == "fp8":
         use_fp8_linears(model, device)
     data = torch.randn(shape, device=device.torch), torch.randn(shape, device=device.torch)
-    loss_of = compiled(model.loss, device, p.compile)
+    loss_of = compile_function(model.loss, device, p.compile)
     step = training_step(p, device, loss_of, model.parameters(), data)
     work, spans = train_work(p, config)
     declared = Declared(spans, memory_bytes=memory_bytes)

@@ -38,7 +38,7 @@ def random_tokens(vocab: int, shape: tuple[int, ...], device: TorchDevice) -> to
     return torch.randint(vocab, shape).to(device.torch)
 
 
-def compiled(function: F, device: TorchDevice, mode: bool | str) -> F:
+def compile_function(function: F, device: TorchDevice, mode: bool | str) -> F:
     """Compile `function` in `mode`, a value of COMPILE, for its shapes; return it as is if off.
 
     Unsupported, with the cure, if the compiler that torch.compile calls is not installed, or for

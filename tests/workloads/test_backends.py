@@ -47,22 +47,22 @@ def backend_that_ran(step) -> str:
 
 
 @pytest.mark.machine
-@pytest.mark.parametrize("asked", [None, "flash", "math", "eager"])
+@pytest.mark.parametrize("requested", [None, "flash", "math", "eager"])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", ["nano", "llama-nano"])
 @pytest.mark.parametrize("name", SMALL)
-def test_recorded_backend_is_the_one_that_runs(name, size, dtype, asked):
-    if name == "gpt/decode" and asked == "eager":
+def test_recorded_backend_is_the_one_that_runs(name, size, dtype, requested):
+    if name == "gpt/decode" and requested == "eager":
         with pytest.raises(
             Unsupported, match="attention=eager computes whole sequences, not one token at a time"
         ):
-            build(name, dtype, size, attention=asked)
+            build(name, dtype, size, attention=requested)
         return
-    built = build(name, dtype, size, attention=asked)
+    built = build(name, dtype, size, attention=requested)
     chosen = built.declared.choices["attention"]
     assert chosen == backend_that_ran(built.step)
     # whichever is faster on this machine
-    assert chosen == asked if asked else chosen in ("flash", "eager")
+    assert chosen == requested if requested else chosen in ("flash", "eager")
 
 
 class TrialEndedAs(Findings):
@@ -126,7 +126,7 @@ def test_failed_way_is_recorded_in_the_choices():
 def test_each_supported_backend_is_tried_with_the_rest_behind_it(monkeypatch):
     can = {(backend,): name for name, backend in backends.BACKENDS.items()}
     monkeypatch.setattr(
-        backends, "chosen", lambda order, call: "flash" if order is None else can.get(order)
+        backends, "ask_torch", lambda order, call: "flash" if order is None else can.get(order)
     )
     call = {"query": torch.empty(1, 4, 16, 32), "key": torch.empty(1, 4, 16, 32), "is_causal": True}
     ways = backends.orders_of(call)
@@ -146,20 +146,20 @@ def test_decoding_has_one_way_on_a_cpu():
 def test_recorded_backend_runs_compiled_despite_torchs_cache():
     """Both backends compile the same graph, in one cache. With the setting around the compiled
     function, the cache would return one graph for both."""
-    for asked in ("math", "flash"):
+    for requested in ("math", "flash"):
         torch._dynamo.reset()
-        built = build("gpt/forward", attention=asked, compile=True)
-        assert built.declared.choices["attention"] == asked
+        built = build("gpt/forward", attention=requested, compile=True)
+        assert built.declared.choices["attention"] == requested
         # compiled, math is products like any others
-        assert (backend_that_ran(built.step) == "flash") == (asked == "flash")
+        assert (backend_that_ran(built.step) == "flash") == (requested == "flash")
 
 
-@pytest.mark.parametrize("asked", ["cudnn", "efficient"])
+@pytest.mark.parametrize("requested", ["cudnn", "efficient"])
 @pytest.mark.parametrize("name", SMALL)
-def test_unsupported_backend_is_refused_with_those_that_run(name, asked):
-    reason = f"attention={asked} cannot run this in bfloat16 here; use flash or math"
+def test_unsupported_backend_is_refused_with_those_that_run(name, requested):
+    reason = f"attention={requested} cannot run this in bfloat16 here; use flash or math"
     with pytest.raises(Unsupported, match=reason):
-        build(name, "bf16", attention=asked)
+        build(name, "bf16", attention=requested)
 
 
 def test_preferred_order_reaches_the_step(monkeypatch):

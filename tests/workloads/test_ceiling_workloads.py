@@ -248,7 +248,7 @@ class TestCopy:
 
     def test_step_makes_all_its_passes(self, monkeypatch):
         passes = []
-        monkeypatch.setattr(copying, "operation", lambda op, arrays: lambda: passes.append(op))
+        monkeypatch.setattr(copying, "make_operation", lambda op, arrays: lambda: passes.append(op))
         built = build("copy", op="read", level="l3", device=CachedCpu(l3=1 << 24))
         assert run_step(built) == (None, ["read"])
         assert passes == ["read"] * 120
@@ -256,12 +256,14 @@ class TestCopy:
     def test_operations_compute_their_formulas(self):
         a, b, c = torch.randn(3, 1000)
         expected = a.sum()
-        assert copying.operation("read", [a])().item() == pytest.approx(expected.item(), rel=1e-5)
-        copying.operation("copy", [a, b])()
+        assert copying.make_operation("read", [a])().item() == pytest.approx(
+            expected.item(), rel=1e-5
+        )
+        copying.make_operation("copy", [a, b])()
         assert torch.equal(a, b)
-        copying.operation("triad", [a, b, c])()
+        copying.make_operation("triad", [a, b, c])()
         torch.testing.assert_close(a, b + 3 * c)
-        copying.operation("write", [a])()
+        copying.make_operation("write", [a])()
         assert torch.equal(a, torch.full((1000,), 3.0))
 
     def test_arrays_in_memory_are_four_times_the_last_cache(self):

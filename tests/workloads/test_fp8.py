@@ -13,7 +13,7 @@ from hwbench.devices import open_device
 from hwbench.devices.accelerator import AcceleratorDevice
 from hwbench.records import Unsupported
 from workloads import fp8
-from workloads.fp8 import Fp8Linear, by_columns, product, round_to, use_fp8_linears
+from workloads.fp8 import Fp8Linear, multiply, round_to, store_by_columns, use_fp8_linears
 from workloads.models.mlp import MLP
 from workloads.training import training_step
 
@@ -68,7 +68,7 @@ def test_zeros_stay_zero_and_non_finite_values_become_nan():
 def test_product_equals_that_of_the_rounded_matrices():
     a, b = torch.randn(32, 64), torch.randn(64, 48)
     a8, b8 = round_to(E5M2, a), round_to(E4M3, b)
-    y = product(*a8, by_columns(b8[0]), b8[1])
+    y = multiply(*a8, store_by_columns(b8[0]), b8[1])
     assert y.dtype == torch.bfloat16
     assert relative_error(y, exact(a, E5M2) @ exact(b, E4M3)) < 2**-8
     assert 0.01 < relative_error(y, a @ b) < 0.1  # rounded, but not too much

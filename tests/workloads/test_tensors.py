@@ -8,7 +8,7 @@ import torch
 
 from hwbench.devices import open_device
 from hwbench.records import Unsupported, UserError
-from workloads.tensors import COMPILE, compiled
+from workloads.tensors import COMPILE, compile_function
 
 
 def double(x):
@@ -32,18 +32,18 @@ def with_compiler(cuda_graphs=False):
 
 
 def test_compile_off_returns_the_function_itself():
-    assert compiled(double, SimpleNamespace(), False) is double  # without a compiler
+    assert compile_function(double, SimpleNamespace(), False) is double  # without a compiler
 
 
 @pytest.mark.parametrize(("mode", "asked"), [(True, None), ("max-autotune", "max-autotune")])
 @pytest.mark.parametrize("cuda_graphs", [False, True])
 def test_mode_is_passed_to_torch(mode, asked, cuda_graphs, options):
-    compiled(double, with_compiler(cuda_graphs), mode)
+    compile_function(double, with_compiler(cuda_graphs), mode)
     assert options == {"function": double, "dynamic": False, "mode": asked}
 
 
 def test_reduce_overhead_compiles_on_a_device_with_cuda_graphs(options):
-    compiled(double, with_compiler(cuda_graphs=True), "reduce-overhead")
+    compile_function(double, with_compiler(cuda_graphs=True), "reduce-overhead")
     assert options["mode"] == "reduce-overhead"
 
 
@@ -51,14 +51,14 @@ def test_reduce_overhead_without_cuda_graphs_is_unsupported():
     with pytest.raises(
         Unsupported, match=r"^compile=reduce-overhead replays CUDA graphs, .* use compile=true$"
     ):
-        compiled(double, with_compiler(), "reduce-overhead")
+        compile_function(double, with_compiler(), "reduce-overhead")
 
 
 def test_every_mode_without_a_compiler_is_unsupported(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     for mode in (True, "max-autotune"):
         with pytest.raises(Unsupported, match="there is no no-such-compiler here"):
-            compiled(double, open_device("cpu"), mode)
+            compile_function(double, open_device("cpu"), mode)
 
 
 def test_axis_takes_false_true_and_two_modes():

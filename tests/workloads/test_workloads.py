@@ -315,7 +315,7 @@ def test_cuda_graphs_get_a_static_cache_and_copied_tokens(name, monkeypatch):
         return call
 
     monkeypatch.setattr(torch._dynamo, "mark_static_address", static.append)
-    monkeypatch.setattr("workloads.backends.compiled", compiled)
+    monkeypatch.setattr("workloads.backends.compile_function", compiled)
     device = open_device("cpu")
     run_step(build(name, device=device, compile="max-autotune"))
     assert not static

@@ -40,8 +40,7 @@ class Attention(nn.Module):
         past: Layer | None = None,
         extend: Extend | None = None,
     ) -> Tensor:
-        """(B, T, d) → (B, T, d). With `past` alone, fill the cache; with `extend` too, add one token
-        to it."""
+        """(B, T, d) → (B, T, d). With `past` alone, fill the cache; with `extend`, add a token."""
         batch, seq, width = x.shape
         q, k, v = self._heads(x, rotation)
         if past is None or extend is None:

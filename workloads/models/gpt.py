@@ -157,7 +157,7 @@ class GPT(nn.Module):
     def prefill(self, tokens: Tensor, cache: list[Layer]) -> Tensor:
         """Read a prompt (B, T) into the cache, and choose each sequence's next token (B, 1)."""
         hidden = self._hidden(tokens, _places_of(tokens), cache)
-        return self._greedy(hidden[:, -1])
+        return self._next_tokens(hidden[:, -1])
 
     def decode(self, token: Tensor, position: Tensor, cache: list[Layer]) -> Tensor:
         """Add one token (B, 1) at the index in `position` (1,) to the cache, and choose the next
@@ -168,7 +168,7 @@ class GPT(nn.Module):
         """
         seen = torch.arange(cache[0][0].shape[2], device=position.device) <= position
         hidden = self._hidden(token, position, cache, (position, seen[None, None, None]))
-        return self._greedy(hidden[:, 0])
+        return self._next_tokens(hidden[:, 0])
 
     def _hidden(
         self,
@@ -199,7 +199,7 @@ class GPT(nn.Module):
             return packed_linear(hidden, self.packed_head, None)
         return F.linear(hidden, self.tokens.weight) if self.head is None else self.head(hidden)
 
-    def _greedy(self, hidden: Tensor) -> Tensor:
+    def _next_tokens(self, hidden: Tensor) -> Tensor:
         """Choose the most likely token, never one of the padding: (B, d) → (B, 1).
 
         `hidden` has two dimensions: a strided third one would make torch copy the whole head on a
