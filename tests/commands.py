@@ -12,30 +12,27 @@ from hwbench.cli import main
 
 FILE = str(Path(__file__).with_name("fake_workloads.py"))
 FAKE = [
-    "--device",
-    "fake",
-    "--workloads",
-    FILE,
-    "--processes",
-    "1",
-    "--min-time",
-    "0.03",
-    "--min-samples",
-    "10",
+    *("--device", "fake", "--workloads", FILE, "--processes", "1"),
+    *("--min-time", "0.03", "--min-samples", "10"),
 ]
+PYTHONPATH = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "COLUMNS": "200"}
+
+
+def environment(**more):
+    """That of a process which imports this hwbench, as it is now."""
+    return {**os.environ, **PYTHONPATH, **more}
 
 
 def hwbench(*words, cwd, **kwargs):
     return subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-m", "hwbench", *map(str, words)],
-        cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **PYTHONPATH}, **kwargs,
+        cwd=cwd, capture_output=True, text=True, timeout=120, env=environment(), **kwargs,
     )  # fmt: skip
 
 
 @pytest.fixture
 def call(tmp_path, monkeypatch, capsys):
-    """As `hwbench(…)`, in this process: for the many calls where a process of their own is not the
-    point."""
+    """Like `hwbench(…)`, but in this process, which is faster."""
     monkeypatch.setenv("COLUMNS", PYTHONPATH["COLUMNS"])
 
     def run(*words):
@@ -48,9 +45,6 @@ def call(tmp_path, monkeypatch, capsys):
         return subprocess.CompletedProcess(words, end.value.code, output, errors)
 
     return run
-
-
-PYTHONPATH = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "COLUMNS": "200"}
 
 
 def assert_one_line(done, status, says):

@@ -47,6 +47,7 @@ def measure_again(
     from hwbench.cli.measuring import command_line, report_partial, tell
     from hwbench.cli.progress import reporter
     from hwbench.recording.session import RunRequest, open_session
+    from hwbench.report.numbers import count
 
     suspects = table[table.status == "regression"]
     if suspects.empty:
@@ -56,7 +57,8 @@ def measure_again(
     # the candidate's plan was settled when that was measured
     session = open_session(request, tell, options.warn, settle_for=lambda plan, _: plan)
     cases = suspects.case_id.nunique()
-    tell(f"{session.folder.name}: measuring {cases} suspected cases again in {processes} processes")
+    again = f"{count(cases, 'suspected case')} again in {processes} processes"
+    tell(f"{session.folder.name}: measuring {again}")
     with report_partial(session.folder), reporter(plan) as progress:
         session.measure(progress)
     return session.close()

@@ -44,6 +44,7 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     from hwbench.analysis.verdict import noise
     from hwbench.cli.progress import reporter
     from hwbench.recording.session import RunRequest, open_session
+    from hwbench.report.numbers import count
 
     if processes < 3:
         raise UserError(
@@ -54,8 +55,8 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
         plan, asked["device"], asked["files"], output, label="noise", argv=command_line()
     )
     session = open_session(request, tell, options.warn)
-    cases, name = len(session.plan.cases), session.device_info["name"]
-    tell(f"{session.folder.name}: {cases} cases × {2 * processes} on {name}")
+    cases, name = count(len(session.plan.cases), "case"), session.device_info["name"]
+    tell(f"{session.folder.name}: {cases} × {2 * processes} on {name}")
     warn_of_checks(session.environment)
     with report_partial(session.folder), reporter(session.plan) as progress:
         session.measure(progress)

@@ -143,7 +143,7 @@ def _writable(trace: Path | None) -> Path | None:
         raise UserError(f"--trace {trace}: a folder; name a file in it")
     if not os.access(trace if trace.exists() else trace.parent, os.W_OK):
         raise UserError(
-            f"--trace {trace}: cannot be written; name a file in a folder that you may write to"
+            f"--trace {trace}: cannot be written; name a file in a folder that exists and is writable"
         )
     return trace.absolute()
 

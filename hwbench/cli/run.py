@@ -69,6 +69,7 @@ def command(
     """
     from hwbench.cli.progress import reporter
     from hwbench.recording.session import RunRequest, open_session
+    from hwbench.report.numbers import count
 
     begin = time.monotonic()
     plan = plan_of(asked, may_search=True)
@@ -77,7 +78,8 @@ def command(
     )
     session = open_session(request, tell, options.warn)
     plan, folder, name = session.plan, session.folder, session.device_info["name"]
-    tell(f"{folder.name}: {len(plan.cases)} cases × {_processes(plan.policy)} on {name}")
+    cases = count(len(plan.cases), "case")
+    tell(f"{folder.name}: {cases} × {_processes(plan.policy)} on {name}")
     warn_of_checks(session.environment)
     stopped: BaseException | None = None
     try:

@@ -87,7 +87,8 @@ def make_plan(
     for axis in settings:
         if not any(axis in workload.axes for workload, _ in choices):
             known = {name for workload, _ in choices for name in workload.axes}
-            raise UserError("none of the chosen workloads has it: " + unknown("axis", axis, known))
+            problem = unknown("axis", axis, known)
+            raise UserError(f"no chosen workload has this axis: {problem}")
     cases: dict[str, Case] = {}
     searched: dict[str, tuple[str, int, int]] = {}
     unnamed: dict[str, tuple[str, ...]] = {}

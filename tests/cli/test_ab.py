@@ -100,7 +100,7 @@ class TestOrder:
             ("a", 3), ("b", 3), ("a", 4), ("b", 4), ("b", 3), ("a", 3), ("b", 4), ("a", 4),
         ]  # fmt: skip
 
-    def test_what_fails_on_a_side_is_not_tried_again_on_either(self, tmp_path, monkeypatch):
+    def test_failure_on_one_side_ends_the_case_on_both(self, tmp_path, monkeypatch):
         ran, _ = self.turns(
             tmp_path, monkeypatch, 3, [case(3), case(4)],
             lambda side, case: "error" if side == "a" and case.params["ms"] == 3 else "ok",
@@ -132,7 +132,7 @@ class TestJudgement:
         )
         assert row["baseline"] < row["candidate"]
 
-    def test_the_same_is_the_same(self, tmp_path):
+    def test_equal_sides_are_same(self, tmp_path):
         row = self.judge(tmp_path, [0.003, 0.0031, 0.0032], [0.003, 0.0031, 0.0032])
         assert (row["verdict"], row["ratio"]) == ("same", 1.0)
 
@@ -146,7 +146,7 @@ class TestJudgement:
             == "inconclusive"
         )
 
-    def test_one_pair_says_nothing_and_why(self, tmp_path):
+    def test_one_pair_is_incomparable_with_the_cure(self, tmp_path):
         row = self.judge(tmp_path, [0.003], [0.006])
         assert (row["verdict"], row["reason"]) == (
             "incomparable",
@@ -175,7 +175,7 @@ def test_exit_statuses(verdicts, outcomes, strict, status):
 
 
 class TestSides:
-    def test_a_policy_is_cut_down_to_what_a_side_knows(self):
+    def test_policy_is_reduced_to_fields_the_side_knows(self):
         older = side(
             "a", nouns={**probe.nouns(), "Policy": {"processes": False, "timeout_s": False}}
         )
@@ -184,7 +184,7 @@ class TestSides:
             "timeout_s": 9.0,
         }
 
-    def test_what_a_newer_hwbench_says_beyond_this_one_is_left_out(self):
+    def test_unknown_fields_of_a_newer_hwbench_are_ignored(self):
         nouns = probe.nouns()
         sides._check_understood(
             "b", {"nouns": {**nouns, "Window": {**nouns["Window"], "colour": False}}}
@@ -193,7 +193,7 @@ class TestSides:
         newer = found | {"taste": 1, "window": found["window"] | {"colour": "red"}}
         assert Measurement.from_json(newer) == measured()
 
-    def test_one_too_old_is_refused(self):
+    def test_too_old_hwbench_is_refused(self):
         nouns = probe.nouns()
         older = {
             **nouns,
@@ -206,7 +206,7 @@ class TestSides:
         ):
             sides._check_understood("a", {"nouns": older})
 
-    def test_this_one_is_understood(self):
+    def test_this_hwbench_is_understood(self):
         sides._check_understood("a", {"nouns": probe.nouns()})
 
     def test_a_relative_file_is_the_sides_own_where_it_has_one(self, tmp_path, monkeypatch):
@@ -240,7 +240,7 @@ class TestSides:
         with pytest.raises(UserError, match=r"side a .*: no device mps:7 here"):
             sides.open_side("a", sys.executable, None, "mps:7", [])
 
-    def test_a_program_that_is_no_python_answers_nothing(self, tmp_path):
+    def test_program_that_is_not_python_is_refused(self, tmp_path):
         program = tmp_path / "python"
         program.write_text("no program\n")
         program.chmod(0o755)
@@ -267,10 +267,9 @@ class TestCommand:
             tmp_path / "slower", [("hwbench/devices/fake.py", as_is, at_ten_percent_more)]
         )
         python = virtual_environment(tmp_path / "venv", packages=True)
-        done = call(
-            "ab", "fake/known", *QUICK, "--a-dir", older, "--b-dir", slower, "--b", python, "--pairs", 2,
-            "--metric", "tokens_per_s,step_s_p50", "--json",
-        )  # fmt: skip
+        sides = ["--a-dir", older, "--b-dir", slower, "--b", python]
+        metrics = ["--metric", "tokens_per_s,step_s_p50"]
+        done = call("ab", "fake/known", *QUICK, *sides, "--pairs", 2, *metrics, "--json")
         assert done.returncode == 1, done.stderr
         result = json.loads(done.stdout)
         assert result["verdict"] == "slower"

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import FAKE, FILE, PYTHONPATH, assert_one_line, hwbench
+from commands import FAKE, FILE, assert_one_line, environment, hwbench
 from runs import make_run, measured
 
 from hwbench.records import Case, Declared, Work
+
+RUN = [sys.executable, "-m", "hwbench", "run", "fake/known", "fake/slow"]
 
 
 class TestRun:
@@ -37,33 +39,13 @@ class TestRun:
 
     @pytest.mark.machine
     def test_a_real_run_on_the_cpu_is_reported_and_gated(self, tmp_path, call):
-        words = [
-            "--set",
-            "m=768",
-            "--set",
-            "n=768",
-            "--set",
-            "k=768",
-            "--dtype",
-            "fp32",
-            "--device",
-            "cpu",
-        ]
+        words = ["--set", "m=768", "--set", "n=768", "--set", "k=768"]
+        words += ["--dtype", "fp32", "--device", "cpu"]
         words += ["--processes", "1", "--min-time", "0.2", "--max-time", "1"]
         before = call("run", "gemm", *words, "--run-id", "before")
         assert before.returncode == 0, before.stderr
-        words += [
-            "--set",
-            "size=nano",
-            "--set",
-            "batch=1",
-            "--set",
-            "seq=64",
-            "--set",
-            "prompt=16",
-            "--set",
-            "new=4",
-        ]
+        words += ["--set", "size=nano", "--set", "batch=1", "--set", "seq=64"]
+        words += ["--set", "prompt=16", "--set", "new=4"]
         done = call("run", "gpt/train", "gpt/decode", "gemm", *words, "--run-id", "r", "--json")
         assert done.returncode == 0, done.stderr
         rows = {row["workload"]: row for row in json.loads(done.stdout)["rows"]}
@@ -114,7 +96,7 @@ class TestRun:
         done = call("run", "fake/nan", *FAKE, "--run-id", "r", "--json")
         assert json.loads(done.stdout)["rows"][0]["validity"] == "invalid"
 
-    def test_a_doubtful_case_exits_1_where_strict_was_asked_for(self, call):
+    def test_strict_exits_1_for_a_case_that_is_not_valid(self, call):
         done = call("run", "fake/nan", "fake/known", *FAKE, "--strict")
         assert done.returncode == 1
         # one process has no interval
@@ -124,11 +106,11 @@ class TestRun:
 
     def test_a_case_gets_processes_until_its_interval_is_narrow(self, tmp_path, call):
         done = call("run", "fake/restless", *FAKE, "--max-processes", "3", "--precision", "1%")
-        assert "1 cases × 1 to 3 on Fake device" in done.stderr
+        assert "1 case × 1 to 3 on Fake device" in done.stderr
         assert "round 3/3" in done.stderr
         assert sorted(read(tmp_path, "measurements").process) == [0, 1, 2]
 
-    def test_what_the_machine_lacks_is_told_once_with_the_cure(self, tmp_path, call):
+    def test_each_check_warns_once_with_its_cure(self, tmp_path, call):
         done = call("run", "fake/known", "fake/restless", *FAKE, "--run-id", "r")
         checks = json.loads(read(tmp_path, "runs").environment.iloc[0])["checks"]
         told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
@@ -147,9 +129,9 @@ class TestRun:
 
     def test_ctrl_c_keeps_what_is_stored_and_exits_130(self, tmp_path):
         process = subprocess.Popen(
-            [sys.executable, "-m", "hwbench", "run", "fake/known", "fake/slow", *FAKE, "--run-id", "r",
-             "--max-time", "60"],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **PYTHONPATH},
+            [*RUN, *FAKE, "--run-id", "r", "--max-time", "60"],
+            cwd=tmp_path, env=environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         first_part = tmp_path / "results" / "r" / "measurements"
         wait_until(lambda: first_part.is_dir() and list(first_part.glob("*.parquet")))
@@ -164,10 +146,10 @@ class TestRun:
         assert not workers_in(tmp_path)
 
     def test_kill_9_keeps_every_part_already_written(self, tmp_path):
+        words = [*RUN, *FAKE, "--run-id", "r"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "hwbench", "run", "fake/known", "fake/slow", *FAKE, "--run-id", "r"],
-            cwd=tmp_path, stderr=subprocess.DEVNULL, env={**os.environ, **PYTHONPATH},
-        )  # fmt: skip
+            words, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL
+        )
         first_part = tmp_path / "results" / "r" / "measurements"
         wait_until(lambda: first_part.is_dir() and list(first_part.glob("*.parquet")))
         process.kill()
@@ -229,11 +211,11 @@ class TestBadInput:
             (["--device", "xpu"], "no device xpu here; there is .*Install Intel"),
             (["gemm", "--dtype", "bf61"], "unknown value 'bf61'; did you mean bf16"),
             (["gemm", "--processes", "0"], "processes = 0: expected a whole number from 1"),
-            (["gemm", "--processes", "4", "--max-processes", "3"], "processes = 4 is above max_processes = 3"),
+            (["gemm", "--processes", "4", "--max-processes", "3"], "processes = 4 is above max_p"),
             (["gemm", "--max-processes", "0"], "max_processes = 0: expected a whole number from 1"),
             (["gemm", "--precision", "0"], "--precision 0: expected a share such as 5% or 0.05"),
             (["gemm", "--precision", "exact"], "--precision exact: expected a share"),
-            (["gemm", "--precision", "1e-9"], "precision = 1e-09: expected a number from 0.0001 to 1"),
+            (["gemm", "--precision", "1e-9"], "precision = 1e-09: expected a number from 0.0001"),
             (["gemm", "--min-time", "-1"], "min_time_s = -1"),
             (["gemm", "--min-time", "nan"], "min_time_s = nan"),
             (["gemm", "--max-time", "1e99"], "max_time_s = 1e\\+99"),
@@ -243,7 +225,7 @@ class TestBadInput:
             (["gemm", "--run-id", "taken"], "run taken exists"),
             (["gemm", "--name", "../x"], r"--name '../x'"),
             (["gemm", "--output", "a-file"], "cannot write to a-file"),
-            (["gemm", "--workloads", "raises.py"], "raises.py: its import failed: RuntimeError: at import"),
+            (["gemm", "--workloads", "raises.py"], "raises.py: its import failed: RuntimeError"),
             (["gemm", "--workloads", "absent.py"], "absent.py: no such workload file"),
             (["gemm", "--colour"], "[Nn]o such option"),
         ],
@@ -327,14 +309,8 @@ class TestBadInput:
         ):
             pytest.skip("mounting a tmpfs is not allowed here")
         try:
-            words = [
-                "fake/known",
-                "--set",
-                "ms=" + ",".join(map(str, range(1, 9))),
-                *FAKE,
-                "--min-samples",
-                "3000",
-            ]
+            steps = "ms=" + ",".join(map(str, range(1, 9)))
+            words = ["fake/known", "--set", steps, *FAKE, "--min-samples", "3000"]
             done = call("run", *words, "--output", disk, "--run-id", "r")
             assert done.returncode == 2, done.stderr
             assert "Traceback" not in done.stderr
@@ -391,7 +367,7 @@ class TestOtherCommands:
         assert done.stdout.strip() == "reports/a.html"
         assert "3.00×" in page
 
-    def test_the_largest_that_fits_is_searched_measured_and_remembered(self, tmp_path):
+    def test_largest_batch_is_searched_measured_and_remembered(self, tmp_path):
         words = ["run", "fake/sized", "--set", "batch=max", "--set", "mib=300", *FAKE]
         done = hwbench(*words, "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -422,7 +398,7 @@ class TestOtherCommands:
         )
 
     @pytest.mark.parametrize("command", ["ab", "noise"])
-    def test_a_search_is_for_run_alone(self, call, command):
+    def test_max_is_refused_outside_run(self, call, command):
         done = call(
             command, "fake/sized", "--set", "batch=max", "--device", "fake", "--workloads", FILE
         )
@@ -460,10 +436,10 @@ class TestOtherCommands:
 
     def test_completion(self, tmp_path, call):
         assert "_HWBENCH_COMPLETE=zsh_source" in call("completion", "zsh").stdout
+        words = {"COMP_WORDS": "hwbench r", "COMP_CWORD": "1"}
         done = subprocess.run(
             [sys.executable, "-m", "hwbench"], cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, **PYTHONPATH, "_HWBENCH_COMPLETE": "bash_complete", "COMP_WORDS": "hwbench r",
-                 "COMP_CWORD": "1"},
+            env=environment(_HWBENCH_COMPLETE="bash_complete", **words),
         )  # fmt: skip
         assert "run" in done.stdout
         assert "report" in done.stdout
@@ -472,7 +448,7 @@ class TestOtherCommands:
         done = subprocess.run(
             f"{shlex.quote(sys.executable)} -m hwbench list | head -1; echo ${{PIPESTATUS[0]}}",
             shell=True, executable="/bin/bash", cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, **PYTHONPATH},
+            env=environment(),
         )  # fmt: skip
         assert done.stderr == ""
         assert done.stdout.endswith("\n0\n")

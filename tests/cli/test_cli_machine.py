@@ -57,7 +57,7 @@ def outcomes(tmp_path, run_id):
     return {(row.workload, row.dtype): row for row in rows.itertuples()}
 
 
-def test_a_first_run_without_bf16_is_green_and_says_what_it_left_out(hwbench, tmp_path):
+def test_first_run_without_bf16_exits_0_and_lists_what_it_left_out(hwbench, tmp_path):
     remember(WITHOUT_BF16)
     done = hwbench("run", *NANO, "--run-id", "r")
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ def test_a_first_run_without_bf16_is_green_and_says_what_it_left_out(hwbench, tm
     assert hwbench("report", "r", "-o", "r.html").returncode == 0
 
 
-def test_an_emulated_format_asked_for_by_name_is_measured_noted_and_told(hwbench, tmp_path):
+def test_emulated_format_asked_for_by_name_is_announced_measured_and_noted(hwbench, tmp_path):
     remember(WITHOUT_BF16)
     done = hwbench("run", "gpt/prefill", *NANO[:12], "--dtype", "bf16", "--run-id", "r")
     assert done.returncode == 0, done.stderr
@@ -111,7 +111,8 @@ def test_a_search_for_the_largest_batch_leaves_out_what_the_suite_leaves_out(hwb
     remember(WITHOUT_BF16)
     (tmp_path / "s.toml").write_text(
         "[policy]\nprocesses = 1\nmax_processes = 1\n"
-        '[[cases]]\nworkload = "gpt/prefill"\nsize = "nano"\nprompt = 16\nbatch = "max"\ndtype = "bf16"\n'
+        '[[cases]]\nworkload = "gpt/prefill"\nsize = "nano"\nprompt = 16\n'
+        'batch = "max"\ndtype = "bf16"\n'
     )
     done = hwbench("run", "--suite", "s.toml", "--device", "cpu", "--run-id", "r")
     assert done.returncode == 0, done.stderr
@@ -123,7 +124,8 @@ def test_ab_of_a_suite_has_a_verdict_where_a_format_is_left_out(hwbench, tmp_pat
     remember(WITHOUT_BF16)
     (tmp_path / "s.toml").write_text(
         "[policy]\nmin_time_s = 0.05\nmax_time_s = 0.1\nmin_samples = 1\n"
-        '[[cases]]\nworkload = "gpt/prefill"\nsize = "nano"\nprompt = 16\ndtype = ["fp32", "bf16"]\n'
+        '[[cases]]\nworkload = "gpt/prefill"\nsize = "nano"\nprompt = 16\n'
+        'dtype = ["fp32", "bf16"]\n'
     )
     done = hwbench(
         "ab", "--suite", "s.toml", "--device", "cpu", "--pairs", "2", "--threshold", "90%"
@@ -133,7 +135,7 @@ def test_ab_of_a_suite_has_a_verdict_where_a_format_is_left_out(hwbench, tmp_pat
 
 
 @pytest.mark.parametrize("content", ["[" * 200_000, "{", '{"x": 1}', "\x00"])
-def test_a_damaged_memory_is_told_of_and_made_anew(hwbench, tmp_path, content):
+def test_damaged_cache_is_replaced_with_a_warning(hwbench, tmp_path, content):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / FILE).write_text(content)
     done = hwbench("info", "--json")
@@ -145,7 +147,7 @@ def test_a_damaged_memory_is_told_of_and_made_anew(hwbench, tmp_path, content):
     assert "warnings" not in done.stdout
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(hwbench, tmp_path):
+def test_unwritable_cache_is_a_warning(hwbench, tmp_path):
     (tmp_path / "cache").write_text("a file")
     done = hwbench("info", "--json")
     assert done.returncode == 0

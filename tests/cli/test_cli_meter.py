@@ -92,31 +92,22 @@ def surroundings(environment=None):
 
 def hwbench(*words, environment=None, **options):
     """The command when it has ended."""
+    command, options = [*HWBENCH, *map(str, words)], {"text": True, **options}
     return subprocess.run(
-        [*HWBENCH, *map(str, words)], env=surroundings(environment), capture_output=True, timeout=60,
-        **{"text": True, **options},
-    )  # fmt: skip
+        command, env=surroundings(environment), capture_output=True, timeout=60, **options
+    )
 
 
 class Started:
-    """A shell's `script` under the meter, which has begun; what happens to it meanwhile is the
-    test's part."""
+    """A shell's `script` that runs under the meter; the test does something to it meanwhile."""
 
     def __init__(self, script, *options, environment=None, before=()):
-        words = [
-            *HWBENCH,
-            "meter",
-            "--json",
-            *map(str, options),
-            "--",
-            "sh",
-            "-c",
-            f"echo started; {script}",
-        ]
+        words = [*HWBENCH, "meter", "--json", *map(str, options), "--"]
+        words += ["sh", "-c", f"echo started; {script}"]
         self.process = subprocess.Popen(
             [*before, *words],
-            env=surroundings(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
+            env=surroundings(environment), start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         if self.process.stdout.readline() != "started\n":
             raise AssertionError(self.process.communicate()[1])
@@ -199,7 +190,7 @@ class TestCommand:
         assert watts == pytest.approx(30.0, rel=percent / 100)
         assert joules == pytest.approx(watts * took_s, rel=0.02)
 
-    def test_json_has_every_reading_and_holds_the_truth(self, package):
+    def test_json_has_every_reading_with_the_true_value(self, package):
         found = metered("sleep 0.6", environment=package.environment)
         assert (found["exit_status"], found["folder"], found["notes"]) == (0, None, [])
         assert 0.6 < found["elapsed_s"] < 5
@@ -250,14 +241,14 @@ class TestCommand:
             assert f"exit status {status}" in done.stdout
             assert done.stderr == ""
 
-    def test_a_command_too_short_to_be_metered_is_unknown_and_not_nothing(self, package):
+    def test_too_short_command_has_unknown_energy_not_zero(self, package):
         for _ in range(5):  # on a busy machine even this one may last long enough
             reading = energies(metered("", environment=package.environment))["package:0"]
             if reading["value"] is None:
                 break
         assert_unknown(reading, "fewer than two readings|measure longer")
 
-    def test_what_follows_the_dashes_is_the_commands(self):
+    def test_words_after_the_dashes_belong_to_the_command(self):
         done = hwbench("meter", "--", "echo", "--debug", "--json", "--", "--list")
         assert done.stdout.splitlines()[0] == "--debug --json -- --list"
         assert done.returncode == 0
@@ -275,13 +266,13 @@ class TestCommand:
             ),
         ],
     )
-    def test_usage_that_makes_no_sense(self, words, says, tmp_path):
+    def test_bad_usage_exits_2(self, words, says, tmp_path):
         done = hwbench("meter", *words, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"hwbench: {says}")
         assert list(tmp_path.iterdir()) == []
 
-    def test_an_estimate_is_told_as_one(self):
+    def test_estimate_is_labelled(self):
         found = metered("while :; do :; done & sleep 1.7; kill $!", "--tdp", "40")
         energy = energies(found)["package:0"]
         assert (energy["meter"], energy["method"], energy["grade"]) == (
@@ -294,7 +285,7 @@ class TestCommand:
 
 
 class TestSignals:
-    def test_an_interrupt_is_the_commands_own(self, package):
+    def test_interrupt_goes_to_the_command(self, package):
         begun = Started(
             'trap "exit 5" INT; while :; do sleep 0.1; done', environment=package.environment
         )
@@ -304,14 +295,14 @@ class TestSignals:
         assert found["exit_status"] == 5
         assert_holds(energies(found)["package:0"], 30 * found["elapsed_s"], 30 * package.late_s)
 
-    def test_a_command_that_an_interrupt_ends_has_a_table_all_the_same(self):
+    def test_interrupted_command_still_has_a_table(self):
         begun = Started("exec sleep 30")
         time.sleep(0.1)
         os.killpg(begun.process.pid, signal.SIGINT)
         assert begun.end()["exit_status"] == 128 + signal.SIGINT
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-    def test_what_would_end_the_meter_is_handed_on(self, number):
+    def test_signals_are_passed_to_the_command(self, number):
         begun = Started(f'trap "exit 6" {number.name[3:]}; while :; do sleep 0.1; done')
         time.sleep(0.1)
         begun.process.send_signal(number)
@@ -319,9 +310,12 @@ class TestSignals:
 
 
 ZONES = {
-    "package:0": PACKAGE, "dram:0": "intel-rapl:0:2", "package:1": "intel-rapl:1", "dram:1": "intel-rapl:1:2",
+    "package:0": PACKAGE,
+    "dram:0": "intel-rapl:0:2",
+    "package:1": "intel-rapl:1",
+    "dram:1": "intel-rapl:1:2",
     "psys": "intel-rapl:2",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -347,7 +341,7 @@ class TestStored:
     def read(self, stored, table):
         return pd.read_parquet(stored[2] / table)
 
-    def test_every_scope_holds_the_truth(self, stored):
+    def test_every_scope_has_the_true_energy(self, stored):
         machine, found, _ = stored
         readings = energies(found)
         assert set(readings) == {*ZONES, "gpu:0", "gpu:1"}
@@ -371,7 +365,7 @@ class TestStored:
         assert {"energy", "power", "sm_clock", "rss", "cpu_use"} <= set(telemetry.quantity)
         assert set(telemetry.device_index.dropna()) == {0, 1}
 
-    def test_the_gpus_have_the_headline_and_the_board_is_never_added(self, stored):
+    def test_headline_sums_gpus_without_the_board(self, stored):
         values = {scope: reading["value"] for scope, reading in energies(stored[1]).items()}
         metrics = self.read(stored, "metrics").set_index("metric").value
         gpus = values["gpu:0"] + values["gpu:1"]
@@ -410,7 +404,7 @@ class TestStored:
         assert row.outcome == "error"
         assert reason in row.reason
 
-    def test_what_cannot_be_stored_in_the_end_is_shown_all_the_same(self, tmp_path):
+    def test_figures_are_shown_even_if_storing_fails(self, tmp_path):
         """As on a disk that has become full."""
         output = tmp_path / "results"
         script = f"rm -r {shlex.quote(str(output))}; touch {shlex.quote(str(output))}"
@@ -419,7 +413,7 @@ class TestStored:
         assert re.match(r"hwbench: \S*results/\S+: Not a directory", done.stderr)
         assert "exit status 0" in done.stdout
 
-    def test_where_nothing_can_be_stored_nothing_is_started(self, tmp_path):
+    def test_command_is_not_started_if_nothing_can_be_stored(self, tmp_path):
         (tmp_path / "results").touch()
         done = hwbench(
             "meter", "--output", tmp_path / "results", "--", "touch", tmp_path / "started"
@@ -430,7 +424,7 @@ class TestStored:
 
 
 class TestList:
-    def test_what_works_and_the_cure_of_what_does_not(self, package, nvml_library):
+    def test_list_shows_meters_and_cures(self, package, nvml_library):
         environment = (
             nvml_library.environment(GPUS=1, FAIL="nvmlDeviceGetUtilizationRates=3")
             | package.environment
@@ -454,7 +448,7 @@ class TestList:
         )
         assert re.match(r"powermetrics +no +it is a part of macOS", lines["powermetrics"])
 
-    def test_as_data(self, package):
+    def test_list_as_json(self, package):
         done = hwbench("meter", "--list", "--json", environment=package.environment)
         (rapl,) = [line for line in json.loads(done.stdout) if line["meter"] == "rapl"]
         assert rapl == {
@@ -609,9 +603,7 @@ class TestFaultsOfDrivers:
             ({"FAIL": "nvmlDeviceGetHandleByIndex_v2@0=4"}, "no permission to ask the driver"),
         ],
     )
-    def test_a_gpu_that_shows_nothing_is_unknown_and_spares_the_other(
-        self, nvml_library, script, reason
-    ):
+    def test_unreadable_gpu_does_not_hide_the_other(self, nvml_library, script, reason):
         found = metered("sleep 0.8", environment=nvml_library.environment(GPUS=2, **script))
         readings = energies(found)
         assert_unknown(readings["gpu:0"], reason)
@@ -669,7 +661,8 @@ with Metering(Device(), None) as metering:
     begin = Device.now_ns()
     time.sleep(0.6)
     took = (Device.now_ns() - begin) / 1e9
-window = Window("host", Samples([0], [False], [begin], [took], [""]), Spans(), took, True, begin_ns=begin)
+samples = Samples([0], [False], [begin], [took], [""])
+window = Window("host", samples, Spans(), took, True, begin_ns=begin)
 print(json.dumps({"elapsed_s": took, "readings": [vars(one) for one in metering.readings(window)]}))
 """
 

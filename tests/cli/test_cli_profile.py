@@ -48,7 +48,7 @@ def test_the_parts_of_the_waterfall_sum_to_the_clean_step(profiled):
     assert len(found["sentences"]) <= 3  # none where something else ran meanwhile
 
 
-def test_the_clean_step_is_that_of_the_timed_window_not_of_the_profiled_one(profiled):
+def test_clean_step_comes_from_the_timed_window(profiled):
     run = tables.read_run(profiled[1]["cwd"] / "results" / profiled[1]["run_id"])
     case_id = run.profiles.case_id.iloc[0]
     timed = run.samples[(run.samples.case_id == case_id) & ~run.samples.warmup]
@@ -70,7 +70,7 @@ def test_the_trace_and_the_page_are_where_it_says(profiled):
     assert (found["cwd"] / "results" / found["run_id"] / "report.html").is_file()
 
 
-def test_a_run_differs_from_itself_in_nothing(profiled):
+def test_diff_of_a_run_with_itself_is_empty(profiled):
     found = profiled[1]
     done = hwbench(
         "profile", "--diff", found["run_id"], found["run_id"], "--json", cwd=found["cwd"]
@@ -87,18 +87,18 @@ def test_a_run_differs_from_itself_in_nothing(profiled):
         (["gpt/train", "--set", "batch=1,2"], "a profile is of one case, these are 2"),
         (["gpt/train", "--set", "batch=max"], "batch=max is for `hwbench run`"),
         (["gpt/train", "--trace", "trace.txt"], r"a trace is a file \*.json or \*.json.gz"),
-        (["gpt/train", "--trace", "nowhere/trace.json"], "name a file in a folder that is there"),
+        (["gpt/train", "--trace", "nowhere/trace.json"], "name a file in a folder that exists"),
         (["gpt/train", "--max-time", "-1"], "max_time_s = -1"),
         (["--diff", "a", "b"], "no run 'a'"),
         (["gpt/train", "--diff", "a", "b"], "it takes no workload"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_measured(call, tmp_path, words, says):
+def test_bad_usage_is_refused_before_measuring(call, tmp_path, words, says):
     assert_one_line(call("profile", *words), 2, says)
     assert not (tmp_path / "results").exists()
 
 
-def test_what_the_machine_cannot_do_is_said_with_its_reason_and_no_profile(call):
+def test_unsupported_case_has_a_reason_and_no_profile(call):
     """An answer, not a failure: 512 tokens are more than nano has positions."""
     words = [
         "profile",

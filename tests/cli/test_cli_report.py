@@ -54,7 +54,7 @@ def ids(text: str) -> list[str]:
         (["results/b", "b"], ["b"]),
     ],
 )
-def test_a_label_stands_for_its_runs_oldest_first_and_each_counts_once(call, results, words, found):
+def test_label_means_its_runs_oldest_first_each_once(call, results, words, found):
     done = call("report", *words, "--format", "csv")
     assert done.returncode == 0, done.stderr
     assert ids(done.stdout) == found
@@ -98,12 +98,12 @@ def test_without_a_format_it_is_a_page(call, results, tmp_path):
         (["absent", "--format", "csv"], "no run 'absent'"),
     ],
 )
-def test_what_is_wrong_is_one_line(call, results, words, says):
+def test_error_is_one_line(call, results, words, says):
     assert_one_line(call("report", *words), 2, says)
 
 
 @pytest.mark.parametrize("form", ["markdown", "csv", "json", "html"])
-def test_a_run_still_being_written_is_told_as_far_as_it_is_there(call, results, form):
+def test_unfinished_run_is_reported_as_far_as_it_is_stored(call, results, form):
     make_run(results, "new", [CASE]).add(CASE, 0, measured())
     shutil.rmtree(results / "new" / "measurements")
     done = call("report", "new", "a", "--format", form)

@@ -9,20 +9,22 @@ import pytest
 from hwbench import cli, records
 
 COMMANDS = {
-    "run": "WORKLOADS --device --suite --set --dtype --processes --max-processes --precision --budget --strict "
-    "--min-time --max-time --min-samples --timeout --seed --tdp --name --run-id --workloads --output --json",
+    "run": "WORKLOADS --device --suite --set --dtype --processes --max-processes --precision "
+    "--budget --strict --min-time --max-time --min-samples --timeout --seed --tdp --name --run-id "
+    "--workloads --output --json",
     "list": "--workloads --json",
     "info": "--device --json",
     "compare": "BASELINE CANDIDATE --threshold --metric --allow-cross-device --output --json",
-    "gate": "--baseline --candidate --threshold --metric --rules --allow-cross-device --strict --confirm --junit "
-    "--markdown --self-test --pairs --workloads --output --json",
+    "gate": "--baseline --candidate --threshold --metric --rules --allow-cross-device --strict "
+    "--confirm --junit --markdown --self-test --pairs --workloads --output --json",
     "report": "RUNS -o --format --output",
-    "profile": "WORKLOAD --trace --diff --name --run-id --device --set --dtype --min-time --max-time --min-samples "
-    "--timeout --seed --tdp --workloads --output --json",
-    "ab": "WORKLOADS --a --b --a-dir --b-dir --pairs --threshold --metric --strict --device --suite --set --dtype "
-    "--min-time --max-time --min-samples --timeout --seed --tdp --workloads --output --json",
-    "noise": "WORKLOADS --processes --device --suite --set --dtype --min-time --max-time --min-samples --timeout "
-    "--seed --tdp --workloads --output --json",
+    "profile": "WORKLOAD --trace --diff --name --run-id --device --set --dtype --min-time "
+    "--max-time --min-samples --timeout --seed --tdp --workloads --output --json",
+    "ab": "WORKLOADS --a --b --a-dir --b-dir --pairs --threshold --metric --strict --device "
+    "--suite --set --dtype --min-time --max-time --min-samples --timeout --seed --tdp --workloads "
+    "--output --json",
+    "noise": "WORKLOADS --processes --device --suite --set --dtype --min-time --max-time "
+    "--min-samples --timeout --seed --tdp --workloads --output --json",
     "meter": "WORDS --list --tdp --name --output --json",
     "import": "TOOL FILES --name --output --json",
     "summarize": "RUN --output --json",
@@ -35,7 +37,7 @@ def test_the_commands():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_words_of_each_command(name):
+def test_parameters_of_each_command(name):
     params = cli.cli.get_command(click.Context(cli.cli), name).params
     words = [
         param.opts[0] if param.opts[0].startswith("-") else param.name.upper() for param in params

@@ -29,5 +29,5 @@ Set TORCHDYNAMO_VERBOSE=1 for the internal stack trace
         (ValueError("half of a pair: \ud800"), "ValueError: half of a pair: \\ud800"),
     ],
 )
-def test_an_error_is_the_line_that_says_what_is_wrong(error, line):
+def test_error_becomes_type_and_first_telling_line(error, line):
     assert in_a_line(error) == line

@@ -22,7 +22,7 @@ def test_a_step_of_known_duration_comes_out_exactly():
     assert result == 1.0
 
 
-def test_a_step_that_is_a_whole_test_is_run_once_with_nothing_before_it():
+def test_whole_test_runs_once_without_warmup():
     device, told = FakeDevice(), []
     window, result = measure_once(fake_step(device), device, told.append)
     assert (window.warmup_steps, window.timed_steps, window.window_s) == (0, 1, 0.003)
@@ -32,19 +32,19 @@ def test_a_step_that_is_a_whole_test_is_run_once_with_nothing_before_it():
     assert result == 1.0
 
 
-def test_the_host_waits_only_at_the_two_ends_of_a_phase():
+def test_host_synchronizes_only_at_both_ends_of_a_phase():
     device = FakeDevice()
     run_phase(fake_step(device), device, FixedWindow(0, 1, 50), 0, False)
     assert device.syncs == 2
 
 
-def test_the_window_counts_what_the_queue_still_holds_when_the_last_step_is_submitted():
+def test_window_includes_steps_still_queued_at_the_end():
     device = FakeDevice()
     phase = run_phase(lambda mark: device.launch(1.0), device, FixedWindow(0, 9, 4), 0, False)
     assert phase.elapsed_s == 4.0
 
 
-def test_the_host_is_held_back_when_it_runs_far_ahead_and_the_device_never_idles():
+def test_host_far_ahead_is_held_back_without_idling_the_device():
     """A window of half a second over steps of 0.1 s ends on time, though the host could submit
     thousands at once."""
     device = FakeDevice()
@@ -61,7 +61,7 @@ def slower_and_slower(device, first_s, last_s, steps):
     return lambda mark: device.launch(first_s * growth ** min(next(taken), steps))
 
 
-def test_steps_that_get_slower_leave_fewer_of_them_in_the_queue():
+def test_slower_steps_shrink_the_queue():
     """From 1 ms to 100 ms: fifty steps ahead, as those of the warm-up are, would be five seconds by
     the end."""
     device = FakeDevice()
@@ -92,7 +92,7 @@ class Told:
 
 
 @pytest.mark.parametrize("step_s", [0.0, -0.01])
-def test_a_clock_that_stands_still_or_goes_back_does_not_fill_the_queue(step_s):
+def test_stuck_clock_does_not_fill_the_queue(step_s):
     ahead = RunAhead(Told(step_s), 5)
     ahead.hold_back(10)
     assert ahead.steps == 5
@@ -126,20 +126,20 @@ def test_a_first_step_that_compiles_does_not_use_up_the_warm_up():
 
 
 @pytest.mark.parametrize("name", ["", 3, None, "\ud800", "two\nlines"])
-def test_a_mark_that_is_no_text_is_refused(name):
+def test_mark_without_printable_text_is_refused(name):
     device = FakeDevice()
     with pytest.raises(ValueError, match="the name of a span is a printable text"):
         run_phase(lambda mark: mark(name), device, FixedWindow(0, 1, 1), 0, False)
 
 
-def test_phases_are_told():
+def test_on_phase_is_called_for_each_phase():
     told = []
     device = FakeDevice()
     measure(fake_step(device), device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 1), told.append)
     assert told == ["warmup", "measure"]
 
 
-def test_a_window_knows_when_it_began():
+def test_window_begins_with_its_first_timed_step():
     device = FakeDevice()
     device.compute(7.0)
     window, _ = measure(fake_step(device), device, FixedWindow(0, 1, 1), FixedWindow(0, 1, 1))
@@ -166,7 +166,7 @@ class Thoughtful:
         return True
 
 
-def test_the_last_thought_of_a_rule_is_in_no_window():
+def test_time_of_the_last_look_is_not_in_the_window():
     device = FakeDevice(timer_kind="host")
     phase = run_phase(lambda mark: device.compute(0.2), device, Thoughtful(device), 0, False)
     assert phase.elapsed_s == 0.6
@@ -210,14 +210,14 @@ class TestTimeLimit:
     def test_a_warm_up_takes_no_more_than_half_of_what_is_left(self):
         assert self.measure(3.5) == (2, 1, True, False)
 
-    def test_without_time_for_both_the_cold_step_is_all_the_warm_up(self):
+    def test_without_time_for_both_only_the_cold_step_warms_up(self):
         assert self.measure(2.9) == (1, 1, True, False)
 
     def test_a_step_is_refused_after_a_warm_up_that_took_all_that_was_left(self):
         with pytest.raises(Unsupported, match="the step before took 1 s"):
             self.measure(61.5, cold_s=60.0, is_longer=True)
 
-    def test_what_would_have_no_step_is_refused_with_what_one_takes(self):
+    def test_no_time_for_a_step_is_refused_with_its_duration(self):
         with pytest.raises(
             Unsupported, match=r"the step before took 1 s, and 0\.5 s of the time limit are left"
         ):

@@ -52,7 +52,7 @@ class TestMetering:
             "package:0",
         )
 
-    def test_energy_at_rest_is_of_the_rest_alone(self):
+    def test_idle_power_covers_the_rest_only(self):
         window, metering = metered(FakeDevice("host", power_w=100), rest=True)
         (idle,) = [
             reading for reading in metering.readings(window) if reading.quantity == "idle_power"
@@ -68,7 +68,7 @@ class TestMetering:
         assert metering.window_s == 0
         assert device.host_ns == pytest.approx(1e9 * 103 * 0.3)
 
-    def test_an_estimate_prolongs_no_window(self, monkeypatch):
+    def test_estimate_does_not_prolong_the_window(self, monkeypatch):
         device = FakeDevice(power_w=100)
         assert Metering(device, None).window_s == GRADE_B_S
         power = Signal("fake", "package:0", "power", "W")
@@ -78,7 +78,7 @@ class TestMetering:
         monkeypatch.setattr(device, "meters", lambda tdp_w: [guess])
         assert Metering(device, None).window_s == 0
 
-    def test_spans_that_last_long_enough_have_an_energy_of_their_own(self):
+    def test_long_spans_have_their_own_energy(self):
         window, metering = metered(
             FakeDevice("host", power_w=100), steps=20, forward_s=2.0, backward_s=4.0
         )
@@ -134,7 +134,7 @@ class TestConditions:
             ),
         ],
     )
-    def test_what_is_told(self, quantity, values, note):
+    def test_condition_becomes_a_note(self, quantity, values, note):
         (found,) = conditions(trace_of(quantity, values), BEGIN, END)
         assert found.startswith(note)
 
@@ -147,10 +147,10 @@ class TestConditions:
             ("other_processes", [0, 0]),
         ],
     )
-    def test_what_is_not(self, quantity, values):
+    def test_normal_conditions_give_no_note(self, quantity, values):
         assert conditions(trace_of(quantity, values), BEGIN, END) == []
 
-    def test_others_on_the_gpu_are_told_of_a_window_between_two_readings(self):
+    def test_gpu_sharing_between_two_readings_is_noted(self):
         trace = trace_of("other_processes", [0, 2, 0])
         (found,) = conditions(trace, END // 2 + 1, END // 2 + 2)
         assert found.startswith("gpu_shared: 2 other processes")

@@ -45,14 +45,14 @@ def test_only_a_case_that_is_not_precise_goes_on_until_it_is():
     assert done[10:] == [(5, "a")]  # t(5) · 0.0089/√6 is 0.94 %; of five processes it was 1.24 %
 
 
-def test_where_there_may_be_more_processes_none_are_looked_at_before_five():
+def test_interval_is_not_looked_at_before_five_processes():
     _, done = carry_out({"a": [1.0] * 9, "b": [1.0, None]}, processes=2, max_processes=10)
     assert [process for process, name in done if name == "a"] == [0, 1, 2, 3, 4]
     _, done = carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, processes=2, max_processes=3)
     assert [process for process, name in done if name == "a"] == [0, 1, 2]
 
 
-def test_the_most_processes_are_the_most():
+def test_max_processes_is_never_exceeded():
     rounds, done = carry_out(
         {"a": [1.0, 2.0] * 9, "b": [1.0, 3.0] * 9}, processes=3, max_processes=5
     )
@@ -76,7 +76,7 @@ def test_one_process_alone_is_never_precise():
     ("taken", "fewest", "most"),
     [([], 5, 7), ([1.0] * 4, 1, 3), ([1.0] * 5, 0, 0), ([1, 2] * 3, 1, 1)],
 )
-def test_what_is_left_is_known_as_a_range(taken, fewest, most):
+def test_remaining_processes_are_known_as_a_range(taken, fewest, most):
     rounds = Rounds(Plan((A,), Policy(processes=5, max_processes=7)))
     for step_s in taken:
         rounds.add(A, measured(step_s=step_s, steps=1))
@@ -116,7 +116,7 @@ class TestBudget:
             now[0] += took_s
         return rounds, done
 
-    def test_each_case_has_one_process_whatever_it_takes(self):
+    def test_each_case_has_one_process_even_beyond_the_budget(self):
         rounds, done = self.carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, budget_s=1.0)
         assert done == [(0, "a"), (0, "b")]
         assert rounds.cut() == [(A, 1), (B, 1)]
@@ -126,17 +126,17 @@ class TestBudget:
         assert done == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
         assert rounds.cut() == [(A, 2), (B, 2)]
 
-    def test_what_is_left_goes_to_the_widest_case(self):
+    def test_remaining_budget_goes_to_the_widest_case(self):
         rounds, done = self.carry_out({"a": [1.0] * 9, "b": [1.0, 1.5] * 9}, budget_s=96.0)
         assert done[:6] == [(process, name) for process in range(3) for name in "ab"]
         assert done[6:] == [(3, "b"), (4, "b"), (5, "b")]  # a, of 0 %, has had three
         assert rounds.cut() == []
 
-    def test_it_ends_early_where_all_cases_are_precise_and_were_not_looked_at_too_early(self):
+    def test_budget_is_not_used_up_when_all_cases_are_precise(self):
         _, done = self.carry_out({"a": [1.0] * 9, "b": [1.0] * 9}, budget_s=1e6)
         assert len(done) == 10
 
-    def test_the_most_processes_are_the_most(self):
+    def test_max_processes_is_never_exceeded(self):
         _, done = self.carry_out({"a": [1.0, 2.0] * 9, "b": [1.0] * 9}, budget_s=1e6)
         assert [process for process, name in done if name == "a"] == list(range(10))
 

@@ -83,7 +83,7 @@ def test_steps_that_drift_over_the_window_are_noted(tmp_path):
     assert " above the first half's" in notes
 
 
-def test_what_a_workload_prints_does_not_mix_with_the_answer(tmp_path):
+def test_workload_output_does_not_mix_with_the_replies(tmp_path):
     tables, _ = run(tmp_path, fake("noisy"))
     assert tables.measurements.outcome.tolist() == ["ok"]
     assert not (tables.folder / "logs").exists()
@@ -123,7 +123,7 @@ def test_the_whole_traceback_is_in_a_log_file(tmp_path):
     assert "first line\nthe last line" in log.read_text()
 
 
-def test_a_kill_from_outside_is_out_of_memory_with_the_evidence(tmp_path):
+def test_kill_from_outside_is_oom_with_the_evidence(tmp_path):
     tables, _ = run(tmp_path, fake("killed"))
     row = tables.measurements.iloc[0]
     assert row.outcome == "oom"
@@ -148,7 +148,7 @@ def test_a_timeout_ends_the_child_and_its_children(tmp_path):
     assert not alive(int(log.read_text().split()[-1]))
 
 
-def test_a_device_at_rest_does_not_cost_a_measured_case_its_time(tmp_path):
+def test_idle_phase_extends_the_time_limit(tmp_path):
     replies = (
         'print(\'{"phase": "idle"}\', flush=True); time.sleep(1.5); print(\'{"measurement": %s}\')'
     )
@@ -184,7 +184,7 @@ def test_the_worker_ends_when_its_parent_does(tmp_path):
     assert not alive(int((tmp_path / "log").read_text().split()[-1]))
 
 
-def test_a_process_that_nothing_ends_is_left_behind(tmp_path, monkeypatch):
+def test_process_that_cannot_be_killed_is_left_behind(tmp_path, monkeypatch):
     """One that is stuck in a driver outlives SIGKILL; the run goes on."""
 
     def never(seconds):
@@ -199,7 +199,15 @@ def test_a_process_that_nothing_ends_is_left_behind(tmp_path, monkeypatch):
         job.child.wait(10)
 
 
-def test_a_device_tells_what_it_is_from_a_process_of_its_own():
+def test_worker_that_closes_its_output_and_goes_on_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "END_S", 0.5)
+    code = "import os, time; os.close(1); time.sleep(60)"
+    launcher = local.LocalLauncher(local.Launch([sys.executable, "-c", code], os.environ))
+    done = exchange.run_process({}, 30.0, tmp_path / "log", lambda phase: None, launcher)
+    assert (done.outcome, done.reason) == ("error", "the worker closed its output and did not end")
+
+
+def test_device_is_described_in_its_own_process():
     spec, found = exchange.describe_device("fake", print)
     assert (spec, found["name"]) == ("fake", "Fake device")
 
@@ -236,7 +244,7 @@ class TestEmulatedFormats:
     def heavy(self, dtype, **params):
         return Case("fake/heavy", {"gflop": 1, "seconds": 0.01, **params}, dtype)
 
-    def test_one_is_measured_told_of_beforehand_and_noted(self, tmp_path):
+    def test_emulated_format_is_announced_measured_and_noted(self, tmp_path):
         tables, told = run(tmp_path, self.heavy("bf16"), formats=RATES)
         says = "bf16 is emulated here: 1 GFLOP/s, fp32 100 GFLOP/s"
         assert f"emulated_dtype: {says}" in json.loads(tables.measurements.notes[0])
@@ -245,12 +253,12 @@ class TestEmulatedFormats:
             "by the rate of a product a step takes 1 s or more",
         ]
 
-    def test_of_a_native_format_nothing_is_said(self, tmp_path):
+    def test_native_format_has_no_message(self, tmp_path):
         tables, told = run(tmp_path, self.heavy("fp32"), formats=RATES)
         assert "emulated" not in tables.measurements.notes[0]
         assert [p for p in told if p.text] == []
 
-    def test_one_that_is_left_out_is_a_row_without_a_process(self, tmp_path):
+    def test_left_out_case_is_a_row_without_a_process(self, tmp_path):
         case = self.heavy("bf16")
         tables, told = run(tmp_path, case, left_out={case.case_id: "too slow here"}, processes=3)
         assert list(zip(tables.measurements.outcome, tables.measurements.reason, strict=True)) == [
@@ -258,7 +266,7 @@ class TestEmulatedFormats:
         ]
         assert [p.kind for p in told] == ["started", "done"]
 
-    def test_what_could_not_be_done_in_time_is_refused_at_once(self, tmp_path):
+    def test_case_beyond_the_time_limit_is_refused_at_once(self, tmp_path):
         begin = time.monotonic()
         tables, _ = run(tmp_path, self.heavy("bf16", gflop=300), formats=RATES, timeout_s=100.0)
         assert tables.measurements.outcome[0] == "unsupported"
@@ -268,7 +276,7 @@ class TestEmulatedFormats:
         assert time.monotonic() - begin < 50
 
 
-def test_a_step_that_takes_longer_than_the_limit_by_what_is_set_is_refused_at_once(tmp_path):
+def test_declared_duration_beyond_the_limit_is_refused_at_once(tmp_path):
     begin = time.monotonic()
     tables, _ = run(tmp_path, fake("lengthy", seconds=900), timeout_s=100.0)
     assert tables.measurements.outcome[0] == "unsupported"

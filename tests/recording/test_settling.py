@@ -42,7 +42,7 @@ class TestSettling:
         assert self.dtypes(CPU_WITH_BF16, "dtype=auto,fp32") == {"bf16": "", "fp32": ""}
         assert self.dtypes(CPU_WITHOUT_BF16, "dtype=auto,fp32") == {"fp32": ""}
 
-    def test_a_format_asked_for_by_name_is_measured_all_the_same(self):
+    def test_format_asked_for_by_name_is_measured(self):
         assert self.dtypes(CPU_WITHOUT_BF16, "dtype=bf16") == {"bf16": ""}
 
     def test_a_suite_leaves_an_emulated_format_out_with_the_rates_and_the_cure(self):
@@ -100,7 +100,7 @@ class TestFit:
         ("name", "axis", "value"),
         [("gpt/train", "seq", 256), ("gpt/forward", "seq", 256), ("gpt/prefill", "prompt", 256)],
     )
-    def test_a_default_longer_than_the_size_is_shortened_and_told(self, name, axis, value):
+    def test_default_longer_than_the_size_is_shortened_with_a_remark(self, name, axis, value):
         params, remarks = self.only(name, "size=nano")
         assert params[axis] == value
         assert remarks == (
@@ -119,11 +119,11 @@ class TestFit:
         assert (params["prompt"], params["new"]) == (250, 6)
         assert remarks == ("gpt/decode size=nano: new=6; the default 32 is not possible here",)
 
-    def test_what_cannot_be_made_to_fit_is_left_to_be_refused(self):
+    def test_misfit_is_left_for_the_workload_to_refuse(self):
         params, remarks = self.only("gpt/decode", "size=nano", "new=300")
         assert (params["prompt"], params["new"], remarks) == (128, 300, ())
 
-    def test_what_was_asked_for_stays(self):
+    def test_values_asked_for_stay(self):
         assert self.only("gpt/train", "size=nano", "seq=512")[0]["seq"] == 512
 
     def test_a_prompt_makes_room_for_the_tokens_asked_for(self):
@@ -151,7 +151,7 @@ class TestFit:
             ("value", "fake/unfit: n=-1: expected a number from 1"),
         ],
     )
-    def test_a_fit_that_does_what_it_may_not_is_told_of(self, mode, says):
+    def test_bad_fit_is_refused_with_the_reason(self, mode, says):
         unfit = discover(
             [str(Path(__file__).parent.with_name("fake_workloads.py"))], ["fake/unfit"]
         )["fake/unfit"]

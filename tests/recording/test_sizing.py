@@ -31,16 +31,16 @@ def device_of(limit, peak=lambda value: 100 * value, outcome="oom"):
 
 class TestLargest:
     @pytest.mark.parametrize("fits", [1, 2, 3, 7, 8, 9, 24, 31])
-    def test_it_is_exact_below_the_resolution(self, fits):
+    def test_largest_is_exact_below_the_resolution(self, fits):
         assert largest(device_of(100 * fits), 1, 1 << 20) == fits
         assert largest(device_of(100 * fits + 99), 1, 1 << 20, limit_bytes=100 * fits + 99) == fits
 
     @pytest.mark.parametrize("fits", [100, 1000, 5000])
-    def test_above_it_is_near(self, fits):
+    def test_largest_is_near_above_the_resolution(self, fits):
         found = largest(device_of(100 * fits), 1, 1 << 20)
         assert fits * (1 - 2 / 32) < found <= fits
 
-    def test_a_limit_that_is_known_saves_tries(self):
+    def test_known_limit_saves_tries(self):
         blind, told = (
             device_of(50 * 100 + 4000, lambda v: 4000 + 100 * v),
             device_of(9000, lambda v: 4000 + 100 * v),
@@ -50,32 +50,32 @@ class TestLargest:
         assert told.tried[:3] == [1, 2, 50]
         assert len(told.tried) < len(blind.tried)
 
-    def test_peaks_that_do_not_grow_are_no_line(self):
+    def test_constant_peaks_give_no_guess(self):
         flat = device_of(900, lambda value: max(500, 100 * value))
         assert largest(flat, 1, 64, limit_bytes=900) == 9
         assert flat.tried[:4] == [1, 2, 4, 8]
 
-    def test_a_wrong_line_costs_a_try_and_no_more(self):
+    def test_wrong_guess_does_not_change_the_answer(self):
         assert (
             largest(device_of(1600, lambda value: value * value * 10), 1, 64, limit_bytes=100_000)
             == 12
         )
 
-    def test_not_even_the_least(self):
+    def test_none_if_not_even_the_least_fits(self):
         attempt = device_of(0)
         assert largest(attempt, 1, 64) is None
         assert attempt.tried == [1]
 
-    def test_never_more_than_the_axis_allows(self):
+    def test_axis_maximum_is_never_exceeded(self):
         attempt = device_of(10**9)
         assert largest(attempt, 1, 48) == 48
         assert max(attempt.tried) == 48
 
     @pytest.mark.parametrize("outcome", ["oom", "unsupported", "timeout"])
-    def test_what_does_not_come_out_does_not_fit(self, outcome):
+    def test_failed_outcome_does_not_fit(self, outcome):
         assert largest(device_of(500, outcome=outcome), 1, 64) == 5
 
-    def test_an_error_says_nothing_of_memory(self):
+    def test_error_ends_the_search_with_the_largest_that_fitted(self):
         attempt = device_of(500, outcome="error")
         assert largest(attempt, 1, 64) == 4
         assert attempt.tried == [1, 2, 4, 8]
@@ -88,7 +88,7 @@ class TestAxis:
             [(known, {})], {name: [str(value)] for name, value in settings.items()}, POLICY
         )
 
-    def test_max_is_for_axes_that_say_so(self):
+    def test_max_needs_an_axis_with_largest(self):
         (case,) = self.plan(batch="max").cases
         assert case.params["batch"] == "max"
         assert self.plan(batch="max").searched == {case.case_id: ("batch", 1, 1 << 20)}
@@ -98,7 +98,7 @@ class TestAxis:
         with pytest.raises(UserError, match="batch=most: expected a whole number, or max"):
             self.plan(batch="most")
 
-    def test_two_at_once_are_refused(self):
+    def test_two_axes_at_max_are_refused(self):
         @workload("two", batch=axis(1, largest=True), seq=axis(1, largest=True))
         def build(p, device): ...
 
@@ -115,7 +115,7 @@ class TestSearcher:
     def resolved(self, results, told=None, **settings):
         return self.searcher(results, told).resolve(TestAxis().plan(batch="max", **settings))
 
-    def test_the_case_carries_the_number_that_real_processes_found(self, tmp_path):
+    def test_search_with_real_processes_finds_the_number(self, tmp_path):
         told = []
         (case,) = self.resolved(tmp_path, told, mib=300).cases
         assert str(case) == "fake/sized batch=3 mib=300 bad=0 fp32"
@@ -129,7 +129,7 @@ class TestSearcher:
             f"{label}: batch=3 is the largest",
         ]
 
-    def test_it_is_remembered_for_the_same_case_device_and_versions(self, tmp_path, monkeypatch):
+    def test_size_is_remembered_for_case_device_and_versions(self, tmp_path, monkeypatch):
         self.resolved(tmp_path, mib=600)
         monkeypatch.setattr(sizing, "try_out", lambda *_: pytest.fail("searched again"))
         told = []
@@ -142,14 +142,14 @@ class TestSearcher:
         other.resolve(TestAxis().plan(batch="max", mib=600))
         assert "does not" in searched[0]
 
-    def test_where_nothing_fits_the_least_stays_and_is_not_remembered(self, tmp_path):
+    def test_least_value_stays_unremembered_if_nothing_fits(self, tmp_path):
         told = []
         (case,) = self.resolved(tmp_path, told, mib=2000).cases
         assert case.params["batch"] == 1
         assert told[-1].endswith("not even batch=1 fits")
         assert not (tmp_path / sizing.FILE).exists()
 
-    def test_cases_that_become_equal_are_one(self, tmp_path, monkeypatch):
+    def test_equal_cases_after_the_search_become_one(self, tmp_path, monkeypatch):
         def four_fit(case, *_):
             return Tried("ok" if case.params["batch"] <= 4 else "oom")
 

@@ -48,14 +48,14 @@ def drive(rule, step_s):
 
 
 class TestFixedWindow:
-    def test_goes_on_until_it_has_both_time_and_samples(self):
+    def test_ends_with_both_time_and_samples(self):
         rule = FixedWindow(2.0, 10.0, 5)
         assert not rule.is_finished(100, 1.9, None)
         assert not rule.is_finished(4, 2.0, None)
         assert rule.is_finished(5, 2.0, None)
         assert rule.is_satisfied([0.4] * 5, 2.0)
 
-    def test_stops_when_time_is_up_and_is_then_not_satisfied(self):
+    def test_is_not_satisfied_when_time_is_up(self):
         rule = FixedWindow(2.0, 10.0, 5)
         assert rule.is_finished(1, 10.0, None)
         assert not rule.is_satisfied([10.0], 10.0)
@@ -63,7 +63,7 @@ class TestFixedWindow:
     def test_always_takes_one_step(self):
         assert not FixedWindow(0.0, 0.001, 5).is_finished(0, 1.0, None)
 
-    def test_has_an_end_even_if_steps_take_no_time(self):
+    def test_ends_even_if_steps_take_no_time(self):
         assert FixedWindow(1.0, 2.0, 3).is_finished(MOST_STEPS, 0.1, None)
 
 
@@ -76,7 +76,7 @@ class TestPreciseWindow:
     def test_a_row_without_noise_ends_at_the_fewest_samples_if_they_take_longer(self):
         assert drive(PreciseWindow(2.0, 30.0, 10, 0.01), [1.0] * 50) == (10, [10])
 
-    def test_it_looks_ever_less_often_until_the_time_is_up(self):
+    def test_looks_become_rarer_until_the_time_is_up(self):
         """Steps of 1 s that alternate between 1 and 3 s are known to no percent."""
         rule = PreciseWindow(2.0, 200.0, 10, 0.01)
         step_s = [1.0, 3.0] * 100
@@ -84,23 +84,23 @@ class TestPreciseWindow:
         assert (steps, looks) == (100, [10, 15, 23, 35, 53, 80])
         assert not rule.is_satisfied(step_s[:100], 200.0)
 
-    def test_looks_are_apart_in_time_too(self):
+    def test_looks_have_a_least_distance_in_time(self):
         """Of steps of 0.1 ms, half as many again are over in no time."""
         _, looks = drive(PreciseWindow(0.0, 1.0, 10, 0.01), [0.0001, 0.0003] * 5000)
         assert np.diff(np.array(looks) * 0.0002).min() >= 0.05
 
-    def test_it_ends_at_most_steps_and_never_before_one(self):
+    def test_ends_at_most_steps_and_never_before_one(self):
         rule = PreciseWindow(1.0, 2.0, 3, 0.01)
         assert rule.is_finished(MOST_STEPS, 0.1, None)
         assert not rule.is_finished(0, 5.0, lambda most: [])
 
-    def test_what_is_precise_when_the_time_is_up_is_satisfied(self):
+    def test_is_satisfied_if_precise_when_the_time_is_up(self):
         rule = PreciseWindow(2.0, 5.0, 10, 0.01)
         assert rule.is_finished(6, 5.0, lambda most: [])
         assert not rule.is_satisfied([1.0] * 6, 6.0)  # fewer samples than asked for
         assert rule.is_satisfied([0.5] * 10, 5.0)
 
-    def test_it_looks_at_the_last_steps_alone(self):
+    def test_looks_at_the_last_steps_only(self):
         rule, asked = PreciseWindow(0.0, 9.0, 5, 0.01), []
         rule.is_finished(50_000, 5.0, lambda most: asked.append(most) or [])
         assert asked == [LOOK_BACK]
@@ -108,7 +108,7 @@ class TestPreciseWindow:
     @pytest.mark.parametrize(
         ("cv", "rho"), [(0.05, 0.5), (0.05, 0.0), pytest.param(0.1, 0.8, marks=pytest.mark.slow)]
     )
-    def test_what_it_stops_at_covers_as_often_as_it_says(self, cv, rho):
+    def test_interval_at_the_stop_keeps_its_coverage(self, cv, rho):
         """The interval at the stop holds the true median in 93 to 98 % of windows, though the rule
         looks for a narrow one again and again and the noise is autocorrelated. No window is much
         longer than it must be."""
@@ -120,38 +120,37 @@ class TestPreciseWindow:
             held += interval.low <= 0.001 <= interval.high
             lengths.append(count)
         needed = (1.2533 * 1.96 * cv / 0.01) ** 2 * (1 + rho) / (1 - rho)
-        print(
-            f"cv {cv} rho {rho}: coverage {held / 1000:.3f}, median length {np.median(lengths):.0f} of {needed:.0f}"
-        )
+        length = f"{np.median(lengths):.0f} of {needed:.0f}"
+        print(f"cv {cv} rho {rho}: coverage {held / 1000:.3f}, median length {length}")
         assert 930 <= held <= 980
         assert 0.7 * needed < np.median(lengths) < 2 * needed
 
 
 class TestSteady:
-    def test_too_few_steps_tell_nothing(self):
+    def test_too_few_steps_give_none(self):
         assert is_steady([1.0, 9.0] * (FEWEST_TO_SETTLE // 2 - 1), 0.01) is None
 
     def test_steps_that_do_not_vary_are_steady(self):
         assert is_steady([0.1 + 1e-17 * i for i in range(100)], 0.01)
 
-    def test_a_transient_in_the_first_half_is_let_pass(self):
+    def test_transient_in_the_first_half_is_steady(self):
         assert is_steady([2.0] * 20 + [1.0, 1.001] * 40, 0.01)
 
-    def test_a_change_in_the_second_half_is_not(self):
+    def test_change_in_the_second_half_is_not_steady(self):
         assert is_steady([1.0, 1.001] * 40 + [1.2, 1.201] * 15, 0.01) is False
 
     def test_a_few_steps_must_change_by_more(self):
         assert is_steady([1.0, 1.05] * 7 + [1.1, 1.15] * 3, 0.01)
         assert is_steady([1.0, 1.05] * 7 + [1.4, 1.45] * 3, 0.01) is False
 
-    def test_a_drift_is_not(self):
+    def test_drift_is_not_steady(self):
         rng = np.random.default_rng(1)
         assert (
             is_steady(np.linspace(1.0, 1.2, 200) * (1 + 0.003 * rng.standard_normal(200)), 0.01)
             is False
         )
 
-    def test_a_drift_within_the_precision_is_let_pass(self):
+    def test_drift_within_the_precision_is_steady(self):
         assert is_steady(np.linspace(1.0, 1.005, 200), 0.01)
 
     @pytest.mark.parametrize(("rho", "most"), [(0.0, 0.01), (0.5, 0.03)])
@@ -210,7 +209,7 @@ class TestOnTheFakeDevice:
         )  # a few steps ended after the last look
         assert 150 < window.timed_steps < 1500
 
-    def test_steps_still_in_the_queue_are_not_waited_for(self):
+    def test_a_look_does_not_wait_for_queued_steps(self):
         """The rule looks while steps are outstanding: not one synchronisation more than at the two
         ends."""
         device = FakeDevice()
@@ -224,7 +223,7 @@ class TestOnTheFakeDevice:
         )
         assert device.syncs == 2
 
-    def test_time_that_is_up_leaves_it_not_converged(self):
+    def test_window_cut_by_time_is_not_converged(self):
         device = FakeDevice()
         policy = Policy(min_time_s=0.05, max_time_s=0.5)
         window, _ = measure(

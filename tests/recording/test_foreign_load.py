@@ -12,14 +12,14 @@ from hwbench.recording.foreign_load import CpuUse, CpuWatch, cpu_use, foreign_lo
 Times = namedtuple("Times", "user nice system idle iowait irq softirq steal")
 
 
-def test_shares_are_of_the_time_that_passed():
+def test_shares_refer_to_the_elapsed_time():
     before = CpuUse(total_s=100.0, busy_s=50.0, stolen_s=1.0, own_s=20.0)
     after = CpuUse(total_s=120.0, busy_s=60.0, stolen_s=1.6, own_s=27.0)
     assert after.shares_since(before) == (pytest.approx(0.15), pytest.approx(0.03))
     assert before.shares_since(before) == (0.0, 0.0)
 
 
-def test_less_than_nothing_is_nothing():
+def test_negative_shares_count_as_zero():
     """Ticks are counted at different moments: own time may seem to be more than all."""
     assert CpuUse(10.0, 5.0, 0.0, 5.1).shares_since(CpuUse(0.0, 0.0, 0.0, 0.0)) == (0.0, 0.0)
 
@@ -32,7 +32,7 @@ def test_less_than_nothing_is_nothing():
         (0.0, 0.03, ["foreign_load: others used 0% of the CPU, 3% was stolen"]),
     ],
 )
-def test_more_than_a_little_is_told(others, stolen, note):
+def test_large_share_becomes_a_note(others, stolen, note):
     assert foreign_load(others, stolen) == note
 
 
@@ -67,18 +67,18 @@ def test_only_the_processors_that_this_process_may_use_count(processors, numbers
     assert (use.total_s, use.busy_s, use.stolen_s) == (255, 103, 128)
 
 
-def test_where_none_of_the_processors_that_it_may_use_shows_nothing_is_said(processors):
+def test_no_usable_processor_gives_no_use(processors):
     processors((0, 1), {7})
     assert cpu_use() is None
 
 
-def test_where_the_platform_does_not_tell_nothing_is_said(monkeypatch):
+def test_other_platform_gives_no_note(monkeypatch):
     monkeypatch.setattr(neighbours.psutil, "LINUX", False)
     assert cpu_use() is None
     assert CpuWatch().notes() == []
 
 
-def test_a_short_window_tells_nothing(monkeypatch):
+def test_short_window_gives_no_note(monkeypatch):
     uses = iter([CpuUse(0, 0, 0, 0), CpuUse(100, 100, 0, 0), CpuUse(100, 100, 0, 0)])
     monkeypatch.setattr(neighbours, "cpu_use", lambda: next(uses))
     watch = CpuWatch()
@@ -88,7 +88,7 @@ def test_a_short_window_tells_nothing(monkeypatch):
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells")
-def test_a_child_is_no_neighbour():
+def test_own_children_are_not_foreign_load():
     """What descendants use counts as own, while they live and after they were waited for."""
     code = "import time\nwhile time.process_time() < 0.4: pass\nprint(flush=True); input()"
     before = neighbours._process_s()
