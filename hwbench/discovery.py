@@ -20,17 +20,17 @@ def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[st
     If `files` declare all that is `needed`, only theirs are returned: the built-in ones import
     torch, which takes seconds. UserError names the file or package whose import fails.
     """
-    given: dict[str, Workload] = {}
+    from_files: dict[str, Workload] = {}
     for file in files:
         declared = _declared_in(_import_file(Path(file)))
         if not declared:
             raise UserError(f"{file}: no @workload in it")
-        given |= declared
-    if needed and given.keys() >= set(needed):
-        return given
-    found: dict[str, Workload] = {}
+        from_files |= declared
+    if needed and from_files.keys() >= set(needed):
+        return from_files
+    workloads: dict[str, Workload] = {}
     for module in _builtin_modules():
-        found |= _declared_in(module)
+        workloads |= _declared_in(module)
     for point in entry_points(group="hwbench.workloads"):
         try:
             loaded = point.load()
@@ -38,8 +38,10 @@ def discover(files: Iterable[str] = (), needed: Collection[str] = ()) -> dict[st
             raise UserError(
                 f"workloads of the installed package {point.value}: {_brief(error)}"
             ) from error
-        found |= _declared_in(loaded) if isinstance(loaded, ModuleType) else {loaded.name: loaded}
-    return found | given
+        workloads |= (
+            _declared_in(loaded) if isinstance(loaded, ModuleType) else {loaded.name: loaded}
+        )
+    return workloads | from_files
 
 
 def find(name: str, files: Iterable[str] = ()) -> Workload:

@@ -1,5 +1,5 @@
-"""Workloads for the tests: of known duration on the fake device, and each of the ways to go
-wrong."""
+"""Workloads for the tests: some of known duration on the fake device, one for each kind of
+failure."""
 
 import contextlib
 import itertools
@@ -29,7 +29,7 @@ def known(p, device):
 
 @workload("fake/restless")
 def restless(p, device):
-    """A step that is another in each process, and always the same within it."""
+    """A step whose duration differs from process to process, but not within one."""
     seconds = 0.001 * (1 + os.getpid() % 97)
 
     def step(mark):
@@ -109,7 +109,7 @@ def interrupts(p, device):
 
 @workload("fake/babbles")
 def babbles(p, device):
-    """Writes where the answers go."""
+    """Writes to the file descriptors of the worker's replies."""
     for handle in range(3, 12):
         with contextlib.suppress(OSError):
             os.write(handle, b"[1]\n")
@@ -117,19 +117,19 @@ def babbles(p, device):
 
 @workload("fake/odd_work")
 def odd_work(p, device):
-    """Declares what cannot be."""
+    """Declares impossible work."""
     return Built(lambda mark: None, Work(flops=-5))
 
 
 @workload("fake/odd_words")
 def odd_words(p, device):
-    """Fails with what no file can hold."""
+    """Fails with a message that UTF-8 cannot encode."""
     raise ValueError("half a pair: \ud800")
 
 
 @workload("fake/hangs", seconds=[60], leave=[False])
 def hangs(p, device):
-    """Starts a child of its own, tells its process id on standard error, and never ends."""
+    """Starts a child process, prints its id on standard error, and never ends."""
     child = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=p.leave
     )
@@ -166,7 +166,7 @@ def sized(p, device):
 
 @workload("fake/served")
 def served(p, device):
-    """A whole test under load, which a profile has no use for; run, it would fail."""
+    """A whole test under load, which cannot be profiled; it fails if it is run."""
     return Built(lambda mark: 1 / 0, served=lambda: None)
 
 
@@ -183,12 +183,12 @@ def heavy(p, device):
 
 @workload("fake/lengthy", seconds=[900])
 def lengthy(p, device):
-    """A test that says how long it takes."""
+    """A step that declares how long it takes."""
     return Built(lambda mark: time.sleep(p.seconds), least_s=p.seconds)
 
 
 def unfit(params, named):
-    """What `mode` says: a fit that fails in one way or another."""
+    """A fit that fails in the way that `mode` names."""
     if params["mode"] == "raises":
         raise RuntimeError("no idea")
     changes = {
@@ -202,5 +202,5 @@ def unfit(params, named):
 
 @workload("fake/unfit", fit=unfit, mode=["raises"], n=[1])
 def unfitted(p, device):
-    """Has a `fit` that does what it may not."""
+    """Has a `fit` that fails or changes what it may not."""
     return Built(lambda mark: device.launch(0.001))

@@ -22,10 +22,11 @@ def check_machine(candidate: "RunTables") -> str:
     measured = candidate.device
     index = candidate.environment.get("device", {}).get("index")
     device = measured.kind if index is None else f"{measured.kind}:{index}"
-    spec, found = describe_device(device, options.warn)
-    if found["name"] != measured.name:
+    spec, device_info = describe_device(device, options.warn)
+    name = device_info["name"]
+    if name != measured.name:
         raise UserError(
-            f"--confirm measures on this machine's {found['name']}; the candidate was measured on "
+            f"--confirm measures on this machine's {name}; the candidate was measured on "
             f"{measured.name}"
         )
     return spec

@@ -92,9 +92,9 @@ def _store(
 
     case = Case("command", {"argv": shlex.join(words)}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
-    found = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}
+    device_info = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}
     request = RunRequest(plan, label=label, run_id=new_run_id("meter"), argv=command_line())
-    run = describe_run(request, "cpu", found, environment.collect(found))
+    run = describe_run(request, "cpu", device_info, environment.collect(device_info))
     writer = store.Writer(output, run)
 
     def add(metered: "Metered") -> None:

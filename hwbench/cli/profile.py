@@ -142,9 +142,8 @@ def _writable(trace: Path | None) -> Path | None:
     if trace.is_dir():
         raise UserError(f"--trace {trace}: a folder; name a file in it")
     if not os.access(trace if trace.exists() else trace.parent, os.W_OK):
-        raise UserError(
-            f"--trace {trace}: cannot be written; name a file in a folder that exists and is writable"
-        )
+        cure = "name a file in a folder that exists and is writable"
+        raise UserError(f"--trace {trace}: cannot be written; {cure}")
     return trace.absolute()
 
 
@@ -174,9 +173,9 @@ def _compare(names: tuple[str, str], output: Path, as_json: bool) -> int:
     from hwbench.report.terminal import profile
 
     first, second = (tables.read_run(tables.find_run(name, output)) for name in names)
-    found = opdiff.diff(first, second)
+    difference = opdiff.diff(first, second)
     if as_json:
-        options.print_json(profile.diff_data(found))
+        options.print_json(profile.diff_data(difference))
     else:
-        options.print_table(profile.diff_table(found))
+        options.print_table(profile.diff_table(difference))
     return 0

@@ -177,8 +177,10 @@ def try_out(
     short = replace(policy, min_time_s=0.0, max_time_s=TRY_S, min_samples=1)
     request = case_request(case, vars(short), device, files, guard=True, formats=formats)
     with tempfile.TemporaryDirectory() as folder:
-        done = run_process(request, policy.timeout_s, Path(folder) / "log", lambda phase: None)
-    return Tried(done.outcome, done.reason, _peak(done))
+        measurement = run_process(
+            request, policy.timeout_s, Path(folder) / "log", lambda phase: None
+        )
+    return Tried(measurement.outcome, measurement.reason, _peak(measurement))
 
 
 def is_size(answer: Any) -> bool:
@@ -186,9 +188,9 @@ def is_size(answer: Any) -> bool:
     return type(answer) is int and answer > 0
 
 
-def _peak(done: Measurement) -> int | None:
+def _peak(measurement: Measurement) -> int | None:
     """The most memory in use at any time, building included."""
-    window = done.window
+    window = measurement.window
     peaks = (window.memory_peak_bytes, window.memory_build_peak_bytes) if window else ()
     return max((peak for peak in peaks if peak is not None), default=None)
 
