@@ -8,13 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from hwbench import stats
 from hwbench.analysis.metrics.rates import THROUGHPUT
-from hwbench.analysis.metrics.steps import span_times
-from hwbench.analysis.metrics.summary import per_process, summarize
-from hwbench.analysis.metrics.validity import PRECISION, REASONS, precision_of, severity_of
+from hwbench.analysis.metrics.summary import summarize
+from hwbench.analysis.metrics.validity import PRECISION, precision_of
 from hwbench.analysis.outcomes import cases
-from hwbench.analysis.side_by_side import HEADLINE
 from hwbench.records import case_label
 from hwbench.report.numbers import is_known, uncertainty
 from hwbench.tables.reader import RunTables
@@ -51,19 +48,22 @@ class CaseView:
         value = self.values.get(metric)
         return value if is_known(value) else None
 
+    def half_width(self, metric: str) -> float | None:
+        """Half the 95 % interval of a metric over its value, None where there is no interval."""
+        half = self.doubt.get(metric)
+        return half if is_known(half) else None
+
     @property
     def uncertainty(self) -> float | None:
         """How sure the case's speed is: half the 95 % interval over the value. None where there is
         no interval."""
-        value = self.doubt.get(self.rate or "step_s_p50")
-        return value if is_known(value) else None
+        return self.half_width(self.rate or "step_s_p50")
 
     @property
     def width(self) -> float | None:
         """The half-width by which the case is wide or not: that of its rate, or of its median step
         where only that is wider than asked for. None where there is no interval."""
-        value = self.doubt.get(self._widest)
-        return value if is_known(value) else None
+        return self.half_width(self._widest)
 
     @property
     def trust(self) -> str:
@@ -109,30 +109,11 @@ class CaseView:
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """One reason against figures: what it makes of them (a validity, or the outcome that left
-    none), its code, what happened in words, and the cases."""
-
-    word: str
-    code: str
-    texts: list[str]
-    cases: list[CaseView]
-
-    @property
-    def widths(self) -> str:
-        """The half-widths of its cases where it says that they are wide; else empty."""
-        return widths(self.cases) if self.word == "wide" else ""
-
-    def where(self, run: "RunView") -> str:
-        """Its cases, as a run's own reader calls them."""
-        every = len(self.cases) == len(run.cases) > 1
-        return "all cases" if every else ", ".join(case.short for case in self.cases)
-
-
-@dataclass(frozen=True)
 class RunView:
-    """A run on a page: `letter` and `name` tell it from the page's others."""
+    """A run on a page: `letter` and `name` tell it from the page's others, of which it is the one
+    at `position`, counted from 0."""
 
+    position: int
     letter: str
     name: str
     tables: RunTables
@@ -144,10 +125,6 @@ class RunView:
         value = self.tables.runs[column].iloc[0]
         return str(value) if pd.notna(value) else "unknown"
 
-    def parsed(self, column: str) -> Any:
-        """A JSON column of the table `runs`: environment, argv or plan."""
-        return json.loads(self.row(column))
-
     @property
     def precision(self) -> float:
         """The half-width of an interval, as a share of its value, that was asked for."""
@@ -155,7 +132,7 @@ class RunView:
 
     @property
     def outcomes(self) -> pd.DataFrame:
-        """The cases as `side_by_side.side_by_side` takes them, labelled with their short names."""
+        """The cases as `side_by_side` takes them, labelled with their short names."""
         rows = [(case.case_id, case.short, case.outcome) for case in self.cases]
         return pd.DataFrame(rows, columns=["case_id", "label", "outcome"])
 
@@ -184,7 +161,7 @@ def view_runs(runs: Sequence[RunTables]) -> list[RunView]:
     for position, (run, table) in enumerate(zip(runs, all_cases, strict=True)):
         metrics = summarize(run)
         found = _case_views(table, metrics, short, precision_of(run))
-        views.append(RunView(_letter(position), names[position], run, metrics, found))
+        views.append(RunView(position, _letter(position), names[position], run, metrics, found))
     return views
 
 
@@ -226,81 +203,6 @@ def _case_views(
             )
         )
     return views
-
-
-Spans = Sequence[tuple[RunView, CaseView, pd.DataFrame]]
-"""The cases with marks, each with its rows of `timed.span_times`."""
-
-
-def spans_of(runs: Sequence[RunView]) -> Spans:
-    """The spans of all runs; a case's runs stand next to each other."""
-    groups = [dict(iter(span_times(run.tables).groupby("case_id", sort=False))) for run in runs]
-    by_id = [{case.case_id: case for case in run.cases} for run in runs]
-    order = dict.fromkeys(case_id for cases in by_id for case_id in cases)
-    return [
-        (run, cases[case_id], spans[case_id])
-        for case_id in order
-        for run, cases, spans in zip(runs, by_id, groups, strict=True)
-        if case_id in spans and case_id in cases
-    ]
-
-
-def ratio_intervals(runs: Sequence[RunView]) -> dict[tuple[int, str, str], tuple[float, float]]:
-    """The 95 % interval (stats.change) of each later run's ratio to the first, by the run's
-    position, case_id and metric of side_by_side.HEADLINE. What has no interval, or is invalid on a side,
-    is not there."""
-    sides = [_values(run) for run in runs]
-    found = {}
-    for position, side in enumerate(sides[1:], start=1):
-        for key in side.keys() & sides[0].keys():
-            change = stats.change(sides[0][key], side[key])
-            if math.isfinite(change.low) and math.isfinite(change.high):
-                found[position, *key] = (change.low, change.high)
-    return found
-
-
-def _values(run: RunView) -> dict[tuple[str, str], list[float]]:
-    """What each process came to, by case_id and headline metric, without cases that are invalid."""
-    invalid = {case.case_id for case in run.cases if case.validity == "invalid"}
-    table = per_process(run.tables)
-    table = table[table.metric.isin(HEADLINE) & ~table.case_id.isin(invalid)]
-    return {
-        (str(case_id), str(metric)): list(rows)
-        for (case_id, metric), rows in table.groupby(["case_id", "metric"]).value
-    }
-
-
-def doubts(run: RunView) -> list[Doubt]:
-    """What speaks against figures, each reason once."""
-    found: dict[tuple[str, str], Doubt] = {}
-    noted = {
-        case_id: texts.dropna()
-        for case_id, texts in run.tables.measurements.groupby("case_id").notes
-    }
-    for case in run.cases:
-        notes = [note for text in noted.get(case.case_id, ()) for note in json.loads(text)]
-        told = {note.partition(":")[0] for note in notes}
-        notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
-        for code, _, text in (note.partition(":") for note in notes):
-            word = severity_of(code) if case.validity else case.outcome
-            doubt = found.setdefault((word, code), Doubt(word, code, [], []))
-            if text.strip() not in doubt.texts:
-                doubt.texts.append(text.strip())
-            if case not in doubt.cases:
-                doubt.cases.append(case)
-    return list(found.values())
-
-
-def widths(cases: Sequence[CaseView]) -> str:
-    """The half-widths of cases, from the least to the most: "± 2.1–9.4 %"; empty where none has an
-    interval."""
-    known = sorted(case.width for case in cases if case.width is not None)
-    ends = list(dict.fromkeys(uncertainty(width) for width in known[:1] + known[-1:]))
-    return (
-        f"± {'–'.join([*(end.removesuffix(' %') for end in ends[:-1]), *ends[-1:]])}"
-        if ends
-        else ""
-    )
 
 
 def _letter(position: int) -> str:

@@ -10,7 +10,7 @@ from hwbench.analysis import metrics
 from hwbench.analysis.metrics.latency import PERCENTILES
 from hwbench.analysis.metrics.requests import percentile_ns, requests_of, times_ns
 from hwbench.records import Case, Declared, Requests, UserError, Work
-from hwbench.report.page import cells
+from hwbench.report.page.sections import results
 from hwbench.report.view import view_runs
 
 MS = 1_000_000
@@ -128,7 +128,7 @@ def test_runs_without_requests_have_none(training):
 
 def test_the_page_shows_the_metrics_of_requests(training):
     _, run = values_of(queue([10 * k for k in range(100)], 8), {"max_rate_requests_per_s": "3.25"})
-    table = cells.under_load(view_runs([run])[0])
+    table = results.under_load(view_runs([run])[0])
     texts = dict(zip(table.head, (cell.text for cell in table.rows[0]), strict=True))
     assert (texts["Largest rate"], texts["TTFT p99"], texts["Latency p50"]) == (
         "3.250 1/s",
@@ -136,7 +136,7 @@ def test_the_page_shows_the_metrics_of_requests(training):
         "8.000 ms",
     )
     other = run_of((training, [measured()]))
-    assert not cells.under_load(view_runs([other])[0]).rows
+    assert not results.under_load(view_runs([other])[0]).rows
 
 
 def test_every_metric_is_on_the_list_and_larger_rates_are_better():

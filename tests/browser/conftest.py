@@ -117,17 +117,17 @@ def strict(tmp_path_factory) -> Iterator[str]:
 def page(driver, files, tmp_path_factory):
     """Opens a page of one of pages.KINDS afresh: page("two", scheme="dark", width=360,
     scripts=False)."""
-    from browser.opened import Page
+    from browser.opened import OpenedPage
 
-    def opened(kind: str, server: str = "", **how) -> Page:
+    def opened(kind: str, server: str = "", **how) -> OpenedPage:
         if kind not in files:
             files[kind] = tmp_path_factory.getbasetemp() / f"{kind}.html"
             files[kind].write_text(KINDS[kind](), encoding="utf-8")
         address = f"{server}/{files[kind].name}" if server else files[kind].as_uri()
-        return Page(driver, address, **{"size": SIZE, **how})
+        return OpenedPage(driver, address, **{"size": SIZE, **how})
 
     yield opened
-    Page.reset(driver)
+    OpenedPage.reset(driver)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ SERIOUS = (
 )
 
 
-class Page:
+class OpenedPage:
     """A page as it is shown: `scheme` "light" or "dark", `media` "screen" or "print", `size` in CSS
     pixels, with or without scripts. Opening it forgets what the logs held before."""
 

@@ -4,6 +4,7 @@ there are none."""
 import re
 
 import pytest
+from html_page import Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import (
@@ -19,28 +20,26 @@ from profiles import (
     training,
 )
 from runs import profiled
-from test_report_html import EVIL, Page
+from test_report_html import EVIL
 from test_waterfall import profiles as any_profile
 
 from hwbench.records import Case
-from hwbench.report.page.figures.svg import house_style
-from hwbench.report.page.html import TEMPLATES
+from hwbench.report.page.html import SECTIONS, render_section
+from hwbench.report.page.section import PageRuns
 from hwbench.report.page.sections.waterfall import explained
 from hwbench.report.page.sections.waterfall_tables import MOST_ROWS
 from hwbench.report.view import view_runs
 
+(WATERFALL,) = [section for section in SECTIONS if section.anchor == "waterfall"]
 OTHER = Case("gpt/forward", {"size": "nano"}, "fp32")
 
 
 def of(*runs):
-    with house_style():
-        return [explained(view) for view in view_runs(list(runs))]
+    return [explained(view) for view in view_runs(list(runs))]
 
 
 def page_of(*runs):
-    with house_style():
-        parts = [{"run": view, "explained": explained(view)} for view in view_runs(list(runs))]
-        return TEMPLATES.get_template("sections/waterfall.html.j2").render(parts=parts)
+    return str(render_section(WATERFALL, PageRuns(view_runs(list(runs)))).html)
 
 
 def text_of(table):

@@ -7,27 +7,27 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import Page
 from runs import CASE, OTHER, around, run_of, with_measurements
 from test_history import history_of, level
-from test_report_html import Page
 
 from hwbench.analysis.history import changes
 from hwbench.records import Case
-from hwbench.report.page.figures.svg import house_style, inline_svg
-from hwbench.report.page.html import TEMPLATES
-from hwbench.report.page.sections.history import (
-    MARKS,
+from hwbench.report.charts.history import (
     MOST_POINTS,
     Track,
-    change_table,
-    history,
     percent,
     short_commit,
     thinned,
-    timeline,
     tracks,
 )
+from hwbench.report.page.figures.history import MARKS, timeline
+from hwbench.report.page.html import SECTIONS, render_section
+from hwbench.report.page.section import PageRuns
+from hwbench.report.page.sections.history import change_table, content
 from hwbench.report.view import view_runs
+
+(HISTORY,) = [section for section in SECTIONS if section.anchor == "history"]
 
 
 def track_of(values, **columns) -> Track:
@@ -37,15 +37,15 @@ def track_of(values, **columns) -> Track:
 
 
 def drawn(track: Track, most: int = MOST_POINTS) -> str:
-    with house_style():
-        return str(inline_svg(timeline(track, most), "p", "title", "told"))
+    return str(timeline(track, "p", most))
 
 
 def page_of(runs) -> str:
-    with house_style():
-        found = history(view_runs(runs))
-        assert found
-        return TEMPLATES.get_template("sections/history.html.j2").render(history=found, parts=[])
+    return str(render_section(HISTORY, PageRuns(view_runs(runs))).html)
+
+
+def history(runs, floors=None):
+    return content(PageRuns(view_runs(runs), floors))
 
 
 def run_at(i: int, seconds: float, case: Case = CASE, **head):
@@ -83,19 +83,17 @@ def test_a_page_has_a_figure_a_case_with_its_data_and_the_changes():
 
 def test_fewer_than_three_runs_of_a_label_have_no_history():
     runs = [run_at(0, 1.0), run_at(1, 1.0), run_at(2, 1.0, label=""), run_at(3, 1.0, label="other")]
-    assert history(view_runs(runs)) is None
-    assert history([]) is None
+    assert history(runs) is None
 
 
 def test_runs_with_nothing_in_common_have_no_history():
     cases = [Case("gemm", {"n": n}, "fp32") for n in range(3)]
-    assert history(view_runs([run_at(i, 1.0, case) for i, case in enumerate(cases)])) is None
+    assert history([run_at(i, 1.0, case) for i, case in enumerate(cases)]) is None
 
 
 def test_two_devices_have_titles_of_their_own():
     runs = [run_at(i, 1.0, device=device) for i, device in enumerate(["A", "B"] * 3)]
-    with house_style():
-        found = history(view_runs(runs))
+    found = history(runs)
     named = [f"Step, p50: gpt/train fp32, main on {device} (fake), over 3 runs" for device in "AB"]
     assert [panel.title for panel in found.panels] == named
 
@@ -226,10 +224,8 @@ def test_the_same_runs_give_the_same_bytes():
 
 def test_noise_hides_what_is_smaller():
     runs = [with_measurements(run_at(i, 1.0 if i < 8 else 1.1), CASE) for i in range(16)]
-    seen = view_runs(runs)
-    with house_style():
-        assert history(seen).changes.rows
-        assert not history(seen, {(CASE.case_id, "step_s_p50"): 0.2}).changes.rows
+    assert history(runs).changes.rows
+    assert not history(runs, {(CASE.case_id, "step_s_p50"): 0.2}).changes.rows
 
 
 def test_changes_and_commits_in_few_letters():

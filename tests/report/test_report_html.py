@@ -4,72 +4,28 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from html_page import Page
 from runs import around, make_run, measured, profiled, run_of, with_measurements
 
 from hwbench import stats
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
 from hwbench.records.profile import Profile
-from hwbench.report.page import cells, embedded
+from hwbench.report.page import embedded
 from hwbench.report.page.html import render
-from hwbench.report.page.sections import head
-from hwbench.report.view import ratio_intervals, view_runs
+from hwbench.report.page.sections import validity
+from hwbench.report.ratios import ratio_intervals
+from hwbench.report.view import view_runs
 from hwbench.tables.reader import read_run
 from hwbench.tables.writer import Writer
 
 GEMM = Case("gemm", {"n": 64}, "fp32")
 TRAIN = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 COPY = Case("copy", {"mib": 1}, "fp32")
-VOID = {"meta", "link", "br", "hr", "img", "input"}
 EVIL = "<script>alert('x')</script>\"&{{7*7}}$x_1$"
-
-
-class Page(HTMLParser):
-    """A page read strictly: every tag must be closed in order; text, ids and tags are kept."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str]] = []
-        self.words: list[str] = []
-        self.rows: list[list[str]] = []
-        self.feed(source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.handle_startendtag(tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not {"style", "title", "script"} & set(self.open[-1:]):
-            self.words.append(data)
-        if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data.strip()
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def values(self, name: str) -> list[str]:
-        return [value for key, value in self.attributes if key == name]
 
 
 def stored(folder, name, *outcomes, processes=3):
@@ -86,13 +42,6 @@ def stored(folder, name, *outcomes, processes=3):
 def full(folder, name="r1", step_s=0.003):
     work = ((GEMM, Work(flops=24_000)), (COPY, Work(bytes=9_000_000)), (TRAIN, None))
     return stored(folder, name, *((case, measured(step_s, work=done)) for case, done in work))
-
-
-def data_of(source: str) -> dict:
-    """The data that a page holds."""
-    return json.loads(
-        re.search(r'<script type="application/json" id="hwbench-data">(.*?)</script>', source)[1]
-    )
 
 
 def timed(step_s: np.ndarray) -> Measurement:
@@ -192,7 +141,7 @@ def test_the_pages_own_policy_lets_in_its_style_and_its_script_alone(tmp_path):
 
 def test_the_data_of_the_page_stand_in_it(tmp_path):
     source = render([full(tmp_path)])
-    (run,) = data_of(source)["runs"]
+    (run,) = Page(source).data["runs"]
     assert run["run_id"] == "r1"
     assert (run["metrics"]["left_out"], run["measurements"]["left_out"]) == (0, 0)
     rows = [
@@ -235,7 +184,7 @@ def test_figures_are_named_and_take_the_colours_of_the_page(tmp_path):
     source = render([full(tmp_path)])
     page = Page(source)
     assert page.tags["svg"] == page.tags["figure"] == page.values("role").count("img") == 11
-    drawings = "".join(re.findall(r"<svg.*?</svg>", source, re.DOTALL))
+    drawings = "".join(page.drawings)
     assert not re.search(r"#0000[0-9a-f]{2}\b", drawings)
     assert drawings.count("<title id=") == drawings.count("<desc") == 11
     colours = set(re.findall(r"var\(--([\w-]+), (#\w{6})\)", drawings))
@@ -260,8 +209,8 @@ def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path):
         "energy",
         "method",
     ]
-    assert re.findall(r'<section id="(\w+)"', source) == order
-    assert re.findall(r'<li><a href="#(\w+)"', source) == order
+    assert Page(source).sections == order
+    assert Page(source).navigation == order
 
 
 def test_a_profile_and_a_history_have_their_places_too(tmp_path):
@@ -269,7 +218,7 @@ def test_a_profile_and_a_history_have_their_places_too(tmp_path):
     runs = [replace(run, runs=run.runs.assign(label="nightly")) for run in runs]
     runs[2] = profiled(runs[2], GEMM, Profile(1, 1.0, 1.1, 10.0, "events were lost"))
     source = render(runs)
-    found = re.findall(r'<section id="(\w+)"', source)
+    found = Page(source).sections
     order = [
         "validity",
         "machine",
@@ -282,7 +231,7 @@ def test_a_profile_and_a_history_have_their_places_too(tmp_path):
         "energy",
     ]
     assert found == [*order, "history", "method"]
-    assert re.findall(r'<li><a href="#(\w+)"', source) == found
+    assert Page(source).navigation == found
     assert "events were lost" in source
 
 
@@ -297,13 +246,13 @@ def test_every_case_has_a_badge_and_of_many_only_those_that_speak(tmp_path):
         (COPY, failed),
     )
     (view,) = view_runs([many])
-    assert head.trust(view) == "41 valid, 1 oom"
-    assert head.badges(view) == [head.Badge("copy fp32", "oom", "bad")]
+    assert validity.trust(view) == "41 valid, 1 oom"
+    assert validity.badges(view) == [validity.Badge("copy fp32", "oom", "bad")]
 
 
 def test_headings_descend_one_level_at_a_time(tmp_path):
     source = render([full(tmp_path, "a"), full(tmp_path, "b")])
-    levels = [int(level) for level in re.findall(r"<h([1-6])", source)]
+    levels = Page(source).headings
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -486,7 +435,7 @@ def test_a_doubt_of_the_value_comes_before_a_wide_interval(tmp_path):
     assert "1 case gave figures to be read with care: gpt/train fp32." in page.text
     assert "1 case is wide (± 10 %, asked for ± 1.0 %): copy fp32." in page.text
     (view,) = view_runs([run])
-    doubts = {row[0].sub: (row[1].text, row[1].sub) for row in cells.notes(view).rows}
+    doubts = {row[0].sub: (row[1].text, row[1].sub) for row in validity.notes(view).rows}
     assert doubts == {"foreign_load": ("suspect", ""), "not_converged": ("wide", "± 5.0–10 %")}
 
 
@@ -498,7 +447,7 @@ def test_of_many_cases_the_worst_badges_come_first(tmp_path):
             writer.add(case, process, measured(steps=10))
         writer.add(TRAIN, process, measured(notes=["throttled: hot"]))
     (view,) = view_runs([read_run(writer.folder)])
-    assert [badge.word for badge in head.badges(view)][:2] == ["suspect", "wide ± 0 %"]
+    assert [badge.word for badge in validity.badges(view)][:2] == ["suspect", "wide ± 0 %"]
 
 
 @pytest.mark.parametrize("processes", [0, 1])
@@ -579,7 +528,7 @@ def test_nothing_that_comes_from_data_is_markup(tmp_path):
     for source in (render([run]), render([run, run])):
         page = Page(source)
         assert page.tags["script"] == 2  # the page's data and its own
-        assert data_of(source)["runs"][0]["argv"][1] == EVIL
+        assert Page(source).data["runs"][0]["argv"][1] == EVIL
         assert not {"<", ">", "&"} & set(embedded.data(view_runs([run])))
         assert not [name for name, _ in page.attributes if name.startswith("on")]
         assert "{{7*7}}" in page.text

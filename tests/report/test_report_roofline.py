@@ -1,15 +1,14 @@
 """What the device allows, on the page. The run's ceilings are 1 MFLOP/s and 1 MB/s."""
 
 import pytest
+from html_page import Page
 from runs import make_run, measured
-from test_report_html import Page
 
 from hwbench import tables as store
 from hwbench.analysis import roofline
 from hwbench.records import Case, Declared, Work
-from hwbench.report.page.figures.svg import house_style
+from hwbench.report.charts import roofline as charts
 from hwbench.report.page.html import render
-from hwbench.report.page.sections import results
 from hwbench.report.page.sections import roofline as tables
 from hwbench.report.view import view_runs
 
@@ -89,8 +88,8 @@ def test_each_share_has_its_convention_and_its_source(run):
 
 def test_a_roofline_is_drawn_for_each_dtype_with_its_points_told(run):
     (view,) = view_runs([run])
-    with house_style():
-        (panel,) = results.rooflines(view, roofline.ceilings_of(run), roofline.points(run))
+    (chart,) = charts.rooflines(view, roofline.ceilings_of(run), roofline.points(run))
+    panel = tables.panel(chart, "p")
     assert panel.title == "Roofline, bf16"
     assert "forward gpt/train bf16: 3 FLOP/B, 900.0 kFLOP/s" in panel.svg
     assert panel.svg.count("stroke-dasharray") == 1  # the cache's

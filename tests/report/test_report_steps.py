@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from runs import CASE, OTHER, frame, run_of, samples_of
 
-from hwbench.report.page.figures import plot, watts
-from hwbench.report.page.sections import steps
+from hwbench.report.charts.power import series_of
+from hwbench.report.charts.series import binned, steps_up_to
+from hwbench.report.charts.step_times import StepTimes, processes_of
+from hwbench.report.page.figures import plot
+from hwbench.report.page.sections.energy import timelines
+from hwbench.report.page.sections.steps import panels
 from hwbench.report.view import view_runs
 
 FRAME = plot.Frame(100, 100, 10, 10, 10, 10, (0.0, 4.0), (0.0, 8.0))
@@ -53,13 +57,13 @@ def test_axes_are_never_of_no_width(values):
 
 
 def test_a_distribution_of_few_steps_has_them_all():
-    times, shares = steps.steps_up_to(np.array([3.0, 1.0, 2.0, 4.0]), 20)
+    times, shares = steps_up_to(np.array([3.0, 1.0, 2.0, 4.0]), 20)
     assert times.tolist() == [1, 1, 2, 3, 4]
     assert shares.tolist() == [0, 25, 50, 75, 100]
 
 
 def test_many_steps_are_grouped_by_their_ends_and_their_middle():
-    at, low, middle, high = steps.binned(np.arange(6.0), np.array([1.0, 2, 9, 4, 4, 5]), 2)
+    at, low, middle, high = binned(np.arange(6.0), np.array([1.0, 2, 9, 4, 4, 5]), 2)
     assert (at.tolist(), low.tolist(), middle.tolist(), high.tolist()) == (
         [0, 3],
         [1, 4],
@@ -70,25 +74,20 @@ def test_many_steps_are_grouped_by_their_ends_and_their_middle():
 
 def test_steps_are_those_of_each_process_in_their_order():
     samples = samples_of(CASE, 3, [1.0, np.nan, 2.0]).iloc[::-1]
-    assert {key: list(value) for key, value in steps.processes_of(samples).items()} == {
-        3: [1.0, 2.0]
-    }
-    assert steps.processes_of(samples_of(CASE, 0, [np.nan])) == {}
+    assert {key: list(value) for key, value in processes_of(samples).items()} == {3: [1.0, 2.0]}
+    assert processes_of(samples_of(CASE, 0, [np.nan])) == {}
 
 
 @pytest.mark.parametrize("times", [[0.0, 0.0, 1e300], [1e-9, 1e-9, 1e300], [0.0], [5e-324, 1.0]])
 def test_times_that_no_machine_has_are_drawn_too(times):
     processes = {0: np.array(times)}
-    for panel in (
-        steps.distribution(processes, "p", "case"),
-        steps.over_time(processes, "q", "case"),
-    ):
+    for panel in panels(StepTimes("c", "case", processes), "A"):
         assert "inf" not in panel.svg
         assert "nan" not in panel.svg
 
 
 def test_drift_shows_over_the_time_of_the_window():
-    panel = steps.over_time({0: np.array([0.001, 0.002, 0.003])}, "p", "gemm")
+    _, panel = panels(StepTimes("c", "gemm", {0: np.array([0.001, 0.002, 0.003])}), "A")
     assert panel.title == "gemm: over time"
     line = points(panel.svg.split('stroke-width=".8"')[1])  # after the grid
     # at 0, 1 and 3 of 6 ms
@@ -101,22 +100,20 @@ def test_drift_shows_over_the_time_of_the_window():
 
 def test_a_million_steps_become_a_band_and_their_quantiles():
     seconds = np.linspace(0.001, 0.002, 1_000_001)
-    over = steps.over_time({0: seconds}, "p", "gemm")
+    spread, over = panels(StepTimes("c", "gemm", {0: seconds}), "A")
     assert over.svg.count("fill-opacity") == 1
     assert "in a band from the fastest to the slowest" in over.svg
     assert len(over.svg) < 20_000
     assert [row[0].text for row in over.data.rows] == [str(part) for part in range(1, 9)]
     assert over.data.rows[0][1].sub == "1.000 ms to 1.125 ms"
-    spread = steps.distribution({0: seconds}, "p", "gemm")
     assert len(spread.svg) < 20_000
     expected = ["0", "1,000,001", "1.000 ms", "1.100 ms", "1.250 ms", "1.500 ms"]
     assert texts(spread.data)[0][:6] == expected
 
 
 def test_processes_are_told_apart_by_more_than_colour_and_the_first_are_drawn():
-    panel = steps.distribution(
-        {number: np.array([1.0 + number, 2.0 + number]) for number in range(12)}, "p", "gemm"
-    )
+    processes = {number: np.array([1.0 + number, 2.0 + number]) for number in range(12)}
+    panel, _ = panels(StepTimes("c", "gemm", processes), "A")
     assert "The first 10 of 12 processes." in panel.svg
     lines = re.findall(
         r'stroke="(var[^"]*)" stroke-width="1.6"( stroke-dasharray="[^"]*")?', panel.svg
@@ -148,18 +145,18 @@ def test_power_is_drawn_a_line_a_meter_and_its_data_stand_beside_it():
         run.spans,
         telemetry=frame("telemetry", rows),
     )
-    (panel,) = watts.timelines(view_runs([run])[0], 5)
+    (panel,) = timelines(view_runs([run])[0], 5)
     assert texts(panel.data) == [
         ["nvml gpu:0", "3", "100.0 W", "200.0 W", "300.0 W"],
         ["rapl package:0", "2", "5.000 W", "7.500 W", "10.00 W"],
     ]
     assert "nvml gpu:0: 200.0 W (median)" in panel.svg
-    assert watts.timelines(view_runs([run])[0], 0) == []
+    assert timelines(view_runs([run])[0], 0) == []
 
 
 def test_a_counter_that_wraps_has_no_power_there():
     telemetry = frame(
         "telemetry", power([0, 1, 2, 3], [10.0, 20.0, 1.0, 4.0], "energy", "rapl", "package:0")
     )
-    ((at, found),) = watts.series_of(telemetry).values()
+    ((at, found),) = series_of(telemetry).values()
     assert (at.tolist(), found.tolist()) == ([1, 3], [10, 3])

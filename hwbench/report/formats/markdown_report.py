@@ -7,12 +7,14 @@ import pandas as pd
 
 from hwbench.analysis.history import GROUP, changes, points
 from hwbench.analysis.verdict import compare, gate
+from hwbench.report.charts.history import tracks
+from hwbench.report.doubts import doubts
 from hwbench.report.formats.markdown_gate import cell
 from hwbench.report.numbers import UNKNOWN, count, quantity, uncertainty
 from hwbench.report.page.sections import head, machines
-from hwbench.report.page.sections.history import change_table, sentences, tracks
+from hwbench.report.page.sections.history import change_table, sentences
 from hwbench.report.terminal.comparison import columns_of
-from hwbench.report.view import RATES, CaseView, RunView, doubts, view_runs
+from hwbench.report.view import RATES, CaseView, RunView, view_runs
 from hwbench.tables.reader import RunTables
 
 LIMIT = 65_536

@@ -29,7 +29,8 @@ def data(runs: Sequence[RunView], most_bytes: int = MOST_BYTES) -> Markup:
     found = []
     for run in runs:
         row = {name: plain(value) for name, value in run.tables.runs.iloc[0].to_dict().items()}
-        row |= {name: run.parsed(name) for name in ("environment", "argv", "plan")}
+        tables = run.tables
+        row |= {"environment": tables.environment, "argv": tables.argv, "plan": tables.plan}
         row["cases"] = {case.case_id: case.short for case in run.cases}
         row |= {
             "metrics": _table(run.metrics, room),

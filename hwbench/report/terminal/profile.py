@@ -19,8 +19,7 @@ from hwbench.analysis.profile.operators import (
 from hwbench.analysis.profile.tables import memory, modules, spans
 from hwbench.analysis.profile.waterfall import NoWaterfall, Waterfall, gap_seconds, waterfall
 from hwbench.report.numbers import UNKNOWN, clean, plain, quantity
-from hwbench.report.page.sections.waterfall import PARTS, RESTS, lines, unknown
-from hwbench.report.page.sections.waterfall_tables import CAUSES, peak, times
+from hwbench.report.profile_words import CAUSES, PARTS, RESTS, lines, peak, times, unknown
 from hwbench.tables.reader import RunTables
 
 MOST_ROWS = 15

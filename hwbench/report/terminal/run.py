@@ -14,8 +14,9 @@ from hwbench.analysis.metrics.validity import REASONS
 from hwbench.analysis.roofline import points, sums
 from hwbench.analysis.scaling.extrapolate import extrapolate
 from hwbench.analysis.scaling.sweeps import Sweep, sweep_rows, sweeps
+from hwbench.report.doubts import doubts
 from hwbench.report.numbers import UNKNOWN, clean, plain, quantity, uncertainty
-from hwbench.report.view import CaseView, RunView, doubts, view_runs
+from hwbench.report.view import CaseView, RunView, view_runs
 from hwbench.tables.reader import RunTables
 
 COLUMNS = {

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from hwbench.analysis.verdict.simulate import WORDS
-from hwbench.report.page.figures.svg import house_style
+from hwbench.report.figures.style import publication_style
 
 INK, MUTED, GRID = "#1f2933", "#52606d", "#d9dee3"
 LINES = (("#1b6ca8", "-", "o"), ("#c4501b", "--", "s"), ("#6b4fa0", ":", "^"))
@@ -38,7 +38,7 @@ def as_table(found: pd.DataFrame) -> Table:
 def figure(curves: Mapping[str, pd.DataFrame], threshold: float, caption: str) -> str:
     """The share of `slower` over the slow-down with its interval, a curve each, as a self-contained
     SVG."""
-    with house_style():
+    with publication_style():
         drawn = Figure(figsize=(7.2, 4.2), layout="constrained")
         axes = drawn.add_subplot()
         for (label, found), (color, dashes, marker) in zip(curves.items(), LINES, strict=False):

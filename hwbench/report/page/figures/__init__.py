@@ -1,8 +1,2 @@
-"""The figures of the page, as matplotlib figures without any state of their own."""
-
-from hwbench.report.page.figures.bars import Group, bars, ratios
-from hwbench.report.page.figures.marks import MARKERS, WIDE, WIDTH
-from hwbench.report.page.figures.roofline import Spot, roofline
-from hwbench.report.page.figures.stacks import stacks
-
-__all__ = ["MARKERS", "WIDE", "WIDTH", "Group", "Spot", "bars", "ratios", "roofline", "stacks"]
+"""The figures of the page, written as SVG by hand: a page may have a hundred, and matplotlib takes
+about thirty times as long. Sizes are CSS pixels."""

@@ -1,158 +1,149 @@
 """Bars of values and of ratios. Labels stand above their bars, so that a label may be long and a
-screen narrow; values stand at the bars' ends. Sizes are CSS pixels."""
+screen narrow; values stand at the bars' ends."""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator
+from markupsafe import Markup
 
-from hwbench.report.numbers import TIMES, clean, scale_of
-from hwbench.report.page.figures.marks import WIDTH, color, mark, patch, short, tipped
-from hwbench.report.page.figures.svg import HATCHES, INK, LINE, MUTED, SURFACE, canvas
+from hwbench.report.charts.bars import Bars, Group
+from hwbench.report.numbers import TIMES, scale_of
+from hwbench.report.page.figures import plot
+from hwbench.report.page.figures.marks import WIDTH, box, fill_of, marker, patterns, text
+from hwbench.report.page.figures.svg import short, variable, wrapped
 
 LABEL, BAR, GAP, AXIS = 20, 17, 11, 32
 LOG_FROM = 30
 """From this ratio within a case on, the slower bar could not be seen, so dots on a logarithmic axis
 take over."""
 
+FEW_TIMES = 2.5
+"""Up to this factor between the least and the largest ratio the ticks are equally far apart."""
 
-@dataclass(frozen=True)
-class Group:
-    """A case's bars, one a series: `values` (None: no bar) and the `texts` at their ends."""
-
-    label: str
-    values: Sequence[float | None]
-    texts: Sequence[str]
+Placed = tuple[float, int, float | None, str]
+"""A bar: the y of its middle, its series, its value and its text."""
 
 
-def bars(groups: Sequence[Group], unit: str, letters: Sequence[str]) -> Figure:
-    """Values of one unit, a group of bars a case and a bar a run. `letters` name the runs where
-    there are several."""
+def throughput(chart: Bars, prefix: str) -> Markup:
+    """Draw values of one unit, a group of bars a case and a bar a run."""
+    groups = chart.shown
     known = [value for group in groups for value in group.values if value]
-    divisor, unit_name = scale_of(max(known, default=1.0), unit)
-    figure, axes = _rows(groups, letters, right=112)
-    logarithmic = any(_spread(group) > LOG_FROM for group in groups)
-    low = 10.0 ** math.floor(math.log10(min(known) / divisor)) if logarithmic else 0.0
-    high = max(known, default=1.0) / divisor
-    if logarithmic:
-        axes.set_xscale("log")
-    axes.set_xlim(low, high * 1.02)
-    for y, series, value, text in _placed(groups):
-        end = value / divisor if value else low
-        if value and logarithmic:
-            axes.plot([low, end], [y, y], color=LINE, linewidth=1)
-            mark(axes, end, y, series, text)
+    most = max(known, default=1.0)
+    divisor, unit = scale_of(most, chart.unit)
+    is_log = any(_spread(group) > LOG_FROM for group in groups)
+    low = 10.0 ** math.floor(math.log10(min(known) / divisor)) if is_log else 0.0
+    frame = _frame(groups, chart.names, 112, (low, most / divisor * 1.02), is_log)
+    ticks = plot.log_ticks(*frame.x, most=4) if is_log else plot.fitting_ticks(frame)
+    drawn = _rows(frame, groups, chart.names, ticks, [f"{tick:,.10g}" for tick in ticks])
+    for y, series, value, words in _placed(groups):
+        end = float(frame.at_x(value / divisor)) if value else frame.left
+        if value and is_log:
+            drawn.append(f'<path d="M{frame.left:g} {y:g}H{end:.1f}" stroke="{variable("line")}"/>')
+            drawn.append(marker(end, y, series, words))
         elif value:
-            _bar(axes, 0, end, y, series, text)
-        _text(axes, end, y, text, offset=8)
-    axes.minorticks_off()
-    axes.xaxis.set_major_locator(LogLocator(numticks=4) if logarithmic else MaxNLocator(3))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick:,.10g}"))
-    axes.set_xlabel(
-        f"{unit_name}, logarithmic" if logarithmic else unit_name, loc="right", fontsize=10
-    )
-    return figure
+            drawn.append(_bar(frame.left, end, y, series, prefix, words))
+        drawn.append(text(end + 8, y + 4, words, size=11, fill="ink", halo=True))
+    drawn.append(plot.units(frame, f"{unit}, logarithmic" if is_log else unit))
+    return _whole(drawn, chart, prefix, frame, range(len(chart.names)))
 
 
-def ratios(groups: Sequence[Group], letters: Sequence[str]) -> Figure:
-    """Ratios to the first run, as bars from 1 on a logarithmic axis: twice and half are equally far
-    from it."""
+def ratios(chart: Bars, prefix: str) -> Markup:
+    """Draw ratios to the first run, as bars from 1 on a logarithmic axis: twice and half are
+    equally far from it."""
+    groups = chart.shown
     known = [math.log10(value) for group in groups for value in group.values if value]
     low, high = min([0.0, *known]), max([0.0, *known])
     room = max(high - low, 0.01)
-    figure, axes = _rows(groups, letters, right=64)
-    axes.set_xlim(low - (0.3 if low < 0 else 0.0) * room, high + 0.01 * room)
-    for y, series, value, text in _placed(groups):
-        end = math.log10(value) if value else 0.0
+    x = (low - (0.3 if low < 0 else 0.0) * room, high + 0.01 * room)
+    frame = _frame(groups, chart.names, 64, x)
+    ticks = ratio_ticks(low, high)
+    names = [f"{tick:,.10g}{TIMES}" for tick in ticks]
+    drawn = _rows(frame, groups, chart.names, [math.log10(tick) for tick in ticks], names)
+    base = float(frame.at_x(0.0))
+    for y, series, value, words in _placed(groups):
+        end = float(frame.at_x(math.log10(value))) if value else base
         # the first series is the base, which has no bar
-        _bar(axes, min(0, end), abs(end), y, series + 1, text)
-        _text(axes, end, y, text, offset=-8 if end < 0 else 8)
-    axes.axvline(0, color=MUTED, linewidth=1)
-    ticks = _ratio_ticks(low, high)
-    axes.xaxis.set_major_locator(FixedLocator([math.log10(tick) for tick in ticks]))
-    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:,.10g}{TIMES}" for tick in ticks]))
-    return figure
+        drawn.append(_bar(min(base, end), max(base, end), y, series + 1, prefix, words))
+        at, anchor = (end - 8, "end") if end < base else (end + 8, "")
+        drawn.append(text(at, y + 4, words, size=11, fill="ink", anchor=anchor, halo=True))
+    drawn.append(plot.rule(frame, [0, 0], frame.y, "muted", 1))
+    return _whole(drawn, chart, prefix, frame, range(1, len(chart.names) + 1))
 
 
-def _rows(groups: Sequence[Group], letters: Sequence[str], right: int) -> tuple[Figure, Axes]:
-    """Axes whose y counts pixels from the top, with each group's label above its bars and each
-    run's letter before."""
-    left = 24 if len(letters) > 1 else 8
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """Return ticks for log10 limits: decades where there are several, else round ratios between
+    them."""
+    if high - low >= 1:
+        every = range(math.ceil(low), math.floor(high) + 1)
+        apart = -(-len(every) // 4)
+        return [10.0**power for power in every if power % apart == 0]
+    if high - low > math.log10(FEW_TIMES):
+        return plot.log_ticks(10**low, 10**high)
+    return [tick for tick in plot.ticks(10**low, 10**high, 3) if tick > 0] or [1.0]
+
+
+def described(groups: Sequence[Group]) -> str:
+    """Return what the bars show, for who cannot see them."""
+    return "; ".join(f"{group.label}: {', '.join(group.texts)}" for group in groups)
+
+
+def _frame(
+    groups: Sequence[Group],
+    names: Sequence[str],
+    right: int,
+    x: tuple[float, float],
+    is_log: bool = False,
+) -> plot.Frame:
+    """Axes whose y counts pixels from the top."""
     height = sum(_height(group) for group in groups)
-    figure, axes = canvas(WIDTH, height + AXIS, left, right, 0, AXIS)
-    axes.set_ylim(height, 0)
-    axes.set_yticks([])
-    axes.grid(axis="x", color=LINE, linewidth=0.8)
+    left = 24 if len(names) > 1 else 8
+    return plot.Frame(WIDTH, height + AXIS, left, right, 0, AXIS, x, (height, 0.0), is_log)
+
+
+def _rows(
+    frame: plot.Frame,
+    groups: Sequence[Group],
+    names: Sequence[str],
+    ticks: Sequence[float],
+    tick_names: Sequence[str],
+) -> list[str]:
+    """The axis, each group's label above its bars, and each run's letter before its bar."""
+    drawn = [plot.grid(frame, ticks), plot.x_numbers(frame, ticks, tick_names)]
     top = 0
     for group in groups:
-        axes.annotate(
-            short(group.label),
-            (0, top + LABEL - 4),
-            xycoords=("axes fraction", "data"),
-            parse_math=False,
-            bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 1},
-        )
+        label = short(group.label)
+        drawn.append(text(frame.left, top + LABEL - 5, label, size=11, fill="ink", halo=True))
         top += _height(group)
-    for y, series, _, _ in _placed(groups):
-        if len(letters) > 1:
-            axes.annotate(
-                letters[series],
-                (0, y),
-                xycoords=("axes fraction", "data"),
-                xytext=(-8, 0),
-                weight="bold",
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                fontsize=10,
-                color=MUTED,
-            )
-    return figure, axes
+    if len(names) > 1:
+        letters = [(y, names[series]) for y, series, _, _ in _placed(groups)]
+        drawn += [
+            text(frame.left - 8, y + 3.5, letter, anchor="end", bold=True) for y, letter in letters
+        ]
+    return drawn
+
+
+def _bar(start: float, end: float, y: float, series: int, prefix: str, tip: str) -> str:
+    return box(start, y - BAR / 2 + 1, end - start, BAR - 2, fill_of(prefix, series), tip)
+
+
+def _whole(
+    drawn: Sequence[str], chart: Bars, prefix: str, frame: plot.Frame, series: Sequence[int]
+) -> Markup:
+    content = patterns(prefix, series) + "".join(drawn)
+    size = (frame.width, frame.height)
+    return wrapped(content, size, prefix, chart.heading, described(chart.shown))
 
 
 def _height(group: Group) -> int:
     return LABEL + BAR * len(group.values) + GAP
 
 
-def _placed(groups: Sequence[Group]) -> Iterator[tuple[float, int, float | None, str]]:
-    """Each bar with the y of its middle: (y, series, value, text)."""
+def _placed(groups: Sequence[Group]) -> Iterator[Placed]:
     top = 0
     for group in groups:
-        for series, (value, text) in enumerate(zip(group.values, group.texts, strict=True)):
-            yield top + LABEL + BAR * (series + 0.5), series, value, text
+        for series, (value, words) in enumerate(zip(group.values, group.texts, strict=True)):
+            yield top + LABEL + BAR * (series + 0.5), series, value, words
         top += _height(group)
-
-
-def _bar(axes: Axes, start: float, length: float, y: float, series: int, tip: str) -> None:
-    box = patch(
-        start, y - BAR / 2 + 1, length, BAR - 2, color(series), HATCHES[series % len(HATCHES)]
-    )
-    axes.add_artist(tipped(box, tip))
-
-
-def _text(axes: Axes, x: float, y: float, text: str, offset: int) -> None:
-    side = "right" if offset < 0 else "left"
-    axes.annotate(
-        clean(text),
-        (x, y),
-        xytext=(offset, 0),
-        textcoords="offset points",
-        ha=side,
-        va="center",
-        fontsize=11,
-        color=INK,
-        parse_math=False,
-    )
-
-
-def _ratio_ticks(low: float, high: float) -> list[float]:
-    """Ticks for log10 limits: decades where there are several, else round ratios in between."""
-    if high - low >= 1:
-        return [10.0**power for power in range(math.floor(low), math.ceil(high) + 1)]
-    return [float(t) for t in MaxNLocator(3).tick_values(10**low, 10**high) if t > 0]
 
 
 def _spread(group: Group) -> float:

@@ -1,72 +1,77 @@
 """A roofline with its points."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from markupsafe import Markup
 
-from hwbench.report.numbers import clean, quantity, scale_of
-from hwbench.report.page.figures.marks import LINE_OF_LEGEND, WIDE, legend, legend_text, mark
-from hwbench.report.page.figures.svg import INK, LINE, canvas
+from hwbench.report.charts.roofline import Roofline
+from hwbench.report.numbers import scale_of
+from hwbench.report.page.figures import plot
+from hwbench.report.page.figures.marks import (
+    LETTER,
+    WIDE,
+    legend_places,
+    legend_text,
+    marker,
+    text,
+)
+from hwbench.report.page.figures.svg import wrapped
+
+HEIGHT = 260
+LINE = 12
+"""Between the names of two memories that would touch."""
 
 
-@dataclass(frozen=True)
-class Spot:
-    """A point of a roofline: FLOP per byte, FLOP/s."""
-
-    label: str
-    intensity: float
-    flops_per_s: float
-
-
-def roofline(spots: Sequence[Spot], flops_per_s: float, memories: Mapping[str, float]) -> Figure:
-    """FLOP/s over FLOP per byte, both logarithmic: the roof of the arithmetic, a slope for each of
-    `memories` (name: B/s, the first of them drawn whole), and the spots under them, of which a
-    legend has the names."""
-    places, lines = legend([spot.label for spot in spots])
-    head = LINE_OF_LEGEND * lines + 8
-    figure, axes = canvas(WIDE, head + 260, 52, 16, head, 36)
-    ridges = [flops_per_s / value for value in memories.values()]
-    low = min([*ridges, *(spot.intensity for spot in spots)]) / 4
-    high = max([*ridges, *(spot.intensity for spot in spots)]) * 8
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(low, high)
-    axes.set_ylim(
-        min([spot.flops_per_s for spot in spots] + [low * min(memories.values())]) / 2,
-        2.5 * flops_per_s,
+def roofline(chart: Roofline, prefix: str) -> Markup:
+    """Draw FLOP/s over FLOP per byte, both logarithmic: the roof of the arithmetic, a slope for
+    each memory, the first of them drawn whole, and the points below, whose names a legend has."""
+    places, legend_height = legend_places([spot.label for spot in chart.shown])
+    x, y = chart.limits
+    top = legend_height + 24
+    frame = plot.Frame(
+        WIDE, legend_height + 4 + HEIGHT, 52, 16, top, 36, x, y, x_log=True, y_log=True
     )
-    axes.minorticks_off()
-    axes.grid(color=LINE, linewidth=0.8)
-    axes.plot([min(ridges), high], [flops_per_s] * 2, color=INK, linewidth=1.6)
-    for position, (name, bandwidth) in enumerate(memories.items()):
-        ridge = flops_per_s / bandwidth
-        axes.plot(
-            [low, ridge],
-            [low * bandwidth, flops_per_s],
-            "--" if position else "-",
-            color=INK,
-            linewidth=1.6,
-        )
-        axes.annotate(
-            clean(name),
-            (ridge, flops_per_s),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center",
-            fontsize=10,
-        )
-    for position, spot in enumerate(spots):
-        told = f"{spot.label}: {spot.intensity:.3g} FLOP/B, {quantity(spot.flops_per_s, 'FLOP/s')}"
-        mark(axes, spot.intensity, spot.flops_per_s, position, told)
-        x, line = places[spot.label]
-        y = 1 - (LINE_OF_LEGEND * line + 9) / (head + 260)
-        mark(figure, (x + 6) / WIDE, y, position)
-        legend_text(figure, spot.label, x, y)
-    divisor, unit = scale_of(flops_per_s, "FLOP/s")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick / divisor:,.10g}"))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, position: f"{tick:,.10g}"))
-    axes.set_xlabel("FLOP per byte", loc="right", fontsize=10)
-    axes.set_ylabel(unit, loc="top", fontsize=10)
-    return figure
+    drawn = [_axes(frame, chart), *_roofs(frame, chart)]
+    for series, (spot, place) in enumerate(zip(chart.shown, places, strict=True)):
+        at = float(frame.at_x(spot.intensity)), float(frame.at_y(spot.flops_per_s))
+        drawn += [marker(*at, series, spot.text), marker(*place, series)]
+        drawn.append(legend_text(*place, spot.label))
+    described = "; ".join(spot.text for spot in chart.shown)
+    size = (frame.width, frame.height)
+    return wrapped("".join(drawn), size, prefix, chart.heading, described)
+
+
+def _axes(frame: plot.Frame, chart: Roofline) -> str:
+    divisor, unit = scale_of(chart.flops_per_s, "FLOP/s")
+    xs, ys = plot.log_ticks(*frame.x), plot.log_ticks(*frame.y, most=6)
+    return "".join(
+        [
+            plot.grid(frame, xs, ys),
+            plot.x_numbers(frame, xs, [f"{tick:,.10g}" for tick in xs]),
+            plot.y_numbers(frame, ys, [f"{tick / divisor:,.10g}" for tick in ys]),
+            plot.units(frame, "FLOP per byte", unit),
+        ]
+    )
+
+
+def _roofs(frame: plot.Frame, chart: Roofline) -> list[str]:
+    low, high = frame.x
+    roof = chart.flops_per_s
+    ridges = {name: roof / bandwidth for name, bandwidth in chart.memories.items()}
+    drawn = [plot.rule(frame, [min(ridges.values()), high], [roof, roof])]
+    for position, (name, bandwidth) in enumerate(chart.memories.items()):
+        slope = [low, ridges[name]], [low * bandwidth, roof]
+        drawn.append(plot.rule(frame, *slope, dash="6 3" if position else ""))
+    xs = [float(frame.at_x(ridge)) for ridge in ridges.values()]
+    return drawn + _names(list(ridges), xs, float(frame.at_y(roof)) - 4)
+
+
+def _names(names: Sequence[str], xs: Sequence[float], y: float) -> list[str]:
+    """The names of the memories above their ridges, one line higher where two would touch."""
+    drawn, line, end = [], 0, -1.0
+    for x, name in sorted(zip(xs, names, strict=True)):
+        half = LETTER * len(name) / 2
+        line = (line + 1) % 2 if x - half < end else 0
+        end = x + half + 4
+        drawn.append(text(x, y - LINE * line, name, fill="ink", anchor="middle", halo=True))
+    return drawn

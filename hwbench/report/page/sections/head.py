@@ -6,21 +6,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hwbench.analysis.metrics.validity import REASONS, VALIDITIES
+from hwbench.analysis.metrics.validity import REASONS
 from hwbench.records import FAILED
+from hwbench.report.doubts import doubts, widths
 from hwbench.report.numbers import count, moment, quantity, ratio, uncertainty
-from hwbench.report.page.cells import Intervals, tone
-from hwbench.report.view import RATES, CaseView, RunView, doubts, widths
+from hwbench.report.page.section import PageRuns
+from hwbench.report.page.sections.validity import wide_cases
+from hwbench.report.ratios import Intervals
+from hwbench.report.view import RATES, CaseView, RunView
 
 MOST_TILES = 5
 MOST_VERDICTS = 4
 """Later runs of which each has a sentence at the top; of more the best and the worst have one."""
-
-MOST_BADGES = 40
-"""Cases that each have a badge; of more only those that are not valid, and of these as many."""
-
-WORST_FIRST = ("bad", "warn", "note", "quiet")
-"""The tones of badges that are not good."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,30 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Badge:
-    """A case with how far its figures can be trusted: its validity, of a wide one with its ±; or
-    the outcome that left no figures."""
+class Card:
+    """A run in short."""
 
-    case: str
-    word: str
-    tone: str
+    run: RunView
+    sentence: str
+    tiles: Sequence[Tile]
+    alerts: Sequence[Alert]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The top of the page: its title, a few sentences, and a card a run."""
+
+    title: str
+    lead: Sequence[str]
+    cards: Sequence[Card]
+
+
+def content(page: PageRuns) -> Head:
+    """Return what the top of the page shows."""
+    cards = [Card(run, sentence(run), tiles(run), alerts(run)) for run in page.views]
+    if not page.several:
+        return Head(title(page.views), [cards[0].sentence], cards)
+    return Head(title(page.views), summary(page.views, page.table, page.intervals), cards)
 
 
 def title(runs: Sequence[RunView]) -> str:
@@ -128,26 +142,6 @@ def summary(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) 
     ]
 
 
-def badges(run: RunView) -> list[Badge]:
-    """How far each case can be trusted, the worst first where there are more than MOST_BADGES."""
-    found = [_badge(case) for case in run.cases]
-    if len(found) <= MOST_BADGES:
-        return found
-    speaking = [badge for badge in found if badge.tone != "good"]
-    return sorted(speaking, key=lambda badge: WORST_FIRST.index(badge.tone))[:MOST_BADGES]
-
-
-def trust(run: RunView) -> str:
-    """How many cases are valid, wide, suspect, invalid or without figures, e.g. "8 valid, 3 wide (±
-    2.1–9.4 %)"."""
-    words = [_word(case) for case in run.cases]
-    order = sorted(dict.fromkeys(words), key=lambda word: (*VALIDITIES, word).index(word))
-    told = {word: f"{words.count(word)} {word}" for word in order}
-    if "wide" in told:
-        told["wide"] += f" ({widths(_wide(run.cases))})"
-    return ", ".join(told.values()) or "no case"
-
-
 def alerts(run: RunView) -> list[Alert]:
     """What a reader must know before trusting the figures; empty where all is well."""
     found = []
@@ -195,25 +189,12 @@ def _wide_alerts(run: RunView) -> list[Alert]:
     """A line for each reason for which cases are wide and no more than that, with its cure."""
     found = []
     for doubt in doubts(run):
-        if doubt.word == "wide" and (cases := _wide(doubt.cases)):
+        if doubt.word == "wide" and (cases := wide_cases(doubt.cases)):
             many = f"{count(len(cases), 'case')} {'is' if len(cases) == 1 else 'are'} wide"
             width = f"({widths(cases)}, asked for ± {uncertainty(run.precision)})"
             names = _listed([case.short for case in cases])
             found.append(Alert("note", f"{many} {width}: {names}. {REASONS[doubt.code].cure}"))
     return found
-
-
-def _wide(cases: Sequence[CaseView]) -> list[CaseView]:
-    return [case for case in cases if _word(case) == "wide"]
-
-
-def _word(case: CaseView) -> str:
-    return case.validity if case.outcome == "ok" and case.validity else case.outcome
-
-
-def _badge(case: CaseView) -> Badge:
-    word = _word(case)
-    return Badge(case.short, case.trust if word == case.validity else word, tone(word))
 
 
 def _rates(runs: Sequence[RunView], table: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,15 @@ from hwbench.analysis.metrics.peak_shares import SHARES
 from hwbench.datasheets import peaks
 from hwbench.report.numbers import quantity
 from hwbench.report.page.cells import Cell, Table
+from hwbench.report.page.section import PageRuns
 from hwbench.report.view import RunView
 
 UNKNOWN = "unknown"
+
+
+def content(page: PageRuns) -> Table:
+    """Return what the section shows."""
+    return overview(page.views)
 
 
 def overview(runs: Sequence[RunView]) -> Table:
@@ -23,7 +29,7 @@ def overview(runs: Sequence[RunView]) -> Table:
 def everything(runs: Sequence[RunView]) -> Table:
     """All that was recorded, nested keys joined by dots, a column a run; a dash where a run has no
     such key."""
-    columns = [flatten(run.parsed("environment")) for run in runs]
+    columns = [flatten(run.tables.environment) for run in runs]
     keys = dict.fromkeys(key for column in columns for key in column)
     rows = [_line(key, [column.get(key, "\N{EN DASH}") for column in columns]) for key in keys]
     return Table(
@@ -45,7 +51,7 @@ def flatten(value: Any, key: str = "") -> dict[str, str]:
 
 
 def _overview(run: RunView) -> dict[str, str]:
-    environment = run.parsed("environment")
+    environment = run.tables.environment
     flat = flatten(environment)
 
     def first(*keys: str) -> str:

@@ -1,17 +1,50 @@
-"""What the device allows against what was reached, as the page's tables: ceilings, parts of a step,
-shares, memory."""
+"""What the device allows against what was reached: rooflines, ceilings, parts of a step, shares,
+memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from hwbench.analysis.metrics.ceilings import CEILING_SHARES, MEMORY, is_ceiling
 from hwbench.analysis.metrics.peak_shares import SHARES
-from hwbench.analysis.roofline import WHOLE, sums
+from hwbench.analysis.roofline import WHOLE, ceilings_of, sums
+from hwbench.analysis.roofline import points as points_of
+from hwbench.report.charts import roofline as charts
 from hwbench.report.numbers import UNKNOWN, count, is_known, quantity, uncertainty
-from hwbench.report.page.cells import Cell, Table
+from hwbench.report.page.cells import Cell, Panel, Table
+from hwbench.report.page.figures import roofline as figures
+from hwbench.report.page.section import PageRuns
 from hwbench.report.view import RunView
+
+
+@dataclass(frozen=True)
+class RunRoofline:
+    """What the device of one run allows, and what its cases reached."""
+
+    run: RunView
+    rooflines: Sequence[Panel]
+    ceilings: Table
+    parts: Table
+    shares: Table
+    declared: Table
+
+
+def content(page: PageRuns) -> list[RunRoofline] | None:
+    """Return what the section shows; None where no run has a ceiling or a declared choice."""
+    every = [_run_part(run) for run in page.views]
+    return every if any(part.ceilings.rows or part.declared.rows for part in every) else None
+
+
+def panel(chart: charts.Roofline, prefix: str) -> Panel:
+    """Return the figure of a roofline with its points as a table."""
+    rows = []
+    for spot in chart.spots:
+        texts = [quantity(spot.intensity, ""), quantity(spot.flops_per_s, "FLOP/s")]
+        rows.append([Cell(spot.label, head=True), *map(Cell, texts)])
+    data = Table(chart.heading, "lrr", [chart.of, "FLOP/B", "FLOP/s"], rows)
+    return Panel(chart.heading, figures.roofline(chart, prefix), data)
 
 
 def ceilings(known: pd.DataFrame) -> Table:
@@ -102,6 +135,13 @@ def declared(run: RunView) -> Table:
     ]
     head = ["Case", "Chosen", "Memory foreseen", "Memory held", "Foreseen / held"]
     return Table("What workloads chose, and the memory that they foresaw", "llrrr", head, rows)
+
+
+def _run_part(run: RunView) -> RunRoofline:
+    known, points = ceilings_of(run.tables), points_of(run.tables)
+    drawn = [panel(chart, chart.name) for chart in charts.rooflines(run, known, points)]
+    tables = (ceilings(known), parts(run, points), shares(run), declared(run))
+    return RunRoofline(run, drawn, *tables)
 
 
 def _place(level: str) -> str:

@@ -2,38 +2,55 @@
 slices."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from hwbench.analysis.scaling.extrapolate import extrapolate
-from hwbench.analysis.scaling.sweeps import Sweep
+from hwbench.analysis.scaling.sweeps import Sweep, sweeps
 from hwbench.report.numbers import UNKNOWN, quantity, ratio, uncertainty
-from hwbench.report.page.cells import METRICS, TONES, Cell, Table
+from hwbench.report.page.cells import TONES, Cell, Panel, Table
 from hwbench.report.page.figures.curve import curve
-from hwbench.report.page.figures.svg import inline_svg
-from hwbench.report.page.sections.results import TITLES, Panel
+from hwbench.report.page.section import PageRuns
+from hwbench.report.titles import METRICS, RATES
 from hwbench.report.view import RunView
 
+MOST_FIGURES = 24
+"""Sweeps of a page that are drawn; the table has all."""
 
-def curves(run: RunView, found: Sequence[Sweep], most: int) -> list[Panel]:
-    """A figure for each of the first `most` sweeps of the run; the table has all."""
+
+@dataclass(frozen=True)
+class RunSweeps:
+    """The sweeps of one run."""
+
+    run: RunView
+    curves: Sequence[Panel]
+    sweeps: Table
+
+
+def content(page: PageRuns) -> list[RunSweeps] | None:
+    """Return the sweeps of the runs that have any; None where none has."""
+    most = MOST_FIGURES // len(page.views)
+    parts = []
+    for run in page.views:
+        every = sweeps(run.tables)
+        parts.append(RunSweeps(run, curves(run, every, most), sweep_table(every)))
+    return parts if any(part.sweeps.rows for part in parts) else None
+
+
+def curves(run: RunView, every: Sequence[Sweep], most: int) -> list[Panel]:
+    """Return a figure for each of the first `most` sweeps of the run."""
     panels = []
-    for position, sweep in enumerate(found[:most]):
-        title = f"{TITLES[sweep.metric]}: {sweep.label}"
-        told = ", ".join(
-            f"{sweep.axis}={point.at}: {quantity(point.rate, sweep.unit, 3)}"
-            for point in sweep.points
-        )
-        svg = inline_svg(
-            curve(sweep), f"sweep-{run.letter}-{position}", title, f"{told}; {sweep.finding}"
-        )
-        panels.append(Panel(title, svg, sweep_table([sweep])))
+    for position, sweep in enumerate(every[:most]):
+        title = f"{RATES[sweep.metric]}: {sweep.label}"
+        drawn = curve(sweep, f"sweep-{run.letter}-{position}", title)
+        panels.append(Panel(title, drawn, sweep_table([sweep])))
     return panels
 
 
-def sweep_table(found: Sequence[Sweep]) -> Table:
-    """Every point of every sweep, and its knee."""
-    rows = [row for sweep in found for row in _rows(sweep)]
+def sweep_table(every: Sequence[Sweep]) -> Table:
+    """Return every point of every sweep, and its knee."""
+    rows = [row for sweep in every for row in _rows(sweep)]
     return Table(
         "Sweeps, with the knee of each",
         "llrrr",
@@ -43,7 +60,7 @@ def sweep_table(found: Sequence[Sweep]) -> Table:
 
 
 def extrapolated(run: RunView) -> Table:
-    """The wholes that the run has slices of, a row a metric."""
+    """Return the wholes that the run has slices of, a row a metric."""
     rows: list[list[Cell]] = []
     for label, group in extrapolate(run.tables).groupby("label", sort=False):
         head = [Cell(str(label), head=True, rows=len(group))]

@@ -1,24 +1,17 @@
 """The tables of a profile, as the page has them."""
 
-from typing import Any
-
 import pandas as pd
 
 from hwbench.analysis.profile.operators import ProfiledCase, by_name, rows_of
-from hwbench.analysis.profile.tables import HOLDERS, modules, spans
+from hwbench.analysis.profile.tables import modules, spans
 from hwbench.analysis.profile.waterfall import gap_seconds
 from hwbench.report.numbers import UNKNOWN, quantity
 from hwbench.report.page.cells import Cell, Table
+from hwbench.report.profile_words import CAUSES, peak, times
 from hwbench.tables.reader import RunTables
 
 MOST_ROWS = 20
 """Rows of a table of operators, kernels or modules; the last one has the others."""
-
-CAUSES = {
-    "host_late": "the host was late",
-    "kernel_wait": "a kernel waited in the queue",
-    "other": "cannot be told",
-}
 
 
 def operators_table(rows: pd.DataFrame, case: ProfiledCase) -> Table:
@@ -117,19 +110,6 @@ def gaps_table(tables: RunTables, case: ProfiledCase) -> Table:
     )
 
 
-def peak(held: pd.DataFrame) -> dict[str, Any] | None:
-    """What holds the most memory of a step: bytes by holder, the operator and its place; None where
-    it is unknown."""
-    if held.empty:
-        return None
-    row = held.loc[held.total_bytes.idxmax()]
-    found = {name.removesuffix("_bytes"): int(row[name]) for name in HOLDERS}
-    return {"position": int(row.position), "name": str(row["name"]), "span": str(row.span)} | {
-        "total_bytes": int(row.total_bytes),
-        "held_bytes": found,
-    }
-
-
 def peak_table(held: pd.DataFrame) -> Table:
     found = peak(held)
     if found is None:
@@ -168,8 +148,3 @@ def time(seconds: float, whole: float) -> list[Cell]:
 
 def share(part: float, whole: float) -> Cell:
     return Cell(quantity(part / whole if whole else None, "1", 3))
-
-
-def times(calls: float) -> str:
-    """How often a step calls something, which of a mean over steps need not be a whole number."""
-    return f"{calls:,.6g}"

@@ -1,0 +1,63 @@
+"""What speaks against the figures of a run."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hwbench.analysis.metrics.validity import REASONS, severity_of
+from hwbench.report.numbers import uncertainty
+from hwbench.report.view import CaseView, RunView
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One reason against figures: what it makes of them (a validity, or the outcome that left
+    none), its code, what happened in words, and the cases."""
+
+    word: str
+    code: str
+    texts: list[str]
+    cases: list[CaseView]
+
+    @property
+    def widths(self) -> str:
+        """The half-widths of its cases where it says that they are wide; else empty."""
+        return widths(self.cases) if self.word == "wide" else ""
+
+    def where(self, run: "RunView") -> str:
+        """Its cases, as a run's own reader calls them."""
+        every = len(self.cases) == len(run.cases) > 1
+        return "all cases" if every else ", ".join(case.short for case in self.cases)
+
+
+def doubts(run: RunView) -> list[Doubt]:
+    """What speaks against figures, each reason once."""
+    found: dict[tuple[str, str], Doubt] = {}
+    noted = {
+        case_id: texts.dropna()
+        for case_id, texts in run.tables.measurements.groupby("case_id").notes
+    }
+    for case in run.cases:
+        notes = [note for text in noted.get(case.case_id, ()) for note in json.loads(text)]
+        told = {note.partition(":")[0] for note in notes}
+        notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
+        for code, _, text in (note.partition(":") for note in notes):
+            word = severity_of(code) if case.validity else case.outcome
+            doubt = found.setdefault((word, code), Doubt(word, code, [], []))
+            if text.strip() not in doubt.texts:
+                doubt.texts.append(text.strip())
+            if case not in doubt.cases:
+                doubt.cases.append(case)
+    return list(found.values())
+
+
+def widths(cases: Sequence[CaseView]) -> str:
+    """The half-widths of cases, from the least to the most: "± 2.1–9.4 %"; empty where none has an
+    interval."""
+    known = sorted(case.width for case in cases if case.width is not None)
+    ends = list(dict.fromkeys(uncertainty(width) for width in known[:1] + known[-1:]))
+    return (
+        f"± {'–'.join([*(end.removesuffix(' %') for end in ends[:-1]), *ends[-1:]])}"
+        if ends
+        else ""
+    )
