@@ -1,10 +1,11 @@
-"""`hwbench report`: one or more runs as a page, or as Markdown, CSV or JSON for other readers."""
+"""`hwbench report`: one or more runs as a page, as figures, or as Markdown, CSV or JSON."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from hwbench.cli import options
 from hwbench.records import UserError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hwbench.tables.reader import RunTables
 
 FORMATS = ("html", "markdown", "csv", "json")
+FIGURE_FORMATS = ("png", "svg", "pdf")
 
 
 def _known(context: click.Context, parameter: click.Parameter, text: str) -> str:
@@ -23,6 +25,19 @@ def _known(context: click.Context, parameter: click.Parameter, text: str) -> str
 
         raise UserError(unknown("format", text, FORMATS))
     return text
+
+
+def _figure_formats(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[str, ...]:
+    """One or more formats, separated by commas. UserError for one that is not there."""
+    names = tuple(dict.fromkeys(name.strip() for name in (text or "png").split(",")))
+    for name in names:
+        if name not in FIGURE_FORMATS:
+            from hwbench.inputs import unknown
+
+            raise UserError(unknown("figure format", name, FIGURE_FORMATS))
+    return names
 
 
 @click.command("report")
@@ -39,15 +54,44 @@ def _known(context: click.Context, parameter: click.Parameter, text: str) -> str
     metavar="F",
     help=" | ".join(FORMATS),
 )
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the figures, each as a file, and no page.",
+)
+@click.option(
+    "--figure-format",
+    "figure_formats",
+    callback=_figure_formats,
+    metavar="F[,F…]",
+    help="png (200 dpi), svg or pdf.  [default: png]",
+)
 @options.output
-def command(runs: tuple[str, ...], page: Path | None, form: str, output: Path) -> int:
+@click.pass_context
+def command(
+    context: click.Context,
+    runs: tuple[str, ...],
+    page: Path | None,
+    form: str,
+    figures: Path | None,
+    figure_formats: tuple[str, ...],
+    output: Path,
+) -> int:
     """Render each RUN: a run's folder, its id in OUTPUT, or label:NAME[:N], all (the last N) runs
     with that --name.
 
     Several runs stand side by side; ratios are to the first. Three or more of one label and device
     have a history with its changes marked. Without -o the page is reports/<first run's id>.html;
-    the other formats go to standard output.
+    the other formats go to standard output. --figures draws the same figures for papers and slides
+    and prints their paths.
     """
+    if figures:
+        if page or _is_given(context, "form"):
+            raise UserError("--figures writes no page; leave out -o and --format, or call twice")
+        return _draw(_read(runs, output), figures, figure_formats, output)
+    if _is_given(context, "figure_formats"):
+        raise UserError("--figure-format needs --figures FOLDER")
     tables = _read(runs, output)
     if form == "html":
         page = page or Path("reports") / f"{tables[0].run_id}.html"
@@ -57,6 +101,20 @@ def command(runs: tuple[str, ...], page: Path | None, form: str, output: Path) -
     else:
         options.write_page(page, text)
         click.echo(page)
+    return 0
+
+
+def _is_given(context: click.Context, parameter: str) -> bool:
+    return context.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+def _draw(runs: "list[RunTables]", folder: Path, formats: tuple[str, ...], output: Path) -> int:
+    """Write the figures, and print each path as soon as the file is there."""
+    from hwbench.analysis.verdict import noise
+    from hwbench.report.figures.export import export
+
+    for path in export(runs, folder, formats, noise.floors(output, runs[-1], options.warn)):
+        options.print_line(str(path))
     return 0
 
 

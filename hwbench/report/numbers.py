@@ -102,6 +102,12 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
+def short(text: str, most: int = 72) -> str:
+    """Return the text on one line, cut to a length."""
+    text = " ".join(clean(text).split())
+    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
 MOST_SHARE = 10.0
 """An uncertainty above it is as good as none: two processes that differ widely have one of many
 digits."""

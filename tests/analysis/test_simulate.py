@@ -12,7 +12,7 @@ from hwbench import stats
 from hwbench.analysis.verdict import compare, gate, simulate
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.analysis.verdict.simulate import Noise
-from hwbench.report.terminal import self_test
+from hwbench.report.figures.gate_power import gate_power
 
 NOISE, THRESHOLD = Noise(), 0.02
 
@@ -113,7 +113,7 @@ def test_the_noise_of_a_run():
 
 def test_the_figure_is_one_svg_that_is_always_the_same():
     table = simulate.power(NOISE, 20, THRESHOLD)
-    drawn = [self_test.figure({"a": table, "b": table}, THRESHOLD, "caption") for _ in range(2)]
+    drawn = [gate_power({"a": table, "b": table}, THRESHOLD, "caption") for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert ElementTree.fromstring(drawn[0]).tag.endswith("svg")
     assert "injected slow-down" in drawn[0]

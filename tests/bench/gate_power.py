@@ -16,7 +16,7 @@ from scipy import stats as distributions
 from hwbench import stats
 from hwbench.analysis.verdict import simulate
 from hwbench.analysis.verdict.compare import verdict
-from hwbench.report.terminal import self_test
+from hwbench.report.figures.gate_power import gate_power
 
 PAIRS = 1000
 THRESHOLD = 0.02
@@ -109,7 +109,7 @@ def figure(pairs: int = PAIRS) -> str:
         )
         for cv in (0.005, 0.01, 0.03)
     }
-    return self_test.figure(
+    return gate_power(
         curves, THRESHOLD, f"5 processes × 50 steps a side, threshold 2 %, {pairs} pairs a point"
     )
 

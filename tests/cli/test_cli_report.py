@@ -134,3 +134,41 @@ def test_a_damaged_run_of_a_label_is_left_out_with_a_warning(call, results):
     assert "left out" in done.stderr
     assert [run["run_id"] for run in json.loads(done.stdout)["runs"]] == ["b", "a"]
     assert call("report", "c", "--format", "json").returncode == 2
+
+
+def test_figures_go_into_a_folder_and_their_paths_are_printed(call, results, tmp_path):
+    done = call("report", "a", "--figures", "plots", "--figure-format", "svg, pdf")
+    assert done.returncode == 0, done.stderr
+    paths = done.stdout.splitlines()
+    assert paths[:2] == [f"plots/throughput-tokens-per-s.{form}" for form in ("svg", "pdf")]
+    assert sorted(paths) == sorted(f"plots/{file.name}" for file in (tmp_path / "plots").iterdir())
+    assert not (tmp_path / "reports").exists()
+
+
+def test_figures_are_png_unless_asked_otherwise(call, results, tmp_path):
+    assert call("report", "a", "b", "--figures", "plots").returncode == 0
+    assert {file.suffix for file in (tmp_path / "plots").iterdir()} == {".png"}
+    assert (tmp_path / "plots" / "throughput-ratios.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--figures", "file"], "hwbench: file: is a file; name a folder for the figures"),
+        (["--figures", "/proc/plots"], "hwbench: /proc/plots: cannot be written: No such file"),
+        (["--figures", "x", "--figure-format", "pgn"], "unknown figure format 'pgn'"),
+        (["--figures", "x", "-o", "page.html"], "--figures writes no page; leave out -o"),
+        (["--figures", "x", "--format", "html"], "--figures writes no page"),
+        (["--figure-format", "svg"], "--figure-format needs --figures FOLDER"),
+    ],
+)
+def test_figures_that_cannot_be_written_are_one_line(call, results, tmp_path, words, says):
+    (tmp_path / "file").write_text("")
+    done = call("report", "a", *words)
+    assert_one_line(done, 2, says)
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_run_without_a_figure_is_one_line(call, results, tmp_path):
+    store(results, "empty", "2026-11-24T11", processes=0)
+    assert_one_line(call("report", "empty", "--figures", "plots"), 2, "nothing to draw")

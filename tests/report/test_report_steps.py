@@ -10,6 +10,7 @@ from runs import CASE, OTHER, frame, run_of, samples_of
 from hwbench.report.charts.power import series_of
 from hwbench.report.charts.series import binned, steps_up_to
 from hwbench.report.charts.step_times import StepTimes, processes_of
+from hwbench.report.charts.ticks import ticks
 from hwbench.report.page.figures import plot
 from hwbench.report.page.sections.energy import timelines
 from hwbench.report.page.sections.steps import panels
@@ -46,14 +47,14 @@ def test_values_lie_where_the_axes_say():
     ],
 )
 def test_ticks_are_round_and_few(low, high, expected):
-    assert plot.ticks(low, high) == pytest.approx(expected)
+    assert ticks(low, high) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [1e-12], [5, 5 + 1e-15]])
 def test_axes_are_never_of_no_width(values):
     low, high = plot.limits(values)
     assert low < min(values) <= max(values) < high
-    assert 1 <= len(plot.ticks(low, high)) <= 6
+    assert 1 <= len(ticks(low, high)) <= 6
 
 
 def test_a_distribution_of_few_steps_has_them_all():

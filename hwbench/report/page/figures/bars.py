@@ -7,18 +7,16 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from hwbench.report.charts.bars import Bars, Group
-from hwbench.report.numbers import TIMES, scale_of
+from hwbench.report.charts.ticks import log_ticks, ratio_ticks
+from hwbench.report.numbers import TIMES, scale_of, short
 from hwbench.report.page.figures import plot
 from hwbench.report.page.figures.marks import WIDTH, box, fill_of, marker, patterns, text
-from hwbench.report.page.figures.svg import short, variable, wrapped
+from hwbench.report.page.figures.svg import variable, wrapped
 
 LABEL, BAR, GAP, AXIS = 20, 17, 11, 32
 LOG_FROM = 30
 """From this ratio within a case on, the slower bar could not be seen, so dots on a logarithmic axis
 take over."""
-
-FEW_TIMES = 2.5
-"""Up to this factor between the least and the largest ratio the ticks are equally far apart."""
 
 Placed = tuple[float, int, float | None, str]
 """A bar: the y of its middle, its series, its value and its text."""
@@ -33,7 +31,7 @@ def throughput(chart: Bars, prefix: str) -> Markup:
     is_log = any(_spread(group) > LOG_FROM for group in groups)
     low = 10.0 ** math.floor(math.log10(min(known) / divisor)) if is_log else 0.0
     frame = _frame(groups, chart.names, 112, (low, most / divisor * 1.02), is_log)
-    ticks = plot.log_ticks(*frame.x, most=4) if is_log else plot.fitting_ticks(frame)
+    ticks = log_ticks(*frame.x, most=4) if is_log else plot.fitting_ticks(frame)
     drawn = _rows(frame, groups, chart.names, ticks, [f"{tick:,.10g}" for tick in ticks])
     for y, series, value, words in _placed(groups):
         end = float(frame.at_x(value / divisor)) if value else frame.left
@@ -68,18 +66,6 @@ def ratios(chart: Bars, prefix: str) -> Markup:
         drawn.append(text(at, y + 4, words, size=11, fill="ink", anchor=anchor, halo=True))
     drawn.append(plot.rule(frame, [0, 0], frame.y, "muted", 1))
     return _whole(drawn, chart, prefix, frame, range(1, len(chart.names) + 1))
-
-
-def ratio_ticks(low: float, high: float) -> list[float]:
-    """Return ticks for log10 limits: decades where there are several, else round ratios between
-    them."""
-    if high - low >= 1:
-        every = range(math.ceil(low), math.floor(high) + 1)
-        apart = -(-len(every) // 4)
-        return [10.0**power for power in every if power % apart == 0]
-    if high - low > math.log10(FEW_TIMES):
-        return plot.log_ticks(10**low, 10**high)
-    return [tick for tick in plot.ticks(10**low, 10**high, 3) if tick > 0] or [1.0]
 
 
 def described(groups: Sequence[Group]) -> str:

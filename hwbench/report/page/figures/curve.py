@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from hwbench.analysis.scaling.sweeps import ENOUGH, Sweep
+from hwbench.report.charts.ticks import ticks
 from hwbench.report.numbers import quantity, scale_of
 from hwbench.report.page.figures import plot
 from hwbench.report.page.figures.marks import WIDTH, text
@@ -28,7 +29,7 @@ def curve(sweep: Sweep, prefix: str, title: str) -> Markup:
     frame = plot.Frame(
         WIDTH, HEIGHT, 52, 14, 24, 36, _limits(at), (0.0, 1.08 * max(tops) / divisor), is_log(at)
     )
-    ys, xs = plot.ticks(*frame.y), at[:: -(-len(at) // MOST_TICKS)]
+    ys, xs = ticks(*frame.y), at[:: -(-len(at) // MOST_TICKS)]
     drawn = [plot.grid(frame, (), ys), plot.x_numbers(frame, xs, _readable(frame, xs))]
     drawn.append(plot.y_numbers(frame, ys, [f"{tick:,.10g}" for tick in ys]))
     drawn.append(plot.units(frame, sweep.axis, unit))

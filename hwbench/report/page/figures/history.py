@@ -15,6 +15,7 @@ from hwbench.report.charts.history import (
     percent,
     thinned,
 )
+from hwbench.report.charts.ticks import ticks
 from hwbench.report.numbers import count, quantity, scale_of
 from hwbench.report.page.figures import plot
 from hwbench.report.page.figures.marks import CROSS, LETTER, MARKERS, SMALL, WIDE, points, text
@@ -80,8 +81,8 @@ def described(track: Track) -> str:
 
 
 def _axes(frame: plot.Frame, unit: str) -> str:
-    xs = [tick for tick in plot.ticks(*frame.x, most=6) if tick == int(tick) and tick >= 0]
-    ys = plot.ticks(*frame.y, most=5)
+    xs = [tick for tick in ticks(*frame.x, most=6) if tick == int(tick) and tick >= 0]
+    ys = ticks(*frame.y, most=5)
     return "".join(
         [
             plot.grid(frame, (), ys),

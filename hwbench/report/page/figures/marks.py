@@ -5,7 +5,8 @@ Hatches and markers let series be told apart without colour.
 
 from collections.abc import Iterable, Sequence
 
-from hwbench.report.page.figures.svg import color, escaped, short, variable
+from hwbench.report.numbers import short
+from hwbench.report.page.figures.svg import color, escaped, variable
 
 WIDTH, WIDE = 330, 520
 

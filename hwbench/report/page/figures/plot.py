@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import escape
 from numpy.typing import ArrayLike, NDArray
 
+from hwbench.report.charts.ticks import LEAST, MOST, ticks
 from hwbench.report.page.figures.marks import LETTER, text
 from hwbench.report.page.figures.svg import color, escaped, variable
 
@@ -16,9 +17,6 @@ DASHES = ("", "6 3", "2 2.5", "8 3 2 3")
 
 LEGEND = 15
 """Height of a line of the legend."""
-
-LEAST, MOST = 1e-290, 1e290
-"""The ends of the numbers that an axis can show; no machine has others."""
 
 
 @dataclass(frozen=True)
@@ -192,18 +190,6 @@ def legend(names: Sequence[str], width: float, left: float = 2) -> tuple[str, in
     return "".join(drawn), row + 1
 
 
-def ticks(low: float, high: float, most: int = 4) -> list[float]:
-    """Return at most `most` + 1 round numbers between two limits: 1, 2 or 5 times a power of ten
-    apart; none between limits that no machine has."""
-    raw = (high - low) / most
-    if not LEAST < raw < MOST:
-        return []
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{number * step:.12g}") + 0.0 for number in range(first, last + 1)]
-
-
 def fitting_ticks(frame: Frame, most: int = 5) -> list[float]:
     """Return round numbers for the x axis, fewer where their names would touch."""
     low, high = frame.x
@@ -215,19 +201,6 @@ def fitting_ticks(frame: Frame, most: int = 5) -> list[float]:
         if len(found) < 2 or places[1] - places[0] > LETTER * widest + 8:
             break
     return found
-
-
-def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
-    """Return powers of ten between two positive limits, of many every second, third, …; where there
-    are fewer than two, also 2 and 5 times a power, or else round numbers."""
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    if last - first >= 1:
-        apart = -(-(last - first + 1) // most)
-        return [10.0**power for power in range(first, last + 1, apart)]
-    powers = (10.0 ** (first - 1), 10.0**first)
-    found = [factor * power for power in powers for factor in (1, 2, 5)]
-    within = [float(f"{tick:.6g}") for tick in found if low <= tick <= high]
-    return within if len(within) > 1 else [tick for tick in ticks(low, high) if tick > 0]
 
 
 def limits(values: Sequence[float]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ import numpy as np
 from markupsafe import Markup
 
 from hwbench.report.charts.profile import Bar, Cascade, Memory
+from hwbench.report.charts.ticks import ticks
 from hwbench.report.numbers import quantity, scale_of
 from hwbench.report.page.figures import plot
 from hwbench.report.page.figures.marks import (
@@ -30,9 +31,9 @@ def cascade(chart: Cascade, prefix: str) -> Markup:
     height = (len(chart.bars) + 1) * ROW
     x = (0.0, chart.whole.value / divisor)
     frame = plot.Frame(WIDE, height + AXIS, 12, 118, 0, AXIS, x, (height, 0.0))
-    ticks = plot.ticks(*x, most=5)
-    drawn = [patterns(prefix, range(len(chart.bars))), plot.grid(frame, ticks)]
-    drawn.append(plot.x_numbers(frame, ticks, [f"{tick:,.10g}" for tick in ticks]))
+    xs = ticks(*x, most=5)
+    drawn = [patterns(prefix, range(len(chart.bars))), plot.grid(frame, xs)]
+    drawn.append(plot.x_numbers(frame, xs, [f"{tick:,.10g}" for tick in xs]))
     drawn.append(plot.units(frame, unit))
     start = 0.0
     for row, bar in enumerate(chart.bars):
@@ -59,7 +60,7 @@ def memory(chart: Memory, prefix: str) -> Markup:
     x = (float(at[0]), max(float(at[-1]), float(at[0]) + 1))
     y = (0.0, max(1.12 * float(total[peak]) / divisor, 1e-9))
     frame = plot.Frame(WIDE, legend_height + 254, 56, 16, legend_height + 24, 36, x, y)
-    xs, ys = plot.ticks(*x, most=5), plot.ticks(*y, most=5)
+    xs, ys = ticks(*x, most=5), ticks(*y, most=5)
     xs = [tick for tick in xs if tick == int(tick)]
     drawn = [patterns(prefix, range(len(chart.areas))), plot.grid(frame, (), ys)]
     drawn.append(plot.x_numbers(frame, xs, [f"{tick:,.10g}" for tick in xs]))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from hwbench.report.charts.roofline import Roofline
+from hwbench.report.charts.ticks import log_ticks
 from hwbench.report.numbers import scale_of
 from hwbench.report.page.figures import plot
 from hwbench.report.page.figures.marks import (
@@ -43,7 +44,7 @@ def roofline(chart: Roofline, prefix: str) -> Markup:
 
 def _axes(frame: plot.Frame, chart: Roofline) -> str:
     divisor, unit = scale_of(chart.flops_per_s, "FLOP/s")
-    xs, ys = plot.log_ticks(*frame.x), plot.log_ticks(*frame.y, most=6)
+    xs, ys = log_ticks(*frame.x), log_ticks(*frame.y, most=6)
     return "".join(
         [
             plot.grid(frame, xs, ys),

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from hwbench.analysis.metrics.steps import REST
 from hwbench.report.charts.stacks import Stacks
+from hwbench.report.numbers import short
 from hwbench.report.page.figures import plot
 from hwbench.report.page.figures.bars import GAP, LABEL
 from hwbench.report.page.figures.marks import (
@@ -18,7 +19,7 @@ from hwbench.report.page.figures.marks import (
     swatch,
     text,
 )
-from hwbench.report.page.figures.svg import short, variable, wrapped
+from hwbench.report.page.figures.svg import variable, wrapped
 
 BAR, LEFT, RIGHT, AXIS = 22, 12, 80, 24
 ROW = LABEL + BAR + GAP

@@ -39,12 +39,6 @@ def escaped(text: str) -> str:
     return str(escape(clean(text)))
 
 
-def short(text: str, most: int = 72) -> str:
-    """Return the text on one line, cut to a length."""
-    text = " ".join(clean(text).split())
-    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
 def wrapped(
     content: str, size: tuple[float, float], prefix: str, title: str, description: str
 ) -> Markup:
