@@ -105,10 +105,10 @@ def _show(runs: "list[RunTables]", table: "pd.DataFrame", as_json: bool) -> None
     from hwbench.report.terminal import comparison
 
     if as_json:
-        content = comparison.as_data(table, compare.overall(list(table.verdict)))
+        content = comparison.comparison_data(table, compare.overall(list(table.verdict)))
         options.print_json(content | {"runs": [run.run_id for run in runs]})
         return
-    options.print_table(comparison.as_table(table))
+    options.print_table(comparison.comparison_table(table))
     click.echo(f"runs: {', '.join(str(run.folder) for run in runs)}", err=True)
 
 

@@ -42,7 +42,7 @@ def command(
     for difference in comparable.differences(*runs):
         click.echo(f"the environments differ: {difference}", err=True)
     if as_json:
-        options.print_json(comparison.as_data(table, compare.overall(list(table.verdict))))
+        options.print_json(comparison.comparison_data(table, compare.overall(list(table.verdict))))
     else:
-        options.print_table(comparison.as_table(table))
+        options.print_table(comparison.comparison_table(table))
     return 3 if set(table.verdict) <= {"missing", "incomparable"} else 0

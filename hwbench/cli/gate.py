@@ -190,9 +190,9 @@ def _show(judgement: Judgement, as_json: bool) -> None:
     if as_json:
         head = {"outcome": outcome, "message": message or None, "runs": judgement.subject}
         more = ("label", "unit", "threshold", "floor", "status")
-        options.print_json(head | comparison.as_data(table, gate.overall(table), more))
+        options.print_json(head | comparison.comparison_data(table, gate.overall(table), more))
     elif len(table):
-        options.print_table(comparison.as_table(table, "status"))
+        options.print_table(comparison.comparison_table(table, "status"))
     click.echo(judgement.subject, err=True)
     summary = f" ({gate.summary(table)})" if len(table) else ""
     click.echo(f"gate: {outcome}{summary}", err=True)

@@ -51,7 +51,7 @@ def command(
     if as_list:
         sources = all_sources(tdp_w)
         if as_json:
-            options.print_json(shown.sources_as_data(sources))
+            options.print_json(shown.sources_data(sources))
         else:
             options.print_table(shown.sources_table(sources))
         return 0
@@ -64,9 +64,11 @@ def command(
     if metered.problem:
         click.echo(f"hwbench: {metered.problem}", err=True)
     elif as_json:
-        options.print_json(shown.as_data(metered) | {"folder": str(folder) if folder else None})
+        options.print_json(
+            shown.metered_data(metered) | {"folder": str(folder) if folder else None}
+        )
     else:
-        options.print_table(shown.as_table(metered))
+        options.print_table(shown.metered_table(metered))
         options.print_line(shown.summary(metered))
     if store:  # after the figures are printed: a full disk must not cost them
         store(metered)

@@ -68,10 +68,10 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
 
 
 def _show(run: "RunTables", table: "pd.DataFrame", as_json: bool) -> None:
-    from hwbench.report.terminal import floors
+    from hwbench.report import terminal
 
     if as_json:
         head = {"run_id": run.run_id, "folder": str(run.folder)}
         options.print_json(head | {"rows": options.plain_rows(table)})
     else:
-        options.print_table(floors.as_table(run, table))
+        options.print_table(terminal.floors_table(run, table))

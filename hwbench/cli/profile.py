@@ -159,9 +159,9 @@ def _show(run: "RunTables", case: "Case", as_json: bool) -> None:
             options.print_json(head | {"outcome": row.outcome, "reason": row.reason})
         return
     if as_json:
-        options.print_json({"folder": str(run.folder)} | profile.as_data(run))
+        options.print_json({"folder": str(run.folder)} | profile.profile_data(run))
         return
-    for number, table in enumerate(profile.tables(run)):
+    for number, table in enumerate(profile.profile_tables(run)):
         if number:
             options.print_line("")
         options.print_table(table)

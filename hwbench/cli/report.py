@@ -162,10 +162,10 @@ def _rendered(form: str, runs: "list[RunTables]", output: Path) -> str:
     from hwbench.report.page import html
 
     if form == "csv":
-        return data.as_csv(runs)
+        return data.metrics_csv(runs)
     floors = noise.floors(output, runs[-1], options.warn)
     if form == "html":
         return html.render(runs, floors)
     if form == "markdown":
         return markdown_report.render(runs, floors)
-    return json.dumps(data.as_data(runs, floors), indent=2, allow_nan=False) + "\n"
+    return json.dumps(data.runs_data(runs, floors), indent=2, allow_nan=False) + "\n"

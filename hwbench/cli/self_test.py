@@ -61,7 +61,7 @@ def run_self_test(
             floor = f", noise floor {trial.floor:.1%}" if trial.floor else ""
             head = f"{trial.label}: {trial.kind}, {trial.noise}"
             click.echo(f"{head}; threshold {threshold:.1%}{floor}")
-            options.print_table(self_test.as_table(trial.rows))
+            options.print_table(self_test.self_test_table(trial.rows))
     return 1 if any(trial.rows.slower_low.iloc[0] > MOST_ALARMS for trial in trials) else 0
 
 

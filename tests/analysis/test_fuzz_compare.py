@@ -112,8 +112,10 @@ def assert_nothing_slips_through(
 
 def assert_rendered(table: pd.DataFrame) -> None:
     outcome = gate.outcome(table)
-    json.dumps(comparison.as_data(table, ("label", "unit", "threshold", "status")), allow_nan=False)
-    assert comparison.as_table(table, "status").row_count == len(table)
+    json.dumps(
+        comparison.comparison_data(table, ("label", "unit", "threshold", "status")), allow_nan=False
+    )
+    assert comparison.comparison_table(table, "status").row_count == len(table)
     ElementTree.fromstring(junit.render(table, "none"))
     assert len(markdown_gate.render(table, outcome, "none").encode()) <= markdown_gate.LIMIT
     assert all("\n" not in line for line in github.annotations(table, outcome, "none"))

@@ -12,7 +12,7 @@ from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.records import Case
-from hwbench.report.formats.data import CSV_COLUMNS, HEAD, as_csv, as_data
+from hwbench.report.formats.data import CSV_COLUMNS, HEAD, metrics_csv, runs_data
 from hwbench.tables.reader import RunTables
 from hwbench.tables.schema import SCHEMAS
 
@@ -33,7 +33,7 @@ def by_metric(text: str) -> dict[str, dict[str, str]]:
 
 
 def test_the_columns_are_those_of_the_metrics_and_their_run():
-    text = as_csv([named("w")])
+    text = metrics_csv([named("w")])
     assert text.split("\r\n", 1)[0] == ",".join(CSV_COLUMNS)
     assert [*SCHEMAS["metrics"].names, "label", "device_name", "started_at", "case"] == CSV_COLUMNS
     assert text.endswith("\r\n")
@@ -41,7 +41,7 @@ def test_the_columns_are_those_of_the_metrics_and_their_run():
 
 def test_figures_are_there_to_the_last_digit_and_the_unknown_is_empty():
     run = run_of((CASE, [[0.1, 0.1], [0.3, 0.3]]), (OTHER, [[1 / 3] * 2]), run_id="r", label="main")
-    rows = [row for row in read(as_csv([run])) if row["metric"] == "step_s_p50"]
+    rows = [row for row in read(metrics_csv([run])) if row["metric"] == "step_s_p50"]
     truth = summarize(run)
     truth = truth[truth.metric == "step_s_p50"]
     assert [float(row["value"]) for row in rows] == list(truth.value)
@@ -56,7 +56,7 @@ def test_figures_are_there_to_the_last_digit_and_the_unknown_is_empty():
 
 def test_runs_stand_one_below_the_other():
     runs = [run_of((CASE, around(float(i))), run_id=f"r{i}") for i in (1, 2)]
-    rows = [row for row in read(as_csv(runs)) if row["metric"] == "step_s_p50"]
+    rows = [row for row in read(metrics_csv(runs)) if row["metric"] == "step_s_p50"]
     assert [(row["run_id"], float(row["value"])) for row in rows] == [("r1", 1.0), ("r2", 2.0)]
 
 
@@ -76,14 +76,14 @@ def test_runs_stand_one_below_the_other():
     ],
 )
 def test_a_text_that_a_spreadsheet_would_run_is_made_safe(text):
-    rows = read(as_csv([named(text)]))
+    rows = read(metrics_csv([named(text)]))
     assert {row["label"] for row in rows} == {"'" + text}
     assert {row["workload"] for row in rows} == {"'" + text}
 
 
 def test_a_negative_number_stays_a_number():
     run = with_measurements(run_of((CASE, around(1.0))), CASE, compile_s=-1.5)
-    assert by_metric(as_csv([run]))["compile_s"]["value"] == "-1.5"
+    assert by_metric(metrics_csv([run]))["compile_s"]["value"] == "-1.5"
 
 
 @settings(max_examples=25, deadline=None)
@@ -94,7 +94,7 @@ def test_a_negative_number_stays_a_number():
     )
 )
 def test_words_come_back_as_they_were(text):
-    rows = read(as_csv([named(text)]))
+    rows = read(metrics_csv([named(text)]))
     assert rows
     for row in rows:
         for column in ("label", "device_name", "workload"):
@@ -104,8 +104,8 @@ def test_words_come_back_as_they_were(text):
 
 @pytest.mark.parametrize("text", ["a\0b", "\x1b[31m"])
 def test_what_no_file_can_hold_is_replaced(text):
-    as_csv([named(text)]).encode()
-    assert "\N{REPLACEMENT CHARACTER}" in as_csv([named(text)])
+    metrics_csv([named(text)]).encode()
+    assert "\N{REPLACEMENT CHARACTER}" in metrics_csv([named(text)])
 
 
 def test_an_argument_that_is_not_utf8_is_replaced_in_json():
@@ -114,7 +114,7 @@ def test_an_argument_that_is_not_utf8_is_replaced_in_json():
 
 
 def test_a_run_without_figures_is_a_line_of_names():
-    assert as_csv([run_of(planned=[CASE])]) == ",".join(CSV_COLUMNS) + "\r\n"
+    assert metrics_csv([run_of(planned=[CASE])]) == ",".join(CSV_COLUMNS) + "\r\n"
 
 
 def plain(runs) -> dict:
@@ -123,7 +123,7 @@ def plain(runs) -> dict:
     def refuse(constant):
         raise AssertionError(constant)
 
-    return json.loads(json.dumps(as_data(runs), allow_nan=False), parse_constant=refuse)
+    return json.loads(json.dumps(runs_data(runs), allow_nan=False), parse_constant=refuse)
 
 
 def test_json_has_the_whole_of_a_run():
@@ -185,7 +185,7 @@ def test_what_is_no_number_is_null(value):
     run = with_measurements(run, CASE, compile_s=value, window_s=value)
     data = plain([run, run])
     assert data["runs"][0]["environment"] == {"deep": [{"x": None}]}
-    cells = {cell for row in read(as_csv([run])) for cell in row.values()}
+    cells = {cell for row in read(metrics_csv([run])) for cell in row.values()}
     assert not cells & {"nan", "inf", "-inf", "None"}
 
 
@@ -210,4 +210,4 @@ def test_words_of_any_language_stay_as_they_are(text):
     data = plain([named(text)])
     assert data["runs"][0]["label"] == text
     assert data["runs"][0]["cases"][0]["workload"] == text
-    assert {row["label"] for row in read(as_csv([named(text)]))} == {text}
+    assert {row["label"] for row in read(metrics_csv([named(text)]))} == {text}

@@ -10,7 +10,7 @@ from rich.console import Console
 from hwbench.analysis.profile.diff import diff
 from hwbench.records import UserError
 from hwbench.records.profile import Profile
-from hwbench.report.terminal.profile import as_data, diff_data, diff_table, tables
+from hwbench.report.terminal.profile import diff_data, diff_table, profile_data, profile_tables
 
 KEYS = {
     "run_id", "case", "clean_step_s", "profiled_step_s", "overhead", "invalid", "waterfall", "rest_of", "missed_s",
@@ -30,7 +30,7 @@ def strictly(data):
 
 
 def test_the_data_of_a_profile():
-    data = strictly(as_data(run_with(training())))
+    data = strictly(profile_data(run_with(training())))
     assert set(data) == KEYS
     assert data["run_id"] == "r"
     assert data["case"] == {
@@ -71,7 +71,7 @@ def test_the_data_of_a_profile():
 
 def test_what_is_unknown_is_null_and_says_why():
     data = strictly(
-        as_data(
+        profile_data(
             run_with(
                 profile_of([op("aten::add", 1.0, 0.0, 1e8)], unknown={"memory": "not traced"}),
                 ceilings=(),
@@ -87,18 +87,18 @@ def test_what_is_unknown_is_null_and_says_why():
 
 
 def test_an_invalid_profile_says_so_and_no_more():
-    data = strictly(as_data(run_with(training(invalid="lost 3 events"))))
+    data = strictly(profile_data(run_with(training(invalid="lost 3 events"))))
     assert set(data) == KEYS
     assert data["invalid"] == "lost 3 events"
     assert data["operators"] == data["spans"] == []
     assert data["waterfall"] is None
-    assert printed(*tables(run_with(training(invalid="lost 3 events"))))[1:] == [
+    assert printed(*profile_tables(run_with(training(invalid="lost 3 events"))))[1:] == [
         "This profile is invalid, so nothing of it is shown: lost 3 events."
     ]
 
 
 def test_the_terminal_has_the_waterfall_operators_modules_and_peak():
-    lines = printed(*tables(run_with(training())))
+    lines = printed(*profile_tables(run_with(training())))
     assert lines[0] == "gpt/train size=nano batch=1 seq=64 fp32"
     words = [line.split() for line in lines]
     assert ["Compute,", "at", "the", "matmul", "ceiling", "390", "ms", "39.0", "%"] in words
@@ -113,7 +113,7 @@ def test_the_terminal_has_the_waterfall_operators_modules_and_peak():
 def test_the_gaps_of_an_accelerator_and_the_others():
     rows = [op(f"aten::x{number}", 0.01) for number in range(18)]
     lines = printed(
-        *tables(run_with(profile_of(rows, device_busy_s=0.5, gaps=[gap(0.5, "host_late")])))
+        *profile_tables(run_with(profile_of(rows, device_busy_s=0.5, gaps=[gap(0.5, "host_late")])))
     )
     assert any(
         line.split() == ["the", "host", "was", "late", "500", "ms", "50.0", "%"] for line in lines
@@ -125,7 +125,9 @@ def test_the_gaps_of_an_accelerator_and_the_others():
 
 def test_markup_in_a_name_is_text():
     rows = [op("[bold]x[/bold]", 0.5), op("[red]", 0.2, level="span")]
-    assert any("[bold]x[/bold]" in line for line in printed(*tables(run_with(profile_of(rows)))))
+    assert any(
+        "[bold]x[/bold]" in line for line in printed(*profile_tables(run_with(profile_of(rows))))
+    )
 
 
 def test_a_difference_as_data_and_on_a_terminal():
@@ -167,13 +169,13 @@ def test_a_difference_has_a_row_for_the_others_and_tells_what_differs():
 
 def test_no_profile_is_the_users_error():
     with pytest.raises(UserError, match="has no profile"):
-        as_data(run_with(ceilings=(GEMM, COPY)))
+        profile_data(run_with(ceilings=(GEMM, COPY)))
     with pytest.raises(UserError, match="has no profile"):
-        tables(run_with())
+        profile_tables(run_with())
 
 
 def test_a_pass_that_failed_says_so_and_its_step_is_unknown():
-    data = as_data(run_with(Profile(0, 1.0, None, 0.0, "the pass failed: RuntimeError: x")))
+    data = profile_data(run_with(Profile(0, 1.0, None, 0.0, "the pass failed: RuntimeError: x")))
     assert (data["profiled_step_s"], data["overhead"]) == (None, None)
     assert data["invalid"] == "the pass failed: RuntimeError: x"
     assert json.dumps(data, allow_nan=False)

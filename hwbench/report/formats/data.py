@@ -3,7 +3,6 @@ JSON."""
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from hwbench.analysis.metrics.spans import summarize_spans
 from hwbench.analysis.metrics.summary import METRICS_COLUMNS, summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.analysis.side_by_side import side_by_side
-from hwbench.report.numbers import clean, plain
+from hwbench.report.rows import plain_rows, plain_value
 from hwbench.tables.reader import RunTables
 
 CSV_COLUMNS = [*METRICS_COLUMNS, "label", "device_name", "started_at", "case"]
@@ -35,7 +34,7 @@ HEAD = (
 )
 
 
-def as_csv(runs: Sequence[RunTables]) -> str:
+def metrics_csv(runs: Sequence[RunTables]) -> str:
     """A row (CSV_COLUMNS) a run, case and metric, by RFC 4180: commas, CRLF, quotes where needed,
     one line of names.
 
@@ -55,10 +54,10 @@ def as_csv(runs: Sequence[RunTables]) -> str:
     return stream.getvalue()
 
 
-def as_data(
+def runs_data(
     runs: Sequence[RunTables], floors: Mapping[tuple[str, str], float] | None = None
 ) -> dict[str, Any]:
-    """{"runs": […], "comparison": rows of side_by_side.side_by_side, "history": {"points": …, "changes":
+    """{"runs": […], "comparison": rows of side_by_side, "history": {"points": …, "changes":
     …}}, ready for JSON.
 
     Numbers are in base units, null where unknown. A single run has no comparison (an empty list);
@@ -68,52 +67,31 @@ def as_data(
     tables, metrics = [cases(run) for run in runs], [summarize(run) for run in runs]
     compared = side_by_side(tables, metrics) if len(runs) > 1 else pd.DataFrame()
     known = points([run.runs for run in runs], tables, metrics)
-    told = {"points": _rows(known), "changes": _rows(changes(known, floors))}
+    told = {"points": plain_rows(known), "changes": plain_rows(changes(known, floors))}
     return {
         "runs": [_run(*parts) for parts in zip(runs, tables, metrics, strict=True)],
-        "comparison": _rows(compared),
+        "comparison": plain_rows(compared),
         "history": told if len(known) else None,
     }
 
 
 def _run(run: RunTables, table: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, Any]:
     row = run.runs.iloc[0]
-    facts = {name: _plain(row[name]) for name in HEAD}
-    facts |= {name: _plain(json.loads(row[name])) for name in ("environment", "argv", "plan")}
+    facts = {name: plain_value(row[name]) for name in HEAD}
+    facts |= {
+        "environment": plain_value(run.environment),
+        "argv": plain_value(run.argv),
+        "plan": plain_value(run.plan),
+    }
     return facts | {
-        "cases": _rows(table),
-        "metrics": _rows(metrics, "reasons"),
-        "span_metrics": _rows(summarize_spans(run), "reasons"),
+        "cases": plain_rows(table),
+        "metrics": plain_rows(metrics, parsed=["reasons"]),
+        "span_metrics": plain_rows(summarize_spans(run), parsed=["reasons"]),
     }
 
 
-def _rows(table: pd.DataFrame, *parsed: str) -> list[dict[str, Any]]:
-    """The rows of a table as JSON takes them; the columns `parsed` hold JSON."""
-    rows = table.to_dict("records")
-    return [
-        {
-            str(name): _plain(json.loads(value) if name in parsed else value)
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """As JSON takes it, whatever lies inside: null for what is no finite number or not known."""
-    if isinstance(value, Mapping):
-        return {clean(str(name)): _plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, str):
-        return clean(value)
-    if hasattr(value, "item"):  # a number of numpy's
-        value = value.item()
-    return None if value is pd.NA or value is pd.NaT else plain(value)
-
-
 def _cell(value: Any) -> str:
-    value = _plain(value)
+    value = plain_value(value)
     if isinstance(value, str):
         return (
             f"'{value}"

@@ -1,6 +1,7 @@
 """Tables for the terminal, and the same as data."""
 
 from hwbench.report.terminal.run import (
+    floors_table,
     roofline_table,
     summary_rows,
     summary_table,
@@ -9,6 +10,7 @@ from hwbench.report.terminal.run import (
 )
 
 __all__ = [
+    "floors_table",
     "roofline_table",
     "summary_rows",
     "summary_table",

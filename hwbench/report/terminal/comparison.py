@@ -8,7 +8,9 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.report.numbers import clean, plain, quantity
+from hwbench.report.numbers import quantity
+from hwbench.report.rows import plain_rows
+from hwbench.report.terminal.tables import Column, numbers, one_line, table_of, words
 
 ROW = (
     "case_id",
@@ -28,35 +30,27 @@ COLORS = {"faster": "green", "same": "green", "pass": "green"} | dict.fromkeys(
 """Of verdicts and of a gate's statuses; every other is yellow."""
 
 
-def as_data(table: pd.DataFrame, verdict: str, more: Sequence[str] = ()) -> dict[str, Any]:
-    """{"verdict": …, "rows": […]}, numbers in base units, null where unknown. `more` names further
-    columns."""
-    rows = [{name: plain(row[name]) for name in (*ROW, *more)} for row in table.to_dict("records")]
-    return {"verdict": verdict, "rows": rows}
+def comparison_data(table: pd.DataFrame, verdict: str, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Return {"verdict": …, "rows": […]}, numbers in base units, null where unknown. `more` names
+    further columns."""
+    return {"verdict": verdict, "rows": plain_rows(table, [*ROW, *more])}
 
 
-def as_table(table: pd.DataFrame, word: str = "verdict") -> Table:
-    """One row a case and metric, with its `word` (a column): never a ratio without the values that
-    it is of."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    drawn.add_column("case", overflow="fold")
-    for title in ("metric", "baseline", "candidate", "ratio", "95 % interval", "threshold"):
-        drawn.add_column(title, justify="left" if title == "metric" else "right", no_wrap=True)
-    drawn.add_column(word, overflow="fold")
+def comparison_table(table: pd.DataFrame, word: str = "verdict") -> Table:
+    """Return one row a case and metric, with its `word` (a column): never a ratio without the
+    values that it is of."""
+    figures = numbers("baseline", "candidate", "ratio", "95 % interval", "threshold")
+    columns = [*words("case"), Column("metric"), *figures, *words(word)]
+    rows: list[list[str | Text]] = []
     for row in table.to_dict("records"):
-        said = f"{row[word]}: {row['reason']}" if row["reason"] else row[word]
-        label, *cells = columns_of(row)
-        drawn.add_row(_line(label), *cells, _line(said, COLORS.get(row[word], "yellow")))
-    return drawn
-
-
-def _line(text: str, style: str = "") -> Text:
-    """On one line: a log's reader, such as GitHub's, may take the start of a line for a command."""
-    return Text(" ".join(clean(text).split()), style)
+        reason = f"{row[word]}: {row['reason']}" if row["reason"] else row[word]
+        color = COLORS.get(row[word], "yellow")
+        rows.append([*columns_of(row), one_line(reason, color)])
+    return table_of(columns, rows)
 
 
 def columns_of(row: dict[str, Any]) -> list[str]:
-    """Case, metric, baseline, candidate, ratio, interval and threshold of a row, as people read
+    """Return case, metric, baseline, candidate, ratio, interval and threshold of a row, as people read
     them."""
     values = [quantity(row[side], row["unit"]) for side in ("baseline", "candidate")]
     return [
@@ -70,7 +64,7 @@ def columns_of(row: dict[str, Any]) -> list[str]:
 
 
 def figures(row: dict[str, Any]) -> str:
-    """A row's values and ratio in one line."""
+    """Return a row's values and ratio in one line."""
     _, _, baseline, candidate, ratio, interval, threshold = columns_of(row)
     return (
         f"{baseline} → {candidate}, ratio {ratio}, 95 % interval {interval}, threshold {threshold}"

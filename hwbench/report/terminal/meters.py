@@ -1,41 +1,26 @@
 """What meters say, and which of them work, as tables for people and as plain data for machines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.report.numbers import UNKNOWN, clean, quantity
+from hwbench.report.numbers import UNKNOWN, quantity
+from hwbench.report.terminal.tables import numbers, table_of, words
 
 if TYPE_CHECKING:
     from hwbench.meters import Source
     from hwbench.meters.command import Metered
     from hwbench.records import Reading
 
-ENERGY_TITLES = ("scope", "energy", "±", "power", "peak", "grade", "from")
 
-
-def as_table(metered: "Metered") -> Table:
-    """A row for each scope: energy with its uncertainty, mean and peak power, grade and source; why
-    where unknown."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ENERGY_TITLES:
-        table.add_column(
-            title, justify="right" if title in ENERGY_TITLES[1:5] else "left", overflow="fold"
-        )
-    for scope, found in _by_scope(metered.readings).items():
-        energy, power, peak = (found.get(name) for name in ("energy", "power", "power_peak"))
-        source = (
-            f"{energy.meter} {energy.method}"
-            if energy and energy.value is not None
-            else _why(energy)
-        )
-        table.add_row(
-            scope, _amount(energy), _doubt(energy), _amount(power), _amount(peak),
-            (energy.grade if energy else None) or UNKNOWN, Text(clean(source)),
-        )  # fmt: skip
-    return table
+def metered_table(metered: "Metered") -> Table:
+    """Return a row for each scope: energy with its uncertainty, mean and peak power, grade and
+    source; the reason where it is unknown."""
+    columns = [*words("scope"), *numbers("energy", "±", "power", "peak"), *words("grade", "from")]
+    return table_of(columns, starmap(_row, _by_scope(metered.readings).items()))
 
 
 def summary(metered: "Metered") -> str:
@@ -49,9 +34,9 @@ def summary(metered: "Metered") -> str:
     return "; ".join([took + memory, *metered.notes])
 
 
-def as_data(metered: "Metered") -> dict[str, Any]:
-    """Plain data: how the command ended and how long it took, and every reading with all its
-    columns."""
+def metered_data(metered: "Metered") -> dict[str, Any]:
+    """Return how the command ended and how long it took, and every reading with all its
+    columns, as JSON takes it."""
     return {
         "exit_status": metered.exit_status,
         "elapsed_s": metered.elapsed_s,
@@ -62,27 +47,31 @@ def as_data(metered: "Metered") -> dict[str, Any]:
 
 
 def sources_table(sources: Sequence["Source"]) -> Table:
-    """A row for each source: whether it works here, what it measures, or why not and the cure."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("meter", "works", "measures, or why not"):
-        table.add_column(title, overflow="fold")
-    for source in sources:
-        words = [
-            ", ".join(source.signals),
-            source.reason,
-            f"Cure: {source.cure}" if source.cure else "",
-        ]
-        said = ". ".join(word.rstrip(".") for word in words if word)
-        table.add_row(
-            source.meter,
-            Text("yes", "green") if source.works else Text("no", "yellow"),
-            Text(clean(said)),
-        )
-    return table
+    """Return a row for each source: whether it works here, what it measures, or why not and the
+    cure."""
+    return table_of(words("meter", "works", "measures, or why not"), map(_source_row, sources))
 
 
-def sources_as_data(sources: Sequence["Source"]) -> list[dict[str, Any]]:
+def sources_data(sources: Sequence["Source"]) -> list[dict[str, Any]]:
+    """Return the same as JSON takes it."""
     return [vars(source) | {"signals": list(source.signals)} for source in sources]
+
+
+def _source_row(source: "Source") -> list[str | Text]:
+    signals = ", ".join(source.signals)
+    cure = f"Cure: {source.cure}" if source.cure else ""
+    sentences = [part.rstrip(".") for part in (signals, source.reason, cure) if part]
+    works = Text("yes", "green") if source.works else Text("no", "yellow")
+    return [source.meter, works, ". ".join(sentences)]
+
+
+def _row(scope: str, readings: Mapping[str, "Reading"]) -> list[str]:
+    """The cells of a scope whose `readings` are named by their quantities."""
+    energy, power, peak = (readings.get(name) for name in ("energy", "power", "power_peak"))
+    is_known = energy is not None and energy.value is not None
+    source = f"{energy.meter} {energy.method}" if energy and is_known else _why(energy)
+    grade = (energy.grade if energy else None) or UNKNOWN
+    return [scope, _amount(energy), _doubt(energy), _amount(power), _amount(peak), grade, source]
 
 
 def _by_scope(readings: Sequence["Reading"]) -> dict[str, dict[str, "Reading"]]:

@@ -1,6 +1,7 @@
 """A profile for the terminal and for `--json`: where the time of a step goes, and what two runs
 differ in."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,19 +19,24 @@ from hwbench.analysis.profile.operators import (
 )
 from hwbench.analysis.profile.tables import memory, modules, spans
 from hwbench.analysis.profile.waterfall import NoWaterfall, Waterfall, gap_seconds, waterfall
-from hwbench.report.numbers import UNKNOWN, clean, plain, quantity
+from hwbench.report.numbers import UNKNOWN, plain, quantity
 from hwbench.report.profile_words import CAUSES, PARTS, RESTS, lines, peak, times, unknown
+from hwbench.report.rows import plain_rows
+from hwbench.report.terminal.tables import Column, one_line, table_of
 from hwbench.tables.reader import RunTables
 
 MOST_ROWS = 15
 DIGITS = 3
+WORDS = ("part", "operator", "module", "kind", "cause", "held for", "bound by", "where")
+"""Columns that hold words."""
+
 NOTHING_S = 1e-12
 """A difference that is rounding's."""
 
 OPERATORS = ["span", "name", "backward", "dtype"]
 
 
-def as_data(run: RunTables, named: str | None = None) -> dict[str, Any]:
+def profile_data(run: RunTables, named: str | None = None) -> dict[str, Any]:
     """The profile of a case (`profiled_case`) as JSON takes it: seconds, bytes and FLOPs of a step,
     null for unknown.
 
@@ -74,7 +80,7 @@ def as_data(run: RunTables, named: str | None = None) -> dict[str, Any]:
     }
 
 
-def tables(run: RunTables, named: str | None = None) -> list[Table]:
+def profile_tables(run: RunTables, named: str | None = None) -> list[Table]:
     """The same for a terminal: what was profiled, the waterfall, operators, modules, gaps, and the
     memory's peak."""
     case = profiled_case(run, named)
@@ -99,191 +105,149 @@ def tables(run: RunTables, named: str | None = None) -> list[Table]:
     ]
 
 
-def diff_data(found: OpDiff) -> dict[str, Any]:
-    """A difference as JSON takes it."""
+def diff_data(diff: OpDiff) -> dict[str, Any]:
+    """Return a difference as JSON takes it."""
     return {
-        "a": {
-            "case_id": found.a.case_id,
-            "case": found.a.label,
-            "clean_step_s": found.a.clean_step_s,
-        },
-        "b": {
-            "case_id": found.b.case_id,
-            "case": found.b.label,
-            "clean_step_s": found.b.clean_step_s,
-        },
-        "difference_s": found.difference_s,
-        "residual_s": found.residual_s,
-        "notes": list(found.notes),
-        "rows": _records(found.rows),
+        "a": _side(diff.a),
+        "b": _side(diff.b),
+        "difference_s": diff.difference_s,
+        "residual_s": diff.residual_s,
+        "notes": list(diff.notes),
+        "rows": _records(diff.rows),
     }
 
 
-def diff_table(found: OpDiff) -> Table:
-    """What accounts for most of the difference, the others as one row, and the residual; the last
-    row is the sum."""
-    table = _table(
-        "what makes b's step differ from a's",
-        "where",
-        "operator",
-        "a",
-        "b",
-        "b \N{MINUS SIGN} a",
-        "share",
-    )
-    rows = found.rows.head(MOST_ROWS)
-    for row in rows.to_dict("records"):
+def diff_table(diff: OpDiff) -> Table:
+    """Return what accounts for most of the difference, the others as one row, and the residual; the
+    last row is the sum."""
+    whole = diff.difference_s
+    rows = []
+    for row in diff.rows.head(MOST_ROWS).to_dict("records"):
         name = f"{row['name']}, backward" if row["backward"] else row["name"]
-        table.add_row(
-            _text(row["span"]), _text(name), *_compared(row["a_s"], row["b_s"], found.difference_s)
-        )
-    rest = found.rows.iloc[MOST_ROWS:]
+        rows.append([row["span"], name, *_compared(row["a_s"], row["b_s"], whole)])
+    rest = diff.rows.iloc[MOST_ROWS:]
     if len(rest):
-        table.add_row(
-            "",
-            f"the other {len(rest)}",
-            *_compared(rest.a_s.sum(), rest.b_s.sum(), found.difference_s),
-        )
-    table.add_row(
-        "", "not accounted for", "", "", *_compared(0.0, found.residual_s, found.difference_s)[2:]
-    )
-    table.add_row(
-        "", "the step", *_compared(found.a.clean_step_s, found.b.clean_step_s, found.difference_s)
-    )
-    table.caption, table.caption_justify = (
-        _text("; ".join(found.notes)) if found.notes else None,
-        "left",
-    )
+        figures = _compared(rest.a_s.sum(), rest.b_s.sum(), whole)
+        rows.append(["", f"the other {len(rest)}", *figures])
+    rows.append(["", "not accounted for", "", "", *_compared(0.0, diff.residual_s, whole)[2:]])
+    rows.append(["", "the step", *_compared(diff.a.clean_step_s, diff.b.clean_step_s, whole)])
+    columns = _columns("where", "operator", "a", "b", "b \N{MINUS SIGN} a", "share")
+    table = _titled("what makes b's step differ from a's", columns, rows)
+    if diff.notes:
+        table.caption, table.caption_justify = one_line("; ".join(diff.notes)), "left"
     return table
+
+
+def _side(case: ProfiledCase) -> dict[str, Any]:
+    return {"case_id": case.case_id, "case": case.label, "clean_step_s": case.clean_step_s}
 
 
 def _compared(a_s: float, b_s: float, whole: float) -> list[str]:
     more = b_s - a_s if abs(b_s - a_s) > NOTHING_S else 0.0
     # + 0.0, since -0 is no figure
     share = quantity(more / whole + 0.0 if whole else None, "1", DIGITS)
-    return [
-        quantity(a_s, "s", DIGITS),
-        quantity(b_s, "s", DIGITS),
-        quantity(more, "s", DIGITS),
-        share,
-    ]
+    return [*(quantity(seconds, "s", DIGITS) for seconds in (a_s, b_s, more)), share]
 
 
-def _rows(run: RunTables, case: ProfiledCase, found: Waterfall | NoWaterfall) -> pd.DataFrame:
-    return found.operators if isinstance(found, Waterfall) else operators(run, case)
+def _rows(run: RunTables, case: ProfiledCase, result: Waterfall | NoWaterfall) -> pd.DataFrame:
+    return result.operators if isinstance(result, Waterfall) else operators(run, case)
 
 
-def _summary(case: ProfiledCase, told: list[str]) -> Table:
-    table = _table(case.label)
+def _summary(case: ProfiledCase, sentences: Sequence[str]) -> Table:
+    table = _titled(case.label, [Column("")], [[sentence] for sentence in sentences])
     table.show_header = False
-    table.add_column(overflow="fold")
-    for line in told:
-        table.add_row(_text(line))
     return table
 
 
-def _waterfall(found: Waterfall) -> Table:
-    table = _table("from the least time to the step", "part", "time", "share")
-    for part in found.parts:
-        table.add_row(PARTS[part.part], *_shared(part.seconds, found.clean_step_s))
-    for cause, seconds in found.rest_of.items():
-        table.add_row(f"  {RESTS[cause]}", *_shared(seconds, found.clean_step_s), style="dim")
-    table.add_row("The clean step", *_shared(found.clean_step_s, found.clean_step_s), style="bold")
-    return table
+def _waterfall(result: Waterfall) -> Table:
+    whole = result.clean_step_s
+    rows: list[Sequence[str | Text]] = [
+        [PARTS[part.part], *_shared(part.seconds, whole)] for part in result.parts
+    ]
+    rows += [
+        _styled("dim", f"  {RESTS[cause]}", seconds, whole)
+        for cause, seconds in result.rest_of.items()
+    ]
+    rows.append(_styled("bold", "The clean step", whole, whole))
+    return _titled("from the least time to the step", _columns("part", "time", "share"), rows)
+
+
+def _styled(style: str, title: str, seconds: float, whole: float) -> list[Text]:
+    return [Text(cell, style) for cell in (title, *_shared(seconds, whole))]
 
 
 def _operators(rows: pd.DataFrame, case: ProfiledCase) -> Table:
-    table = _table(
-        "operators", "operator", "calls", "time", "share", "FLOP/s", "B/s", "bound by", "at least"
-    )
-    for row in rows.head(MOST_ROWS).to_dict("records"):
-        name = f"{row['name']}{', backward' if row['backward'] else ''} {row['dtype']}".rstrip()
-        rates = [
-            quantity(row[f"{work}_per_s"], unit, DIGITS)
-            for work, unit in (("flops", "FLOP/s"), ("bytes", "B/s"))
-        ]
-        bound = row["bound"] if isinstance(row["bound"], str) else UNKNOWN
-        figures = [
-            *_shared(row["seconds"], case.clean_step_s),
-            *rates,
-            bound,
-            quantity(row["least_s"], "s", DIGITS),
-        ]
-        table.add_row(_text(name), times(row["calls"]), *figures)
+    cells = [_operator(row, case) for row in rows.head(MOST_ROWS).to_dict("records")]
     if len(rest := rows.iloc[MOST_ROWS:]):
-        figures = _shared(rest.seconds.sum(), case.clean_step_s)
-        table.add_row(f"the other {len(rest)}", times(rest.calls.sum()), *figures)
-    return table
+        figures = [times(rest.calls.sum()), *_shared(rest.seconds.sum(), case.clean_step_s)]
+        cells.append([f"the other {len(rest)}", *figures, "", "", "", ""])
+    heads = ("operator", "calls", "time", "share", "FLOP/s", "B/s", "bound by", "at least")
+    return _titled("operators", _columns(*heads), cells)
 
 
-def _modules(run: RunTables, case: ProfiledCase) -> Table:
-    table = _table(
-        "modules, with what lies within them", "module", "kind", "forward", "backward", "share"
-    )
-    for row in modules(run, case).head(MOST_ROWS).itertuples():
-        kind = row.kind if row.modules == 1 else f"{row.modules} of {row.kind}"
-        figures = [quantity(seconds, "s", DIGITS) for seconds in (row.forward_s, row.backward_s)]
-        table.add_row(
-            _text(row.module or row.kind), _text(kind), *figures, quantity(row.share, "1", DIGITS)
-        )
-    return table
-
-
-def _gaps(run: RunTables, case: ProfiledCase) -> Table:
-    table = _table("idle gaps of the profiled step", "cause", "time", "share")
-    for cause, seconds in gap_seconds(run, case).items():
-        table.add_row(_text(CAUSES.get(cause, cause)), *_shared(seconds, case.profiled_step_s))
-    return table
-
-
-def _peak(run: RunTables, case: ProfiledCase) -> Table:
-    found = peak(memory(run, case))
-    after = f", after {found['name']}" if found else ""
-    table = _table(f"what holds the memory at its peak{after}", "held for", "memory", "share")
-    if found:
-        for holder, held in [*found["held_bytes"].items(), ("all", found["total_bytes"])]:
-            share = held / found["total_bytes"] if found["total_bytes"] else None
-            table.add_row(holder, quantity(held, "B", DIGITS), quantity(share, "1", DIGITS))
-    return table
-
-
-def _shared(seconds: float, whole: float) -> list[str]:
+def _operator(row: dict[str, Any], case: ProfiledCase) -> list[str]:
     return [
-        quantity(seconds, "s", DIGITS),
-        quantity(seconds / whole if whole else None, "1", DIGITS),
+        f"{row['name']}{', backward' if row['backward'] else ''} {row['dtype']}".rstrip(),
+        times(row["calls"]),
+        *_shared(row["seconds"], case.clean_step_s),
+        quantity(row["flops_per_s"], "FLOP/s", DIGITS),
+        quantity(row["bytes_per_s"], "B/s", DIGITS),
+        row["bound"] if isinstance(row["bound"], str) else UNKNOWN,
+        quantity(row["least_s"], "s", DIGITS),
     ]
 
 
-def _table(title: str, *columns: str) -> Table:
-    """A table without lines; columns of words are folded, those of numbers stand to the right."""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        title=_text(title, "bold"),
-        title_justify="left",
-    )
+def _modules(run: RunTables, case: ProfiledCase) -> Table:
+    rows = []
+    for row in modules(run, case).head(MOST_ROWS).itertuples():
+        kind = row.kind if row.modules == 1 else f"{row.modules} of {row.kind}"
+        figures = [quantity(seconds, "s", DIGITS) for seconds in (row.forward_s, row.backward_s)]
+        share = quantity(row.share, "1", DIGITS)
+        rows.append([row.module or row.kind, kind, *figures, share])
+    columns = _columns("module", "kind", "forward", "backward", "share")
+    return _titled("modules, with what lies within them", columns, rows)
+
+
+def _gaps(run: RunTables, case: ProfiledCase) -> Table:
+    rows = [
+        [CAUSES.get(cause, cause), *_shared(seconds, case.profiled_step_s)]
+        for cause, seconds in gap_seconds(run, case).items()
+    ]
+    columns = _columns("cause", "time", "share")
+    return _titled("idle gaps of the profiled step", columns, rows)
+
+
+def _peak(run: RunTables, case: ProfiledCase) -> Table:
+    columns, title = _columns("held for", "memory", "share"), "what holds the memory at its peak"
+    largest = peak(memory(run, case))
+    if largest is None:
+        return _titled(title, columns, [])
+    whole = largest["total_bytes"]
+    rows = []
+    for holder, held in [*largest["held_bytes"].items(), ("all", whole)]:
+        share = quantity(held / whole if whole else None, "1", DIGITS)
+        rows.append([holder, quantity(held, "B", DIGITS), share])
+    return _titled(f"{title}, after {largest['name']}", columns, rows)
+
+
+def _shared(seconds: float, whole: float) -> list[str]:
+    share = quantity(seconds / whole if whole else None, "1", DIGITS)
+    return [quantity(seconds, "s", DIGITS), share]
+
+
+def _columns(*titles: str) -> list[Column]:
+    """Columns of words, or of numbers, by their titles."""
+    return [Column(title, is_number=title not in WORDS) for title in titles]
+
+
+def _titled(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A table that is at least as wide as its title."""
+    table = table_of(columns, rows, title)
     table.min_width = len(title)
-    words = ("part", "operator", "module", "kind", "cause", "held for", "bound by", "where")
-    for name in columns:
-        if name in words:
-            table.add_column(name, overflow="fold")
-        else:
-            table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON takes them, null for unknown; without what only the analysis needs."""
-    kept = table.drop(
-        columns=[name for name in ("events", "host_s") if name in table and name in AMOUNTS]
-    )
-    return [
-        {str(name): None if pd.isna(value) else plain(value) for name, value in row.items()}
-        for row in kept.to_dict("records")
-    ]
-
-
-def _text(text: str, style: str = "") -> Text:
-    # a Text, so that brackets in a name are no markup
-    return Text(" ".join(clean(text).split()), style)
+    """Rows as JSON takes them, without what only the analysis needs."""
+    internal = {"events", "host_s"} & set(AMOUNTS)
+    return plain_rows(table, [name for name in table if name not in internal])

@@ -1,9 +1,9 @@
-"""A run in a few lines: the table at the end of `hwbench run`, and the same as plain data for
-`--json`."""
+"""One run in a few lines, as at the end of `hwbench run`, and the same as JSON takes it."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -11,15 +11,19 @@ from rich.text import Text
 from hwbench.analysis.metrics.peak_shares import SHARES
 from hwbench.analysis.metrics.summary import PREDICTIONS
 from hwbench.analysis.metrics.validity import REASONS
+from hwbench.analysis.outcomes import cases
 from hwbench.analysis.roofline import points, sums
 from hwbench.analysis.scaling.extrapolate import extrapolate
 from hwbench.analysis.scaling.sweeps import Sweep, sweep_rows, sweeps
+from hwbench.analysis.side_by_side import HEADLINE
 from hwbench.report.doubts import doubts
-from hwbench.report.numbers import UNKNOWN, clean, plain, quantity, uncertainty
+from hwbench.report.numbers import UNKNOWN, quantity, uncertainty
+from hwbench.report.rows import plain_rows
+from hwbench.report.terminal.tables import CASE, Column, numbers, one_line, table_of, words
 from hwbench.report.view import CaseView, RunView, view_runs
 from hwbench.tables.reader import RunTables
 
-COLUMNS = {
+SUMMARY_COLUMNS = {
     "tokens/s": {"tokens_per_s": ""},
     "rate": {"flops_per_s": "FLOP/s", "bytes_per_s": "B/s"},
     "matmul": {"mfu_achievable": "1"},
@@ -44,24 +48,17 @@ DIGITS = 3
 
 
 def summary_table(run: RunTables) -> Table:
-    """One row a case of the plan: its headline figures, a dash where unknown, and its outcome;
-    below it what narrows the intervals that are wide."""
+    """Return one row a case of the plan: its headline figures, a dash where unknown, and its
+    outcome; below it what narrows the intervals that are wide."""
     view = view_runs([run])[0]
-    table = _plain_table()
+    columns = [CASE, *numbers(*SUMMARY_COLUMNS, "±"), *words("outcome")]
+    table = table_of(columns, map(_summary_row, view.cases))
     table.caption, table.caption_justify = _wide_note(view), "left"
-    table.add_column("case", overflow="fold", min_width=18)
-    for title in COLUMNS:
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("±", justify="right", no_wrap=True)
-    table.add_column("outcome", overflow="fold")
-    for case in view.cases:
-        figures = [_figure(case, metrics) for metrics in COLUMNS.values()]
-        table.add_row(_text(case.short), *figures, uncertainty(case.uncertainty), _outcome(case))
     return table
 
 
 def together_tables(run: RunTables) -> list[Group]:
-    """What cases tell together: the wholes that are extrapolated from slices, and a table a sweep
+    """Return what cases tell together: the wholes that are extrapolated from slices, and a table a sweep
     with its knee."""
     return [*_extrapolated(run), *map(_sweep_table, sweeps(run))]
 
@@ -70,65 +67,56 @@ def _extrapolated(run: RunTables) -> list[Group]:
     wholes = extrapolate(run)
     if wholes.empty:
         return []
-    table = _plain_table()
-    table.add_column("model", overflow="fold", min_width=18)
-    for title in WHOLES:
-        table.add_column(title, justify="right")
-    table.add_column("validity", overflow="fold")
-    for label, group in wholes.groupby("label", sort=False):
-        rows = {row.metric: row for row in group.itertuples()}
-        figures = [
-            _with_interval(rows[metric], unit) if metric in rows else UNKNOWN
-            for metric, unit in WHOLES.values()
-        ]
-        first = group.iloc[0]
-        table.add_row(
-            _text(str(label)), *figures, _text(", ".join([first.validity, *first.reasons]))
-        )
+    columns = [Column("model", width=18), *numbers(*WHOLES), *words("validity")]
+    groups = wholes.groupby("label", sort=False)
+    table = table_of(columns, (_whole_row(str(label), rows) for label, rows in groups))
     return [_titled("extrapolated, not measured", table)]
 
 
-def _with_interval(row: Any, unit: str) -> str:
+def _whole_row(label: str, metrics: pd.DataFrame) -> list[str | Text]:
+    rows = {row.metric: row for row in metrics.itertuples()}
+    figures = [
+        _with_interval(rows[metric], unit) if metric in rows else UNKNOWN
+        for metric, unit in WHOLES.values()
+    ]
+    first = metrics.iloc[0]
+    return [label, *figures, ", ".join([first.validity, *first.reasons])]
+
+
+def _with_interval(row: Any, unit: str) -> Text:
     """A value and, on a second line, its interval where it has one."""
-    value, low, high = (
-        quantity(number, unit, DIGITS) for number in (row.value, row.ci_low, row.ci_high)
-    )
-    return value if low == UNKNOWN else f"{value}\n{low} to {high}"
+    ends = (row.value, row.ci_low, row.ci_high)
+    value, low, high = (quantity(number, unit, DIGITS) for number in ends)
+    return Text(value if low == UNKNOWN else f"{value}\n{low} to {high}")
 
 
 def _sweep_table(sweep: Sweep) -> Group:
-    table = _plain_table()
-    for name in (sweep.axis, sweep.unit, "±", "of the best"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for point in sweep.points:
-        rate = quantity(point.rate, "" if sweep.unit == "tokens/s" else sweep.unit, DIGITS)
-        half = uncertainty(sweep.half(point))
-        table.add_row(
-            f"{point.at:,}", rate, half, quantity(point.rate / sweep.best.rate, "1", DIGITS)
-        )
-    return _titled(f"{sweep.label}: {sweep.finding}", table)
-
-
-def _plain_table() -> Table:
-    return Table(box=None, pad_edge=False, header_style="bold")
+    unit = "" if sweep.unit == "tokens/s" else sweep.unit
+    rows = [
+        [
+            f"{point.at:,}",
+            quantity(point.rate, unit, DIGITS),
+            uncertainty(sweep.half(point)),
+            quantity(point.rate / sweep.best.rate, "1", DIGITS),
+        ]
+        for point in sweep.points
+    ]
+    columns = numbers(sweep.axis, sweep.unit, "±", "of the best")
+    return _titled(f"{sweep.label}: {sweep.finding}", table_of(columns, rows))
 
 
 def _titled(title: str, table: Table) -> Group:
     """The table under its title, with room to another one above."""
-    return Group(_text(""), _text(title, "bold"), table)
+    return Group(one_line(""), one_line(title, "bold"), table)
 
 
 def together_rows(run: RunTables) -> dict[str, list[dict[str, Any]]]:
-    """The same as plain data: `extrapolated` and `sweeps`."""
-    wholes = [
-        {name: plain(value) for name, value in row.items()}
-        for row in extrapolate(run).to_dict("records")
-    ]
-    return {"extrapolated": wholes, "sweeps": sweep_rows(run)}
+    """Return the same as JSON takes it: `extrapolated` and `sweeps`."""
+    return {"extrapolated": plain_rows(extrapolate(run)), "sweeps": sweep_rows(run)}
 
 
 def summary_rows(run: RunTables) -> list[dict[str, Any]]:
-    """One dict a case of the plan, ready for JSON: figures in base units (s, B, FLOP/s), null where
+    """Return one dict a case of the plan, ready for JSON: figures in base units (s, B, FLOP/s), null where
     unknown."""
     return [
         {
@@ -141,7 +129,11 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
             "processes": case.processes,
             "planned": case.planned,
             "choices": dict(case.choices),
-            **{metric: case.get(metric) for metrics in COLUMNS.values() for metric in metrics},
+            **{
+                metric: case.get(metric)
+                for metrics in SUMMARY_COLUMNS.values()
+                for metric in metrics
+            },
             **{metric: case.get(metric) for metric in IN_JSON_ALONE},
             "uncertainty": case.uncertainty,
             "validity": case.validity or None,
@@ -152,26 +144,39 @@ def summary_rows(run: RunTables) -> list[dict[str, Any]]:
 
 
 def roofline_table(run: RunTables) -> Table | None:
-    """One row a case and basis: what the roofline allows the sum of its spans, against the measured
-    step. None where no span has declared work that a ceiling is known for."""
-    found = sums(points(run))
-    if found.empty:
+    """Return one row a case and basis: what the roofline allows the sum of its spans, against the
+    measured step. None where no span has declared work that a ceiling is known for."""
+    totals = sums(points(run))
+    if totals.empty:
         return None
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        title="roofline, span by span",
-        title_justify="left",
-    )
-    table.add_column("case", overflow="fold", min_width=18)
-    for title in ("ceilings", "spans", "of the step", "at least", "step p50", "share"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in found.itertuples():
-        figures = [quantity(value, "s", DIGITS) for value in (row.least_s, row.step_s)]
-        shares = [quantity(value, "1", DIGITS) for value in (row.covered, row.share)]
-        table.add_row(_text(row.label), row.basis, str(row.spans), shares[0], *figures, shares[1])
-    return table
+    rows = []
+    for row in totals.itertuples():
+        least, step = (quantity(value, "s", DIGITS) for value in (row.least_s, row.step_s))
+        covered, share = (quantity(value, "1", DIGITS) for value in (row.covered, row.share))
+        rows.append([row.label, row.basis, str(row.spans), covered, least, step, share])
+    heads = numbers("ceilings", "spans", "of the step", "at least", "step p50", "share")
+    return table_of([CASE, *heads], rows, title="roofline, span by span")
+
+
+def floors_table(run: RunTables, floors: pd.DataFrame) -> Table:
+    """Return one row a case and headline metric of an A/A run with its noise floor: a smaller
+    difference says nothing."""
+    rows = []
+    for case in cases(run).itertuples():
+        own = floors[(floors.case_id == case.case_id) & floors.metric.isin(HEADLINE)]
+        rows += [
+            [case.label, row.metric, quantity(row.floor, "1", 3), str(row.n)]
+            for row in own.itertuples()
+        ]
+        if own.empty:
+            rows.append([case.label, "none", UNKNOWN, ""])
+    heads = numbers("floor", "processes in each half")
+    return table_of([*words("case", "metric"), *heads], rows)
+
+
+def _summary_row(case: CaseView) -> list[str | Text]:
+    figures = [_figure(case, metrics) for metrics in SUMMARY_COLUMNS.values()]
+    return [case.short, *figures, uncertainty(case.uncertainty), _outcome(case)]
 
 
 def _figure(case: CaseView, metrics: Mapping[str, str]) -> str:
@@ -191,7 +196,7 @@ def _outcome(case: CaseView) -> Text:
         color = "yellow"
     told = [] if case.reasons == ["not_converged"] else case.reasons  # it says what "wide" does
     why = case.reason or ", ".join(told)
-    return _text(f"{case.status}: {why}" if why else case.status, color)
+    return one_line(f"{case.status}: {why}" if why else case.status, color)
 
 
 def _wide_note(run: RunView) -> Text | None:
@@ -202,9 +207,4 @@ def _wide_note(run: RunView) -> Text | None:
         if d.word == "wide" and any(case.validity == "wide" for case in d.cases)
     ]
     told = " ".join(f"{REASONS[doubt.code].meaning} {REASONS[doubt.code].cure}" for doubt in wide)
-    return _text(f"wide: {told}", "dim") if told else None
-
-
-def _text(text: str, style: str = "") -> Text:
-    # a Text, so that brackets in a name are no markup
-    return Text(" ".join(clean(text).split()), style)
+    return one_line(f"wide: {told}", "dim") if told else None
