@@ -18,6 +18,7 @@ from hwbench.analysis.roofline import ceilings_of
 from hwbench.analysis.roofline import points as roofline_points
 from hwbench.analysis.scaling.sweeps import sweeps
 from hwbench.analysis.side_by_side import side_by_side
+from hwbench.files import atomic_write
 from hwbench.records import UserError
 from hwbench.report.charts import bars as bar_charts
 from hwbench.report.charts import profile as profile_charts
@@ -84,7 +85,8 @@ def export(
                 figure = picture.draw()
                 for form in formats:
                     path = folder / f"{name}.{form}"
-                    figure.savefig(path, format=form, dpi=DPI, metadata=METADATA[form])
+                    with atomic_write(path) as temporary:
+                        figure.savefig(temporary, format=form, dpi=DPI, metadata=METADATA[form])
                     yield path
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from error
