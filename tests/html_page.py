@@ -1,5 +1,5 @@
-"""Pages of ours as tests read them: `Page` is quick and strict about tags, `SoundPage` also asks the
-HTML standard's own parser, and that no id stands twice and nothing comes from the network."""
+"""Pages of ours as tests read them: `Page` is quick and strict about tags, `SoundPage` also asks
+the HTML standard's own parser, and that no id stands twice and nothing comes from the network."""
 
 import json
 import re
@@ -120,8 +120,9 @@ class Page(HTMLParser):
 
 
 class SoundPage(Page):
-    """A whole page in which the HTML standard's own parser finds no fault, no id stands twice, every
-    reference has its target, and nothing is fetched. AssertionError, or html5lib's ParseError."""
+    """A whole page in which the HTML standard's own parser finds no fault, no id stands twice,
+    every reference has its target, and nothing is fetched. AssertionError, or html5lib's
+    ParseError."""
 
     def __init__(self, source: str) -> None:
         source.encode()  # UnicodeEncodeError for half a surrogate

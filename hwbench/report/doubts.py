@@ -21,26 +21,24 @@ class Doubt:
 
     @property
     def widths(self) -> str:
-        """The half-widths of its cases where it says that they are wide; else empty."""
+        """The half-widths of its cases where the reason makes them wide; else empty."""
         return widths(self.cases) if self.word == "wide" else ""
 
-    def where(self, run: "RunView") -> str:
-        """Its cases, as a run's own reader calls them."""
+    def where(self, run: RunView) -> str:
+        """Return the names of its cases, or "all cases"."""
         every = len(self.cases) == len(run.cases) > 1
         return "all cases" if every else ", ".join(case.short for case in self.cases)
 
 
 def doubts(run: RunView) -> list[Doubt]:
-    """What speaks against figures, each reason once."""
+    """Return what speaks against figures, each reason once."""
     found: dict[tuple[str, str], Doubt] = {}
-    noted = {
-        case_id: texts.dropna()
-        for case_id, texts in run.tables.measurements.groupby("case_id").notes
-    }
+    stored = run.tables.measurements.groupby("case_id").notes
+    notes_of = {case_id: texts.dropna() for case_id, texts in stored}
     for case in run.cases:
-        notes = [note for text in noted.get(case.case_id, ()) for note in json.loads(text)]
-        told = {note.partition(":")[0] for note in notes}
-        notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in told]
+        notes = [note for text in notes_of.get(case.case_id, ()) for note in json.loads(text)]
+        codes = {note.partition(":")[0] for note in notes}
+        notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in codes]
         for code, _, text in (note.partition(":") for note in notes):
             word = severity_of(code) if case.validity else case.outcome
             doubt = found.setdefault((word, code), Doubt(word, code, [], []))
@@ -52,12 +50,10 @@ def doubts(run: RunView) -> list[Doubt]:
 
 
 def widths(cases: Sequence[CaseView]) -> str:
-    """The half-widths of cases, from the least to the most: "± 2.1–9.4 %"; empty where none has an
-    interval."""
+    """Return the half-widths of cases, from the least to the most: "± 2.1–9.4 %"; empty where none
+    has an interval."""
     known = sorted(case.width for case in cases if case.width is not None)
-    ends = list(dict.fromkeys(uncertainty(width) for width in known[:1] + known[-1:]))
-    return (
-        f"± {'–'.join([*(end.removesuffix(' %') for end in ends[:-1]), *ends[-1:]])}"
-        if ends
-        else ""
-    )
+    if not known:
+        return ""
+    least, most = uncertainty(known[0]), uncertainty(known[-1])
+    return f"± {most}" if least == most else f"± {least.removesuffix(' %')}–{most}"

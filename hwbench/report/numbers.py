@@ -26,7 +26,7 @@ SCALES: dict[str, list[tuple[float, str]]] = {
 """For each unit of the metrics table, its scales from the largest down."""
 
 TINY = 1e-5
-"""A share below which nobody cares how much it is."""
+"""Smaller shares are printed as 0 %."""
 
 # Characters that XML or UTF-8 cannot hold; a lone surrogate comes from a file name that is not
 # UTF-8.
@@ -39,21 +39,21 @@ def is_known(value: float | None) -> bool:
 
 
 def plain(value: object) -> object:
-    """As JSON takes it: null for what is no finite number."""
+    """Return a number as JSON takes it: null for what is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def scale_of(value: float, unit: str) -> tuple[float, str]:
-    """The divisor and unit to print `value` with: the largest scale that leaves at least 1 before
-    the point."""
+    """Return the divisor and unit to print `value` with: the largest scale that leaves at least 1
+    before the point."""
     scales = SCALES.get(unit, [(1, unit)])
     rounded = abs(value) * 1.00005  # what is printed as 1,000 of one scale is 1 of the next
     return next((s for s in scales if rounded >= s[0]), scales[-1]) if value else scales[-1]
 
 
 def quantity(value: float | None, unit: str, digits: int = 4) -> str:
-    """A metric's value with its unit, e.g. (1.234e12, "FLOP/s") as "1.234 TFLOP/s"; a dash where it
-    is unknown."""
+    """Return a metric's value with its unit, e.g. (1.234e12, "FLOP/s") as "1.234 TFLOP/s"; a dash
+    where it is unknown."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     divisor, name = scale_of(value, unit)
@@ -62,8 +62,8 @@ def quantity(value: float | None, unit: str, digits: int = 4) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """`value` to so many significant digits, but always to the unit: 12,345 is not rounded to
-    12,350. What would take a row of zeros is written with its power of ten."""
+    """Return `value` with so many significant digits, but never rounded above the unit: 12,345 does
+    not become 12,350. Very large and very small numbers have a power of ten."""
     if value == 0 or digits == 0:
         return f"{value:,.0f}"
     # after rounding, so that 9.9999 counts as 10
@@ -74,21 +74,20 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A ratio to the first run with a times sign; to the thousandth near 1, where small differences
-    count."""
+    """Return a ratio with a times sign; to the thousandth near 1, where small differences count."""
     if value is None or not math.isfinite(value):
         return "n.a."
     return f"{value:.3f}{TIMES}" if 0.9 < value < 1.1 else f"{number(value, 3)}{TIMES}"
 
 
 def count(amount: int, noun: str) -> str:
-    """An amount with its noun, e.g. "1 case", "2 cases", "3 processes"."""
+    """Return an amount with its noun, e.g. "1 case", "2 cases", "3 processes"."""
     plural = noun + ("es" if noun.endswith("s") else "s")
     return f"{amount:,} {noun if amount == 1 else plural}"
 
 
 def moment(iso: str) -> str:
-    """An ISO time to the minute in UTC, e.g. "2026-11-24 08:00 UTC"; what is no ISO time stays as
+    """Return an ISO time to the minute in UTC, e.g. "2026-11-24 08:00 UTC"; any other text stays as
     it is."""
     try:
         time = datetime.fromisoformat(iso)
@@ -98,7 +97,7 @@ def moment(iso: str) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` without the characters that no page can hold, each replaced by U+FFFD."""
+    """Return `text` with U+FFFD in place of each character that no page can hold."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
@@ -109,12 +108,12 @@ def short(text: str, most: int = 72) -> str:
 
 
 MOST_SHARE = 10.0
-"""An uncertainty above it is as good as none: two processes that differ widely have one of many
-digits."""
+"""Larger uncertainties are printed as "> 1,000 %": the exact number says no more."""
 
 
 def uncertainty(share: float | None) -> str:
-    """Half an interval as a share of its value, e.g. "0.8 %"; a dash where there is no interval."""
+    """Return half an interval as a share of its value, e.g. "0.8 %"; a dash where there is no
+    interval."""
     if share is not None and share < TINY:
         return "0 %"
     if share is not None and MOST_SHARE < share < math.inf:

@@ -13,9 +13,11 @@ Intervals = Mapping[tuple[int, str, str], tuple[float, float]]
 
 
 def ratio_intervals(runs: Sequence[RunView]) -> dict[tuple[int, str, str], tuple[float, float]]:
-    """The 95 % interval (stats.change) of each later run's ratio to the first, by the run's
-    position, case_id and metric of side_by_side.HEADLINE. What has no interval, or is invalid on a side,
-    is not there."""
+    """Return the 95 % interval (stats.change) of each later run's ratio to the first, by the run's
+    position, case_id and headline metric.
+
+    A ratio without an interval, or of a case that is invalid on a side, is left out.
+    """
     sides = [_values(run) for run in runs]
     found = {}
     for position, side in enumerate(sides[1:], start=1):

@@ -1,4 +1,4 @@
-"""What a report says of a run, before it is put into rows, columns or drawings."""
+"""A run and its cases as a report shows them, before they become rows, columns or drawings."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from hwbench.report.numbers import is_known, uncertainty
 from hwbench.tables.reader import RunTables
 
 RATES = dict(THROUGHPUT.values())
-"""The throughput metrics with their units, the one that tells most of a case first."""
+"""The throughput metrics with their units, from the most telling to the least."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class CaseView:
 
     @property
     def uncertainty(self) -> float | None:
-        """How sure the case's speed is: half the 95 % interval over the value. None where there is
-        no interval."""
+        """Half the 95 % interval of the case's rate, or else of its median step, over the value.
+        None where there is no interval."""
         return self.half_width(self.rate or "step_s_p50")
 
     @property
     def width(self) -> float | None:
-        """The half-width by which the case is wide or not: that of its rate, or of its median step
-        where only that is wider than asked for. None where there is no interval."""
+        """The half-width that decides whether the case is wide: that of its rate, or of its median
+        step where only that is wider than asked for. None where there is no interval."""
         return self.half_width(self._widest)
 
     @property
@@ -81,31 +81,27 @@ class CaseView:
 
     @property
     def status(self) -> str:
-        """The outcome in a word or two, with doubts about the figures and processes that are not
-        there."""
+        """The outcome in a word or two, with doubts about the figures and with missing
+        processes."""
         words = [self.outcome]
-        # a ± that stands beside it is enough
-        trust = self.validity if self.width == self.uncertainty else self.trust
-        words += [trust] if self.validity in ("wide", "suspect", "invalid") else []
-        words += (
-            [f"{self.processes} of {self.planned} processes"]
-            if 0 < self.processes < self.planned
-            else []
-        )
+        if self.validity in ("wide", "suspect", "invalid"):
+            # the table shows `uncertainty` beside it: no need to repeat the same half-width
+            words.append(self.validity if self.width == self.uncertainty else self.trust)
+        if 0 < self.processes < self.planned:
+            words.append(f"{self.processes} of {self.planned} processes")
         return ", ".join(words)
 
     @property
     def is_only_wide(self) -> bool:
-        """Whether nothing but a wide interval speaks against the case."""
+        """Whether a wide interval is all that speaks against the case."""
         return self.outcome == "ok" and self.validity == "wide" and self.processes >= self.planned
 
     @property
     def rate(self) -> str | None:
-        """The throughput metric that tells most of this case, None where it has none or none that
-        means anything."""
-        return next(
-            (m for m in RATES if self.validity != "invalid" and self.get(m) is not None), None
-        )
+        """The most telling throughput metric of this case; None where it has none or is invalid."""
+        if self.validity == "invalid":
+            return None
+        return next((metric for metric in RATES if self.get(metric) is not None), None)
 
 
 @dataclass(frozen=True)

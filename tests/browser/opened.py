@@ -10,18 +10,19 @@ from selenium.webdriver.remote.webdriver import WebDriver
 FOCUSED = """
 const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
 return {tag: e.localName, text: e.textContent.trim().slice(0, 60), href: e.getAttribute('href'),
-  outline: s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, shadow: s.boxShadow !== 'none',
+  outline: s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0,
+      shadow: s.boxShadow !== 'none',
   key: [...document.querySelectorAll('*')].indexOf(e),
-  seen: r.width > 0 && r.height > 0 && r.right > 0 && r.left < innerWidth && r.bottom > 0 && r.top < innerHeight};
+  seen: r.width > 0 && r.height > 0 && r.right > 0 && r.left < innerWidth && r.bottom > 0
+      && r.top < innerHeight};
 """
 
-SERIOUS = (
-    "return axe.run({resultTypes: ['violations']}).then(r => r.violations.filter(v => ['serious', 'critical']"
-    + (
-        ".includes(v.impact)).map(v => [v.id, v.impact, v.nodes.length, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)"
-        " + ' | ' + n.failureSummary.slice(0, 300))]))"
-    )
-)
+SERIOUS = """
+const text = node => node.html.slice(0, 160) + ' | ' + node.failureSummary.slice(0, 300);
+return axe.run({resultTypes: ['violations']}).then(result => result.violations
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => [v.id, v.impact, v.nodes.length, v.nodes.slice(0, 3).map(text)]));
+"""
 
 
 class OpenedPage:

@@ -7,7 +7,8 @@ import pytest
 from browser.pages import KINDS, SOME
 
 FOCUSABLE = """
-return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')].filter(
+const focusable = 'a[href], button, input, select, summary, [tabindex="0"]';
+return [...document.querySelectorAll(focusable)].filter(
   e => !e.disabled && e.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})
     && !(e.closest('details:not([open])') && !e.closest('summary'))
 ).map(e => [...document.querySelectorAll('*')].indexOf(e));
@@ -24,9 +25,11 @@ return [...document.querySelectorAll('svg[role=img]')].map(svg => {
   const named = ids.map(id => document.getElementById(id)?.textContent);
   const figure = svg.closest('figure');
   const near = figure ? [figure] : [];
-  for (let e = figure?.nextElementSibling; e && !e.matches('figure, h2, h3'); e = e.nextElementSibling) near.push(e);
+  let e = figure?.nextElementSibling;
+  for (; e && !e.matches('figure, h2, h3'); e = e.nextElementSibling) near.push(e);
   const own = tag => svg.querySelector(':scope > ' + tag)?.textContent || '';
-  return {title: svg.getAttribute('aria-label') || own('title') || named[0] || '', told: own('desc') || named[1] || '',
+  return {title: svg.getAttribute('aria-label') || own('title') || named[0] || '',
+      told: own('desc') || named[1] || '',
     caption: figure?.querySelector('figcaption')?.textContent.trim() || '',
     rows: near.reduce((n, e) => n + e.querySelectorAll('table tbody tr').length, 0),
     shown: svg.getBoundingClientRect().width > 0 && svg.getBoundingClientRect().height > 0};
@@ -41,16 +44,18 @@ return [...document.querySelectorAll('svg[role=img]')].map(svg => {
       const s = getComputedStyle(e), box = e.getBoundingClientRect();
       return {drawn: box.width + box.height > 1, fill: s.fill, stroke: s.stroke};
     }).filter(m => m.drawn);
-  return {marks: marks.length, visible: marks.filter(m => !clear(m.fill) || !clear(m.stroke)).length,
+  return {marks: marks.length,
+      visible: marks.filter(m => !clear(m.fill) || !clear(m.stroke)).length,
     coloured: marks.filter(m => !plain(m.fill) || !plain(m.stroke)).length,
     colours: [...new Set(marks.flatMap(m => [m.fill, m.stroke]))]};
 });
 """
 SIDEWAYS = """
+const named = e => e.getAttribute('aria-label') || e.getAttribute('aria-labelledby');
 const wide = [...document.querySelectorAll('body *')].filter(e => e.scrollWidth > e.clientWidth + 1
   && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX));
 return {document: document.documentElement.scrollWidth, window: innerWidth,
-  unreachable: wide.filter(e => e.tabIndex < 0 || !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby')))
+  unreachable: wide.filter(e => e.tabIndex < 0 || !named(e))
     .map(e => e.outerHTML.slice(0, 120)),
   loose: [...document.querySelectorAll('table')].filter(t => {
     const r = t.getBoundingClientRect();
@@ -60,7 +65,7 @@ return {document: document.documentElement.scrollWidth, window: innerWidth,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_asked_of_a_network_and_no_error_comes_up(page, kind):
+def test_the_page_makes_no_request_and_logs_no_error(page, kind):
     opened = page(kind)
     assert opened.requests() == []
     assert opened.complaints() == []
@@ -83,13 +88,16 @@ def test_axe_finds_nothing_serious_without_scripts_or_room(page, axe, how):
 
 @pytest.mark.parametrize("kind", SOME)
 def test_light_is_light_and_dark_is_dark(page, kind):
-    lightness = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)"
+    lightness = (
+        "return getComputedStyle(document.body).backgroundColor"
+        ".match(/\\d+/g).slice(0, 3).map(Number)"
+    )
     assert min(page(kind, scheme="light").ask(lightness)) > 200
     assert max(page(kind, scheme="dark").ask(lightness)) < 60
 
 
 @pytest.mark.parametrize("kind", SOME)
-def test_without_scripts_every_word_and_every_figure_is_there(page, kind):
+def test_without_scripts_all_text_and_figures_are_shown(page, kind):
     for _ in range(3):  # seldom, on a busy machine, a word was counted once more with scripts
         with_scripts = page(kind)
         words, figures = with_scripts.ask(ALL_TEXT), with_scripts.ask(FIGURES)
@@ -105,9 +113,7 @@ def test_without_scripts_every_word_and_every_figure_is_there(page, kind):
 
 
 @pytest.mark.parametrize("kind", ["one", "two", "drifting"])
-def test_under_another_servers_strict_policy_the_text_is_there_and_figures_can_be_made_out(
-    page, strict, kind
-):
+def test_under_a_servers_strict_policy_text_and_figures_are_visible(page, strict, kind):
     opened = page(kind, server=strict)
     assert "hwbench" in opened.ask(TEXT)
     assert opened.ask("return [...document.querySelectorAll('h2')].every(e => e.checkVisibility())")
@@ -124,7 +130,7 @@ def test_the_figures_have_colours(page, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_phone_has_no_sideways_scrolling_but_within_a_table(page, kind):
+def test_a_phone_scrolls_sideways_only_inside_tables(page, kind):
     found = page(kind, width=360).ask(SIDEWAYS)
     assert found["document"] <= found["window"] == 360
     assert found["unreachable"] == []
@@ -132,7 +138,7 @@ def test_a_phone_has_no_sideways_scrolling_but_within_a_table(page, kind):
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_the_keyboard_gets_everywhere_and_is_seen(page, scripts):
+def test_the_keyboard_reaches_every_control_visibly(page, scripts):
     opened = page("two", scripts=scripts)
     due = opened.ask(FOCUSABLE)
     first = opened.tab()
@@ -162,14 +168,16 @@ def test_the_skip_link_leads_past_the_head(page):
 
 HIDDEN_IN_PRINT = """
 const blocks = 'h1, h2, h3, p, li, dt, dd, td, th, caption, figcaption, pre, figure svg';
-return [...document.querySelectorAll(blocks)].filter(e => !e.closest('nav, script, template, figure details'))
-  .filter(e => !e.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true, opacityProperty: true}))
+return [...document.querySelectorAll(blocks)]
+  .filter(e => !e.closest('nav, script, template, figure details'))
+  .filter(e => !e.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true,
+      opacityProperty: true}))
   .map(e => e.outerHTML.slice(0, 100));
 """
 
 
 @pytest.mark.parametrize("kind", ["one", "two", "failures"])
-def test_paper_hides_nothing_but_what_a_figure_shows_already(page, kind):
+def test_print_hides_only_what_a_figure_shows(page, kind):
     opened = page(kind, media="print", scheme="dark")
     assert opened.ask(HIDDEN_IN_PRINT) == []
     ink = opened.ask(
@@ -193,7 +201,7 @@ def test_every_figure_has_its_data_as_a_table(page, kind):
 
 
 @pytest.mark.parametrize("name", ["light", "dark", "narrow", "strict"])
-def test_pictures_for_people(page, strict, screenshots, name):
+def test_screenshots_are_written_on_request(page, strict, screenshots, name):
     if not screenshots:
         pytest.skip("no pictures asked for; HWBENCH_SCREENSHOTS names a folder for them")
     hows = {"dark": {"scheme": "dark"}, "narrow": {"width": 360}, "strict": {"server": strict}}

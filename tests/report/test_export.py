@@ -32,14 +32,14 @@ def by_metric(text: str) -> dict[str, dict[str, str]]:
     return {row["metric"]: row for row in read(text)}
 
 
-def test_the_columns_are_those_of_the_metrics_and_their_run():
+def test_csv_has_the_columns_of_the_metrics_and_of_their_run():
     text = metrics_csv([named("w")])
     assert text.split("\r\n", 1)[0] == ",".join(CSV_COLUMNS)
     assert [*SCHEMAS["metrics"].names, "label", "device_name", "started_at", "case"] == CSV_COLUMNS
     assert text.endswith("\r\n")
 
 
-def test_figures_are_there_to_the_last_digit_and_the_unknown_is_empty():
+def test_csv_keeps_every_digit_and_leaves_unknown_cells_empty():
     run = run_of((CASE, [[0.1, 0.1], [0.3, 0.3]]), (OTHER, [[1 / 3] * 2]), run_id="r", label="main")
     rows = [row for row in read(metrics_csv([run])) if row["metric"] == "step_s_p50"]
     truth = summarize(run)
@@ -54,7 +54,7 @@ def test_figures_are_there_to_the_last_digit_and_the_unknown_is_empty():
     assert {(row["label"], row["device_name"]) for row in rows} == {("main", "Fake device")}
 
 
-def test_runs_stand_one_below_the_other():
+def test_csv_lists_several_runs_in_one_table():
     runs = [run_of((CASE, around(float(i))), run_id=f"r{i}") for i in (1, 2)]
     rows = [row for row in read(metrics_csv(runs)) if row["metric"] == "step_s_p50"]
     assert [(row["run_id"], float(row["value"])) for row in rows] == [("r1", 1.0), ("r2", 2.0)]
@@ -75,13 +75,13 @@ def test_runs_stand_one_below_the_other():
         "\n@x",
     ],
 )
-def test_a_text_that_a_spreadsheet_would_run_is_made_safe(text):
+def test_csv_marks_texts_that_a_spreadsheet_takes_for_formulas(text):
     rows = read(metrics_csv([named(text)]))
     assert {row["label"] for row in rows} == {"'" + text}
     assert {row["workload"] for row in rows} == {"'" + text}
 
 
-def test_a_negative_number_stays_a_number():
+def test_csv_does_not_mark_negative_numbers():
     run = with_measurements(run_of((CASE, around(1.0))), CASE, compile_s=-1.5)
     assert by_metric(metrics_csv([run]))["compile_s"]["value"] == "-1.5"
 
@@ -93,7 +93,7 @@ def test_a_negative_number_stays_a_number():
         max_size=20,
     )
 )
-def test_words_come_back_as_they_were(text):
+def test_csv_keeps_texts_unchanged(text):
     rows = read(metrics_csv([named(text)]))
     assert rows
     for row in rows:
@@ -103,7 +103,7 @@ def test_words_come_back_as_they_were(text):
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\x1b[31m"])
-def test_what_no_file_can_hold_is_replaced(text):
+def test_csv_replaces_characters_that_utf8_cannot_hold(text):
     metrics_csv([named(text)]).encode()
     assert "\N{REPLACEMENT CHARACTER}" in metrics_csv([named(text)])
 
@@ -113,7 +113,7 @@ def test_an_argument_that_is_not_utf8_is_replaced_in_json():
     assert plain([run])["runs"][0]["argv"] == ["hwbench", "\N{REPLACEMENT CHARACTER}"]
 
 
-def test_a_run_without_figures_is_a_line_of_names():
+def test_csv_of_a_run_without_figures_is_a_header():
     assert metrics_csv([run_of(planned=[CASE])]) == ",".join(CSV_COLUMNS) + "\r\n"
 
 
@@ -126,7 +126,7 @@ def plain(runs) -> dict:
     return json.loads(json.dumps(runs_data(runs), allow_nan=False), parse_constant=refuse)
 
 
-def test_json_has_the_whole_of_a_run():
+def test_json_has_all_tables_of_a_run():
     data = plain(
         [
             run_of(
@@ -179,7 +179,7 @@ def test_json_has_the_changes():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_is_null(value):
+def test_json_has_null_for_numbers_that_are_not_finite(value):
     stored = json.dumps({"deep": [{"x": value}]})
     run = run_of((CASE, [[value] * 3] * 3), run_id="r", environment=stored)
     run = with_measurements(run, CASE, compile_s=value, window_s=value)
@@ -189,7 +189,7 @@ def test_what_is_no_number_is_null(value):
     assert not cells & {"nan", "inf", "-inf", "None"}
 
 
-def test_runs_with_nothing_in_common_are_there_all_the_same():
+def test_json_compares_runs_with_nothing_in_common():
     data = plain(
         [run_of((CASE, around(1.0)), run_id="a"), run_of((OTHER, around(1.0)), run_id="b")]
     )
@@ -197,7 +197,7 @@ def test_runs_with_nothing_in_common_are_there_all_the_same():
     assert [len(run["metrics"]) > 0 for run in data["runs"]] == [True, True]
 
 
-def test_a_run_still_being_written_has_what_is_there():
+def test_json_of_an_unfinished_run_has_what_is_stored():
     data = plain([run_of(planned=[CASE, OTHER])])
     assert [case["outcome"] for case in data["runs"][0]["cases"]] == ["missing", "missing"]
     assert data["runs"][0]["metrics"] == []
@@ -206,7 +206,7 @@ def test_a_run_still_being_written_has_what_is_there():
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", "a|b\nc", "שלום", "👩‍💻", "é", "\u202eabc"]
 )
-def test_words_of_any_language_stay_as_they_are(text):
+def test_texts_of_any_language_stay_unchanged(text):
     data = plain([named(text)])
     assert data["runs"][0]["label"] == text
     assert data["runs"][0]["cases"][0]["workload"] == text

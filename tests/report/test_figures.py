@@ -105,7 +105,7 @@ def test_whatever_the_names_the_files_have_plain_names(tmp_path):
 
 
 @pytest.mark.parametrize("times", [[0.0, 0.0], [1e-300, 1.0], [1e300, 1e300], [5e-324]])
-def test_times_that_no_machine_has_are_drawn_too(times):
+def test_extreme_times_are_drawn(times):
     run = with_measurements(run_of((CASE, [times]), (OTHER, [[1.0]])), CASE, tokens=30)
     with publication_style():
         for picture in pictures(view_runs([run])):

@@ -290,7 +290,7 @@ quick = settings(
 
 @quick
 @given(st.lists(runs(), min_size=1, max_size=2) | st.lists(runs(), min_size=1, max_size=4))
-def test_whatever_tables_hold_the_page_is_sound(some):
+def test_any_tables_give_a_sound_page(some):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of overflow
         page = SoundPage(render(some))
@@ -307,7 +307,7 @@ def test_whatever_tables_hold_the_page_is_sound(some):
 
 
 @pytest.mark.slow
-def test_five_hundred_cases_make_a_page_that_can_be_mailed():
+def test_five_hundred_cases_stay_below_two_megabytes():
     every = [Case("gemm", {"n": n % 50, "layout": f"layout {n // 50}"}, "fp32") for n in range(500)]
     source = render([run_of(*((case, [[0.001] * 5]) for case in every))])
     page = SoundPage(source)
@@ -317,7 +317,7 @@ def test_five_hundred_cases_make_a_page_that_can_be_mailed():
     assert len(source.encode()) < 2_000_000
 
 
-def test_a_run_still_being_written_says_what_is_missing():
+def test_an_unfinished_run_names_what_is_missing():
     every = [Case("gpt/train", {"size": "nano", "batch": batch}, "fp32") for batch in (1, 2, 4, 8)]
     run = run_of(*((case, around(0.003, processes=2)) for case in every[:2]), planned=every)
     page = SoundPage(render([run]))
@@ -325,7 +325,7 @@ def test_a_run_still_being_written_says_what_is_missing():
     assert page.text.count("the run ended before its turn") == 2
 
 
-def test_what_looks_like_markup_is_text_wherever_it_stands():
+def test_markup_in_data_is_text_everywhere():
     marker = "".join(HOSTILE[:6])
     case = Case(marker, {marker: marker}, marker)
     run = run_of(

@@ -14,7 +14,7 @@ def many(**statuses: int) -> pd.DataFrame:
     return table.loc[table.index.repeat(list(statuses.values()))].reset_index(drop=True)
 
 
-def test_a_comment():
+def test_gate_comment_has_the_outcome_and_a_row_a_case():
     text = markdown_gate.render(table_of({"regression": "why", "pass": ""}), "fail")
     lines = text.splitlines()
     assert lines[0] == "### hwbench gate: fail"
@@ -27,7 +27,7 @@ def test_a_comment():
     assert lines[7].endswith("| pass |")
 
 
-def test_rows_of_no_interest_go_first():
+def test_gate_comment_leaves_out_passing_rows_first():
     row = markdown_gate.render(many(regression=1), "fail")
     whole = markdown_gate.render(many(regression=3, pass_=50), "fail")
     cut = markdown_gate.render(many(regression=3, pass_=50), "fail", limit=4 * len(row.encode()))
@@ -39,7 +39,7 @@ def test_rows_of_no_interest_go_first():
 
 
 @pytest.mark.parametrize("label", ["x" * 100_000, "|\n" * 50_000, "é@user <b>" * 10_000])
-def test_it_always_fits(label):
+def test_gate_comment_never_exceeds_its_limit(label):
     table = pd.concat([table_of({"failed": label}).assign(label=label)] * 500, ignore_index=True)
     text = markdown_gate.render(table, "fail")
     assert len(text.encode()) <= markdown_gate.LIMIT
@@ -48,12 +48,13 @@ def test_it_always_fits(label):
 
 def test_nothing_in_a_name_is_markup():
     assert markdown_gate.cell("a|b\n`c` <d> @e #1 **f** [g](h) \\ ~~i~~") == (
-        "a&#124;b &#96;c&#96; &#60;d&#62; &#64;&#8203;e &#35;&#8203;1 &#42;&#42;f&#42;&#42; &#91;g&#93;(h) &#92; "
+        "a&#124;b &#96;c&#96; &#60;d&#62; &#64;&#8203;e &#35;&#8203;1 "
+        "&#42;&#42;f&#42;&#42; &#91;g&#93;(h) &#92; "
         "&#126;&#126;i&#126;&#126;"
     )
 
 
-def test_no_row_says_why():
+def test_gate_comment_without_rows_gives_the_reason():
     assert markdown_gate.render(gate.EMPTY, "no verdict", "no baseline: <none>").splitlines() == [
         "### hwbench gate: no verdict", "", "no baseline&#58; &#60;none&#62;",
     ]  # fmt: skip
@@ -67,7 +68,8 @@ class TestAnnotations:
         lines = github.annotations(table.assign(label="a:b,c%"), "fail")
         assert len(lines) == 2
         assert lines[0].startswith(
-            "::error title=a%3Ab%2Cc%25 step_s_p50::regression: 50 %25,%0D%0Aor: more (1.000 s → 1.100 s, ratio 1.1000"
+            "::error title=a%3Ab%2Cc%25 step_s_p50::regression: 50 %25,%0D%0Aor: more "
+            "(1.000 s → 1.100 s, ratio 1.1000"
         )
         assert lines[1].startswith("::warning title=a%3Ab%2Cc%25 step_s_p50::inconclusive: why (")
 

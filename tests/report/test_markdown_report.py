@@ -73,7 +73,7 @@ def test_the_worst_rows_come_first():
     assert verdicts == ["❌ slower", "✅ faster", "same"]
 
 
-def test_of_several_runs_each_row_says_which():
+def test_each_row_names_its_run_where_there_are_several():
     runs = [run_of((CASE, around(1.0 + i)), run_id=f"r{i}") for i in range(3)]
     text = render(runs)
     assert [row[0] for row in rows_of(text) if "step_s_p50" in row] == [
@@ -87,7 +87,7 @@ def test_devices_may_differ():
     assert "B against A: same" in render(runs)
 
 
-def test_runs_of_a_label_have_a_history_and_the_newest_is_held_against_those_before():
+def test_the_newest_run_of_a_label_is_compared_with_those_before():
     runs = [
         run_of(
             (CASE, around(1.0 if i < 15 else 1.2, 0.01)),
@@ -180,7 +180,7 @@ def test_many_runs_fit():
     st.integers(1, 6),
     st.sampled_from(["ok", "error", "oom"]),
 )
-def test_it_fits_whatever_the_names(text, runs, cases, outcome):
+def test_the_comment_fits_with_long_names_too(text, runs, cases, outcome):
     text = text.encode("utf-8", "replace").decode()
     found = [
         with_measurements(run, Case(text, {"n": 0}, "fp32"), outcome=outcome, reason=text * 50)
@@ -189,7 +189,7 @@ def test_it_fits_whatever_the_names(text, runs, cases, outcome):
     assert len(render(found).encode()) <= LIMIT
 
 
-def test_the_line_that_counts_what_is_left_out_has_its_room():
+def test_the_line_that_counts_left_out_rows_fits_too():
     lines = ["x" * 9 + "\n"] * 1000
     assert all(len(Part("", lines).fitted(room).encode()) <= room for room in range(200, 220))
 
@@ -236,7 +236,7 @@ def test_nothing_in_a_name_is_markup(text):
     assert shown in html.unescape(page).replace("\N{ZERO WIDTH SPACE}", "")
 
 
-def test_runs_with_nothing_in_common_are_told():
+def test_runs_with_nothing_in_common_are_reported():
     text = render(
         [run_of((CASE, around(1.0)), run_id="a"), run_of((OTHER, around(1.0)), run_id="b")]
     )
@@ -258,6 +258,6 @@ def test_one_sample_and_a_run_still_being_written():
     assert ["B", "gpt/train fp32", "missing", "nothing stored"] in rows_of(text)
 
 
-def test_no_run_is_no_comment():
+def test_no_run_raises_value_error():
     with pytest.raises(ValueError, match="at least one run"):
         render([])

@@ -33,7 +33,7 @@ def test_a_quantity_has_the_scale_that_fits(value, unit, text):
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
-def test_the_unknown_is_a_dash_and_never_zero(value):
+def test_unknown_values_are_a_dash(value):
     assert numbers.quantity(value, "s") == numbers.UNKNOWN
     assert numbers.ratio(value) == "n.a."
 
@@ -61,7 +61,7 @@ def test_counts_are_grammatical():
     ]
 
 
-def test_what_no_page_can_hold_is_replaced():
+def test_characters_that_no_page_can_hold_are_replaced():
     assert numbers.clean("a\x00b\x1b[31m\udcff\n") == "a\ufffdb\ufffd[31m\ufffd\n"
 
 
@@ -69,5 +69,5 @@ def test_what_no_page_can_hold_is_replaced():
     ("share", "text"),
     [(0.0084, "0.84 %"), (1e-16, "0 %"), (0.0, "0 %"), (5.7e9, "> 1,000 %"), (None, "–")],
 )
-def test_an_uncertainty(share, text):
+def test_an_uncertainty_is_a_percentage(share, text):
     assert numbers.uncertainty(share) == text

@@ -13,7 +13,8 @@ from hwbench.records.profile import Profile
 from hwbench.report.terminal.profile import diff_data, diff_table, profile_data, profile_tables
 
 KEYS = {
-    "run_id", "case", "clean_step_s", "profiled_step_s", "overhead", "invalid", "waterfall", "rest_of", "missed_s",
+    "run_id", "case", "clean_step_s", "profiled_step_s", "overhead", "invalid", "waterfall",
+    "rest_of", "missed_s",
     "sentences", "spans", "operators", "modules", "gaps", "memory_peak", "unknown",
 }  # fmt: skip
 
@@ -34,7 +35,8 @@ def test_the_data_of_a_profile():
     assert set(data) == KEYS
     assert data["run_id"] == "r"
     assert data["case"] == {
-        "case_id": TRAIN.case_id, "workload": "gpt/train", "dtype": "fp32", "params": dict(TRAIN.params),
+        "case_id": TRAIN.case_id, "workload": "gpt/train", "dtype": "fp32",
+        "params": dict(TRAIN.params),
     }  # fmt: skip
     assert (data["clean_step_s"], data["profiled_step_s"], data["overhead"], data["invalid"]) == (
         1.0,
@@ -63,7 +65,8 @@ def test_the_data_of_a_profile():
     assert data["memory_peak"] == {
         "position": 1, "name": "aten::mm", "span": "forward", "total_bytes": 800,
         "held_bytes": {
-            "weights": 400, "gradients": 300, "optimizer": 0, "activations": 100, "temporary": 0, "other": 0,
+            "weights": 400, "gradients": 300, "optimizer": 0, "activations": 100, "temporary": 0,
+            "other": 0,
         },
     }  # fmt: skip
     assert data["unknown"] == {}
@@ -130,7 +133,7 @@ def test_markup_in_a_name_is_text():
     )
 
 
-def test_a_difference_as_data_and_on_a_terminal():
+def test_a_difference_has_json_rows_and_a_table():
     found = diff(run_with(training()), run_with(training(scale=0.5), run_id="s"))
     data = strictly(diff_data(found))
     assert set(data) == {"a", "b", "difference_s", "residual_s", "notes", "rows"}
@@ -167,7 +170,7 @@ def test_a_difference_has_a_row_for_the_others_and_tells_what_differs():
     assert [row["share"] for row in strictly(diff_data(found))["rows"]][:2] == [None, None]
 
 
-def test_no_profile_is_the_users_error():
+def test_a_run_without_a_profile_raises_user_error():
     with pytest.raises(UserError, match="has no profile"):
         profile_data(run_with(ceilings=(GEMM, COPY)))
     with pytest.raises(UserError, match="has no profile"):

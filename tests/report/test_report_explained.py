@@ -46,7 +46,7 @@ def text_of(table):
     return [[cell.text for cell in row] for row in table.rows]
 
 
-def test_a_run_without_a_profile_has_nothing_explained():
+def test_a_run_without_a_profile_has_no_waterfall_section():
     assert of(run_with()) == [None]
 
 
@@ -117,7 +117,8 @@ def test_operators_beyond_the_table_are_one_row():
 def test_an_accelerator_has_kernels_gaps_and_what_its_host_did():
     profile = profile_of(
         [op("aten::mm", 0.5, 0.3e9, 0.1e9), op("nvjet", 0.5, level="kernel", bytes=None)],
-        profiled_s=1.2, device_busy_s=0.5, launch_s=0.2, copy_s=0.01, gaps=[gap(0.6, "host_late"), gap(0.1, "other")],
+        profiled_s=1.2, device_busy_s=0.5, launch_s=0.2, copy_s=0.01, gaps=[gap(0.6,
+        "host_late"), gap(0.1, "other")],
     )  # fmt: skip
     (found,) = of(run_with(profile))
     case = found.cases[0]
@@ -146,20 +147,21 @@ def test_an_invalid_profile_is_a_line_and_nothing_drawn():
     assert page.tags["svg"] == page.tags["table"] == 0
 
 
-def test_what_is_unknown_is_said_with_its_reason():
+def test_unknown_parts_of_a_profile_give_their_reason():
     run = run_with(training(unknown={"modules": "the model is compiled"}), ceilings=(GEMM,))
     (found,) = of(run)
     case = found.cases[0]
     assert case.sentences == []
     assert [panel.title for panel in case.figures] == ["Memory over a step: gpt/train fp32"]
     assert case.unknown == [
-        "waterfall: the least time of a step is not known: no ceiling was measured in this run; add `copy`",
+        "waterfall: the least time of a step is not known: no ceiling was measured in this "
+        "run; add `copy`",
         "modules: the model is compiled",
     ]
     assert "Not known: modules: the model is compiled." in Page(page_of(run)).text
 
 
-def test_a_profiler_that_seems_to_make_a_step_faster_is_not_believed():
+def test_a_profiled_step_that_is_faster_is_reported_as_disturbed():
     (found,) = of(run_with(training(profiled_s=0.9)))
     assert (
         found.cases[0]
@@ -179,17 +181,18 @@ def test_a_profiler_that_seems_to_make_a_step_faster_is_not_believed():
         (
             1.1,
             1e3,
-            ", 10.0 % more, of which it can have cost 20.00 ms at most, which is taken off; the rest is noise.",
+            ", 10.0 % more, of which it can have cost 20.00 ms at most, which is taken "
+            "off; the rest is noise.",
         ),
         (1.0, 1e3, "1.000 s without the profiler."),
     ],
 )
-def test_what_the_profiler_cost_is_said(profiled_s, events, says):
+def test_the_cost_of_the_profiler_is_reported(profiled_s, events, says):
     (found,) = of(run_with(training(profiled_s=profiled_s, events=events)))
     assert found.cases[0].lines[0].endswith(says)
 
 
-def test_parts_that_had_to_be_scaled_are_said_to_be():
+def test_scaled_parts_of_a_waterfall_are_reported():
     profile = profile_of([op("aten::mm", 1.25, 0.3e9, 0.1e9)], profiled_s=1.0)
     (found,) = of(run_with(profile))
     assert (
@@ -247,11 +250,11 @@ def test_names_of_a_profile_are_text():
 
 @given(st.lists(any_profile, min_size=1, max_size=2))
 @settings(max_examples=5, deadline=None)
-def test_whatever_was_profiled_the_fragment_is_whole(several):
+def test_any_profile_gives_a_well_formed_section(several):
     assert Page(page_of(run_with(*several))).tags["section"] == 1
 
 
 @pytest.mark.parametrize("ceilings", [(), (COPY,), (GEMM, COPY)])
-def test_an_empty_profile_is_no_broken_page(ceilings):
+def test_an_empty_profile_gives_a_section(ceilings):
     page = Page(page_of(run_with(profile_of(clean=0.0), profile_of(), ceilings=ceilings)))
     assert "profiled in 2 processes" in page.text

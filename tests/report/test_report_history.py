@@ -63,8 +63,8 @@ def test_a_page_has_a_figure_a_case_with_its_data_and_the_changes():
     page = Page(source)
     assert page.tags["svg"] == page.tags["figure"] == 1
     assert (
-        "16 runs of main on Fake device, 2026-11-24 08:00 UTC to 2026-11-24 08:15 UTC: 1 change of level in 1 case."
-        in (page.text)
+        "16 runs of main on Fake device, 2026-11-24 08:00 UTC to 2026-11-24 08:15 UTC: 1 "
+        "change of level in 1 case." in (page.text)
     )
     assert "+10.0 % at run r8 (commit abcdef0)" in page.text
     assert [
@@ -165,11 +165,11 @@ def test_strange_values_make_a_figure(value):
     assert "<svg" in drawn(track_of([value, 1.0, 2.0]))
 
 
-def test_all_invalid_makes_a_figure_without_levels():
+def test_a_history_of_invalid_runs_has_no_levels():
     assert "<svg" in drawn(track_of(level(5, 1.0), validity="invalid"))
 
 
-def test_no_interval_and_a_nan_make_a_page():
+def test_a_history_without_intervals_is_drawn():
     runs = [
         run_of((CASE, [[1.0]]), (OTHER, [[float("nan")]]), run_id=f"r{i}", label="x")
         for i in range(3)
@@ -177,7 +177,7 @@ def test_no_interval_and_a_nan_make_a_page():
     assert "nan" not in re.findall(r"\w+", Page(page_of(runs)).text)
 
 
-def test_a_run_still_being_written_takes_no_place():
+def test_a_history_leaves_out_unfinished_runs():
     runs = [
         *(run_at(i, 1.0) for i in range(3)),
         run_of(planned=[CASE], run_id="new", label="main", started_at="9"),
@@ -198,7 +198,7 @@ def test_a_run_still_being_written_takes_no_place():
         "a\0b",
     ],
 )
-def test_whatever_the_names_the_page_is_whole(text):
+def test_any_names_give_a_well_formed_section(text):
     git = {"environment": json.dumps({"git": {"commit": text, "dirty": True}})}
     named = Case(text, {text: text}, "fp32")
     runs = [
@@ -222,13 +222,13 @@ def test_the_same_runs_give_the_same_bytes():
     assert page_of(runs) == page_of(runs)
 
 
-def test_noise_hides_what_is_smaller():
+def test_changes_below_the_noise_floor_do_not_count():
     runs = [with_measurements(run_at(i, 1.0 if i < 8 else 1.1), CASE) for i in range(16)]
     assert history(runs).changes.rows
     assert not history(runs, {(CASE.case_id, "step_s_p50"): 0.2}).changes.rows
 
 
-def test_changes_and_commits_in_few_letters():
+def test_changes_and_commits_are_short():
     assert [percent(x) for x in (1.051, 0.9, 3.0)] == ["+5.1 %", "-10.0 %", "3.00×"]
     assert [short_commit(x) for x in ("0123456789+", "0123456789", "abc+", None, pd.NA)] == [
         "0123456+", "0123456", "abc+", "–", "–",

@@ -96,13 +96,13 @@ def test_a_device_with_a_known_peak_has_its_mfu_and_the_peak_on_the_page():
     assert row[3] == "20.0 %"
 
 
-def test_the_page_says_what_on_what_when_and_how_again(tmp_path):
+def test_the_page_names_cases_device_time_and_command(tmp_path):
     text = Page(render([full(tmp_path)])).text
     assert (
-        "3 cases measured on Fake device, started 2026-11-24 08:00 UTC. Workloads: gemm, copy, gpt/train."
-        in text
+        "3 cases measured on Fake device, started 2026-11-24 08:00 UTC. Workloads: gemm, "
+        "copy, gpt/train." in text
     )
-    assert "The command that runs it again: hwbench run" in text
+    assert "The command that repeats the run: hwbench run" in text
     assert "3 fresh processes a case; 9 of 9 stored" in text
     assert "Every case came out ok, and nothing speaks against its figures." in text
 
@@ -122,7 +122,7 @@ def test_one_file_without_requests(tmp_path):
     assert "width=device-width, initial-scale=1" in page.values("content")
 
 
-def test_the_pages_own_policy_lets_in_its_style_and_its_script_alone(tmp_path):
+def test_the_content_policy_allows_only_the_pages_own_style_and_script(tmp_path):
     source = render([full(tmp_path)])
     page = Page(source)
     (policy,) = [
@@ -139,7 +139,7 @@ def test_the_pages_own_policy_lets_in_its_style_and_its_script_alone(tmp_path):
     assert sorted(page.values("type")) == ["application/json"]
 
 
-def test_the_data_of_the_page_stand_in_it(tmp_path):
+def test_the_page_holds_its_data_as_json(tmp_path):
     source = render([full(tmp_path)])
     (run,) = Page(source).data["runs"]
     assert run["run_id"] == "r1"
@@ -157,7 +157,7 @@ def test_the_data_of_the_page_stand_in_it(tmp_path):
     assert run["cases"][TRAIN.case_id] == "gpt/train fp32"
 
 
-def test_data_beyond_the_bound_are_counted(tmp_path):
+def test_embedded_data_are_bounded_and_left_out_rows_counted(tmp_path):
     views = view_runs([full(tmp_path)])
     every = json.loads(embedded.data(views))["runs"][0]["measurements"]["rows"]
     (run,) = json.loads(embedded.data(views, most_bytes=1200))["runs"]
@@ -196,7 +196,7 @@ def test_figures_are_named_and_take_the_colours_of_the_page(tmp_path):
     assert "@media print" in source
 
 
-def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path):
+def test_sections_and_navigation_have_the_same_order(tmp_path):
     source = render([full(tmp_path, "a"), full(tmp_path, "b")])
     order = [
         "validity",
@@ -213,7 +213,7 @@ def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path):
     assert Page(source).navigation == order
 
 
-def test_a_profile_and_a_history_have_their_places_too(tmp_path):
+def test_a_profile_and_a_history_have_sections(tmp_path):
     runs = [full(tmp_path, name) for name in "abc"]
     runs = [replace(run, runs=run.runs.assign(label="nightly")) for run in runs]
     runs[2] = profiled(runs[2], GEMM, Profile(1, 1.0, 1.1, 10.0, "events were lost"))
@@ -235,7 +235,7 @@ def test_a_profile_and_a_history_have_their_places_too(tmp_path):
     assert "events were lost" in source
 
 
-def test_every_case_has_a_badge_and_of_many_only_those_that_speak(tmp_path):
+def test_of_many_cases_only_those_not_valid_have_badges(tmp_path):
     good, failed = measured(steps=10), Measurement("oom", "no memory left")
     few = stored(tmp_path, "few", (GEMM, good), (COPY, failed))
     assert "1 valid, 1 oom. valid gemm fp32 oom copy fp32" in Page(render([few])).text
@@ -316,8 +316,8 @@ def test_many_runs_make_a_page_with_a_verdict_in_a_sentence():
     source = render(runs)
     page = Page(source)
     assert (
-        "Of 11 runs beside A, B has the highest throughput, 0.990\N{MULTIPLICATION SIGN} that of A, and L the"
-        in page.text
+        "Of 11 runs beside A, B has the highest throughput, 0.990\N{MULTIPLICATION SIGN} "
+        "that of A, and L the" in page.text
     )
     assert "A has" not in page.text
     assert page.text.count("the throughput of A in the 1 case they share") == 11
@@ -363,7 +363,7 @@ def test_failures_are_listed_with_their_reason(tmp_path):
     assert "not complete" not in page.text
 
 
-def test_a_loss_that_is_not_finite_is_plain_to_see(tmp_path):
+def test_a_loss_that_is_not_finite_is_shown_as_invalid(tmp_path):
     broken = measured(notes=["loss_not_finite: the loss was nan after 12 steps"])
     page = Page(
         render([stored(tmp_path, "a", (TRAIN, broken)), stored(tmp_path, "b", (TRAIN, measured()))])
@@ -406,8 +406,8 @@ def test_wide_cases_have_their_half_width_and_its_cure_at_the_top(tmp_path):
     page = Page(render([run_of_widths(tmp_path)]))
     assert "1 valid, 2 wide (± 5.0–10 %)." in page.text
     assert (
-        "2 cases are wide (± 5.0–10 %, asked for ± 1.0 %): copy fp32; gpt/train fp32. Allow more time or processes"
-        in page.text
+        "2 cases are wide (± 5.0–10 %, asked for ± 1.0 %): copy fp32; gpt/train fp32. "
+        "Allow more time or processes" in page.text
     )
     assert "read with care" not in page.text
     assert "valid gemm fp32 wide ± 10 % copy fp32 wide ± 5.0 % gpt/train fp32" in page.text
@@ -579,6 +579,6 @@ def test_machines_show_where_they_differ(tmp_path):
     assert ["Device", "Fake device (fake)", "Fake device (fake)"] in page.rows
 
 
-def test_no_run_is_no_page():
+def test_a_page_without_runs_raises_value_error():
     with pytest.raises(ValueError, match="at least one run"):
         render([])

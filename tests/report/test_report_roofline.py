@@ -41,9 +41,11 @@ def texts(table):
 def test_the_spans_against_the_measured_ceilings(run):
     (view,) = view_runs([run])
     assert texts(tables.parts(view, roofline.points(run))) == [
-        ["gpt/train bf16", "forward", "1.000 ms", "900.0 kFLOP/s", "300.0 kB/s", "3.000", "compute", "900.0 µs",
+        ["gpt/train bf16", "forward", "1.000 ms", "900.0 kFLOP/s", "300.0 kB/s", "3.000",
+        "compute", "900.0 µs",
          "90.0 %"],
-        ["backward", "2.000 ms", "300.0 kFLOP/s", "350.0 kB/s", "0.8571", "memory", "700.0 µs", "35.0 %"],
+        ["backward", "2.000 ms", "300.0 kFLOP/s", "350.0 kB/s", "0.8571", "memory", "700.0 µs",
+        "35.0 %"],
         ["sum of 2 spans, 100 % of the step", "3.000 ms", "", "", "", "", "1.600 ms", "53.3 %"],
     ]  # fmt: skip
 
@@ -95,14 +97,14 @@ def test_a_roofline_is_drawn_for_each_dtype_with_its_points_told(run):
     assert panel.svg.count("stroke-dasharray") == 1  # the cache's
 
 
-def test_the_page_has_a_section_of_it(run):
+def test_the_page_has_a_roofline_section(run):
     page = Page(render([run]))
     assert "#roofline" in page.values("href")
     assert "Roofline, bf16" in page.text
     assert len(page.values("id")) == len(set(page.values("id")))
 
 
-def test_a_page_without_ceilings_has_none(tmp_path):
+def test_a_page_without_ceilings_has_no_roofline_section(tmp_path):
     writer = make_run(tmp_path, "r", [TRAIN])
     writer.add(TRAIN, 0, measured())
     assert "#roofline" not in Page(render([store.read_run(writer.folder)])).values("href")

@@ -30,7 +30,7 @@ def texts(table) -> list[list[str]]:
     return [[cell.text for cell in row] for row in table.rows]
 
 
-def test_values_lie_where_the_axes_say():
+def test_values_are_placed_between_the_ends_of_the_axes():
     assert FRAME.at_x([0, 2, 4]).tolist() == [10, 50, 90]
     assert FRAME.at_y([0, 4, 8]).tolist() == [90, 50, 10]
     assert points(plot.line(FRAME, [0, 4], [8, 0], 0, "")) == [(10, 10), (90, 90)]
@@ -51,7 +51,7 @@ def test_ticks_are_round_and_few(low, high, expected):
 
 
 @pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [1e-12], [5, 5 + 1e-15]])
-def test_axes_are_never_of_no_width(values):
+def test_limits_of_an_axis_always_differ(values):
     low, high = plot.limits(values)
     assert low < min(values) <= max(values) < high
     assert 1 <= len(ticks(low, high)) <= 6
@@ -80,7 +80,7 @@ def test_steps_are_those_of_each_process_in_their_order():
 
 
 @pytest.mark.parametrize("times", [[0.0, 0.0, 1e300], [1e-9, 1e-9, 1e300], [0.0], [5e-324, 1.0]])
-def test_times_that_no_machine_has_are_drawn_too(times):
+def test_extreme_times_are_drawn(times):
     processes = {0: np.array(times)}
     for panel in panels(StepTimes("c", "case", processes), "A"):
         assert "inf" not in panel.svg
@@ -155,7 +155,7 @@ def test_power_is_drawn_a_line_a_meter_and_its_data_stand_beside_it():
     assert timelines(view_runs([run])[0], 0) == []
 
 
-def test_a_counter_that_wraps_has_no_power_there():
+def test_a_counter_that_wraps_leaves_a_gap_in_power():
     telemetry = frame(
         "telemetry", power([0, 1, 2, 3], [10.0, 20.0, 1.0, 4.0], "energy", "rapl", "package:0")
     )

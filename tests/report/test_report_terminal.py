@@ -42,7 +42,7 @@ def test_the_table_shows_each_case_with_its_exact_figures(run):
     assert "3.00 GB/s" in copy
 
 
-def test_a_terminal_of_80_columns_holds_it(run):
+def test_the_summary_fits_80_columns(run):
     out = io.StringIO()
     Console(file=out, width=80).print(summary_table(run))
     lines = out.getvalue().splitlines()
@@ -105,7 +105,7 @@ def test_a_wide_case_says_so_beside_its_half_width_with_the_cure_below(tmp_path,
     assert summary_rows(run)[0]["uncertainty"] == pytest.approx(0.05, rel=0.02)
 
 
-def test_a_case_whose_step_alone_is_wide_says_of_what_the_half_width_is(tmp_path, training):
+def test_a_case_with_only_a_wide_step_names_the_step(tmp_path, training):
     writer = make_run(tmp_path, "r4", [training], policy=Policy(processes=3))
     for process, step_s in enumerate([0.00294, 0.003, 0.00306]):
         fixed = measured(step_s=step_s)

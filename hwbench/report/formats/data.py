@@ -1,5 +1,4 @@
-"""Runs as plain data for other programs: one long CSV table of their metrics, or everything as
-JSON."""
+"""Runs for other programs: their metrics as one long CSV table, or everything as JSON."""
 
 import csv
 import io
@@ -17,11 +16,14 @@ from hwbench.report.rows import plain_rows, plain_value
 from hwbench.tables.reader import RunTables
 
 CSV_COLUMNS = [*METRICS_COLUMNS, "label", "device_name", "started_at", "case"]
-"""Those of the table `metrics`, then of its run, and the case in words."""
+"""The columns of the table `metrics`, then three of the run, and the case in words."""
 
-WIDE = "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
-MARKED = tuple(f"=+-@{WIDE}'")
-"""A spreadsheet runs a text that begins like this, save for the last, which keeps it from that."""
+FULL_WIDTH = (
+    "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+    "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+FORMULA_STARTS = (*"=+-@", *FULL_WIDTH, "'")
+"""A spreadsheet takes a text that begins like this for a formula; ' marks a text that is none."""
 
 HEAD = (
     "run_id",
@@ -35,12 +37,12 @@ HEAD = (
 
 
 def metrics_csv(runs: Sequence[RunTables]) -> str:
-    """A row (CSV_COLUMNS) a run, case and metric, by RFC 4180: commas, CRLF, quotes where needed,
-    one line of names.
+    """Return a row (CSV_COLUMNS) a run, case and metric, by RFC 4180: commas, CRLF, quotes where
+    needed, one line of names.
 
-    Numbers are written to their last digit; what is unknown or no finite number is an empty cell. A
-    text that a spreadsheet would take for a formula has a ' before it, and so has one that begins
-    with a ': whoever reads the file by program takes one away from the start of a text.
+    Numbers keep their last digit; what is unknown or no finite number is an empty cell. A text that
+    a spreadsheet would take for a formula gets a ' in front, and so does one that begins with a ':
+    a program that reads the file removes one ' from the start of a text.
     """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
@@ -57,8 +59,8 @@ def metrics_csv(runs: Sequence[RunTables]) -> str:
 def runs_data(
     runs: Sequence[RunTables], floors: Mapping[tuple[str, str], float] | None = None
 ) -> dict[str, Any]:
-    """{"runs": […], "comparison": rows of side_by_side, "history": {"points": …, "changes":
-    …}}, ready for JSON.
+    """Return {"runs": […], "comparison": rows of `side_by_side`, "history": {"points": …,
+    "changes": …}}, ready for JSON.
 
     Numbers are in base units, null where unknown. A single run has no comparison (an empty list);
     runs of which no three share label and device have no history (null). `floors` as in
@@ -67,11 +69,11 @@ def runs_data(
     tables, metrics = [cases(run) for run in runs], [summarize(run) for run in runs]
     compared = side_by_side(tables, metrics) if len(runs) > 1 else pd.DataFrame()
     known = points([run.runs for run in runs], tables, metrics)
-    told = {"points": plain_rows(known), "changes": plain_rows(changes(known, floors))}
+    history = {"points": plain_rows(known), "changes": plain_rows(changes(known, floors))}
     return {
         "runs": [_run(*parts) for parts in zip(runs, tables, metrics, strict=True)],
         "comparison": plain_rows(compared),
-        "history": told if len(known) else None,
+        "history": history if len(known) else None,
     }
 
 
@@ -92,10 +94,7 @@ def _run(run: RunTables, table: pd.DataFrame, metrics: pd.DataFrame) -> dict[str
 
 def _cell(value: Any) -> str:
     value = plain_value(value)
-    if isinstance(value, str):
-        return (
-            f"'{value}"
-            if value.lstrip().startswith(MARKED) or value.startswith(("\t", "\r", "\n"))
-            else value
-        )
-    return "" if value is None else repr(value)
+    if not isinstance(value, str):
+        return "" if value is None else repr(value)
+    starts_formula = value.lstrip().startswith(FORMULA_STARTS)
+    return f"'{value}" if starts_formula or value.startswith(("\t", "\r", "\n")) else value

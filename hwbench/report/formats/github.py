@@ -1,4 +1,5 @@
-"""A gate's table (gate.GATE_COLUMNS) as the workflow commands by which GitHub Actions annotates a run.
+"""The rows of a gate (GATE_COLUMNS) as workflow commands, with which GitHub Actions annotates a
+run.
 
 Escaping as in the toolkit's `command.ts`: `%`, CR and LF in a message; also `:` and `,` in a
 property.
@@ -11,12 +12,12 @@ from hwbench.report.numbers import clean, count
 from hwbench.report.terminal.comparison import figures
 
 MOST = 9
-"""GitHub shows ten annotations of a kind a step; the tenth counts the rest."""
+"""GitHub shows ten annotations of a kind for each step; the tenth counts the rest."""
 
 
 def annotations(table: pd.DataFrame, outcome: Outcome, message: str = "") -> list[str]:
-    """Lines for the log: errors for rows that fail, warnings for those without a verdict.
-    `message`: why no row is."""
+    """Return lines for the log: errors for rows that fail, warnings for those without a verdict.
+    `message` says why there is no row at all."""
     lines = [] if len(table) else [_command("warning", f"hwbench gate: {outcome}", message)]
     for kind, statuses in (("error", FAILING), ("warning", UNDECIDED)):
         rows = table[table.status.isin(statuses)].to_dict("records")

@@ -1,4 +1,4 @@
-"""A gate's table (gate.GATE_COLUMNS) as JUnit XML: what CI systems list as tests. One test case a
+"""The rows of a gate (GATE_COLUMNS) as JUnit XML, which CI systems list as tests: a test case a
 row."""
 
 import xml.etree.ElementTree as ElementTree
@@ -14,8 +14,8 @@ PASSING = ("pass", "new")
 
 
 def render(table: pd.DataFrame, message: str = "", subject: str = "") -> str:
-    """The XML text. `subject` names the runs (gate.subject). `message` says why there is no row at
-    all, and then stands as the one test case, skipped."""
+    """Return the XML text. `subject` names the runs (gate.subject). `message` says why there is no
+    row at all, and then stands as the one test case, skipped."""
     rows = table.to_dict("records")
     suite = ElementTree.Element("testsuite", name="hwbench gate")
     if subject:

@@ -1,5 +1,5 @@
-"""A gate's table (gate.GATE_COLUMNS) as Markdown for a comment on a pull request, which may be 64 KiB
-long."""
+"""The rows of a gate (GATE_COLUMNS) as Markdown for a comment on a pull request, which may be
+64 KiB long."""
 
 import re
 from typing import Any
@@ -43,7 +43,7 @@ where `&#64;` is an @ again (github/cmark-gfm issue 181); with this after it the
 def render(
     table: pd.DataFrame, outcome: Outcome, message: str = "", subject: str = "", limit: int = LIMIT
 ) -> str:
-    """The text, in at most `limit` bytes: rows of the best statuses are left out first, and
+    """Return the text, in at most `limit` bytes: rows of the best statuses are left out first, and
     counted.
 
     `subject` names the runs (gate.subject); `message` says why there is no row at all.
@@ -69,8 +69,8 @@ def render(
 
 
 def cell(text: str) -> str:
-    """A text that Markdown, HTML and GitHub's mentions leave as it is, on one line and of bounded
-    length."""
+    """Return a text that Markdown, HTML and GitHub's mentions leave as it is, on one line and of
+    bounded length."""
     words = " ".join(clean(text).split())
     words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
     return SPECIAL.sub(

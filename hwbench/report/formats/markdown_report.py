@@ -21,13 +21,13 @@ LIMIT = 65_536
 """Bytes of UTF-8: GitHub's limit in characters, each of which takes a byte or more."""
 
 LEAST = 4_000
-"""Bytes kept for each part that is still to come: a long one must not leave the others out."""
+"""Bytes reserved for each later part, so that a long one does not push it out."""
 
 FOOT = 100
-"""Bytes of the line that counts what a part leaves out, at most."""
+"""The most bytes of the line that counts what a part leaves out."""
 
 BEFORE = 5
-"""Runs of one label that the newest is held against."""
+"""How many earlier runs of a label the newest is compared with."""
 
 HISTORY = (
     "Case",
@@ -60,8 +60,8 @@ class Part:
     noun: str = "row"
 
     def fitted(self, room: int) -> str:
-        """As many of its lines as fit into so many bytes with the heading and the number of those
-        left out."""
+        """Return as many of its lines as fit into `room` bytes, with the heading and the number of
+        those left out."""
         size, kept = len(self.heading.encode()) + FOOT, 0
         while kept < len(self.lines) and (size := size + len(self.lines[kept].encode())) <= room:
             kept += 1
@@ -72,20 +72,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Pair:
-    """A candidate held against a baseline: the table of `compare.judge_runs`, and how both are
-    called."""
+    """A candidate against a baseline: the table of `compare.judge_runs`, and the names of both."""
 
     name: str
     table: pd.DataFrame = field(repr=False)
 
 
 def render(runs: Sequence[RunTables], floors: Mapping[tuple[str, str], float] | None = None) -> str:
-    """The text, in at most LIMIT bytes whatever the runs hold: the verdict, badges with their
-    reasons, history, comparison (of one run its results), failures and machines. `floors` as in
-    `history.changes`.
+    """Return the text, in at most LIMIT bytes whatever the runs hold: the verdict, badges with
+    their reasons, history, comparison (of one run its results), failures and machines. `floors` as
+    in `history.changes`.
 
-    Of several runs each is held against the first; where three or more all share a label and a
-    device, the newest against the BEFORE before it.
+    Of several runs each is compared with the first; where three or more all share a label and a
+    device, the newest with the BEFORE runs before it.
     """
     if not runs:
         raise ValueError("a report needs at least one run")
@@ -127,21 +126,19 @@ def _judged(baseline: Sequence[RunTables], candidate: RunTables) -> pd.DataFrame
 
 
 def _verdict(views: Sequence[RunView], pairs: Sequence[Pair]) -> Part:
-    """How the runs compare in a line each, then what was measured."""
+    """How the runs compare, in a line each; then what was measured."""
     lines = []
     for pair in pairs:
         counts = pair.table.verdict.value_counts()
-        told = ", ".join(f"{counts[word]} {word}" for word in ORDER if word in counts)
-        lines.append(
-            f"**{cell(pair.name)}: {compare.overall(list(pair.table.verdict))}** ({told or 'nothing measured'})"
-        )
+        words = ", ".join(f"{counts[word]} {word}" for word in ORDER if word in counts)
+        overall = compare.overall(list(pair.table.verdict))
+        lines.append(f"**{cell(pair.name)}: {overall}** ({words or 'nothing measured'})")
     lines += [f"{_letter(view, views)}{cell(head.sentence(view))}" for view in views]
     return Part("### hwbench report\n\n", [f"- {line}\n" for line in lines], "line")
 
 
 def _badges(views: Sequence[RunView]) -> Part:
-    """What a reader must know before trusting the figures; that nothing speaks against them, if
-    nothing does."""
+    """What a reader must know before trusting the figures."""
     lines = []
     for view in views:
         run = _letter(view, views)
@@ -150,10 +147,8 @@ def _badges(views: Sequence[RunView]) -> Part:
                 f"❌ {run}not complete: {view.stored} of {count(view.planned, 'process')} stored"
             )
         for doubt in doubts(view):
-            sign, word = (
-                SIGNS.get(doubt.word, "❔"),
-                " ".join(filter(None, [doubt.word, doubt.widths])),
-            )
+            sign = SIGNS.get(doubt.word, "❔")
+            word = " ".join(filter(None, [doubt.word, doubt.widths]))
             where = f"({cell(doubt.code)}; {cell(doubt.where(view))})"
             lines.append(f"{sign} {run}{cell(word)}: {cell(doubt.texts[0] or doubt.code)} {where}")
     measured = any(case.values for view in views for case in view.cases)
@@ -181,8 +176,8 @@ def _history(
         _line(map(cell, words))
         for _, words in sorted(lines, key=lambda line: line[0], reverse=True)
     ]
-    told = Part("**History**\n\n", [f"- {cell(line)}\n" for line in sentences(found)], "line")
-    return [told, Part(_head(HISTORY), newest, "change")]
+    summary = Part("**History**\n\n", [f"- {cell(line)}\n" for line in sentences(found)], "line")
+    return [summary, Part(_head(HISTORY), newest, "change")]
 
 
 def _comparison(pairs: Sequence[Pair]) -> Part:
@@ -192,8 +187,8 @@ def _comparison(pairs: Sequence[Pair]) -> Part:
     for pair in pairs:
         for row in pair.table.to_dict("records"):
             word = " ".join(filter(None, [SIGNS.get(row["verdict"], ""), row["verdict"]]))
-            told = f"{word}: {row['reason']}" if row["reason"] else word
-            words = [*columns_of(row)[:-1], told]
+            verdict = f"{word}: {row['reason']}" if row["reason"] else word
+            words = [*columns_of(row)[:-1], verdict]
             lines.append(_line(cell(text) for text in ([pair.name, *words] if several else words)))
     return Part(f"**Comparison**\n\n{_head(['Runs', *heads] if several else heads)}", lines)
 
@@ -203,10 +198,8 @@ def _results(view: RunView) -> Part:
     lines = [
         _line(map(cell, [f"{case.short}", *_figures(case), case.status])) for case in view.cases
     ]
-    return Part(
-        f"**Results**\n\n{_head(['Case', 'Throughput', '±', 'Step, p50', 'Memory peak', 'Outcome'])}",
-        lines,
-    )
+    heads = ["Case", "Throughput", "±", "Step, p50", "Memory peak", "Outcome"]
+    return Part(f"**Results**\n\n{_head(heads)}", lines)
 
 
 def _figures(case: CaseView) -> list[str]:
@@ -226,7 +219,7 @@ def _failures(views: Sequence[RunView]) -> Part:
 
 
 def _machines(views: Sequence[RunView]) -> Part:
-    """A row a run, of what most readers look for."""
+    """A row a run, with what most readers look for."""
     table = machines.overview(views)
     heads = [row[0].text for row in table.rows]
     lines = [

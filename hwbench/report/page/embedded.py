@@ -1,5 +1,4 @@
-"""The page's data, inside the page: what its figures and tables are made of, as JSON for who wants
-to go on with it."""
+"""The data behind the figures and tables of the page, as JSON inside the page."""
 
 import json
 from collections.abc import Sequence
@@ -12,21 +11,21 @@ from hwbench.report.numbers import plain
 from hwbench.report.view import RunView
 
 MOST_BYTES = 500_000
-"""What the rows of all tables may take together: the page is mailed. What is left out is
-counted."""
+"""The most bytes of the rows of all tables together, since pages are mailed. Rows that are left out
+are counted."""
 
 OMITTED = {"run_id", "workload", "device_kind", "params"}
-"""Columns that a run or its plan says already."""
+"""Columns that repeat what the run or its plan says."""
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
 def data(runs: Sequence[RunView], most_bytes: int = MOST_BYTES) -> Markup:
-    """{"runs": […]}: of each its row in `runs`, environment and all; and `metrics` and
-    `measurements` (without samples) as {"columns": […], "rows": [[…]…], "left_out": rows left out}.
-    Null where unknown. Nothing in it ends a script."""
+    """Return {"runs": […]}: of each run its row in the table `runs`, with the environment; and
+    `metrics` and `measurements` (without samples) as {"columns": […], "rows": [[…]…], "left_out":
+    rows left out}. Null where unknown. Nothing in it ends a script element."""
     room = most_bytes // (2 * len(runs))
-    found = []
+    rows = []
     for run in runs:
         row = {name: plain(value) for name, value in run.tables.runs.iloc[0].to_dict().items()}
         tables = run.tables
@@ -36,14 +35,14 @@ def data(runs: Sequence[RunView], most_bytes: int = MOST_BYTES) -> Markup:
             "metrics": _table(run.metrics, room),
             "measurements": _table(run.tables.measurements, room),
         }
-        found.append(row)
-    text = json.dumps({"runs": found}, separators=(",", ":"), default=str)
+        rows.append(row)
+    text = json.dumps({"runs": rows}, separators=(",", ":"), default=str)
     return Markup(text.translate(_ESCAPES))
 
 
 def _table(table: pd.DataFrame, room: int) -> dict[str, Any]:
-    """A table without the columns that are null all through, as many of its rows as take `room`
-    bytes."""
+    """As many rows of a table as fit into `room` bytes, without columns that are null
+    throughout."""
     table = table[
         [name for name in table.columns if name not in OMITTED and table[name].notna().any()]
     ]

@@ -1,4 +1,4 @@
-"""A judgement (compare.judge_runs, gate.hold) as a table for people and as plain data for machines."""
+"""The rows of `compare.judge_runs` and of a gate as a table, as JSON takes them, and as text."""
 
 import math
 from collections.abc import Sequence
@@ -50,8 +50,7 @@ def comparison_table(table: pd.DataFrame, word: str = "verdict") -> Table:
 
 
 def columns_of(row: dict[str, Any]) -> list[str]:
-    """Return case, metric, baseline, candidate, ratio, interval and threshold of a row, as people read
-    them."""
+    """Return case, metric, baseline, candidate, ratio, interval and threshold of a row as texts."""
     values = [quantity(row[side], row["unit"]) for side in ("baseline", "candidate")]
     return [
         row["label"],

@@ -1,4 +1,4 @@
-"""What meters say, and which of them work, as tables for people and as plain data for machines."""
+"""What meters measured, and which of them work, as tables and as JSON takes them."""
 
 from collections.abc import Mapping, Sequence
 from itertools import starmap
@@ -24,14 +24,11 @@ def metered_table(metered: "Metered") -> Table:
 
 
 def summary(metered: "Metered") -> str:
-    """How the command ended, in one line, and what was noted meanwhile."""
-    took = f"{quantity(metered.elapsed_s, 's')}, exit status {metered.exit_status}"
-    memory = (
-        f", memory peak {quantity(metered.memory_peak_bytes, 'B')}"
-        if metered.memory_peak_bytes
-        else ""
-    )
-    return "; ".join([took + memory, *metered.notes])
+    """Return in one line how the command ended, and the notes taken while it ran."""
+    end = f"{quantity(metered.elapsed_s, 's')}, exit status {metered.exit_status}"
+    if metered.memory_peak_bytes:
+        end += f", memory peak {quantity(metered.memory_peak_bytes, 'B')}"
+    return "; ".join([end, *metered.notes])
 
 
 def metered_data(metered: "Metered") -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""A profile for the terminal and for `--json`: where the time of a step goes, and what two runs
-differ in."""
+"""A profile for the terminal and as JSON takes it, and what makes the steps of two runs differ."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -31,21 +30,20 @@ WORDS = ("part", "operator", "module", "kind", "cause", "held for", "bound by", 
 """Columns that hold words."""
 
 NOTHING_S = 1e-12
-"""A difference that is rounding's."""
+"""A smaller difference is rounding."""
 
 OPERATORS = ["span", "name", "backward", "dtype"]
 
 
 def profile_data(run: RunTables, named: str | None = None) -> dict[str, Any]:
-    """The profile of a case (`profiled_case`) as JSON takes it: seconds, bytes and FLOPs of a step,
-    null for unknown.
+    """Return the profile of a case (`profiled_case`) as JSON takes it: seconds, bytes and FLOPs of
+    a step, null for unknown.
 
-    Of an invalid profile there is no more than its overhead and why it is invalid. UserError as
-    `profiled_case`.
+    An invalid profile has only its overhead and the reason. UserError as `profiled_case`.
     """
     case = profiled_case(run, named)
-    found = waterfall(run, case)
-    known = found if isinstance(found, Waterfall) else None
+    result = waterfall(run, case)
+    known = result if isinstance(result, Waterfall) else None
     data: dict[str, Any] = {
         "run_id": run.run_id,
         "case": {name: getattr(case, name) for name in ("case_id", "workload", "dtype", "params")},
@@ -58,50 +56,29 @@ def profile_data(run: RunTables, named: str | None = None) -> dict[str, Any]:
         "missed_s": known.missed_s if known else None,
         "sentences": [one.sentence for one in advice(run, case, known)] if known else [],
     }
-    if case.invalid:
-        nothing: dict[str, Any] = {
-            "spans": [],
-            "operators": [],
-            "modules": [],
-            "gaps": [],
-            "memory_peak": None,
-        }
-        return data | nothing | {"unknown": unknown(case, found)}
-    return data | {
-        "spans": _records(spans(run, case)),
-        "operators": _records(by_name(_rows(run, case, found), OPERATORS)),
-        "modules": _records(modules(run, case)),
-        "gaps": [
-            {"cause": cause, "seconds": seconds}
-            for cause, seconds in gap_seconds(run, case).items()
-        ],
-        "memory_peak": peak(memory(run, case)),
-        "unknown": unknown(case, found),
-    }
+    tables = _NO_TABLES if case.invalid else _tables_data(run, case, result)
+    return data | tables | {"unknown": unknown(case, result)}
 
 
 def profile_tables(run: RunTables, named: str | None = None) -> list[Table]:
-    """The same for a terminal: what was profiled, the waterfall, operators, modules, gaps, and the
-    memory's peak."""
+    """Return the same for a terminal: what was profiled, the waterfall, operators, modules, gaps,
+    and the memory's peak."""
     case = profiled_case(run, named)
-    found = waterfall(run, case)
     if case.invalid:
-        return [
-            _summary(case, [f"This profile is invalid, so nothing of it is shown: {case.invalid}."])
-        ]
-    told = (
-        [one.sentence for one in advice(run, case, found)] if isinstance(found, Waterfall) else []
-    )
-    told += lines(case, found) + [
-        f"Not known: {what}: {why}." for what, why in unknown(case, found).items()
-    ]
-    shown = [_summary(case, told)]
-    shown += [_waterfall(found)] if isinstance(found, Waterfall) else []
-    shown.append(_operators(by_name(_rows(run, case, found), OPERATORS[1:]), case))
-    return shown + [
-        table
-        for table in (_modules(run, case), _gaps(run, case), _peak(run, case))
-        if table.row_count
+        reason = f"This profile is invalid, so nothing of it is shown: {case.invalid}."
+        return [_summary(case, [reason])]
+    result = waterfall(run, case)
+    known = result if isinstance(result, Waterfall) else None
+    sentences = [one.sentence for one in advice(run, case, known)] if known else []
+    sentences += lines(case, result)
+    sentences += [f"Not known: {what}: {why}." for what, why in unknown(case, result).items()]
+    operators_of = _operators(by_name(_rows(run, case, result), OPERATORS[1:]), case)
+    others = (_modules(run, case), _gaps(run, case), _peak(run, case))
+    return [
+        _summary(case, sentences),
+        *([_waterfall(known)] if known else []),
+        operators_of,
+        *(table for table in others if table.row_count),
     ]
 
 
@@ -136,6 +113,24 @@ def diff_table(diff: OpDiff) -> Table:
     if diff.notes:
         table.caption, table.caption_justify = one_line("; ".join(diff.notes)), "left"
     return table
+
+
+_NO_TABLES: dict[str, Any] = {
+    "spans": [], "operators": [], "modules": [], "gaps": [], "memory_peak": None,
+}  # fmt: skip
+
+
+def _tables_data(
+    run: RunTables, case: ProfiledCase, result: Waterfall | NoWaterfall
+) -> dict[str, Any]:
+    gaps = gap_seconds(run, case)
+    return {
+        "spans": _records(spans(run, case)),
+        "operators": _records(by_name(_rows(run, case, result), OPERATORS)),
+        "modules": _records(modules(run, case)),
+        "gaps": [{"cause": cause, "seconds": seconds} for cause, seconds in gaps.items()],
+        "memory_peak": peak(memory(run, case)),
+    }
 
 
 def _side(case: ProfiledCase) -> dict[str, Any]:

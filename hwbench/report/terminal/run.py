@@ -34,7 +34,7 @@ SUMMARY_COLUMNS = {
 has 80 columns. `matmul` is the share of the measured matmul ceiling."""
 
 IN_JSON_ALONE = (*SHARES, "mbu_achievable", *PREDICTIONS)
-"""Metrics that the table has no room for."""
+"""Metrics for which the table has no room."""
 
 WHOLES = {
     "tokens/s": ("tokens_per_s", ""),
@@ -58,8 +58,8 @@ def summary_table(run: RunTables) -> Table:
 
 
 def together_tables(run: RunTables) -> list[Group]:
-    """Return what cases tell together: the wholes that are extrapolated from slices, and a table a sweep
-    with its knee."""
+    """Return what several cases show together: the whole models that are extrapolated from slices,
+    and a table a sweep with its knee."""
     return [*_extrapolated(run), *map(_sweep_table, sweeps(run))]
 
 
@@ -106,7 +106,7 @@ def _sweep_table(sweep: Sweep) -> Group:
 
 
 def _titled(title: str, table: Table) -> Group:
-    """The table under its title, with room to another one above."""
+    """A table under its title, with an empty line above."""
     return Group(one_line(""), one_line(title, "bold"), table)
 
 
@@ -116,8 +116,8 @@ def together_rows(run: RunTables) -> dict[str, list[dict[str, Any]]]:
 
 
 def summary_rows(run: RunTables) -> list[dict[str, Any]]:
-    """Return one dict a case of the plan, ready for JSON: figures in base units (s, B, FLOP/s), null where
-    unknown."""
+    """Return one dict a case of the plan, ready for JSON: figures in base units (s, B, FLOP/s),
+    null where unknown."""
     return [
         {
             "case_id": case.case_id,
@@ -200,7 +200,7 @@ def _outcome(case: CaseView) -> Text:
 
 
 def _wide_note(run: RunView) -> Text | None:
-    """What `wide` stands for, with its cure; None where nothing is."""
+    """What "wide" means, and how to narrow an interval; None where none is wide."""
     wide = [
         d
         for d in doubts(run)

@@ -10,7 +10,7 @@ from hwbench.report.terminal.tables import numbers, table_of
 
 
 def self_test_table(shares: pd.DataFrame) -> Table:
-    """Return a row for each slow-down: the shares of the verdicts, with the interval of `slower`."""
+    """Return a row for each slow-down: the shares of the verdicts, and the interval of "slower"."""
     columns = numbers("slow-down", "pairs", "slower", "95 % interval", *WORDS[1:])
     return table_of(columns, map(_row, shares.to_dict("records")))
 

@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 from hwbench.report.numbers import clean
 
 COLORS = {
-    "ink": "#171b21", "muted": "#59636f", "line": "#e1e5ea", "surface": "#ffffff", "rest": "#b9c1cb",
+    "ink": "#171b21", "muted": "#59636f", "line": "#e1e5ea",
+    "surface": "#ffffff", "rest": "#b9c1cb",
     "series-0": "#2f6fbe", "series-1": "#cf6a1d", "series-2": "#2a8a5c",
     "series-3": "#7d57c7", "series-4": "#bb3d7f", "series-5": "#6f7a24",
 }  # fmt: skip

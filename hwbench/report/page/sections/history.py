@@ -66,7 +66,7 @@ def tracks_of(page: PageRuns) -> list[Track]:
 
 
 def sentences(found: Sequence[Track]) -> list[str]:
-    """What there is of each label and device, and how much of it changed."""
+    """Return how many runs each label and device has, and how many changes of level."""
     groups: dict[tuple[str, ...], list[Track]] = {}
     for track in found:
         groups.setdefault(tuple(track.points[GROUP].iloc[0]), []).append(track)
@@ -74,7 +74,7 @@ def sentences(found: Sequence[Track]) -> list[str]:
 
 
 def change_table(found: Sequence[Track]) -> Table:
-    """Every change of level, a row each."""
+    """Return a row for each change of level."""
     rows: list[list[Cell]] = []
     for track in found:
         head = [Cell(track.title, head=True, rows=len(track.changes))]
@@ -138,9 +138,12 @@ def _sentence(label: str, device: str, group: Sequence[Track]) -> str:
     runs = pd.concat([track.points for track in group]).drop_duplicates("run_id")
     first, last = moment(runs.started_at.min()), moment(runs.started_at.max())
     changed = sum(len(track.changes) for track in group)
-    told = count(changed, "change") if changed else "no change"
+    changes = count(changed, "change") if changed else "no change"
     cases = count(len(group), "case")
-    return f"{count(len(runs), 'run')} of {label} on {device}, {first} to {last}: {told} of level in {cases}."
+    return (
+        f"{count(len(runs), 'run')} of {label} on {device}, {first} to {last}: "
+        f"{changes} of level in {cases}."
+    )
 
 
 def _interval(low: float, high: float, unit: str) -> str:

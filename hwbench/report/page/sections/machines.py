@@ -1,5 +1,4 @@
-"""The machine and the software of a run: what `environment` stored, as a table, whatever keys it
-has."""
+"""The machine and the software of a run, as `environment` recorded them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,15 +19,15 @@ def content(page: PageRuns) -> Table:
 
 
 def overview(runs: Sequence[RunView]) -> Table:
-    """What most readers look for, a column a run."""
+    """Return what most readers look for, a column a run."""
     columns = [_overview(run) for run in runs]
     rows = [_line(title, [column[title] for column in columns]) for title in columns[0]]
     return Table("What was measured on", "l" * (len(runs) + 1), _heads(runs, "Machine"), rows)
 
 
 def everything(runs: Sequence[RunView]) -> Table:
-    """All that was recorded, nested keys joined by dots, a column a run; a dash where a run has no
-    such key."""
+    """Return all that was recorded, a column a run: nested keys are joined by dots, and a run
+    without a key has a dash."""
     columns = [flatten(run.tables.environment) for run in runs]
     keys = dict.fromkeys(key for column in columns for key in column)
     rows = [_line(key, [column.get(key, "\N{EN DASH}") for column in columns]) for key in keys]
@@ -38,8 +37,8 @@ def everything(runs: Sequence[RunView]) -> Table:
 
 
 def flatten(value: Any, key: str = "") -> dict[str, str]:
-    """Nested JSON as {dotted key: text}. Null is "unknown"; sizes in bytes are given with a unit
-    too."""
+    """Return nested JSON as {dotted key: text}. Null is "unknown"; sizes in bytes also have a
+    unit."""
     if isinstance(value, Mapping) and value:
         parts = (
             flatten(part, f"{key}.{name}" if key else str(name)) for name, part in value.items()
@@ -83,7 +82,7 @@ def _overview(run: RunView) -> dict[str, str]:
 
 
 def _line(title: str, texts: list[str]) -> list[Cell]:
-    """A row; where the runs differ, the heading says so."""
+    """A row whose heading says so where the runs differ."""
     differs = len(set(texts)) > 1
     return [
         Cell(title, head=True, tone="differs" if differs else ""),

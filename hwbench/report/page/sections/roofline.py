@@ -48,7 +48,7 @@ def panel(chart: charts.Roofline, prefix: str) -> Panel:
 
 
 def ceilings(known: pd.DataFrame) -> Table:
-    """Every ceiling of `roofline.ceilings_of`, with the case or the datasheet that it is from."""
+    """Return every ceiling with the case or the datasheet that it comes from."""
     rows = [
         [
             Cell(
@@ -65,8 +65,8 @@ def ceilings(known: pd.DataFrame) -> Table:
 
 
 def parts(run: RunView, points: pd.DataFrame) -> Table:
-    """The points of `roofline.points` on the measured roofline: each case's spans and their sum, or
-    else its step. Cases that are ceilings themselves are left out."""
+    """Return the points of `roofline.points` on the measured roofline: each case's spans and their
+    sum, or else its step. Cases that are ceilings themselves are left out."""
     measured = points[(points.basis == "measured") & ~points.workload.map(is_ceiling).astype(bool)]
     totals = {row["case_id"]: row for row in sums(measured).to_dict("records")}
     names = {case.case_id: case.short for case in run.cases}
@@ -92,7 +92,7 @@ def parts(run: RunView, points: pd.DataFrame) -> Table:
 
 
 def shares(run: RunView) -> Table:
-    """Each share of a peak or a ceiling, with what it counts and what it is of."""
+    """Return each share of a peak or a ceiling, with what it counts and what it is a share of."""
     names = {case.case_id: case.short for case in run.cases}
     found = run.metrics[run.metrics.metric.isin([*SHARES, *CEILING_SHARES])]
     rows = []
@@ -120,8 +120,8 @@ def shares(run: RunView) -> Table:
 
 
 def declared(run: RunView) -> Table:
-    """What workloads settled for where they had a choice, and their memory against what they said
-    of it."""
+    """Return what workloads chose where they had a choice, and their memory against their
+    prediction of it."""
     rows = [
         [
             Cell(case.short, head=True),
@@ -178,8 +178,6 @@ def _held(values: Mapping[str, float]) -> str:
 
 
 def _error(ratio: float | None) -> str:
-    return (
-        UNKNOWN
-        if ratio is None
-        else f"{ratio:.3f}\N{MULTIPLICATION SIGN} ({ratio - 1:+.1%})".replace("%", " %")
-    )
+    if ratio is None:
+        return UNKNOWN
+    return f"{ratio:.3f}\N{MULTIPLICATION SIGN} ({ratio - 1:+.1%})".replace("%", " %")

@@ -1,4 +1,4 @@
-"""What cases tell together: sweeps with their knees, and wholes that are extrapolated from
+"""What several cases show together: sweeps with their knees, and whole models extrapolated from
 slices."""
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def sweep_table(every: Sequence[Sweep]) -> Table:
 
 
 def extrapolated(run: RunView) -> Table:
-    """Return the wholes that the run has slices of, a row a metric."""
+    """Return the whole models that the run has slices of, a row a metric."""
     rows: list[list[Cell]] = []
     for label, group in extrapolate(run.tables).groupby("label", sort=False):
         head = [Cell(str(label), head=True, rows=len(group))]

@@ -1,4 +1,4 @@
-"""The tables of a profile, as the page has them."""
+"""The tables of a profile."""
 
 import pandas as pd
 
@@ -15,6 +15,8 @@ MOST_ROWS = 20
 
 
 def operators_table(rows: pd.DataFrame, case: ProfiledCase) -> Table:
+    """Return the operators of a step with their rates and ceilings, by name, direction and
+    dtype."""
     table = by_name(rows, ["name", "backward", "dtype"])
     cells = [
         [
@@ -49,6 +51,7 @@ def operators_table(rows: pd.DataFrame, case: ProfiledCase) -> Table:
 
 
 def spans_table(tables: RunTables, case: ProfiledCase) -> Table:
+    """Return how long each span of the profiled step took."""
     rows = [
         [Cell(row.span or "(rest)", head=True), *time(row.seconds, case.clean_step_s)]
         for row in spans(tables, case).itertuples()
@@ -59,6 +62,7 @@ def spans_table(tables: RunTables, case: ProfiledCase) -> Table:
 
 
 def modules_table(tables: RunTables, case: ProfiledCase) -> Table:
+    """Return how long each module took, with the modules inside it, forward and backward."""
     rows = [
         [
             Cell(
@@ -84,6 +88,7 @@ def modules_table(tables: RunTables, case: ProfiledCase) -> Table:
 
 
 def kernels_table(tables: RunTables, case: ProfiledCase) -> Table:
+    """Return the kernels that an accelerator ran in a step."""
     table = by_name(
         rows_of(tables, case, "kernel").assign(kind="", bound=None, least_s=0.0, over_s=0.0),
         ["name"],
@@ -101,6 +106,7 @@ def kernels_table(tables: RunTables, case: ProfiledCase) -> Table:
 
 
 def gaps_table(tables: RunTables, case: ProfiledCase) -> Table:
+    """Return how long an accelerator idled in the profiled step, by cause."""
     rows = [
         [Cell(CAUSES.get(cause, cause), sub=cause, head=True), *time(seconds, case.profiled_step_s)]
         for cause, seconds in gap_seconds(tables, case).items()
@@ -111,6 +117,7 @@ def gaps_table(tables: RunTables, case: ProfiledCase) -> Table:
 
 
 def peak_table(held: pd.DataFrame) -> Table:
+    """Return what holds the memory at its peak; without rows where that is unknown."""
     found = peak(held)
     if found is None:
         return Table("", "lrr", [], [])
