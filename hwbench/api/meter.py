@@ -7,10 +7,8 @@ from types import TracebackType
 import pandas as pd
 
 from hwbench import devices
-from hwbench.meters import Meter
-from hwbench.meters.energy import readings_of
-from hwbench.meters.recorder import Recorder
-from hwbench.meters.throttling import conditions
+from hwbench.errors import UserError
+from hwbench.meters.block import MeteredBlock
 from hwbench.records import Grade, Reading
 
 
@@ -23,8 +21,8 @@ class meter:  # lower case, as it reads like a function: `with hwbench.meter() a
 
     `device` is what `--device` takes: auto, cpu, cuda:N, …; work that was queued on it is waited
     for at both ends of the block. `tdp_w`, the watts that all processors take at most, allows an
-    estimate where nothing counts a CPU's energy. UserError if there is no such device. After the
-    block:
+    estimate where nothing counts a CPU's energy. UserError if there is no such device. After
+    the block:
 
     `energy_j` (J) of the device; None if it is not known, and `reason` then says why and what
     cures it. `power_w` (W): its mean. `uncertainty` (J): the truth lies within energy_j ±
@@ -35,6 +33,8 @@ class meter:  # lower case, as it reads like a function: `with hwbench.meter() a
     """
 
     def __init__(self, device: str = "auto", *, tdp_w: float | None = None) -> None:
+        if tdp_w is not None and not 0 < tdp_w < 1e6:
+            raise UserError(f"tdp_w = {tdp_w:g}: expected watts above 0, such as 65")
         self._device = devices.open_device(devices.resolve(device))
         self._tdp_w = tdp_w
         self.duration_s: float | None = None
@@ -47,11 +47,9 @@ class meter:  # lower case, as it reads like a function: `with hwbench.meter() a
         self.notes: list[str] = []
 
     def __enter__(self) -> "meter":
-        self._meters: list[Meter] = self._device.meters(self._tdp_w)
-        self._recorder = Recorder(self._meters, self._device.now_ns)
-        self._device.synchronize()
-        self._begin_ns = self._device.now_ns()  # the first reading lies in the window
-        self._recorder.__enter__()
+        meters = self._device.meters(self._tdp_w)
+        self._block = MeteredBlock(meters, self._device.now_ns, self._device.synchronize)
+        self._block.__enter__()
         return self
 
     def __exit__(
@@ -60,18 +58,10 @@ class meter:  # lower case, as it reads like a function: `with hwbench.meter() a
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._device.synchronize()
-        ended_ns = self._device.now_ns()
-        self._recorder.__exit__(kind, error, trace)
-        end_ns = ended_ns if self._recorder.hangs else self._device.now_ns()
-        sources = [source for one in self._meters for source in one.energy]
-        failures = {signal: why for one in self._meters for signal, why in one.failures.items()}
-        for one in self._recorder.answering:
-            one.close()
-        trace_of_meters = self._recorder.trace
-        readings = readings_of(trace_of_meters, sources, self._begin_ns, end_ns, failures)
-        self.duration_s = (end_ns - self._begin_ns) / 1e9
-        self.notes = conditions(trace_of_meters, self._begin_ns, end_ns)
+        self._block.__exit__(kind, error, trace)
+        readings = self._block.readings()
+        self.duration_s = self._block.elapsed_s
+        self.notes = self._block.notes()
         self.readings = pd.DataFrame([vars(reading) for reading in readings])
         self._take(readings)
 

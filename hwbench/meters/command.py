@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from types import FrameType
 
 from hwbench.meters import host
-from hwbench.meters.energy import readings_of
-from hwbench.meters.recorder import Recorder, Trace
+from hwbench.meters.block import MeteredBlock
+from hwbench.meters.recorder import Trace
 from hwbench.meters.selection import open_meters
-from hwbench.meters.throttling import conditions
 from hwbench.records import Measurement, Reading, Samples, Spans, Telemetry, Window
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -44,34 +43,25 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
     The terminal sends Ctrl-C to the command, too; other signals that would end this process are
     passed on to it.
     """
-    meters = open_meters(None, tdp_w)
-    recorder = Recorder(meters, time.monotonic_ns)
     problem = ""
-    begin = time.monotonic_ns()  # before the meters' first reading: it belongs to the window
-    with recorder:
+    with MeteredBlock(open_meters(None, tdp_w), time.monotonic_ns) as block:
         try:
             with _pass_signals_to_children() as children:
                 child = subprocess.Popen(words)
                 children.append(child)
-                meters.append(host.open_meter(child.pid))
+                block.meters.append(host.open_meter(child.pid))
                 status = child.wait()
         except OSError as error:
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
             problem = f"{words[0]}: cannot be started: {error.strerror}"
-        ended = time.monotonic_ns()
-    end = ended if recorder.hangs else time.monotonic_ns()
-    sources = [source for meter in meters for source in meter.energy]
-    failures = {signal: why for meter in meters for signal, why in meter.failures.items()}
-    for meter in recorder.answering:
-        meter.close()
     return Metered(
         exit_status=status if status >= 0 else SIGNALLED - status,
-        begin_ns=begin,
-        elapsed_s=(end - begin) / 1e9,
-        readings=readings_of(recorder.trace, sources, begin, end, failures),
-        telemetry=recorder.trace.as_telemetry(),
-        notes=conditions(recorder.trace, begin, end),
-        memory_peak_bytes=_memory_peak(recorder.trace),
+        begin_ns=block.begin_ns,
+        elapsed_s=block.elapsed_s,
+        readings=block.readings(),
+        telemetry=block.trace.as_telemetry(),
+        notes=block.notes(),
+        memory_peak_bytes=_memory_peak(block.trace),
         problem=problem,
     )
 
