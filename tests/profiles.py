@@ -4,6 +4,7 @@ them."""
 import json
 from dataclasses import replace
 
+from hypothesis import strategies as st
 from runs import profiled, run_of, with_measurements
 
 from hwbench.records import Case
@@ -146,3 +147,33 @@ def module_row(module, kind, forward, backward):
         "self_backward_s": backward,
         "flops": None,
     }
+
+
+amounts = st.floats(0.0, 10.0, allow_subnormal=False)
+works = st.one_of(st.none(), st.floats(0.0, 1e9, allow_subnormal=False))
+names = st.sampled_from(
+    ["aten::mm", "aten::add", "aten::_fused_adamw_", "aten::_flash_attention_forward", "x", ""]
+)
+operator_rows = st.builds(
+    op,
+    names,
+    amounts,
+    works,
+    works,
+    events=st.floats(0.0, 1e4),
+    module=st.sampled_from(["", "a", "b"]),
+)
+gap_rows = st.builds(
+    gap, amounts, st.sampled_from(["host_late", "kernel_wait", "other"]), st.integers(0, 3)
+)
+any_profile = st.builds(
+    profile_of,
+    st.lists(operator_rows, min_size=1, max_size=8),
+    clean=st.floats(1e-6, 10.0),
+    profiled_s=amounts,
+    events=st.floats(0.0, 1e5),
+    gaps=st.lists(gap_rows, max_size=4),
+    device_busy_s=st.one_of(st.none(), amounts),
+    steps=st.just(4),
+)
+"""Any profile of a few operators and gaps, for hypothesis."""

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from histories import history_of, level
 from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench.analysis.history import CHANGES, POINTS, changes, commit_of, points
@@ -109,30 +110,6 @@ def test_runs_with_nothing_in_common_have_points_and_no_changes():
 def test_no_run_is_no_point_and_no_change():
     assert list(tables_of([]).columns) == POINTS
     assert list(changes(tables_of([])).columns) == CHANGES
-
-
-def history_of(seconds: np.ndarray, **columns) -> pd.DataFrame:
-    n = len(seconds)
-    fixed = {
-        "label": "main",
-        "device_kind": "fake",
-        "device_name": "D",
-        "case_id": "c",
-        "case": "a case",
-    }
-    fixed |= {
-        "metric": "step_s_p50",
-        "unit": "s",
-        "position": range(n),
-        "run_id": [f"r{i}" for i in range(n)],
-    }
-    fixed |= {"started_at": "t", "commit": [f"k{i}" for i in range(n)], "validity": "valid"}
-    values = {"value": seconds, "ci_low": np.nan, "ci_high": np.nan}
-    return pd.DataFrame(fixed | values | columns, columns=POINTS)
-
-
-def level(n: int, value: float) -> list[float]:
-    return list(value * (1 + 0.001 * (-1.0) ** np.arange(n)))
 
 
 def test_a_change_names_its_run_and_commit_and_both_levels():

@@ -2,9 +2,8 @@
 
 import pytest
 from hypothesis import given, settings
-from profiles import TRAIN, gap, op, profile_of, run_with, training
+from profiles import TRAIN, any_profile, gap, op, profile_of, run_with, training
 from runs import profiled
-from test_waterfall import profiles as any_profile
 
 from hwbench.analysis.profile.diff import diff
 from hwbench.records import Case, UserError

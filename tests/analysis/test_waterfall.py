@@ -6,7 +6,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from profiles import COPY, GEMM, gap, op, profile_of, run_with, training
+from profiles import COPY, GEMM, amounts, any_profile, gap, op, profile_of, run_with, training
 
 from hwbench.analysis.profile.operators import profiled_case
 from hwbench.analysis.profile.waterfall import (
@@ -190,35 +190,6 @@ def test_tf32_is_bounded_by_its_own_matmul():
     assert found.reason.endswith("add `gemm` in tf32")
 
 
-amounts = st.floats(0.0, 10.0, allow_subnormal=False)
-works = st.one_of(st.none(), st.floats(0.0, 1e9, allow_subnormal=False))
-names = st.sampled_from(
-    ["aten::mm", "aten::add", "aten::_fused_adamw_", "aten::_flash_attention_forward", "x", ""]
-)
-operator_rows = st.builds(
-    op,
-    names,
-    amounts,
-    works,
-    works,
-    events=st.floats(0.0, 1e4),
-    module=st.sampled_from(["", "a", "b"]),
-)
-gap_rows = st.builds(
-    gap, amounts, st.sampled_from(["host_late", "kernel_wait", "other"]), st.integers(0, 3)
-)
-profiles = st.builds(
-    profile_of,
-    st.lists(operator_rows, min_size=1, max_size=8),
-    clean=st.floats(1e-6, 10.0),
-    profiled_s=amounts,
-    events=st.floats(0.0, 1e5),
-    gaps=st.lists(gap_rows, max_size=4),
-    device_busy_s=st.one_of(st.none(), amounts),
-    steps=st.just(4),
-)
-
-
 @given(st.dictionaries(st.sampled_from(PARTS), amounts), st.floats(1e-6, 10.0), st.booleans())
 def test_any_parts_are_scaled_to_sum_to_the_clean_step(found, clean, on_accelerator):
     found = dict.fromkeys(PARTS, 0.0) | found | ({} if on_accelerator else {"launch_and_idle": 0.0})
@@ -232,7 +203,7 @@ def test_any_parts_are_scaled_to_sum_to_the_clean_step(found, clean, on_accelera
         assert made["compute"] == pytest.approx(found["compute"])
 
 
-@given(st.lists(profiles, min_size=1, max_size=2))
+@given(st.lists(any_profile, min_size=1, max_size=2))
 @settings(max_examples=15, deadline=None)
 def test_the_parts_of_any_profile_are_positive_and_sum_to_the_clean_step(several):
     found = of(run_with(*several))

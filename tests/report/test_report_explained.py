@@ -11,6 +11,7 @@ from profiles import (
     COPY,
     GEMM,
     TRAIN,
+    any_profile,
     gap,
     memory_row,
     module_row,
@@ -21,7 +22,6 @@ from profiles import (
 )
 from runs import profiled
 from test_report_html import EVIL
-from test_waterfall import profiles as any_profile
 
 from hwbench.records import Case
 from hwbench.report.page.html import SECTIONS, render_section

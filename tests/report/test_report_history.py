@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from histories import history_of, level
 from html_page import Page
 from runs import CASE, OTHER, around, run_of, with_measurements
-from test_history import history_of, level
 
 from hwbench.analysis.history import changes
 from hwbench.records import Case
