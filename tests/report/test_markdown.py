@@ -5,7 +5,7 @@ import pytest
 from test_junit import table_of
 
 from hwbench.analysis.verdict import gate
-from hwbench.report.formats import github, markdown_gate
+from hwbench.report.formats import github, markdown, markdown_gate
 
 
 def many(**statuses: int) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def test_gate_comment_never_exceeds_its_limit(label):
 
 
 def test_nothing_in_a_name_is_markup():
-    assert markdown_gate.cell("a|b\n`c` <d> @e #1 **f** [g](h) \\ ~~i~~") == (
+    assert markdown.cell("a|b\n`c` <d> @e #1 **f** [g](h) \\ ~~i~~") == (
         "a&#124;b &#96;c&#96; &#60;d&#62; &#64;&#8203;e &#35;&#8203;1 "
         "&#42;&#42;f&#42;&#42; &#91;g&#93;(h) &#92; "
         "&#126;&#126;i&#126;&#126;"

@@ -1,20 +1,17 @@
 """The rows of a gate (GATE_COLUMNS) as Markdown for a comment on a pull request, which may be
 64 KiB long."""
 
-import re
 from typing import Any
 
 import pandas as pd
 
 from hwbench.analysis.verdict.gate import Outcome, summary
-from hwbench.report.numbers import clean, count
+from hwbench.report.formats.markdown import cell, table_row
+from hwbench.report.numbers import count
 from hwbench.report.terminal.comparison import columns_of
 
 LIMIT = 64_000
 """Bytes of UTF-8; GitHub takes 65,536 characters."""
-
-LONGEST = 300
-"""Characters of a cell."""
 
 TITLES = (
     "case",
@@ -34,10 +31,6 @@ SIGNS = {
     "inconclusive": "⚠️",
     "new": "🆕",
 }
-SPECIAL = re.compile(r"[\\`*_{}\[\]<>&|#@~$:!]")
-APART = "&#8203;"
-"""A space of no width. GitHub looks for @names and #numbers in what Markdown has made of the text,
-where `&#64;` is an @ again (github/cmark-gfm issue 181); with this after it there is no name."""
 
 
 def render(
@@ -53,8 +46,8 @@ def render(
     head = f"### hwbench gate: {outcome}\n\n{told}\n"
     if not rows:
         return head
-    lines = [_line(TITLES), _line(["---", "---", *["---:"] * 5, "---"])]
-    lines += [_line([cell(word) for word in _cells(row)]) for row in rows]
+    lines = [table_row(TITLES), table_row(["---", "---", *["---:"] * 5, "---"])]
+    lines += [table_row([cell(word) for word in _cells(row)]) for row in rows]
     kept, room = 2, limit - len(head.encode()) - 200
     room -= sum(len(line.encode()) for line in lines[:2])
     while kept < len(lines) and (room := room - len(lines[kept].encode())) >= 0:
@@ -68,20 +61,6 @@ def render(
     return head + "\n" + "".join(lines[:kept]) + foot
 
 
-def cell(text: str) -> str:
-    """Return a text that Markdown, HTML and GitHub's mentions leave as it is, on one line and of
-    bounded length."""
-    words = " ".join(clean(text).split())
-    words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
-    return SPECIAL.sub(
-        lambda found: f"&#{ord(found[0])};{APART if found[0] in '@#' else ''}", words
-    )
-
-
 def _cells(row: dict[str, Any]) -> list[str]:
     word = f"{SIGNS.get(row['status'], '')} {row['status']}".strip()
     return [*columns_of(row), f"{word}: {row['reason']}" if row["reason"] else word]
-
-
-def _line(cells: Any) -> str:
-    return f"| {' | '.join(cells)} |\n"

@@ -1,6 +1,6 @@
 """Runs as Markdown for a comment on a pull request, which holds 65,536 bytes and no more."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -9,7 +9,7 @@ from hwbench.analysis.history import GROUP, changes, points
 from hwbench.analysis.verdict import compare, gate
 from hwbench.report.charts.history import tracks
 from hwbench.report.doubts import doubts
-from hwbench.report.formats.markdown_gate import cell
+from hwbench.report.formats.markdown import cell, table_head, table_row
 from hwbench.report.numbers import UNKNOWN, count, quantity, uncertainty
 from hwbench.report.page.sections import head, machines
 from hwbench.report.page.sections.history import change_table, sentences
@@ -173,11 +173,11 @@ def _history(
         for row, cells in zip(track.changes.itertuples(), change_table([track]).rows, strict=True)
     ]
     newest = [
-        _line(map(cell, words))
+        table_row(map(cell, words))
         for _, words in sorted(lines, key=lambda line: line[0], reverse=True)
     ]
     summary = Part("**History**\n\n", [f"- {cell(line)}\n" for line in sentences(found)], "line")
-    return [summary, Part(_head(HISTORY), newest, "change")]
+    return [summary, Part(table_head(HISTORY), newest, "change")]
 
 
 def _comparison(pairs: Sequence[Pair]) -> Part:
@@ -189,17 +189,19 @@ def _comparison(pairs: Sequence[Pair]) -> Part:
             word = " ".join(filter(None, [SIGNS.get(row["verdict"], ""), row["verdict"]]))
             verdict = f"{word}: {row['reason']}" if row["reason"] else word
             words = [*columns_of(row)[:-1], verdict]
-            lines.append(_line(cell(text) for text in ([pair.name, *words] if several else words)))
-    return Part(f"**Comparison**\n\n{_head(['Runs', *heads] if several else heads)}", lines)
+            lines.append(
+                table_row(cell(text) for text in ([pair.name, *words] if several else words))
+            )
+    return Part(f"**Comparison**\n\n{table_head(['Runs', *heads] if several else heads)}", lines)
 
 
 def _results(view: RunView) -> Part:
     """Of a run alone: each case's throughput, or else its median step."""
     lines = [
-        _line(map(cell, [f"{case.short}", *_figures(case), case.status])) for case in view.cases
+        table_row(map(cell, [f"{case.short}", *_figures(case), case.status])) for case in view.cases
     ]
     heads = ["Case", "Throughput", "±", "Step, p50", "Memory peak", "Outcome"]
-    return Part(f"**Results**\n\n{_head(heads)}", lines)
+    return Part(f"**Results**\n\n{table_head(heads)}", lines)
 
 
 def _figures(case: CaseView) -> list[str]:
@@ -211,11 +213,15 @@ def _figures(case: CaseView) -> list[str]:
 def _failures(views: Sequence[RunView]) -> Part:
     bad = [(view, case) for view in views for case in view.cases if case.outcome != "ok"]
     lines = [
-        _line(map(cell, [view.letter, case.short, case.outcome, case.reason or "nothing stored"]))
+        table_row(
+            map(cell, [view.letter, case.short, case.outcome, case.reason or "nothing stored"])
+        )
         for view, case in bad
     ]
     heads = ["Run", "Case", "Outcome", "Reason"]
-    return Part(f"**Cases that failed, did not apply or are missing**\n\n{_head(heads)}", lines)
+    return Part(
+        f"**Cases that failed, did not apply or are missing**\n\n{table_head(heads)}", lines
+    )
 
 
 def _machines(views: Sequence[RunView]) -> Part:
@@ -223,19 +229,11 @@ def _machines(views: Sequence[RunView]) -> Part:
     table = machines.overview(views)
     heads = [row[0].text for row in table.rows]
     lines = [
-        _line(map(cell, [view.letter, *(row[position].text for row in table.rows)]))
+        table_row(map(cell, [view.letter, *(row[position].text for row in table.rows)]))
         for position, view in enumerate(views, start=1)
     ]
-    return Part(f"**Machines**\n\n{_head(['', *heads])}", lines, "run")
+    return Part(f"**Machines**\n\n{table_head(['', *heads])}", lines, "run")
 
 
 def _letter(view: RunView, views: Sequence[RunView]) -> str:
     return f"{view.letter}: " if len(views) > 1 else ""
-
-
-def _head(titles: Sequence[str]) -> str:
-    return _line(titles) + _line(["---"] * len(titles))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
