@@ -32,7 +32,7 @@ class Doubt:
 
 def doubts(run: RunView) -> list[Doubt]:
     """Return what speaks against figures, each reason once."""
-    found: dict[tuple[str, str], Doubt] = {}
+    by_reason: dict[tuple[str, str], Doubt] = {}
     stored = run.tables.measurements.groupby("case_id").notes
     notes_of = {case_id: texts.dropna() for case_id, texts in stored}
     for case in run.cases:
@@ -41,12 +41,12 @@ def doubts(run: RunView) -> list[Doubt]:
         notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in codes]
         for code, _, text in (note.partition(":") for note in notes):
             word = severity_of(code) if case.validity else case.outcome
-            doubt = found.setdefault((word, code), Doubt(word, code, [], []))
+            doubt = by_reason.setdefault((word, code), Doubt(word, code, [], []))
             if text.strip() not in doubt.texts:
                 doubt.texts.append(text.strip())
             if case not in doubt.cases:
                 doubt.cases.append(case)
-    return list(found.values())
+    return list(by_reason.values())
 
 
 def widths(cases: Sequence[CaseView]) -> str:

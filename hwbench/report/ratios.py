@@ -19,13 +19,13 @@ def ratio_intervals(runs: Sequence[RunView]) -> dict[tuple[int, str, str], tuple
     A ratio without an interval, or of a case that is invalid on a side, is left out.
     """
     sides = [_values(run) for run in runs]
-    found = {}
+    intervals = {}
     for position, side in enumerate(sides[1:], start=1):
         for key in side.keys() & sides[0].keys():
             change = stats.change(sides[0][key], side[key])
             if math.isfinite(change.low) and math.isfinite(change.high):
-                found[position, *key] = (change.low, change.high)
-    return found
+                intervals[position, *key] = (change.low, change.high)
+    return intervals
 
 
 def _values(run: RunView) -> dict[tuple[str, str], list[float]]:

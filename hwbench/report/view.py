@@ -156,8 +156,10 @@ def view_runs(runs: Sequence[RunTables]) -> list[RunView]:
     views = []
     for position, (run, table) in enumerate(zip(runs, all_cases, strict=True)):
         metrics = summarize(run)
-        found = _case_views(table, metrics, short, precision_of(run))
-        views.append(RunView(position, _letter(position), names[position], run, metrics, found))
+        case_views = _case_views(table, metrics, short, precision_of(run))
+        views.append(
+            RunView(position, _letter(position), names[position], run, metrics, case_views)
+        )
     return views
 
 

@@ -70,8 +70,8 @@ def ratios(runs: Sequence[RunView], table: pd.DataFrame, intervals: Intervals) -
         if case is None or case.case_id not in by_id:
             continue
         rows = by_id[case.case_id]
-        found = rows[rows.metric == case.rate].ratio.iloc[1:]
-        values = [value if pd.notna(value) else None for value in found]
+        later = rows[rows.metric == case.rate].ratio.iloc[1:]
+        values = [value if pd.notna(value) else None for value in later]
         if not any(values):
             continue
         ends = [intervals.get((run, case.case_id, str(case.rate))) for run in range(1, len(runs))]

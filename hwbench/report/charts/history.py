@@ -82,9 +82,9 @@ def tracks(points: pd.DataFrame, changes: pd.DataFrame) -> list[Track]:
     return [_track(series, changes, several) for series in groups]
 
 
-def most_changed(found: Sequence[Track], most: int) -> list[Track]:
+def most_changed(every: Sequence[Track], most: int) -> list[Track]:
     """Return at most `most` of the tracks, those that changed first."""
-    return sorted(found, key=lambda track: track.changes.empty)[:most]
+    return sorted(every, key=lambda track: track.changes.empty)[:most]
 
 
 def thinned(track: Track, most: int) -> pd.DataFrame:

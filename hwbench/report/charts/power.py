@@ -42,12 +42,12 @@ def powers(run: RunView, most: int) -> list[Power]:
     telemetry = run.tables.telemetry
     telemetry = telemetry[telemetry.quantity.isin(["power", "energy"])]
     by_case = dict(iter(telemetry.groupby("case_id")))
-    found: list[Power] = []
+    charts: list[Power] = []
     for case in run.cases:
-        if case.case_id in by_case and len(found) < most:
+        if case.case_id in by_case and len(charts) < most:
             series = series_of(by_case[case.case_id])
-            found += [Power(case.case_id, case.short, series)] if series else []
-    return found
+            charts += [Power(case.case_id, case.short, series)] if series else []
+    return charts
 
 
 def series_of(telemetry: pd.DataFrame) -> dict[str, Series]:
@@ -55,7 +55,7 @@ def series_of(telemetry: pd.DataFrame) -> dict[str, Series]:
     rows = telemetry[telemetry.process == telemetry.process.min()]
     rows = rows.sort_values("time_ns", kind="stable")
     start = rows.time_ns.min()
-    found = {}
+    series = {}
     for (meter, scope), own in rows.groupby(["meter", "scope"], sort=True):
         direct = own[own.quantity == "power"]
         used = direct if len(direct) else own
@@ -65,8 +65,8 @@ def series_of(telemetry: pd.DataFrame) -> dict[str, Series]:
             at, watts = _of_counter(at, watts)
         known = np.isfinite(watts)
         if known.sum() > 1:
-            found[f"{meter} {scope}"] = (at[known], watts[known])
-    return found
+            series[f"{meter} {scope}"] = (at[known], watts[known])
+    return series
 
 
 def _of_counter(at: NDArray[np.float64], joules: NDArray[np.float64]) -> Series:

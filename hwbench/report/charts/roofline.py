@@ -85,8 +85,8 @@ def rooflines(run: RunView, ceilings: pd.DataFrame, points: pd.DataFrame) -> lis
 def _memories(measured: pd.DataFrame) -> dict[str, float]:
     """The measured bandwidths in B/s, that of the main memory first."""
     levels = measured[measured.kind == "memory"]
-    found = {_place(row.level): float(row.value) for row in levels.itertuples()}
-    return {name: found[name] for name in sorted(found, key=lambda name: name != MEMORY)}
+    memories = {_place(row.level): float(row.value) for row in levels.itertuples()}
+    return {name: memories[name] for name in sorted(memories, key=lambda name: name != MEMORY)}
 
 
 def _place(level: str) -> str:

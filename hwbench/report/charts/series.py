@@ -11,8 +11,8 @@ def binned(at: Numbers, values: Numbers, bins: int) -> tuple[Numbers, Numbers, N
     begins, and its least, median and largest value."""
     groups = np.array_split(values, bins)
     firsts = at[np.cumsum([0, *map(len, groups[:-1])])]
-    found = np.array([(group.min(), np.median(group), group.max()) for group in groups])
-    return firsts, found[:, 0], found[:, 1], found[:, 2]
+    edges = np.array([(group.min(), np.median(group), group.max()) for group in groups])
+    return firsts, edges[:, 0], edges[:, 1], edges[:, 2]
 
 
 def steps_up_to(values: Numbers, most: int) -> tuple[Numbers, Numbers]:
@@ -25,5 +25,5 @@ def steps_up_to(values: Numbers, most: int) -> tuple[Numbers, Numbers]:
     ordered = np.sort(values)
     spread = np.linspace(0, len(ordered) - 1, min(len(ordered), most))
     picked = np.unique(spread.round().astype(int))
-    found, shares = ordered[picked], 100 * (picked + 1) / len(ordered)
-    return np.concatenate([found[:1], found]), np.concatenate([[0.0], shares])
+    drawn, shares = ordered[picked], 100 * (picked + 1) / len(ordered)
+    return np.concatenate([drawn[:1], drawn]), np.concatenate([[0.0], shares])

@@ -57,18 +57,18 @@ def step_times(run: RunView, timed: Mapping[str, pd.DataFrame], most: int) -> li
     """Return the steps of at most `most` cases of the run; `timed` has the timed samples of each
     case by its case_id."""
     cases = [case for case in run.cases if case.case_id in timed][:most]
-    found = [
+    charts = [
         StepTimes(case.case_id, case.short, processes_of(timed[case.case_id])) for case in cases
     ]
-    return [times for times in found if times.processes]
+    return [times for times in charts if times.processes]
 
 
 def processes_of(samples: pd.DataFrame) -> Processes:
     """Return the timed samples of a case by process, without steps that have no finite time."""
     ordered = samples.sort_values(["process", "step"], kind="stable")
-    found = {}
+    processes = {}
     for process, rows in ordered.groupby("process").step_s:
         seconds = rows.to_numpy(np.float64)
         if np.isfinite(seconds).any():
-            found[int(process)] = seconds[np.isfinite(seconds)]
-    return found
+            processes[int(process)] = seconds[np.isfinite(seconds)]
+    return processes

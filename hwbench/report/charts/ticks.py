@@ -31,8 +31,8 @@ def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
     if last - first >= 1:
         apart = -(-(last - first + 1) // most)
         return [10.0**power for power in range(first, last + 1, apart)]
-    found = _one_two_five(low, high)
-    return found if len(found) > 1 else [tick for tick in ticks(low, high) if tick > 0]
+    numbers = _one_two_five(low, high)
+    return numbers if len(numbers) > 1 else [tick for tick in ticks(low, high) if tick > 0]
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:

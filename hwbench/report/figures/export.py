@@ -186,8 +186,8 @@ def _history(
         [run.outcomes for run in runs],
         [run.metrics for run in runs],
     )
-    found = tracks(known, changes(known, floors))
-    return [Picture(f"history-{track.title}", partial(history, track)) for track in found]
+    every = tracks(known, changes(known, floors))
+    return [Picture(f"history-{track.title}", partial(history, track)) for track in every]
 
 
 def _legend(runs: Sequence[RunView]) -> list[str]:

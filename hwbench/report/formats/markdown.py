@@ -20,7 +20,7 @@ def cell(text: str) -> str:
     words = " ".join(clean(text).split())
     words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
     return SPECIAL.sub(
-        lambda found: f"&#{ord(found[0])};{APART if found[0] in '@#' else ''}", words
+        lambda match: f"&#{ord(match[0])};{APART if match[0] in '@#' else ''}", words
     )
 
 

@@ -42,23 +42,23 @@ def render(
     `subject` names the runs (gate.subject); `message` says why there is no row at all.
     """
     rows = table.to_dict("records")  # worst first
-    told = "\n\n".join(filter(None, [cell(subject), summary(table) if rows else cell(message)]))
-    head = f"### hwbench gate: {outcome}\n\n{told}\n"
+    intro = "\n\n".join(filter(None, [cell(subject), summary(table) if rows else cell(message)]))
+    head = f"### hwbench gate: {outcome}\n\n{intro}\n"
     if not rows:
         return head
     lines = [table_row(TITLES), table_row(["---", "---", *["---:"] * 5, "---"])]
     lines += [table_row([cell(word) for word in _cells(row)]) for row in rows]
-    kept, room = 2, limit - len(head.encode()) - 200
+    fitting, room = 2, limit - len(head.encode()) - 200
     room -= sum(len(line.encode()) for line in lines[:2])
-    while kept < len(lines) and (room := room - len(lines[kept].encode())) >= 0:
-        kept += 1
-    left_out = len(lines) - kept
+    while fitting < len(lines) and (room := room - len(lines[fitting].encode())) >= 0:
+        fitting += 1
+    left_out = len(lines) - fitting
     foot = (
         f"\n{count(left_out, 'row')} more left out: {summary(table[-left_out:])}\n"
         if left_out
         else ""
     )
-    return head + "\n" + "".join(lines[:kept]) + foot
+    return head + "\n" + "".join(lines[:fitting]) + foot
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

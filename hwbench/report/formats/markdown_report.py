@@ -62,12 +62,14 @@ class Part:
     def fitted(self, room: int) -> str:
         """Return as many of its lines as fit into `room` bytes, with the heading and the number of
         those left out."""
-        size, kept = len(self.heading.encode()) + FOOT, 0
-        while kept < len(self.lines) and (size := size + len(self.lines[kept].encode())) <= room:
-            kept += 1
-        left_out = len(self.lines) - kept
+        size, fitting = len(self.heading.encode()) + FOOT, 0
+        while (
+            fitting < len(self.lines) and (size := size + len(self.lines[fitting].encode())) <= room
+        ):
+            fitting += 1
+        left_out = len(self.lines) - fitting
         foot = f"\n{count(left_out, self.noun)} more left out.\n" if left_out else ""
-        return f"{self.heading}{''.join(self.lines[:kept])}{foot}\n"
+        return f"{self.heading}{''.join(self.lines[:fitting])}{foot}\n"
 
 
 @dataclass(frozen=True)
@@ -166,17 +168,17 @@ def _history(
     known = points(
         [v.tables.runs for v in views], [v.outcomes for v in views], [v.metrics for v in views]
     )
-    found = tracks(known, changes(known, floors))
+    every = tracks(known, changes(known, floors))
     lines = [
         (str(row.started_at), [track.title, *(text.text for text in cells[-len(HISTORY) + 1 :])])
-        for track in found
+        for track in every
         for row, cells in zip(track.changes.itertuples(), change_table([track]).rows, strict=True)
     ]
     newest = [
         table_row(map(cell, words))
         for _, words in sorted(lines, key=lambda line: line[0], reverse=True)
     ]
-    summary = Part("**History**\n\n", [f"- {cell(line)}\n" for line in sentences(found)], "line")
+    summary = Part("**History**\n\n", [f"- {cell(line)}\n" for line in sentences(every)], "line")
     return [summary, Part(table_head(HISTORY), newest, "change")]
 
 

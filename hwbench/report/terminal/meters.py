@@ -72,10 +72,10 @@ def _row(scope: str, readings: Mapping[str, "Reading"]) -> list[str]:
 
 
 def _by_scope(readings: Sequence["Reading"]) -> dict[str, dict[str, "Reading"]]:
-    found: dict[str, dict[str, Reading]] = {}
+    by_scope: dict[str, dict[str, Reading]] = {}
     for reading in readings:
-        found.setdefault(reading.scope, {})[reading.quantity] = reading
-    return found
+        by_scope.setdefault(reading.scope, {})[reading.quantity] = reading
+    return by_scope
 
 
 def _amount(reading: "Reading | None") -> str:

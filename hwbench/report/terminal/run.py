@@ -194,8 +194,8 @@ def _outcome(case: CaseView) -> Text:
         color = "cyan"
     elif color == "green" and case.status != "ok":
         color = "yellow"
-    told = [] if case.reasons == ["not_converged"] else case.reasons  # it says what "wide" does
-    why = case.reason or ", ".join(told)
+    reasons = case.reasons if case.reasons != ["not_converged"] else []  # "wide" says the same
+    why = case.reason or ", ".join(reasons)
     return one_line(f"{case.status}: {why}" if why else case.status, color)
 
 
@@ -206,5 +206,5 @@ def _wide_note(run: RunView) -> Text | None:
         for d in doubts(run)
         if d.word == "wide" and any(case.validity == "wide" for case in d.cases)
     ]
-    told = " ".join(f"{REASONS[doubt.code].meaning} {REASONS[doubt.code].cure}" for doubt in wide)
-    return one_line(f"wide: {told}", "dim") if told else None
+    cures = " ".join(f"{REASONS[doubt.code].meaning} {REASONS[doubt.code].cure}" for doubt in wide)
+    return one_line(f"wide: {cures}", "dim") if cures else None

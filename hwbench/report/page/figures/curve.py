@@ -40,7 +40,7 @@ def curve(sweep: Sweep, prefix: str, title: str) -> Markup:
         drawn.append(_ring(frame, sweep.knee.at, sweep.knee.rate / divisor))
     drawn += _points(frame, sweep, divisor)
     drawn.append(plot.line(frame, at, rates, 0, sweep.finding))
-    tips = [_told(sweep, number) for number in range(len(sweep.points))]
+    tips = [_text_of(sweep, number) for number in range(len(sweep.points))]
     drawn.append(plot.dots(frame, at, rates, 0, tips))
     described = f"{', '.join(tips)}; {sweep.finding}"
     return wrapped("".join(drawn), (WIDTH, HEIGHT), prefix, title, described)
@@ -85,7 +85,7 @@ def _points(frame: plot.Frame, sweep: Sweep, divisor: float) -> list[str]:
     return [plot.intervals(frame, at, low, high, 0)]
 
 
-def _told(sweep: Sweep, number: int) -> str:
+def _text_of(sweep: Sweep, number: int) -> str:
     point = sweep.points[number]
     return f"{sweep.axis}={point.at}: {quantity(point.rate, sweep.unit, 3)}"
 

@@ -193,14 +193,14 @@ def legend(names: Sequence[str], width: float, left: float = 2) -> tuple[str, in
 def fitting_ticks(frame: Frame, most: int = 5) -> list[float]:
     """Return round numbers for the x axis, fewer where their names would touch."""
     low, high = frame.x
-    found: list[float] = []
+    xs: list[float] = []
     for number in range(most, 0, -1):
-        found = ticks(low, high, number)
-        widest = max((len(name) for name in _names(found)), default=0)
-        places = frame.at_x(found[:2])
-        if len(found) < 2 or places[1] - places[0] > LETTER * widest + 8:
+        xs = ticks(low, high, number)
+        widest = max((len(name) for name in _names(xs)), default=0)
+        places = frame.at_x(xs[:2])
+        if len(xs) < 2 or places[1] - places[0] > LETTER * widest + 8:
             break
-    return found
+    return xs
 
 
 def limits(values: Sequence[float]) -> tuple[float, float]:

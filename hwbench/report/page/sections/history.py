@@ -65,18 +65,18 @@ def tracks_of(page: PageRuns) -> list[Track]:
     return tracks(known, changes(known, page.floors))
 
 
-def sentences(found: Sequence[Track]) -> list[str]:
+def sentences(every: Sequence[Track]) -> list[str]:
     """Return how many runs each label and device has, and how many changes of level."""
     groups: dict[tuple[str, ...], list[Track]] = {}
-    for track in found:
+    for track in every:
         groups.setdefault(tuple(track.points[GROUP].iloc[0]), []).append(track)
     return [_sentence(label, device, group) for (label, _, device), group in groups.items()]
 
 
-def change_table(found: Sequence[Track]) -> Table:
+def change_table(every: Sequence[Track]) -> Table:
     """Return a row for each change of level."""
     rows: list[list[Cell]] = []
-    for track in found:
+    for track in every:
         head = [Cell(track.title, head=True, rows=len(track.changes))]
         for row in track.changes.itertuples():
             better = (row.ratio > 1) == (track.metric in HIGHER_IS_BETTER)

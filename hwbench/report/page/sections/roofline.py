@@ -94,9 +94,9 @@ def parts(run: RunView, points: pd.DataFrame) -> Table:
 def shares(run: RunView) -> Table:
     """Return each share of a peak or a ceiling, with what it counts and what it is a share of."""
     names = {case.case_id: case.short for case in run.cases}
-    found = run.metrics[run.metrics.metric.isin([*SHARES, *CEILING_SHARES])]
+    known = run.metrics[run.metrics.metric.isin([*SHARES, *CEILING_SHARES])]
     rows = []
-    for case_id, group in found.groupby("case_id", sort=False):
+    for case_id, group in known.groupby("case_id", sort=False):
         head = [Cell(names[str(case_id)], head=True, rows=len(group))]
         for row in group.to_dict("records"):
             doubt = (row["ci_high"] - row["ci_low"]) / 2 / row["value"] if row["value"] else None

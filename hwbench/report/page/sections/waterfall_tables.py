@@ -118,17 +118,17 @@ def gaps_table(tables: RunTables, case: ProfiledCase) -> Table:
 
 def peak_table(held: pd.DataFrame) -> Table:
     """Return what holds the memory at its peak; without rows where that is unknown."""
-    found = peak(held)
-    if found is None:
+    largest = peak(held)
+    if largest is None:
         return Table("", "lrr", [], [])
-    total = found["total_bytes"]
+    total = largest["total_bytes"]
     rows = [
         [Cell(holder, head=True), Cell(quantity(bytes_held, "B")), share(bytes_held, total)]
-        for holder, bytes_held in found["held_bytes"].items()
+        for holder, bytes_held in largest["held_bytes"].items()
     ]
     rows.append(
         [
-            Cell("all", sub=f"after {found['name']}", head=True),
+            Cell("all", sub=f"after {largest['name']}", head=True),
             Cell(quantity(total, "B")),
             share(total, total),
         ]
