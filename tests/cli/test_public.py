@@ -17,7 +17,7 @@ COMMANDS = {
     "compare": "BASELINE CANDIDATE --threshold --metric --allow-cross-device --output --json",
     "gate": "--baseline --candidate --threshold --metric --rules --allow-cross-device --strict "
     "--confirm --junit --markdown --self-test --pairs --workloads --output --json",
-    "report": "RUNS -o --format --output",
+    "report": "RUNS -o --format --figures --figure-format --output",
     "profile": "WORKLOAD --trace --diff --name --run-id --device --set --dtype --min-time "
     "--max-time --min-samples --timeout --seed --tdp --workloads --output --json",
     "ab": "WORKLOADS --a --b --a-dir --b-dir --pairs --threshold --metric --strict --device "
