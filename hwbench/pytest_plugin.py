@@ -161,7 +161,12 @@ class Collector:
     def _measure_again(self) -> None:
         """Run the measuring tests in further processes, and take over what they measured."""
         assert self._here
-        for number in range(2, self._config.getoption("--hwbench-processes") + 1):
+        processes = self._config.getoption("--hwbench-processes")
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        for number in range(2, processes + 1):
+            if reporter:
+                reporter.ensure_newline()
+                reporter.write_line(f"hwbench: process {number} of {processes}")
             with tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / NODES).write_text(json.dumps(self._nodes))
                 words, status = self._run_pytest(Path(folder))
@@ -192,22 +197,18 @@ class Collector:
         return done.stdout + done.stderr, done.returncode
 
     def _store(self, session: pytest.Session) -> None:
-        """Store the run and say where it lies; a folder that cannot be written fails the session."""
+        """Store the run and say where it lies. What cannot be written fails the session."""
         from hwbench.recording.collected import store
 
         assert self._here
-        output, label = (
-            self._config.getoption("--hwbench-output"),
-            self._config.getoption("--hwbench-name"),
-        )
+        output = Path(self._config.getoption("--hwbench-output"))
+        label = self._config.getoption("--hwbench-name")
         try:
-            run = store(self._here.collected("pytest"), Path(output), label, ["pytest"])
-        except UserError as error:
+            run = store(self._here.collected("pytest"), output, label, ["pytest"])
+        except (UserError, OSError) as error:
             self._lines.append(str(error))
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             return
         self._lines.append(f"run {run.run_id} in {run.folder}")
         if self._config.getoption("--hwbench-processes") < 3:
-            self._lines.append(
-                "one process has no interval: --hwbench-processes 5 gives the gate one"
-            )
+            self._lines.append("no interval of so few processes: add --hwbench-processes 5")

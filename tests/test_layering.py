@@ -91,7 +91,8 @@ def test_devices_are_told_apart_in_their_own_package_alone():
 
 
 def loaded_after(code: str, *packages: str) -> set[str]:
-    script = f"{code}\nimport sys\nsys.stdout.flush()\nprint('\\nLOADED', *[m for m in {packages!r} if m in sys.modules])"
+    loaded = f"*[m for m in {packages!r} if m in sys.modules]"
+    script = f"{code}\nimport sys\nsys.stdout.flush()\nprint('\\nLOADED', {loaded})"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -49,7 +49,7 @@ class Run:
     spans: pd.DataFrame
     """A row a step and mark: `name`, `span_s`."""
     readings: pd.DataFrame
-    """What the meters said of each window: energy and power by scope, with uncertainty and grade."""
+    """What the meters said of each window: energy and power by scope, with their uncertainty."""
     telemetry: pd.DataFrame
     """What the meters showed over time: clocks, temperatures, power."""
     requests: pd.DataFrame

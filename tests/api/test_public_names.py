@@ -1,4 +1,4 @@
-"""The public Python names, frozen: a change here is a promise broken or made; CHANGELOG says which."""
+"""The public Python names, frozen. A change breaks or makes a promise: see CHANGELOG."""
 
 import ast
 import inspect

@@ -65,7 +65,7 @@ def test_a_session_becomes_a_run_of_fresh_processes(run_pytest, tmp_path):
     assert (tmp_path / "plain").read_text() == "x"  # what measures nothing ran once
 
 
-def test_one_process_is_told_to_have_no_interval(run_pytest, tmp_path):
+def test_one_process_has_no_interval_and_the_cure_is_named(run_pytest, tmp_path):
     done = run_pytest(TESTS, "-k", "two_steps", "--hwbench-output", "elsewhere")
     assert "--hwbench-processes 5" in done.stdout
     assert len(list((tmp_path / "elsewhere").iterdir())) == 1
@@ -89,12 +89,14 @@ def test_a_folder_that_cannot_be_written_fails_the_session(run_pytest, tmp_path)
     assert "cannot write to file" in done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_measured_stores_nothing(run_pytest, tmp_path):
     done = run_pytest(TESTS, "-k", "plain")
     assert done.returncode == 0
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_side_by_side_tests_are_skipped(run_pytest):
     done = run_pytest(TESTS, "-n", "2", "-rs")
     assert "run without -n" in done.stdout
