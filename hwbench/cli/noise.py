@@ -69,9 +69,10 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
 
 def _show(run: "RunTables", table: "pd.DataFrame", as_json: bool) -> None:
     from hwbench.report import terminal
+    from hwbench.report.rows import plain_rows
 
     if as_json:
         head = {"run_id": run.run_id, "folder": str(run.folder)}
-        options.print_json(head | {"rows": options.plain_rows(table)})
+        options.print_json(head | {"rows": plain_rows(table)})
     else:
         options.print_table(terminal.floors_table(run, table))

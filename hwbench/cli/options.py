@@ -137,14 +137,6 @@ def warn(problem: str) -> None:
     click.echo(f"warning: {problem}", err=True)
 
 
-def plain_rows(table: Any) -> list[dict[str, Any]]:
-    """The rows of a data frame as JSON values in full precision; null for numbers that are not
-    finite."""
-    from hwbench.report.numbers import plain
-
-    return [{name: plain(value) for name, value in row.items()} for row in table.to_dict("records")]
-
-
 def print_json(content: Any) -> None:
     """Print JSON on standard output."""
     with _if_anyone_reads():

@@ -19,6 +19,7 @@ def command(run: str, output: Path, as_json: bool) -> int:
     from hwbench.analysis.metrics import spans
     from hwbench.recording.session import derive
     from hwbench.report import terminal
+    from hwbench.report.rows import plain_rows
 
     tables = store.read_run(store.find_run(run, output))
     metrics = derive(tables)
@@ -28,8 +29,8 @@ def command(run: str, output: Path, as_json: bool) -> int:
             "folder": str(tables.folder),
             "rows": terminal.summary_rows(tables),
         }
-        content["metrics"] = options.plain_rows(metrics)
-        content["span_metrics"] = options.plain_rows(spans.summarize_spans(tables))
+        content["metrics"] = plain_rows(metrics)
+        content["span_metrics"] = plain_rows(spans.summarize_spans(tables))
         options.print_json(
             content | {"roofline": roofline.roofline_data(tables)} | terminal.together_rows(tables)
         )
