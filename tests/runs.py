@@ -17,7 +17,8 @@ from hwbench.recording.harness import measure
 from hwbench.recording.stopping import FixedWindow
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
 from hwbench.records.profile import PROFILE_TABLES, Profile
-from hwbench.tables.reader import RunTables, read_run
+from hwbench.tables.reader import read_run
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY, SCHEMAS
 from hwbench.tables.writer import Writer
 from hwbench.workload import Mark

@@ -6,7 +6,7 @@ import pandas as pd
 from runs import CASE, OTHER, measured, run_of, window_of
 
 from hwbench.records import Measurement, Policy
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 RESULTS = ((CASE, [[1.0, 1.5], [2.0]]), (OTHER, [[3.0]]))
 BY_THE_WRITER = ["hwbench_version", "schema_version"]

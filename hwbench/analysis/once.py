@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 Rest = ParamSpec("Rest")
 Result = TypeVar("Result")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hwbench.analysis.once import once_a_run
 from hwbench.records import Param, case_label
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from hwbench.analysis.metrics.spans import UPDATES, span_work
 from hwbench.analysis.metrics.steps import timed_samples
 from hwbench.analysis.once import once_a_run
 from hwbench.analysis.outcomes import cases
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 Basis = Literal["measured", "datasheet"]
 

@@ -17,7 +17,8 @@ from hwbench.report.numbers import UNKNOWN, quantity, uncertainty
 from hwbench.report.page import html as page
 from hwbench.report.view import RATES, CaseView, view_runs
 from hwbench.tables import labels
-from hwbench.tables.reader import RunTables, find_run, read_heads, read_run
+from hwbench.tables.reader import find_run, read_heads, read_run
+from hwbench.tables.run import RunTables
 
 RAW_TABLES = (
     "measurements",

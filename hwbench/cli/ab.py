@@ -20,7 +20,7 @@ from hwbench.records import FAILED
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 FOLDER = click.Path(path_type=Path)
 

@@ -8,7 +8,7 @@ from hwbench.records import UserError
 from hwbench.tables import labels
 
 if TYPE_CHECKING:
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 ROLLING = 5
 """How many runs of a label make a baseline if no number is given."""

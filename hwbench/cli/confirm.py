@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hwbench.recording.matrix import Plan
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 
 def check_machine(candidate: "RunTables") -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hwbench.analysis.verdict.gate import Outcome
     from hwbench.analysis.verdict.rules import Rules
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -19,7 +19,7 @@ from hwbench.records import FAILED, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 
 @click.command("noise")

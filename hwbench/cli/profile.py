@@ -23,7 +23,7 @@ from hwbench.records import FAILED, UserError
 if TYPE_CHECKING:
     from hwbench.recording.matrix import Plan
     from hwbench.records import Case
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 LONGEST_S = 10.0
 """The most seconds of a clean window if --max-time is not given: a profile needs a typical step, no

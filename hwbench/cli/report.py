@@ -12,7 +12,7 @@ from hwbench.records import UserError
 from hwbench.tables import labels
 
 if TYPE_CHECKING:
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 FORMATS = ("html", "markdown", "csv", "json")
 FIGURE_FORMATS = ("png", "svg", "pdf")

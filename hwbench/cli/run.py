@@ -14,7 +14,7 @@ from hwbench.records import FAILED, Policy, UserError
 
 if TYPE_CHECKING:
     from hwbench.recording.rounds import Rounds
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 
 @click.command("run")

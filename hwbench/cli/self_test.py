@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hwbench.analysis.verdict.simulate import Noise
-    from hwbench.tables.reader import RunTables
+    from hwbench.tables.run import RunTables
 
 THRESHOLD = 0.02
 MOST_ALARMS = 0.025

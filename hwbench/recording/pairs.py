@@ -23,7 +23,7 @@ from hwbench.recording.session import (
 )
 from hwbench.recording.sides import Side
 from hwbench.records import UserError
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.writer import Writer
 
 

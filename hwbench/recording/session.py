@@ -18,7 +18,8 @@ from hwbench.recording.matrix import Plan, settle
 from hwbench.recording.rounds import Rounds
 from hwbench.recording.runner import CaseRunner, Progress, run_plan
 from hwbench.records import Run
-from hwbench.tables.reader import RunTables, read_run
+from hwbench.tables.reader import read_run
+from hwbench.tables.run import RunTables
 from hwbench.tables.writer import Writer, write_derived
 
 Listener = Callable[[str], None]

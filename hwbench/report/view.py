@@ -14,7 +14,7 @@ from hwbench.analysis.metrics.validity import PRECISION, precision_of
 from hwbench.analysis.outcomes import cases
 from hwbench.records import case_label
 from hwbench.report.numbers import is_known, uncertainty
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 RATES = dict(THROUGHPUT.values())
 """The throughput metrics with their units, from the most telling to the least."""

@@ -4,21 +4,19 @@ another run's or only a part of it."""
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from hwbench.records import OUTCOMES, UserError
 from hwbench.records.profile import PROFILE_TABLES
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
-
-if TYPE_CHECKING:
-    from hwbench.tables.reader import RunTables
 
 INFINITE = float("inf")
 
 
-def check_run(run: "RunTables") -> None:
+def check_run(run: RunTables) -> None:
     """UserError, one line that names the run's folder and the table, if the run is damaged."""
     _check_texts(run)
     _check_plan(run)
@@ -28,7 +26,7 @@ def check_run(run: "RunTables") -> None:
     _check_requests(run)
 
 
-def check_profiles(run: "RunTables") -> None:
+def check_profiles(run: RunTables) -> None:
     """UserError for a profile with a null where there is always a figure, or with a figure below
     zero."""
     _check_json(run.folder, "profiles", "unknown", run.profiles.unknown, dict)
@@ -38,7 +36,7 @@ def check_profiles(run: "RunTables") -> None:
         _check_figures(run.folder, table, content)
 
 
-def _check_texts(run: "RunTables") -> None:
+def _check_texts(run: RunTables) -> None:
     """The columns that hold JSON."""
     for column, kind in (("plan", dict), ("environment", dict), ("argv", list)):
         _check_json(run.folder, "runs", column, run.runs[column], kind)
@@ -66,7 +64,7 @@ def _damaged_column(folder: Path, table: str, column: str) -> UserError:
     return UserError(f"{folder}: column {column!r} of table {table!r} is damaged")
 
 
-def _check_plan(run: "RunTables") -> None:
+def _check_plan(run: RunTables) -> None:
     """The plan must name its processes and each of its cases once: without it nobody could say what
     is missing."""
     try:
@@ -87,7 +85,7 @@ def _is_case(case: Mapping[str, Any]) -> bool:
     return has_names and isinstance(case["params"], dict)
 
 
-def _check_keys(run: "RunTables") -> None:
+def _check_keys(run: RunTables) -> None:
     """Each row must belong to this run, and each process must have one measurement."""
     if run.measurements.duplicated(KEY).any():
         raise UserError(f"{run.folder}: two measurements of the same case and process")
@@ -109,7 +107,7 @@ def _check_figures(folder: Path, table: str, content: pd.DataFrame) -> None:
         )
 
 
-def _check_times(run: "RunTables") -> None:
+def _check_times(run: RunTables) -> None:
     windows = run.measured.window_s
     if windows.le(0).any():
         raise UserError(f"{run.folder}: table 'measurements' has a window of zero length")
@@ -125,7 +123,7 @@ def _check_times(run: "RunTables") -> None:
             )
 
 
-def _check_samples(run: "RunTables") -> None:
+def _check_samples(run: RunTables) -> None:
     """Every step that a measurement counts must be there: figures of the others would pass for
     figures of all."""
     expected = run.measured.set_index(KEY).samples
@@ -139,7 +137,7 @@ def _check_samples(run: "RunTables") -> None:
             )
 
 
-def _check_requests(run: "RunTables") -> None:
+def _check_requests(run: RunTables) -> None:
     """No request may be done, or have its first token, before it was to arrive, and none may lack
     these times."""
     requests = run.requests

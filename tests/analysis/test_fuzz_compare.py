@@ -21,7 +21,7 @@ from hwbench.analysis.verdict.rules import Rule, Rules
 from hwbench.records import OUTCOMES, Case
 from hwbench.report.formats import github, junit, markdown_gate
 from hwbench.report.terminal import comparison
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 CASES = [CASE, OTHER, Case("a|<b>:%", {"x": "☃"}, "bf16")]
 

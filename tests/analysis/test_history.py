@@ -12,7 +12,7 @@ from runs import CASE, OTHER, around, run_of, with_measurements
 from hwbench.analysis.history import CHANGES, POINTS, changes, commit_of, points
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.outcomes import cases
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 
 def tables_of(runs: list[RunTables]) -> pd.DataFrame:

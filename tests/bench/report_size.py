@@ -20,7 +20,7 @@ from runs import run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.report.page.html import render
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 MOST_BYTES, MOST_SECONDS = 2_000_000, 5.0
 """The limits of the first page, of 1,000,000 samples and 20 cases."""

@@ -10,7 +10,8 @@ from runs import CASE, OTHER, around, frame, run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.report.page.html import render
-from hwbench.tables.reader import RunTables, read_run
+from hwbench.tables.reader import read_run
+from hwbench.tables.run import RunTables
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 ODD = "<b id=pwn>\N{CJK UNIFIED IDEOGRAPH-8A9E}\u05d0\u05d1 \N{FIRE}</script></style>{{7*7}}"

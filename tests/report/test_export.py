@@ -13,7 +13,7 @@ from runs import CASE, OTHER, around, run_of, with_measurements
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.records import Case
 from hwbench.report.formats.data import CSV_COLUMNS, HEAD, metrics_csv, runs_data
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import SCHEMAS
 
 

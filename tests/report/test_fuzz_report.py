@@ -17,7 +17,7 @@ from hwbench.records import OUTCOMES, Case
 from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile
 from hwbench.report.page.html import render
 from hwbench.tables.integrity import check_run
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 HOSTILE = [
     "<b id=pwn>",

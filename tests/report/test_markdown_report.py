@@ -11,7 +11,7 @@ from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench.records import Case
 from hwbench.report.formats.markdown_report import LIMIT, Part, render
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 INFORMATION = "- \N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"
 

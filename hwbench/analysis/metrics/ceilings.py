@@ -14,7 +14,7 @@ from pandas.core.groupby import DataFrameGroupBy
 from hwbench.analysis.metrics.rates import rate
 from hwbench.analysis.once import once_a_run
 from hwbench.records import case_label
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE
 
 MATMUL, COPY = "gemm", "copy"

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hwbench.analysis.once import once_a_run
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
 ENERGY = {

@@ -5,7 +5,7 @@ import pandas as pd
 
 from hwbench.analysis.metrics.rates import as_metric
 from hwbench.analysis.metrics.steps import timed_samples, timed_spans
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
 PERCENTILES = {"p50": 1, "p90": 10, "p95": 20, "p99": 100}

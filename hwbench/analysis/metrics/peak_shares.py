@@ -7,7 +7,7 @@ from hwbench.analysis.metrics.rates import rate
 from hwbench.analysis.metrics.steps import timed_samples
 from hwbench.analysis.once import once_a_run
 from hwbench.datasheets import peaks
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
 SHARES = {

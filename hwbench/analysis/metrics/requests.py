@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
 REQUEST_TIMES = ("ttft_s", "tpot_s", "latency_s", "query_latency_s")

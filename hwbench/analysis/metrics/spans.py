@@ -23,7 +23,7 @@ from hwbench.analysis.metrics.rates import as_metric
 from hwbench.analysis.metrics.steps import spans_of_processes
 from hwbench.analysis.metrics.summary import over_processes, validity_by_case
 from hwbench.analysis.once import once_a_run
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
 
 UPDATES = frozenset({"optimizer"})

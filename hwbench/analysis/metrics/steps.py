@@ -3,7 +3,7 @@
 import pandas as pd
 
 from hwbench.analysis.once import once_a_run
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
 REST = "(rest)"

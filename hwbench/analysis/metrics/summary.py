@@ -23,7 +23,7 @@ from hwbench.analysis.metrics.requests import REQUEST_TIMES, SERVING, requests_o
 from hwbench.analysis.metrics.steps import timed_samples
 from hwbench.analysis.metrics.validity import Validity, validity
 from hwbench.analysis.once import once_a_run
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE, SCHEMAS
 
 WORK_METRICS = frozenset({*RATES, *SHARES, *CEILING_SHARES})

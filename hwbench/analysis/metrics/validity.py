@@ -14,7 +14,7 @@ import pandas as pd
 
 from hwbench import stats
 from hwbench.analysis.metrics.rates import RATES
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 Severity = Literal["wide", "suspect", "invalid"]
 Validity = Literal["valid", "wide", "suspect", "invalid"]

@@ -17,7 +17,7 @@ from hwbench.analysis.profile.kinds import ARITHMETIC, common_name, short_name
 from hwbench.analysis.profile.operators import ProfiledCase
 from hwbench.analysis.profile.waterfall import Waterfall, only_looks
 from hwbench.records.profile import COMPILED_CODE
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 MOST = 3
 MOST_MISSED = 0.5

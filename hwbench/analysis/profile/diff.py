@@ -18,7 +18,7 @@ from hwbench.analysis.profile.operators import (
 )
 from hwbench.analysis.profile.waterfall import Waterfall, only_looks, outside, waterfall
 from hwbench.records import UserError
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 JOINED = ["span", "name", "backward"]
 DIFF = [*JOINED, "kind", "a_s", "b_s", "difference_s", "share"]

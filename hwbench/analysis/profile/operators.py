@@ -24,7 +24,7 @@ from hwbench.analysis.metrics.ceilings import MEMORY, NO_CEILING, matmul_ceiling
 from hwbench.analysis.once import once_a_run
 from hwbench.analysis.profile.kinds import ARITHMETIC, kind_of
 from hwbench.records import UserError, case_label
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 ROW = ["span", "module", "backward", "name", "shapes", "dtype"]
 """The key of a row of `ops` within a process and level."""

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from hwbench.analysis.profile.operators import ProfiledCase, longest_first, rows_of
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import SCHEMAS
 
 SPANS = ["span", "seconds", "share"]

@@ -23,7 +23,7 @@ import pandas as pd
 from hwbench.analysis.metrics.ceilings import COPY, MATMUL, matmul_ceilings
 from hwbench.analysis.profile.kinds import ARITHMETIC
 from hwbench.analysis.profile.operators import ProfiledCase, computed_in, operators
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 PARTS = ("compute", "memory", "launch_and_idle", "framework", "rest")
 

@@ -23,7 +23,7 @@ from hwbench.analysis.metrics.validity import Validity, validity_of
 from hwbench.analysis.once import once_a_run
 from hwbench.records import Param, case_label
 from hwbench.stats import CONFIDENCE, Interval
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
 METHOD = "extrapolated"

@@ -18,7 +18,7 @@ from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.once import once_a_run
 from hwbench.analysis.outcomes import cases
 from hwbench.records import Param, case_label
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 FEWEST_VALUES = 3
 """Two values are a ratio, not a curve."""

@@ -12,7 +12,7 @@ import pandas as pd
 from hwbench.analysis.metrics.energy import energy_of
 from hwbench.analysis.metrics.summary import WORK_METRICS
 from hwbench.analysis.metrics.validity import INVALIDATING, severity_of
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 UNKNOWN_NAMES = ("", "unknown CPU")
 """Device names that say nothing: two of them may be two devices."""

@@ -16,7 +16,7 @@ from hwbench.analysis.outcomes import cases
 from hwbench.analysis.verdict import comparable
 from hwbench.analysis.verdict.comparable import Obstacles
 from hwbench.analysis.verdict.rules import Rules
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 Verdict = Literal["faster", "slower", "same", "inconclusive", "missing", "incomparable"]
 

@@ -22,7 +22,7 @@ from hwbench.analysis.verdict.comparable import invalidating_codes
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.records import FAILED
 from hwbench.tables.labels import of_label
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 Status = Literal[
     "regression", "failed", "missing", "incomparable", "inconclusive", "new", "skipped", "pass"

@@ -13,7 +13,8 @@ import pandas as pd
 
 from hwbench import stats
 from hwbench.analysis.metrics.summary import per_process
-from hwbench.tables.reader import RunTables, Warn, read_heads, read_noise
+from hwbench.tables.reader import Warn, read_heads, read_noise
+from hwbench.tables.run import RunTables
 from hwbench.tables.schema import SCHEMAS
 
 NOISE_COLUMNS = SCHEMAS["noise"].names

@@ -10,7 +10,7 @@ from hwbench import stats
 from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER, per_process
 from hwbench.analysis.verdict import comparable, compare, gate
 from hwbench.analysis.verdict.rules import Rules
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 Values = Mapping[tuple[str, str], pd.Series]
 """By case_id and metric, the value of each process."""

@@ -23,7 +23,7 @@ from hwbench.analysis.metrics.steps import timed_samples
 from hwbench.analysis.verdict.compare import verdict
 from hwbench.analysis.verdict.gate import beyond_doubt
 from hwbench.stats import Array
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 """By how much the candidate is slowed; 0 makes A/A pairs."""

@@ -17,7 +17,7 @@ from hwbench.analysis.roofline import ceilings_of
 from hwbench.report.charts.roofline import MOST_SPOTS, Roofline, Spot
 from hwbench.report.numbers import quantity
 from hwbench.report.profile_words import PARTS
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 MOST_POINTS = 120
 """Points of a memory timeline: each stands in the outlines of up to six areas, twice, and a page

@@ -39,7 +39,7 @@ from hwbench.report.figures.style import publication_style
 from hwbench.report.figures.sweep import sweep
 from hwbench.report.ratios import ratio_intervals
 from hwbench.report.view import RunView, view_runs
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 200

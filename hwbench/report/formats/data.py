@@ -13,7 +13,7 @@ from hwbench.analysis.metrics.summary import METRICS_COLUMNS, summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.analysis.side_by_side import side_by_side
 from hwbench.report.rows import plain_rows, plain_value
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 CSV_COLUMNS = [*METRICS_COLUMNS, "label", "device_name", "started_at", "case"]
 """The columns of the table `metrics`, then three of the run, and the case in words."""

@@ -15,7 +15,7 @@ from hwbench.report.page.sections import head, machines
 from hwbench.report.page.sections.history import change_table, sentences
 from hwbench.report.terminal.comparison import columns_of
 from hwbench.report.view import RATES, CaseView, RunView, view_runs
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 LIMIT = 65_536
 """Bytes of UTF-8: GitHub's limit in characters, each of which takes a byte or more."""

@@ -30,7 +30,7 @@ from hwbench.report.page.sections import (
     waterfall,
 )
 from hwbench.report.view import view_runs
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 FOLDER = Path(__file__).parent
 TEMPLATES = jinja2.Environment(

@@ -22,7 +22,7 @@ from hwbench.report.numbers import UNKNOWN, plain, quantity
 from hwbench.report.profile_words import CAUSES, PARTS, RESTS, lines, peak, times, unknown
 from hwbench.report.rows import plain_rows
 from hwbench.report.terminal.tables import Column, one_line, table_of
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 MOST_ROWS = 15
 DIGITS = 3

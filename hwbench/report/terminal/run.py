@@ -21,7 +21,7 @@ from hwbench.report.numbers import UNKNOWN, quantity, uncertainty
 from hwbench.report.rows import plain_rows
 from hwbench.report.terminal.tables import CASE, Column, numbers, one_line, table_of, words
 from hwbench.report.view import CaseView, RunView, view_runs
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 SUMMARY_COLUMNS = {
     "tokens/s": {"tokens_per_s": ""},

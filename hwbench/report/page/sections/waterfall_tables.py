@@ -8,7 +8,7 @@ from hwbench.analysis.profile.waterfall import gap_seconds
 from hwbench.report.numbers import UNKNOWN, quantity
 from hwbench.report.page.cells import Cell, Table
 from hwbench.report.profile_words import CAUSES, peak, times
-from hwbench.tables.reader import RunTables
+from hwbench.tables.run import RunTables
 
 MOST_ROWS = 20
 """Rows of a table of operators, kernels or modules; the last one has the others."""
