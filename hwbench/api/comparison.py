@@ -10,7 +10,7 @@ import pandas as pd
 
 from hwbench.analysis.metrics.summary import METRICS
 from hwbench.analysis.verdict import comparable
-from hwbench.analysis.verdict.compare import judge_runs, overall
+from hwbench.analysis.verdict.judgement import judge_runs, overall
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.api.runs import Run, Runs, load
 from hwbench.errors import UserError

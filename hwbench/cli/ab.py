@@ -101,11 +101,11 @@ def command(
 
 
 def _show(runs: "list[RunTables]", table: "pd.DataFrame", as_json: bool) -> None:
-    from hwbench.analysis.verdict import compare
+    from hwbench.analysis.verdict import judgement
     from hwbench.report.terminal import comparison
 
     if as_json:
-        content = comparison.comparison_data(table, compare.overall(list(table.verdict)))
+        content = comparison.comparison_data(table, judgement.overall(list(table.verdict)))
         options.print_json(content | {"runs": [run.run_id for run in runs]})
         return
     options.print_table(comparison.comparison_table(table))

@@ -32,17 +32,21 @@ def command(
     status 0, or 3 if nothing could be compared.
     """
     from hwbench import tables
-    from hwbench.analysis.verdict import comparable, compare, noise
+    from hwbench.analysis.verdict import comparable, judgement, noise
     from hwbench.analysis.verdict.rules import Rules
     from hwbench.report.terminal import comparison
 
     runs = [tables.read_run(tables.find_run(name, output)) for name in (baseline, candidate)]
     floors = noise.floors(output, runs[1], options.warn)
-    table = compare.judge_runs(runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices)
+    table = judgement.judge_runs(
+        runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices
+    )
     for difference in comparable.differences(*runs):
         click.echo(f"the environments differ: {difference}", err=True)
     if as_json:
-        options.print_json(comparison.comparison_data(table, compare.overall(list(table.verdict))))
+        options.print_json(
+            comparison.comparison_data(table, judgement.overall(list(table.verdict)))
+        )
     else:
         options.print_table(comparison.comparison_table(table))
     return 3 if set(table.verdict) <= {"missing", "incomparable"} else 0

@@ -9,7 +9,7 @@ from runs import CASE, around, frame, run_of, with_measurements
 
 from hwbench.analysis import metrics
 from hwbench.analysis.metrics.energy import why_unknown
-from hwbench.analysis.verdict import comparable, compare
+from hwbench.analysis.verdict import comparable, judgement
 from hwbench.analysis.verdict.rules import Rules
 
 
@@ -127,12 +127,12 @@ def test_work_without_tokens_has_no_energy_per_token():
 def test_an_estimate_and_a_counter_are_incomparable():
     guess = ("estimate", "package:0", "energy", 400.0, "estimated")
     rules = Rules(("energy_j", "step_s_p50"))
-    energy, step = compare.judge_runs([run_with(PACKAGE)], run_with(guess), rules).to_dict(
+    energy, step = judgement.judge_runs([run_with(PACKAGE)], run_with(guess), rules).to_dict(
         "records"
     )
     assert (energy["verdict"], step["verdict"]) == ("incomparable", "same")
     assert energy["reason"] == "another meter: rapl counter against estimate estimated"
-    (energy, _) = compare.judge_runs([run_with(PACKAGE)], run_with(PACKAGE), rules).to_dict(
+    (energy, _) = judgement.judge_runs([run_with(PACKAGE)], run_with(PACKAGE), rules).to_dict(
         "records"
     )
     assert energy["verdict"] == "same"
@@ -148,7 +148,7 @@ def test_different_meters_of_other_parts_matter_only_to_sums():
     rules = Rules(("energy_j", "host_energy_j", "total_energy_j"))
 
     def verdicts(*readings):
-        rows = compare.judge_runs([whole], run_with(gpu, *readings, device_kind="cuda"), rules)
+        rows = judgement.judge_runs([whole], run_with(gpu, *readings, device_kind="cuda"), rules)
         return dict(zip(rows.metric, rows.verdict, strict=True)), rows.set_index("metric").reason
 
     none = ("rapl", "package:0", "energy", None, None)

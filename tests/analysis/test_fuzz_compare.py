@@ -1,4 +1,4 @@
-"""compare.judge_runs and the gate on any tables: verdicts with reasons, no traceback and no silent
+"""judge_runs and the gate on any tables: verdicts with reasons, no traceback and no silent
 pass."""
 
 import json
@@ -16,7 +16,7 @@ from runs import CASE, OTHER, run_of, with_measurements
 from test_gate import rewrite, store_run
 
 from hwbench.analysis.metrics.summary import METRICS
-from hwbench.analysis.verdict import compare, gate
+from hwbench.analysis.verdict import gate, judgement
 from hwbench.analysis.verdict.rules import Rule, Rules
 from hwbench.records import OUTCOMES, Case
 from hwbench.report.formats import github, junit, markdown_gate
@@ -124,7 +124,9 @@ def assert_rendered(table: pd.DataFrame) -> None:
 @given(st.lists(st.floats(0), min_size=3, max_size=3), st.floats(1e-9, 0.999), st.booleans())
 def test_any_change_has_a_verdict(ends, threshold, higher_is_better):
     low, ratio, high = sorted(ends)
-    word = compare.verdict(compare.stats.Change(ratio, low, high, 0.5), threshold, higher_is_better)
+    word = judgement.verdict(
+        judgement.stats.Change(ratio, low, high, 0.5), threshold, higher_is_better
+    )
     assert word in ("faster", "slower", "same", "inconclusive")
     if word in ("faster", "slower"):
         assert not low <= 1 <= high

@@ -9,7 +9,7 @@ import pytest
 from runs import CASE, OTHER, around, run_of, with_measurements
 
 from hwbench import stats
-from hwbench.analysis.verdict import compare, gate, simulate
+from hwbench.analysis.verdict import gate, judgement, simulate
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.analysis.verdict.simulate import Noise
 from hwbench.report.figures.gate_power import gate_power
@@ -82,7 +82,7 @@ class TestDealt:
 
 @pytest.mark.parametrize("pairs", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_simulation_agrees_with_the_gate(pairs):
-    """Medians judged by stats and compare.verdict, and whole tables judged by gate.hold, have the
+    """Medians judged by stats and judgement.verdict, and whole tables judged by gate.hold, have the
     same verdicts and p."""
     generator = np.random.default_rng(7)
     for noise in (NOISE, replace(NOISE, process_cv=0.03), Noise(0.002, 0.001, 0.0, 3, 10)):
@@ -95,7 +95,7 @@ def test_the_simulation_agrees_with_the_gate(pairs):
                 np.median(baseline, axis=1), np.median(candidate, axis=1), THRESHOLD
             )
             sides = run_of((CASE, baseline)), run_of((CASE, candidate))
-            (row,) = compare.judge_runs(
+            (row,) = judgement.judge_runs(
                 [sides[0]], sides[1], Rules(("step_s_p50",), THRESHOLD)
             ).to_dict("records")
             assert (row["verdict"], row["p"]) == (fast[0], pytest.approx(fast[1]))

@@ -15,7 +15,7 @@ from scipy import stats as distributions
 
 from hwbench import stats
 from hwbench.analysis.verdict import simulate
-from hwbench.analysis.verdict.compare import verdict
+from hwbench.analysis.verdict.judgement import verdict
 from hwbench.report.figures.gate_power import gate_power
 
 PAIRS = 1000

@@ -13,7 +13,7 @@ from hwbench.meters.energy import readings_of
 from hwbench.meters.fake import FakeMeter
 from hwbench.meters.nvml.library import NoAnswer
 from hwbench.meters.nvml.meter import NvmlMeter
-from hwbench.meters.nvml.questions import _number
+from hwbench.meters.nvml.queries import _number
 from hwbench.meters.recorder import Recorder
 
 MS = 1_000_000

@@ -17,7 +17,7 @@ import pandas as pd
 from hwbench import stats
 from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER
 from hwbench.analysis.outcomes import cases
-from hwbench.analysis.verdict import compare
+from hwbench.analysis.verdict import judgement
 from hwbench.analysis.verdict.comparable import invalidating_codes
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.records import FAILED
@@ -46,7 +46,7 @@ Outcome = Literal["fail", "no verdict", "pass"]
 EXIT: dict[Outcome, int] = {"pass": 0, "fail": 1, "no verdict": 3}
 
 LEVEL = 1 - stats.CONFIDENCE
-GATE_COLUMNS = [*compare.JUDGED, "status"]
+GATE_COLUMNS = [*judgement.JUDGED, "status"]
 EMPTY = pd.DataFrame(columns=GATE_COLUMNS)
 """The table of a candidate without a baseline."""
 
@@ -59,9 +59,9 @@ def hold(
     across_devices: bool = False,
 ) -> pd.DataFrame:
     """Judge the candidate against its baseline: a row (GATE_COLUMNS) for each case and metric, the
-    worst status first. The arguments are those of compare.judge_runs."""
+    worst status first. The arguments are those of judgement.judge_runs."""
     table = require_significance(
-        compare.judge_runs(baseline, candidate, rules, floors, across_devices)
+        judgement.judge_runs(baseline, candidate, rules, floors, across_devices)
     )
     broken, unmeasured = _broken(candidate), _unmeasured(baseline)
     rows = []
@@ -73,7 +73,7 @@ def hold(
 
 
 def require_significance(table: pd.DataFrame) -> pd.DataFrame:
-    """Make `faster` and `slower` inconclusive in a table of compare.judge_runs where they are not
+    """Make `faster` and `slower` inconclusive in a table of judgement.judge_runs where they are not
     significant among all its rows (beyond_doubt); `reason` then says so."""
     words = np.array(beyond_doubt(list(table.verdict), table.p.to_numpy(np.float64)), dtype=object)
     reason = f"not beyond doubt among {table.p.notna().sum()} rows judged at once"
@@ -119,7 +119,7 @@ def subject(baseline: Sequence[RunTables], candidate: RunTables) -> str:
 
 def overall(table: pd.DataFrame) -> str:
     """The verdict over all rows that both sides have."""
-    return compare.overall(list(table.verdict[~table.status.isin(("new", "skipped"))]))
+    return judgement.overall(list(table.verdict[~table.status.isin(("new", "skipped"))]))
 
 
 def confirm(table: pd.DataFrame, again: pd.DataFrame, processes: int) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from hwbench import stats
 from hwbench.analysis.metrics.summary import HIGHER_IS_BETTER, per_process
-from hwbench.analysis.verdict import comparable, compare, gate
+from hwbench.analysis.verdict import comparable, gate, judgement
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.tables.run import RunTables
 
@@ -19,17 +19,17 @@ Values = Mapping[tuple[str, str], pd.Series]
 def judge_pairs(
     baseline: RunTables, candidate: RunTables, metrics: Sequence[str], threshold: float
 ) -> pd.DataFrame:
-    """As compare.judge_runs, of two runs that recording.pairs made: processes of the same number
+    """As judgement.judge_runs, of two runs that recording.pairs made: processes of the same number
     are a pair.
 
     A row is faster or slower only if that is significant among all rows (Holm), as in the gate:
     `hwbench ab` has an exit status too.
     """
     baseline, candidate = comparable.with_one_kind_of_peak([baseline, candidate])
-    table = compare.judge_runs([baseline], candidate, Rules(tuple(metrics), threshold))
+    table = judgement.judge_runs([baseline], candidate, Rules(tuple(metrics), threshold))
     values = [_values(run) for run in (baseline, candidate)]
     rows = [_judge_pair(row, values) for row in table.to_dict("records")]
-    return gate.require_significance(pd.DataFrame(rows, columns=compare.JUDGED))
+    return gate.require_significance(pd.DataFrame(rows, columns=judgement.JUDGED))
 
 
 def _values(run: RunTables) -> Values:
@@ -38,7 +38,7 @@ def _values(run: RunTables) -> Values:
 
 
 def _judge_pair(row: dict[str, Any], values: Sequence[Values]) -> dict[str, Any]:
-    """A row of compare.judge_runs with the change and the verdict of its pairs."""
+    """A row of judgement.judge_runs with the change and the verdict of its pairs."""
     if row["verdict"] in ("missing", "incomparable") or math.isnan(row["ratio"]):
         return row
     sides = [side[row["case_id"], row["metric"]] for side in values]
@@ -48,6 +48,6 @@ def _judge_pair(row: dict[str, Any], values: Sequence[Values]) -> dict[str, Any]
     if math.isnan(change.p):
         reason = "one pair only: measure with --pairs 6 or more"
         return row | {"verdict": "incomparable", "reason": reason}
-    word = compare.verdict(change, row["threshold"], row["metric"] in HIGHER_IS_BETTER)
+    word = judgement.verdict(change, row["threshold"], row["metric"] in HIGHER_IS_BETTER)
     reason = row["reason"] if word == row["verdict"] else ""
     return row | {"verdict": word, "reason": reason}

@@ -41,7 +41,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """`metrics` to judge of every case (none: those that compare.judge_runs chooses), the default
+    """`metrics` to judge of every case (none: those that judgement.judge_runs chooses), the default
     `threshold`, and the `special` rules, of which the last that matches wins. A metric that a
     special rule names is judged for the workloads that the rule matches."""
 

@@ -5,7 +5,7 @@ The processes are those of a run, dealt out to two sides at random: the sides di
 Or they are simulated: a step of a process takes m · e^(b + w), where b is an offset of the process
 and w is first-order autoregressive noise between its steps. Both are normal with about the
 coefficients of variation asked for. Either way the medians of processes go through the same
-`stats.change`, `compare.verdict` and `gate.beyond_doubt` as those of a real run.
+`stats.change`, `judgement.verdict` and `gate.beyond_doubt` as those of a real run.
 """
 
 import math
@@ -20,8 +20,8 @@ from hwbench import stats
 from hwbench.analysis import metrics
 from hwbench.analysis.metrics.rates import RATES
 from hwbench.analysis.metrics.steps import timed_samples
-from hwbench.analysis.verdict.compare import verdict
 from hwbench.analysis.verdict.gate import beyond_doubt
+from hwbench.analysis.verdict.judgement import verdict
 from hwbench.stats import Array
 from hwbench.tables.run import RunTables
 

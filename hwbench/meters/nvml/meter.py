@@ -21,7 +21,7 @@ from hwbench.meters.nvml.library import (
     find,
     open_library,
 )
-from hwbench.meters.nvml.questions import ENERGY, INSTANT_POWER, POWER, QUESTIONS, Question, Way
+from hwbench.meters.nvml.queries import ENERGY, INSTANT_POWER, POWER, QUESTIONS, Question, Way
 from hwbench.meters.sensors import gain_of, sensor_of
 
 COUNTER_TICK_S = 0.1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from hwbench.analysis.history import GROUP, changes, points
-from hwbench.analysis.verdict import compare, gate
+from hwbench.analysis.verdict import gate, judgement
 from hwbench.report.charts.history import tracks
 from hwbench.report.doubts import doubts
 from hwbench.report.formats.markdown import cell, table_head, table_row
@@ -74,7 +74,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Pair:
-    """A candidate against a baseline: the table of `compare.judge_runs`, and the names of both."""
+    """A candidate against a baseline: the table of `judge_runs`, and the names of both."""
 
     name: str
     table: pd.DataFrame = field(repr=False)
@@ -123,7 +123,9 @@ def _belong_together(runs: Sequence[RunTables]) -> bool:
 
 def _judged(baseline: Sequence[RunTables], candidate: RunTables) -> pd.DataFrame:
     """Worst rows first. Devices may differ: that is what a report is often made for."""
-    table = gate.require_significance(compare.judge_runs(baseline, candidate, across_devices=True))
+    table = gate.require_significance(
+        judgement.judge_runs(baseline, candidate, across_devices=True)
+    )
     return table.sort_values("verdict", key=lambda words: words.map(ORDER.index), kind="stable")
 
 
@@ -133,7 +135,7 @@ def _verdict(views: Sequence[RunView], pairs: Sequence[Pair]) -> Part:
     for pair in pairs:
         counts = pair.table.verdict.value_counts()
         words = ", ".join(f"{counts[word]} {word}" for word in ORDER if word in counts)
-        overall = compare.overall(list(pair.table.verdict))
+        overall = judgement.overall(list(pair.table.verdict))
         lines.append(f"**{cell(pair.name)}: {overall}** ({words or 'nothing measured'})")
     lines += [f"{_letter(view, views)}{cell(head.sentence(view))}" for view in views]
     return Part("### hwbench report\n\n", [f"- {line}\n" for line in lines], "line")

@@ -1,4 +1,4 @@
-"""The rows of `compare.judge_runs` and of a gate as a table, as JSON takes them, and as text."""
+"""The rows of `judgement.judge_runs` and of a gate as a table, as JSON takes them, and as text."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""compare.judge_runs: a candidate against its baseline, verdict by verdict."""
+"""judgement.judge_runs: a candidate against its baseline, verdict by verdict."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pytest
 from runs import CASE, OTHER, around, run_of, with_measurements, with_precision
 
 from hwbench.analysis import metrics
-from hwbench.analysis.verdict import comparable, compare
+from hwbench.analysis.verdict import comparable, judgement
 from hwbench.analysis.verdict.rules import Rule, Rules
 from hwbench.stats import Change
 
@@ -17,7 +17,7 @@ STEP = Rules(("step_s_p50",), 0.02)
 
 
 def judged(baseline, candidate, rules=STEP, **options):
-    return compare.judge_runs([baseline], candidate, rules, **options).to_dict("records")
+    return judgement.judge_runs([baseline], candidate, rules, **options).to_dict("records")
 
 
 def only_row(baseline, candidate, rules=STEP, **options):
@@ -67,30 +67,33 @@ class TestVerdict:
     )
     def test_a_longer_time_is_slower(self, low, ratio, high, expected):
         assert (
-            compare.verdict(Change(ratio, low, high, 0.5), 0.02, higher_is_better=False) == expected
+            judgement.verdict(Change(ratio, low, high, 0.5), 0.02, higher_is_better=False)
+            == expected
         )
 
     def test_a_higher_rate_is_faster(self):
         change = Change(1.03, 1.01, 1.05, 0.01)
-        assert compare.verdict(change, 0.02, higher_is_better=True) == "faster"
+        assert judgement.verdict(change, 0.02, higher_is_better=True) == "faster"
         assert (
-            compare.verdict(Change(1 / 1.03, 1 / 1.05, 1 / 1.01, 0.01), 0.02, higher_is_better=True)
+            judgement.verdict(
+                Change(1 / 1.03, 1 / 1.05, 1 / 1.01, 0.01), 0.02, higher_is_better=True
+            )
             == "slower"
         )
 
     def test_swapping_the_sides_swaps_faster_and_slower(self):
         """A rate that falls by 1/(1 + t) is as large a change as a time that grows by 1 + t."""
         exactly = math.nextafter(1.02, 2)
-        assert compare.verdict(Change(exactly, 1.01, 1.03, 0.01), 0.02, False) == "slower"
+        assert judgement.verdict(Change(exactly, 1.01, 1.03, 0.01), 0.02, False) == "slower"
         assert (
-            compare.verdict(Change(1 / exactly, 1 / 1.03, 1 / 1.01, 0.01), 0.02, True) == "slower"
+            judgement.verdict(Change(1 / exactly, 1 / 1.03, 1 / 1.01, 0.01), 0.02, True) == "slower"
         )
 
     def test_overall_is_the_worst_verdict(self):
-        assert compare.overall(["same", "faster", "slower", "missing"]) == "slower"
-        assert compare.overall(["same", "faster"]) == "faster"
-        assert compare.overall(["same"]) == "same"
-        assert compare.overall([]) == "missing"
+        assert judgement.overall(["same", "faster", "slower", "missing"]) == "slower"
+        assert judgement.overall(["same", "faster"]) == "faster"
+        assert judgement.overall(["same"]) == "same"
+        assert judgement.overall([]) == "missing"
 
 
 class TestJudge:
@@ -157,8 +160,8 @@ class TestJudge:
             {"wide"},
         ]
         pd.testing.assert_frame_equal(
-            compare.judge_runs(pair[:1], pair[1], STEP),
-            compare.judge_runs(valid[:1], valid[1], STEP),
+            judgement.judge_runs(pair[:1], pair[1], STEP),
+            judgement.judge_runs(valid[:1], valid[1], STEP),
         )
 
     def test_a_note_of_a_wide_interval_is_no_remark_on_a_verdict(self):
@@ -187,7 +190,7 @@ class TestJudge:
 
     def test_several_baseline_runs_are_judged_as_one(self):
         runs = [run_of((CASE, around(1.0))), run_of((CASE, around(1.2)))]
-        (row,) = compare.judge_runs(runs, run_of((CASE, around(1.1))), STEP).to_dict("records")
+        (row,) = judgement.judge_runs(runs, run_of((CASE, around(1.1))), STEP).to_dict("records")
         assert row["baseline"] == pytest.approx(1.1, rel=0.1)
         assert row["verdict"] == "inconclusive"
 
@@ -319,7 +322,7 @@ class TestJudge:
         assert row["ci_high"] == math.inf
 
     def test_runs_without_cases_have_an_empty_table(self):
-        assert compare.judge_runs([run_of()], run_of()).empty
+        assert judgement.judge_runs([run_of()], run_of()).empty
 
     @pytest.mark.slow
     def test_comparing_a_million_steps_takes_seconds(self):
