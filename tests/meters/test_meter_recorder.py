@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from nvml_driver import Driver
 
-from hwbench.meters import Counter, Signal, command
+from hwbench.meters import Counter, Signal, block, command
 from hwbench.meters.energy import readings_of
 from hwbench.meters.fake import FakeMeter
 from hwbench.meters.nvml.library import NoAnswer
@@ -154,7 +154,7 @@ def test_wait_for_hanging_meter_is_not_in_command_time(monkeypatch):
     hanging = steady(on_read=lambda: calls.append(1) or (len(calls) > 1 and release.wait(30)))
     monkeypatch.setattr(command, "open_meters", lambda gpus, tdp_w: [hanging])
     patient = partial(Recorder, interval_s=0.01, patience_s=2.0)
-    monkeypatch.setattr(command, "Recorder", patient)
+    monkeypatch.setattr(block, "Recorder", patient)
     metered = command.run_metered([sys.executable, "-c", "pass"])
     release.set()
     assert metered.exit_status == 0
