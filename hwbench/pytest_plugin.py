@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,9 +103,11 @@ class Collector:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._part: str | None = config.getoption(PART)
+        self._output = Path(config.getoption("--hwbench-output"))
+        self._processes: int = config.getoption("--hwbench-processes")
         self._here: InProcess | None = None
         self._asked = ""
-        self._nodes: list[str] = []
+        self._nodes: dict[str, str] = {}  # the test of each case
         self._lines: list[str] = []
 
     def measure(
@@ -118,16 +121,20 @@ class Collector:
     ) -> Measurement:
         """Measure a step on the session's device. UserError for a second device, or for a case
         that was measured before."""
+        from hwbench.recording.collected import require_output
         from hwbench.recording.in_process import InProcess
 
         if self._here is None:
+            if not self._part:
+                require_output(self._output)
             self._here, self._asked = InProcess(device), device
         if device != self._asked:
             raise UserError(f"device {device}: a run has one device, and {self._asked} was first")
-        if any(case.case_id == earlier.case_id for earlier, _ in self._here.measured):
-            raise UserError(f"{case}: measured twice in one test; tell the steps apart by name=…")
-        if node not in self._nodes:
-            self._nodes.append(node)
+        earlier = self._nodes.get(case.case_id)
+        if earlier is not None:
+            told = "measured twice" if earlier == node else f"measured in {earlier} too"
+            raise UserError(f"{case}: {told}; tell the steps apart by name=…")
+        self._nodes[case.case_id] = node
         return self._here.measure(case, step, work, limits)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -151,8 +158,11 @@ class Collector:
             return
         try:
             self._measure_again()
-        finally:  # Ctrl-C in a further process: what was measured before is stored
-            self._store(session)
+        except KeyboardInterrupt:
+            self._lines.append("interrupted; what was measured before is stored")
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+        self._count_processes(session)
+        self._store(session)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for line in self._lines:
@@ -161,29 +171,32 @@ class Collector:
     def _measure_again(self) -> None:
         """Run the measuring tests in further processes, and take over what they measured."""
         assert self._here
-        processes = self._config.getoption("--hwbench-processes")
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        for number in range(2, processes + 1):
+        for number in range(2, self._processes + 1):
             if reporter:
                 reporter.ensure_newline()
-                reporter.write_line(f"hwbench: process {number} of {processes}")
+                reporter.write_line(f"hwbench: process {number} of {self._processes}")
             with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / NODES).write_text(json.dumps(self._nodes))
+                (Path(folder) / NODES).write_text(json.dumps(sorted(set(self._nodes.values()))))
                 words, status = self._run_pytest(Path(folder))
                 answer = Path(folder) / MEASURED
-                if not answer.is_file():
-                    last = words.strip().splitlines()[-1:] or ["no output"]
-                    self._lines.append(f"process {number}: pytest exited with {status}: {last[0]}")
-                    continue
-                for row in json.loads(answer.read_text()):
-                    measurement = Measurement.from_json(row["measurement"])
-                    self._here.measured.append((Case(**row["case"]), measurement))
+                rows = json.loads(answer.read_text()) if answer.is_file() else None
+            if rows is None:
+                line = f"process {number}: pytest exited with {status}: {_cause(words)}"
+                self._lines.append(line)
+                continue
+            for row in rows:
+                measurement = Measurement.from_json(row["measurement"])
+                self._here.measured.append((Case(**row["case"]), measurement))
 
     def _run_pytest(self, folder: Path) -> tuple[str, int]:
-        """The session's own command once more; its reports go elsewhere."""
+        """The session's own command once more; its cache and its reports go elsewhere."""
         params = self._config.invocation_params
         command = [sys.executable, "-P", "-m", "pytest", *map(str, params.args)]
-        command += [f"{PART}={folder}", "--hwbench-processes=1", f"--junit-xml={folder}/junit.xml"]
+        command += [f"{PART}={folder}", "--hwbench-processes=1"]
+        command += ["-o", f"cache_dir={folder}/cache"]  # --lf would leave out what has passed
+        if self._config.pluginmanager.hasplugin("junitxml"):
+            command += [f"--junit-xml={folder}/junit.xml"]
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         done = subprocess.run(
             command,
@@ -196,19 +209,36 @@ class Collector:
         )
         return done.stdout + done.stderr, done.returncode
 
+    def _count_processes(self, session: pytest.Session) -> None:
+        """Say which cases were not measured in all processes, and fail the session for them."""
+        assert self._here
+        counts = Counter(case.case_id for case, _ in self._here.measured)
+        for case_id, node in self._nodes.items():
+            if counts[case_id] < self._processes:
+                measured = f"measured in {counts[case_id]} of {self._processes} processes"
+                self._lines.append(f"{node}: {measured}")
+                if session.exitstatus == pytest.ExitCode.OK:
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def _store(self, session: pytest.Session) -> None:
         """Store the run and say where it lies. What cannot be written fails the session."""
         from hwbench.recording.collected import store
 
         assert self._here
-        output = Path(self._config.getoption("--hwbench-output"))
         label = self._config.getoption("--hwbench-name")
         try:
-            run = store(self._here.collected("pytest"), output, label, ["pytest"])
+            run = store(self._here.collected("pytest"), self._output, label, ["pytest"])
         except (UserError, OSError) as error:
             self._lines.append(str(error))
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             return
         self._lines.append(f"run {run.run_id} in {run.folder}")
-        if self._config.getoption("--hwbench-processes") < 3:
+        if self._processes < 3:
             self._lines.append("no interval of so few processes: add --hwbench-processes 5")
+
+
+def _cause(words: str) -> str:
+    """The line of pytest's output that says why it ended: the first with an error, or the last."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines[-1:] or ["no output"])[0]

@@ -14,11 +14,11 @@ from hwbench.analysis.verdict.judgement import judge_runs, overall
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.api.runs import Run, Runs, load
 from hwbench.errors import UserError
-from hwbench.inputs import unknown
+from hwbench.inputs import share, unknown
 from hwbench.report.numbers import UNKNOWN, is_known, quantity, ratio
 
-Comparable = Run | Runs | str | Path
-"""A run, several, or the name of one (see `load`)."""
+Comparable = Run | Sequence[Run] | str | Path
+"""A run, several, or the name of one or several (see `load`)."""
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,27 @@ def compare(
     baseline: Comparable,
     candidate: Comparable,
     *,
-    threshold: float = 0.05,
-    metrics: Sequence[str] = (),
+    threshold: float | str = 0.05,
+    metrics: str | Sequence[str] = (),
     across_devices: bool = False,
     results: str | Path = "results",
 ) -> Comparison:
     """Judge a candidate run against a baseline of one run or several, case by case.
 
-    `threshold` is the relative change that matters. `metrics` names what is judged, by default a
-    case's throughput (or step time) and its memory. `across_devices` allows two different devices.
-    Raises UserError if a run cannot be read, or if the candidate is
-    more than one run, or for a metric or threshold that makes no sense.
+    `threshold` is the relative change that matters, 0.05 or "5%". `metrics` names what is judged,
+    by default a case's throughput (or step time) and its memory. `across_devices` allows two
+    different devices. Raises UserError if a run cannot be read, if the candidate is not one run,
+    or for a metric or threshold that makes no sense.
     """
-    for metric in metrics:
+    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    for metric in names:
         if metric not in METRICS:
             raise UserError(unknown("metric", metric, METRICS))
-    if not 0 < threshold < 1:
-        raise UserError(f"threshold = {threshold}: expected a share between 0 and 1")
     before, after = _runs(baseline, results), _runs(candidate, results)
-    if len(after) != 1:
-        raise UserError(f"the candidate is {len(after)} runs; name one")
-    rules = Rules(tuple(metrics), threshold)
+    if not before or len(after) != 1:
+        sizes = f"{len(before)} baselines and {len(after)} candidates"
+        raise UserError(f"{sizes}: a comparison takes one candidate, and a baseline or more")
+    rules = Rules(names, share(threshold))
     tables = [run.tables for run in before]
     judged = judge_runs(tables, after[0].tables, rules, across_devices=across_devices)
     differences = comparable.differences(tables[-1], after[0].tables)
@@ -77,7 +77,7 @@ def compare(
 def _runs(what: Comparable, results: str | Path) -> Runs:
     if isinstance(what, Run):
         return Runs([what])
-    return what if isinstance(what, Runs) else load(what, results=results)
+    return load(what, results=results) if isinstance(what, str | Path) else Runs(what)
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hwbench.api.runs import Run
-from hwbench.recording.collected import store
-from hwbench.recording.in_process import DTYPE, InProcess
-from hwbench.records import Case, Param, Work
+from hwbench.recording.collected import require_output, store
+from hwbench.recording.in_process import DTYPE, InProcess, case_named
+from hwbench.records import Param, Work
 from hwbench.tables import labels
 
 
 def measure(
     step: Callable[..., object],
     *,
-    device: str = "auto",
+    device: object = "auto",
     work: Work | None = None,
     name: str = "",
     params: Mapping[str, Param] | None = None,
@@ -37,18 +37,21 @@ def measure(
     `step` takes nothing, or `mark`: `mark(name)` ends the span `name` and never waits for the
     device. `work` is what one step does (tokens, flops, bytes); rates and shares follow from it.
     `limits` are fields of the policy: precision (0.01), min_time_s (2), max_time_s (30),
-    min_samples (10), tdp_w. `name`, `params` and `dtype` identify the case, so that later runs
-    compare with it; the name is by default the step's own. With `output`, a folder, the run is
-    stored there under `label`.
+    min_samples (10), timeout_s (900), tdp_w. `name`, `params` and `dtype` identify the case, so
+    that later runs compare with it; the name is by default the step's own. With `output`, a
+    folder, the run is stored there under `label`.
 
     A process is one sample of a machine: its run has the steps' own spread, and no interval over
     processes. For that use `record`, or run the script several times with one label.
 
-    Raises whatever the step raises, and UserError for a device or limit that does not exist.
+    Raises whatever the step raises; and UserError, before the first step, for what does not exist
+    or cannot be stored.
     """
     labels.checked(label)
+    case = case_named(name or getattr(step, "__name__", "step"), params or {}, dtype)
+    if output is not None:
+        require_output(Path(output))
     here = InProcess(device)
-    case = Case(name or getattr(step, "__name__", "step"), params or {}, dtype)
     here.measure(case, step, work or Work(), limits)
     if output is not None:
         return Run(store(here.collected("measure"), Path(output), label, ["hwbench.measure"]))

@@ -19,10 +19,10 @@ class meter:  # lower case, as it reads like a function: `with hwbench.meter() a
             train()
         print(m.energy_j, m.uncertainty, m.grade)
 
-    `device` is what `--device` takes: auto, cpu, cuda:N, …; work that was queued on it is waited
-    for at both ends of the block. `tdp_w`, the watts that all processors take at most, allows an
-    estimate where nothing counts a CPU's energy. UserError if there is no such device. After
-    the block:
+    `device` is what `--device` takes (auto, cpu, cuda:N, …) or a torch.device; work that was queued
+    on it is waited for at both ends of the block. `tdp_w`, the watts that all processors take at
+    most, allows an estimate where nothing counts a CPU's energy. UserError if there is no such
+    device. After the block:
 
     `energy_j` (J) of the device; None if it is not known, and `reason` then says why and what
     cures it. `power_w` (W): its mean. `uncertainty` (J): the truth lies within energy_j ±
@@ -32,11 +32,15 @@ class meter:  # lower case, as it reads like a function: `with hwbench.meter() a
     the figures (`code: what happened`), such as throttling.
     """
 
-    def __init__(self, device: str = "auto", *, tdp_w: float | None = None) -> None:
-        if tdp_w is not None and not 0 < tdp_w < 1e6:
-            raise UserError(f"tdp_w = {tdp_w:g}: expected watts above 0, such as 65")
-        self._device = devices.open_device(devices.resolve(device))
+    def __init__(self, device: object = "auto", *, tdp_w: float | None = None) -> None:
+        if tdp_w is not None and not (_is_number(tdp_w) and 0 < tdp_w < 1e6):
+            raise UserError(f"tdp_w = {tdp_w!r}: expected watts above 0, such as 65")
+        self._device = devices.open_device(devices.resolve(str(device)))
         self._tdp_w = tdp_w
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is known before a block has ended; another one may have gone before it."""
         self.duration_s: float | None = None
         self.energy_j: float | None = None
         self.power_w: float | None = None
@@ -47,6 +51,7 @@ class meter:  # lower case, as it reads like a function: `with hwbench.meter() a
         self.notes: list[str] = []
 
     def __enter__(self) -> "meter":
+        self._forget()
         meters = self._device.meters(self._tdp_w)
         self._block = MeteredBlock(meters, self._device.now_ns, self._device.synchronize)
         self._block.__enter__()
@@ -92,3 +97,7 @@ def _sum(values: Iterable[float | None]) -> float | None:
     """The sum; None if one of the values is not known."""
     known = list(values)
     return None if None in known else math.fsum(value for value in known if value is not None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.api.runs import Run
+from hwbench.errors import UserError
 from hwbench.files import atomic_write
 from hwbench.recording.planning import plan_for
 from hwbench.recording.policy import LIMITS
@@ -17,10 +18,10 @@ from hwbench.tables import labels
 def record(
     *workloads: str,
     suite: str | None = None,
-    device: str = "auto",
+    device: object = "auto",
     name: str = "",
     output: str | Path = "results",
-    workload_files: Sequence[str | Path] = (),
+    workload_files: str | Path | Sequence[str | Path] = (),
     on_progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> Run:
@@ -39,14 +40,17 @@ def record(
     before stays.
     """
     label = labels.checked(name)
+    for workload in workloads:
+        if not isinstance(workload, str):
+            raise UserError(f"a workload is asked for by its name, not a {type(workload).__name__}")
     policy = {field: value for field, value in settings.items() if field in LIMITS}
     axes = {axis: _listed(value) for axis, value in settings.items() if axis not in LIMITS}
-    files = [str(file) for file in workload_files]
+    files = [str(file) for file in _listed(workload_files)]
     plan = plan_for(
         workloads, suite=suite, settings=axes, policy=policy, files=files, may_search=True
     )
     request = RunRequest(
-        plan, device, files, Path(output), label=label, argv=_spelled(workloads, settings)
+        plan, str(device), files, Path(output), label=label, argv=_spelled(workloads, settings)
     )
     session = open_session(request, tell=lambda text: None, warn=_warn)
     session.measure(on_progress or (lambda progress: None))

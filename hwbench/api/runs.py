@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from hwbench.analysis.metrics.steps import span_times
 from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.errors import UserError
+from hwbench.inputs import shortened
 from hwbench.report.numbers import UNKNOWN, quantity, uncertainty
 from hwbench.report.page import html as page
 from hwbench.report.view import RATES, CaseView, view_runs
@@ -68,11 +69,14 @@ class Run:
 
     def __init__(self, tables: RunTables) -> None:
         self.tables = tables
+        self._folder = tables.folder.resolve()
 
-    def __getattr__(self, name: str) -> Any:
-        if name in RAW_TABLES:
-            return getattr(self.tables, name)
-        raise AttributeError(f"a run has no {name!r}")
+    if not TYPE_CHECKING:  # a checker knows the attributes above, and no others
+
+        def __getattr__(self, name: str) -> Any:
+            if name in RAW_TABLES:
+                return getattr(self.tables, name)
+            raise AttributeError(f"a run has no {name!r}")
 
     @property
     def run_id(self) -> str:
@@ -81,7 +85,7 @@ class Run:
     @property
     def folder(self) -> Path | None:
         """Where the run is stored; None for one that was measured and not stored."""
-        return self.tables.folder if self.tables.folder.is_dir() else None
+        return self._folder if self._folder.is_dir() else None
 
     @property
     def label(self) -> str:
@@ -136,6 +140,18 @@ class Run:
 class Runs(Sequence[Run]):
     """Runs in order; each table holds the rows of all of them, told apart by `run_id`."""
 
+    measurements: pd.DataFrame
+    samples: pd.DataFrame
+    spans: pd.DataFrame
+    readings: pd.DataFrame
+    telemetry: pd.DataFrame
+    requests: pd.DataFrame
+    profiles: pd.DataFrame
+    ops: pd.DataFrame
+    modules: pd.DataFrame
+    gaps: pd.DataFrame
+    memory: pd.DataFrame
+
     def __init__(self, runs: Iterable[Run]) -> None:
         self._runs = list(runs)
 
@@ -162,16 +178,24 @@ class Runs(Sequence[Run]):
 
     @property
     def cases(self) -> pd.DataFrame:
-        tables = [run.cases.assign(run_id=run.run_id) for run in self._runs]
-        return pd.concat(tables, ignore_index=True)
+        return self._together("cases")
 
-    def __getattr__(self, name: str) -> Any:
-        if name in RAW_TABLES:
-            return self._together(name)
-        raise AttributeError(f"runs have no {name!r}")
+    @property
+    def span_times(self) -> pd.DataFrame:
+        return self._together("span_times")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in RAW_TABLES:
+                return self._together(name)
+            raise AttributeError(f"runs have no {name!r}")
 
     def _together(self, table: str) -> pd.DataFrame:
-        return pd.concat([getattr(run, table) for run in self._runs], ignore_index=True)
+        if not self._runs:
+            raise UserError(f"no runs, so no {table}")
+        tables = [getattr(run, table).assign(run_id=run.run_id) for run in self._runs]
+        return pd.concat(tables, ignore_index=True)
 
     def __repr__(self) -> str:
         return f"<hwbench runs: {', '.join(run.run_id for run in self._runs)}>"
@@ -195,7 +219,10 @@ def load(*names: str | Path, results: str | Path = "results") -> Runs:
 def _folders(name: str, results: Path) -> list[Path]:
     label = labels.parse(name)
     if label is None:
-        return [find_run(name, results)]
+        try:
+            return [find_run(name, results)]
+        except OSError as error:  # a name that is too long for a path, say
+            raise UserError(f"{shortened(name)}: {error.strerror}") from error
     return labels.folders(read_heads(results, _ignore), label, results)
 
 

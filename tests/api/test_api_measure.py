@@ -3,7 +3,9 @@
 import builtins
 import math
 
+import numpy as np
 import pytest
+import torch
 
 import hwbench
 from hwbench.recording.in_process import with_mark
@@ -85,3 +87,53 @@ def test_a_step_gets_mark_only_where_it_asks_for_it(step, expected):
 
 def test_a_builtin_is_called_without_mark():
     assert with_mark(builtins.dict)(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": 5}, "name = 5"),
+        ({"name": "\ud800"}, "printable"),
+        ({"dtype": 5}, "dtype = 5"),
+        ({"params": {"a": object()}}, "params: a: expected a text, a number"),
+        ({"params": {3: 1}}, "params: 3"),
+        ({"work": 3}, "expected a Work"),
+        ({"processes": 3}, "unknown limit 'processes'"),
+        ({"device": None}, "unknown device 'None'"),
+        ({"label": "a b"}, "name 'a b'"),
+        ({"output": __file__}, "cannot write to"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_before_the_first_step(asked, message):
+    calls = []
+    with pytest.raises(hwbench.UserError, match=message):
+        hwbench.measure(lambda: calls.append(1), **{"device": "cpu"} | SHORT | asked)
+    assert calls == []
+
+
+def generates():
+    yield 1
+
+
+async def waits():
+    pass
+
+
+@pytest.mark.parametrize("step", [generates, waits, 3])
+def test_a_step_whose_call_does_no_work_is_refused(step):
+    with pytest.raises(hwbench.UserError, match="step is"):
+        hwbench.measure(step, device="cpu", **SHORT)
+
+
+def test_a_number_of_numpy_and_a_device_of_torch_are_taken(tmp_path):
+    params = {"n": np.int64(3), "share": np.float64(0.5)}
+    run = hwbench.measure(busy, device=torch.device("cpu"), params=params, **SHORT)
+    assert list(run.cases.params) == [{"n": 3, "share": 0.5}]
+
+
+def test_a_stored_run_keeps_its_folder_when_the_script_moves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = hwbench.measure(busy, device="cpu", output="here", **SHORT)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert run.folder.parent == tmp_path / "here"

@@ -84,3 +84,20 @@ def test_an_error_in_the_block_passes_through_with_the_figures(monkeypatch):
 def test_an_unknown_device_is_refused():
     with pytest.raises(hwbench.UserError, match="unknown device 'gpu'"):
         hwbench.meter("gpu")
+
+
+@pytest.mark.parametrize("tdp_w", [0, -5, "65", True])
+def test_watts_that_make_no_sense_are_refused(tdp_w):
+    with pytest.raises(hwbench.UserError, match="expected watts above 0"):
+        hwbench.meter("fake", tdp_w=tdp_w)
+
+
+def test_a_second_block_forgets_the_first(monkeypatch):
+    with_meters(monkeypatch, SteadyMeter("package:0", 50.0))
+    meter = hwbench.meter("fake")
+    with meter:
+        time.sleep(0.2)
+    assert meter.energy_j is not None
+    with meter:
+        assert meter.energy_j is None
+        assert "not ended" in meter.reason

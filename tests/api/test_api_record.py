@@ -45,9 +45,15 @@ def test_record_sweeps_a_list(tmp_path):
         ({"suite": "nope"}, "nope"),
         ({"device": "gpu"}, "unknown device"),
         ({"name": "a b"}, "name"),
+        ({"workload_files": "nope.py"}, "nope.py: no such"),
     ],
 )
 def test_record_refuses_before_anything_is_stored(tmp_path, asked, message):
     with pytest.raises(hwbench.UserError, match=message):
         hwbench.record("gemm", **{"device": "cpu", "output": tmp_path / "results"} | asked)
     assert not (tmp_path / "results").exists()
+
+
+def test_workloads_are_named():
+    with pytest.raises(hwbench.UserError, match="by its name, not a list"):
+        hwbench.record(["gemm"])

@@ -68,7 +68,7 @@ def test_compare_takes_runs_and_several_baselines(results):
 
 
 def test_compare_takes_one_candidate(results):
-    with pytest.raises(hwbench.UserError, match="the candidate is 2 runs"):
+    with pytest.raises(hwbench.UserError, match="1 baselines and 2 candidates"):
         hwbench.compare(results / "c", "label:main", results=results)
 
 
@@ -90,3 +90,20 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("names", [(), ("a" * 5000,), ("/proc/self/mem",)])
+def test_load_refuses_odd_names_in_a_line(results, names):
+    with pytest.raises(hwbench.UserError):
+        hwbench.load(*names, results=results)
+
+
+def test_no_runs_have_no_tables():
+    with pytest.raises(hwbench.UserError, match="no runs"):
+        hwbench.Runs([]).metrics  # noqa: B018
+
+
+def test_compare_takes_a_list_a_metric_and_a_percentage(results):
+    a, c = hwbench.load(results / "a", results / "c")
+    table = hwbench.compare([a], c, metrics="step_s_p50", threshold="5%").table
+    assert list(table.metric) == ["step_s_p50"]

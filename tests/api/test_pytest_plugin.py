@@ -82,6 +82,28 @@ def test_a_step_that_raises_is_a_failed_case_and_a_failed_test(run_pytest, tmp_p
     assert outcomes["pytest/test_it.py::test_twice"] == "ok"
 
 
+FAILS_LATER = """
+import os
+
+def test_here(hwbench_measure, pytestconfig):
+    assert not pytestconfig.getoption("--hwbench-part")
+    hwbench_measure(lambda: 1, device="cpu", min_time_s=0.01, max_time_s=0.02)
+
+def test_ends(hwbench_measure, pytestconfig):
+    if pytestconfig.getoption("--hwbench-part"):
+        os._exit(3)
+    hwbench_measure(lambda: 1, device="cpu", min_time_s=0.01, max_time_s=0.02)
+"""
+
+
+@pytest.mark.parametrize(("test", "why"), [("here", ""), ("ends", "pytest exited with 3")])
+def test_a_process_that_measured_nothing_fails_the_session(run_pytest, test, why):
+    done = run_pytest(FAILS_LATER, "--hwbench-processes", "2", "-k", test)
+    assert done.returncode == 1
+    assert f"test_it.py::test_{test}: measured in 1 of 2 processes" in done.stdout
+    assert why in done.stdout
+
+
 def test_a_folder_that_cannot_be_written_fails_the_session(run_pytest, tmp_path):
     (tmp_path / "file").write_text("")
     done = run_pytest(TESTS, "-k", "two_steps", "--hwbench-output", "file")

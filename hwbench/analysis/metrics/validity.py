@@ -51,12 +51,12 @@ REASONS: dict[str, Reason] = {
     "few_processes": Reason(
         "wide",
         "Only 2 processes: their interval is wide, or narrow by chance.",
-        "Use --processes 3 or more; 5 make a narrow interval.",
+        "Measure in 3 processes or more (--processes, or files to import); 5 make it narrow.",
     ),
     "no_interval": Reason(
         "suspect",
         "No interval over processes, as there are fewer than 2: how processes differ is unknown.",
-        "Use --processes 3 or more; 5 make a narrow interval.",
+        "Measure in 3 processes or more (--processes, or files to import); 5 make it narrow.",
     ),
     "high_variation": Reason(
         "suspect",

@@ -127,7 +127,8 @@ def _device_difference(baseline: Sequence[RunTables], candidate: RunTables) -> s
             if theirs != ours:
                 return f"another device: {theirs} against {ours}"
             if theirs in UNKNOWN_NAMES:
-                return "the device is unknown on both sides: it may be another"
+                doubt = "the device is unknown on both sides: it may be another"
+                return f"{doubt}; to compare all the same, allow another device"
     return ""
 
 

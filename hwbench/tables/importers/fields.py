@@ -19,7 +19,8 @@ def load_json(file: Path, lines: bool = False) -> Any:
     """The content of a JSON file; with `lines` also of JSON Lines, as a list. UserError, one line,
     if it cannot be read or is no JSON."""
     try:
-        text = file.read_text(encoding="utf-8")
+        content = file.read_bytes()
+        text = content.decode(json.detect_encoding(content))  # PowerShell writes UTF-16
         return _parse_lines(text) if lines else json.loads(text)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
