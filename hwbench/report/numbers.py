@@ -57,6 +57,8 @@ def quantity(value: float | None, unit: str, digits: int = 4) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     divisor, name = scale_of(value, unit)
+    if not math.isfinite(value / divisor):
+        return UNKNOWN
     whole = unit == "B" and divisor == 1  # there is no part of a byte
     return f"{number(value / divisor, 0 if whole else digits)} {name}".rstrip()
 

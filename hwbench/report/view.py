@@ -41,12 +41,19 @@ class CaseView:
     values: Mapping[str, float] = field(repr=False)  # by metric, in base units
     # by metric, half its 95 % interval over its value
     doubt: Mapping[str, float] = field(repr=False)
+    # by metric, the ends of its 95 % interval
+    ends: Mapping[str, tuple[float, float]] = field(repr=False, default_factory=dict)
     precision: float = PRECISION  # the half-width that was asked for
 
     def get(self, metric: str) -> float | None:
         """The metric's value in base units, None where it is not known."""
         value = self.values.get(metric)
         return value if is_known(value) else None
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """The ends of the metric's 95 % interval, which need not lie evenly around the value."""
+        low, high = self.ends.get(metric, (math.nan, math.nan))
+        return (low, high) if is_known(low) and is_known(high) else None
 
     def half_width(self, metric: str) -> float | None:
         """Half the 95 % interval of a metric over its value, None where there is no interval."""
@@ -196,6 +203,9 @@ def _case_views(
                 values=dict(zip(rows.metric, rows.value.astype("float64"), strict=True)),
                 doubt=dict(
                     zip(rows.metric, (rows.ci_high - rows.ci_low) / 2 / rows.value, strict=True)
+                ),
+                ends=dict(
+                    zip(rows.metric, zip(rows.ci_low, rows.ci_high, strict=True), strict=True)
                 ),
                 precision=precision,
             )

@@ -58,7 +58,7 @@ def test_several_runs_have_ratios_and_figures_of_their_own(tmp_path):
     list(export(runs, tmp_path, ["svg"]))
     assert "multiple of A: AMD EPYC" in texts(tmp_path / "throughput-ratios.svg")
     assert "B: Fast device" in texts(tmp_path / "throughput-tokens-per-s.svg")
-    assert "Roofline, bf16, Fast device" in texts(tmp_path / "roofline-b-bf16.svg")
+    assert "Roofline, bf16, B: Fast device" in texts(tmp_path / "roofline-b-bf16.svg")
 
 
 def test_a_profile_has_its_waterfall_and_its_memory():

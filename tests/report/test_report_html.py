@@ -384,10 +384,10 @@ def test_doubts_without_a_note_are_put_in_words(tmp_path):
         window=Window(**vars(measurement.window) | {"converged": False}),
     )
     page = Page(render([stored(tmp_path, "r1", (TRAIN, cut), processes=2)]))
-    assert "Use --processes 3 or more" in page.text
+    assert "Measure in 3 processes or more" in page.text
     assert "Only 2 processes" in page.text
     assert (
-        "1 case is wide (± 0 %, asked for ± 1.0 %): gpt/train fp32. Use --processes 3 or more"
+        "1 case is wide (± 0 %, asked for ± 1.0 %): gpt/train fp32. Measure in 3 processes or more"
         in page.text
     )
 

@@ -220,3 +220,14 @@ def test_a_share_has_the_clopper_pearson_interval():
 
 def test_squares_that_underflow_have_no_autocorrelation():
     assert math.isnan(stats.lag1([1e-171, 2e-171, 1e-171, 3e-171]))
+
+
+def test_effective_n_of_a_long_series_is_that_of_its_parts(monkeypatch):
+    from hwbench.stats import series
+
+    generator = np.random.default_rng(3)
+    x = np.convolve(generator.normal(size=4000), np.ones(30), "valid")
+    one_by_one = series.effective_n_below(x, float(np.median(x)))
+    monkeypatch.setattr(series, "LONG", 100)
+    assert series.effective_n_below(x, float(np.median(x))) == pytest.approx(one_by_one, rel=1e-9)
+    assert one_by_one < len(x) / 5

@@ -187,3 +187,11 @@ class TestCommand:
 
     def test_refuses_an_unknown_tool(self, call):
         assert_one_line(call("import", "asv", "x.json"), 2, "'asv' is not one of")
+
+
+@EACH_TOOL
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_as_powershell_writes_it_is_read(tmp_path, tool, encoding):
+    file = written(tmp_path, "")
+    file.write_text(FILES[tool].read_text(encoding="utf-8"), encoding=encoding)
+    assert importers.read(tool, [file]).measured == importers.read(tool, [FILES[tool]]).measured

@@ -213,7 +213,7 @@ def _conclude(pair: _Pair, absent: str, obstacle: str) -> tuple[stats.Change, Ve
     if math.isnan(change.ratio):
         reason = "a value is zero, negative or not a number: there is no ratio"
         return change, "incomparable", reason
-    few = "one process on a side has no interval: measure in 3 or more, or import 3 files"
+    few = "one process on a side has no interval: take 3 or more (--processes, files to import)"
     return change, pair.verdict(change, pair.floor), few if math.isnan(change.p) else ""
 
 

@@ -103,10 +103,7 @@ def _group(by_run: Sequence[CaseView | None], metric: str, unit: str) -> Group:
 
 
 def _interval(case: CaseView | None, value: float | None, metric: str) -> Interval:
-    half = case.half_width(metric) if case and value is not None else None
-    if value is None or half is None:
-        return None
-    return value * (1 - half), value * (1 + half)
+    return case.interval(metric) if case and value is not None else None
 
 
 def _text(case: CaseView | None, value: float | None, unit: str) -> str:

@@ -15,6 +15,10 @@ MOST_SPOTS = 18
 """Points of a roofline: with more the legend would be larger than the figure; the table has all."""
 
 
+LARGEST = 1e300
+"""No axis goes further, so that its ends stay numbers whatever a profile claims."""
+
+
 @dataclass(frozen=True)
 class Spot:
     """A point of a roofline: FLOP per byte, FLOP/s."""
@@ -55,9 +59,9 @@ class Roofline:
         """The ends of both logarithmic axes: FLOP per byte, FLOP/s."""
         ridges = [self.flops_per_s / value for value in self.memories.values()]
         intensities = [*ridges, *(spot.intensity for spot in self.shown)]
-        low, high = min(intensities) / 4, max(intensities) * 8
+        low, high = min(intensities) / 4, min(max(intensities) * 8, LARGEST)
         slowest = min(*(spot.flops_per_s for spot in self.shown), low * min(self.memories.values()))
-        return (low, high), (slowest / 2, 2.5 * self.flops_per_s)
+        return (low, high), (slowest / 2, min(2.5 * self.flops_per_s, LARGEST))
 
 
 def rooflines(run: RunView, ceilings: pd.DataFrame, points: pd.DataFrame) -> list[Roofline]:

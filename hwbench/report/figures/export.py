@@ -98,7 +98,9 @@ def pictures(
     """Return what can be drawn of the runs, in the order of the page."""
     every = [*_throughput(runs), *_ratios(runs), *_parts(runs)]
     for run in runs:
-        prefix, where = (f"{run.letter}-", f", {run.name}") if len(runs) > 1 else ("", "")
+        prefix, where = (
+            (f"{run.letter}-", f", {run.letter}: {run.name}") if len(runs) > 1 else ("", "")
+        )
         every += [
             Picture(f"{kind}-{prefix}{case}", draw) for kind, case, draw in _of_run(run, where)
         ]
@@ -129,7 +131,8 @@ def _ratios(runs: Sequence[RunView]) -> list[Picture]:
 
 def _parts(runs: Sequence[RunView]) -> list[Picture]:
     chart = stacks_of(runs, spans_of(runs))
-    return [Picture("parts-of-a-step", partial(stacks, chart))] if chart else []
+    legend = _legend(runs) if len(runs) > 1 else []
+    return [Picture("parts-of-a-step", partial(stacks, chart, legend))] if chart else []
 
 
 def _of_run(run: RunView, where: str) -> Iterator[tuple[str, str, Callable[[], Figure]]]:

@@ -31,6 +31,9 @@ def roofline(chart: Roofline) -> Figure:
             ha="center",
             fontsize=8,
         )
+    axes.annotate(
+        "arithmetic", (high, roof), (0, 4), textcoords="offset points", ha="right", fontsize=8
+    )
     for series, spot in enumerate(chart.shown):
         color = SERIES[series % len(SERIES)]
         is_hollow = series // len(MARKERS) % 2 == 1

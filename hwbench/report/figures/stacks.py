@@ -1,5 +1,7 @@
 """The parts of a step as shares of the whole."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,8 +14,9 @@ ROOM = 0.07
 """The least share of a part whose share is written into it."""
 
 
-def stacks(chart: Stacks) -> Figure:
-    """Draw a bar of 100 % for each case, cut into its spans, with what a step takes at its end."""
+def stacks(chart: Stacks, legend: Sequence[str] = ()) -> Figure:
+    """Draw a bar of 100 % for each case, cut into its spans, with what a step takes at its end.
+    `legend` says which run is A, B, … where there are several."""
     figure = Figure(figsize=(6.3, 1.1 + 0.3 * len(chart.shares)), layout="constrained")
     axes = figure.add_subplot()
     looks = {REST_OF_STEP: (REST, "")}
@@ -33,7 +36,11 @@ def stacks(chart: Stacks) -> Figure:
     axes.set_yticks(range(len(chart.shares)), [short(label, 48) for label in chart.shares])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(visible=False)
-    axes.set(xlim=(0, 1), ylim=(len(chart.shares) - 0.5, -0.5), xlabel="share of the median step")
+    axes.set(
+        xlim=(0, 1),
+        ylim=(len(chart.shares) - 0.5, -0.5),
+        xlabel="\n".join(["share of the median step", *legend]),
+    )
     axes.xaxis.set_major_formatter(lambda tick, position: f"{tick:.0%}".replace("%", " %"))
     axes.set_title(chart.title)
     handles, labels = axes.get_legend_handles_labels()

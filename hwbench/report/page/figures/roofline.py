@@ -64,7 +64,9 @@ def _roofs(frame: plot.Frame, chart: Roofline) -> list[str]:
         slope = [low, ridges[name]], [low * bandwidth, roof]
         drawn.append(plot.rule(frame, *slope, dash="6 3" if position else ""))
     xs = [float(frame.at_x(ridge)) for ridge in ridges.values()]
-    return drawn + _names(list(ridges), xs, float(frame.at_y(roof)) - 4)
+    above = float(frame.at_y(roof)) - 4
+    drawn.append(text(float(frame.at_x(high)), above, "arithmetic", anchor="end", halo=True))
+    return drawn + _names(list(ridges), xs, above)
 
 
 def _names(names: Sequence[str], xs: Sequence[float], y: float) -> list[str]:
