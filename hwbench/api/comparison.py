@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from hwbench.analysis.metrics.summary import METRICS
-from hwbench.analysis.verdict import comparable
+from hwbench.analysis.verdict import comparable, noise
 from hwbench.analysis.verdict.judgement import judge_runs, overall
 from hwbench.analysis.verdict.rules import Rules
-from hwbench.api.runs import Run, Runs, load
+from hwbench.api.runs import Run, Runs, load, warn
 from hwbench.errors import UserError
 from hwbench.inputs import share, unknown
 from hwbench.report.numbers import UNKNOWN, is_known, quantity, ratio
@@ -56,7 +56,8 @@ def compare(
 
     `threshold` is the relative change that matters, 0.05 or "5%". `metrics` names what is judged,
     by default a case's throughput (or step time) and its memory. `across_devices` allows two
-    different devices. Raises UserError if a run cannot be read, if the candidate is not one run,
+    different devices. No change below the noise floors in `results` (`hwbench noise`) is called
+    one. Raises UserError if a run cannot be read, if the candidate is not one run,
     or for a metric or threshold that makes no sense.
     """
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
@@ -69,7 +70,8 @@ def compare(
         raise UserError(f"{sizes}: a comparison takes one candidate, and a baseline or more")
     rules = Rules(names, share(threshold))
     tables = [run.tables for run in before]
-    judged = judge_runs(tables, after[0].tables, rules, across_devices=across_devices)
+    floors = noise.floors(Path(results), after[0].tables, warn)
+    judged = judge_runs(tables, after[0].tables, rules, floors, across_devices)
     differences = comparable.differences(tables[-1], after[0].tables)
     return Comparison(judged, overall(list(judged.verdict)), differences)
 

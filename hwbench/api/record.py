@@ -1,11 +1,10 @@
 """Record a run of workloads, as `hwbench run` does."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwbench.api.runs import Run
+from hwbench.api.runs import Run, warn
 from hwbench.errors import UserError
 from hwbench.files import atomic_write
 from hwbench.recording.planning import plan_for
@@ -52,7 +51,7 @@ def record(
     request = RunRequest(
         plan, str(device), files, Path(output), label=label, argv=_spelled(workloads, settings)
     )
-    session = open_session(request, tell=lambda text: None, warn=_warn)
+    session = open_session(request, tell=lambda text: None, warn=warn)
     session.measure(on_progress or (lambda progress: None))
     run = Run(session.close())
     with atomic_write(session.folder / "report.html") as file:
@@ -69,7 +68,3 @@ def _spelled(workloads: Sequence[str], settings: Mapping[str, Any]) -> list[str]
     words = [repr(workload) for workload in workloads]
     words += [f"{name}={value!r}" for name, value in settings.items()]
     return ["hwbench.record", *words]
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=2)

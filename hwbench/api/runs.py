@@ -1,6 +1,7 @@
 """Load stored runs and read their tables as DataFrames."""
 
 import html
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,29 +21,11 @@ from hwbench.report.view import RATES, CaseView, view_runs
 from hwbench.tables import labels
 from hwbench.tables.reader import find_run, read_heads, read_run
 from hwbench.tables.run import RunTables
-
-RAW_TABLES = (
-    "measurements",
-    "samples",
-    "spans",
-    "readings",
-    "telemetry",
-    "requests",
-    "profiles",
-    "ops",
-    "modules",
-    "gaps",
-    "memory",
-)
+from hwbench.tables.schema import RAW
 
 
-class Run:
-    """One run: what was measured, on what, and what it came to.
-
-    The tables are DataFrames with the columns of docs/tables.md, in base units (s, B, J, FLOP/s).
-    A value that is not known is null, never 0. `metrics`, `span_metrics` and `cases` are derived
-    when first asked for; the others are as they were stored.
-    """
+class _Tables:
+    """The raw tables by name, each a DataFrame from `_table`."""
 
     measurements: pd.DataFrame
     """A row a case and process: outcome, reason, declared work, window."""
@@ -67,16 +50,32 @@ class Run:
     memory: pd.DataFrame
     """What held memory at the peak of a profiled step."""
 
+    if not TYPE_CHECKING:  # a checker knows the attributes above, and no others
+
+        def __getattr__(self, name: str) -> Any:
+            if name in RAW:
+                return self._table(name)
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+    def _table(self, name: str) -> pd.DataFrame:
+        raise NotImplementedError
+
+
+class Run(_Tables):
+    """One run: what was measured, on what, and what it came to.
+
+    The tables are DataFrames with the columns of docs/tables.md, in base units (s, B, J, FLOP/s).
+    A value that is not known is null, never 0. `metrics`, `span_metrics` and `cases` are derived
+    when first asked for; the others are as they were stored.
+    """
+
     def __init__(self, tables: RunTables) -> None:
         self.tables = tables
         self._folder = tables.folder.resolve()
 
-    if not TYPE_CHECKING:  # a checker knows the attributes above, and no others
-
-        def __getattr__(self, name: str) -> Any:
-            if name in RAW_TABLES:
-                return getattr(self.tables, name)
-            raise AttributeError(f"a run has no {name!r}")
+    def _table(self, name: str) -> pd.DataFrame:
+        table: pd.DataFrame = getattr(self.tables, name)
+        return table
 
     @property
     def run_id(self) -> str:
@@ -137,20 +136,8 @@ class Run:
         return _as_html(view_runs([self.tables])[0].cases, f"{self.run_id} on {self.device}")
 
 
-class Runs(Sequence[Run]):
+class Runs(_Tables, Sequence[Run]):
     """Runs in order; each table holds the rows of all of them, told apart by `run_id`."""
-
-    measurements: pd.DataFrame
-    samples: pd.DataFrame
-    spans: pd.DataFrame
-    readings: pd.DataFrame
-    telemetry: pd.DataFrame
-    requests: pd.DataFrame
-    profiles: pd.DataFrame
-    ops: pd.DataFrame
-    modules: pd.DataFrame
-    gaps: pd.DataFrame
-    memory: pd.DataFrame
 
     def __init__(self, runs: Iterable[Run]) -> None:
         self._runs = list(runs)
@@ -170,31 +157,24 @@ class Runs(Sequence[Run]):
 
     @property
     def metrics(self) -> pd.DataFrame:
-        return self._together("metrics")
+        return self._table("metrics")
 
     @property
     def span_metrics(self) -> pd.DataFrame:
-        return self._together("span_metrics")
+        return self._table("span_metrics")
 
     @property
     def cases(self) -> pd.DataFrame:
-        return self._together("cases")
+        return self._table("cases")
 
     @property
     def span_times(self) -> pd.DataFrame:
-        return self._together("span_times")
+        return self._table("span_times")
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            if name in RAW_TABLES:
-                return self._together(name)
-            raise AttributeError(f"runs have no {name!r}")
-
-    def _together(self, table: str) -> pd.DataFrame:
+    def _table(self, name: str) -> pd.DataFrame:
         if not self._runs:
-            raise UserError(f"no runs, so no {table}")
-        tables = [getattr(run, table).assign(run_id=run.run_id) for run in self._runs]
+            raise UserError(f"no runs, so no {name}")
+        tables = [getattr(run, name).assign(run_id=run.run_id) for run in self._runs]
         return pd.concat(tables, ignore_index=True)
 
     def __repr__(self) -> str:
@@ -224,6 +204,11 @@ def _folders(name: str, results: Path) -> list[Path]:
         except OSError as error:  # a name that is too long for a path, say
             raise UserError(f"{shortened(name)}: {error.strerror}") from error
     return labels.folders(read_heads(results, _ignore), label, results)
+
+
+def warn(text: str) -> None:
+    """A Python warning for what should be mended and stops nothing."""
+    warnings.warn(text, stacklevel=2)
 
 
 def _ignore(warning: str) -> None:

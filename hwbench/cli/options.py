@@ -30,12 +30,14 @@ output = click.option(
 
 def _label(context: click.Context, parameter: click.Parameter, text: str) -> str:
     """The label. UserError if `label:NAME` could not name it."""
-    if text:
-        from hwbench.tables.schema import RUN_ID
+    if not text:
+        return text
+    from hwbench.tables.labels import checked
 
-        if not RUN_ID.fullmatch(text):
-            raise UserError(f"--name {text!r}: use up to 100 letters, digits, '.', '_' and '-'")
-    return text
+    try:
+        return checked(text)
+    except UserError as error:
+        raise UserError(f"--{error}") from error
 
 
 label = click.option(

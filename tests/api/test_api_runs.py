@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
-from runs import CASE, measured, run_of
+from runs import CASE, frame, measured, run_of
 
 import hwbench
+from hwbench.tables import write_derived
 
 
 @pytest.fixture
@@ -107,3 +108,12 @@ def test_compare_takes_a_list_a_metric_and_a_percentage(results):
     a, c = hwbench.load(results / "a", results / "c")
     table = hwbench.compare([a], c, metrics="step_s_p50", threshold="5%").table
     assert list(table.metric) == ["step_s_p50"]
+
+
+def test_compare_counts_no_change_within_the_noise_floor(results):
+    floor = {"case_id": CASE.case_id, "metric": "tokens_per_s", "floor": 1.5, "n": 3}
+    device = {"device_kind": "fake", "device_name": "Fake device", "started_at": "2026-11-24"}
+    write_derived(results / "a", "noise", frame("noise", [floor | device]))
+    found = hwbench.compare(results / "a", results / "c", results=results)
+    row = found.table.set_index("metric").loc["tokens_per_s"]
+    assert (row.verdict, row.floor) == ("inconclusive", 1.5)
