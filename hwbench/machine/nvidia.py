@@ -1,11 +1,20 @@
 """What NVIDIA's driver says of each GPU: its limits, clocks and settings. None where it does not
 say."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from hwbench.meters.nvml.library import Handle, NoAnswer, Nvml, answer, close_library, open_library
+from hwbench.meters.nvml.library import (
+    NOT_SUPPORTED,
+    Handle,
+    NoAnswer,
+    Nvml,
+    answer,
+    close_library,
+    open_library,
+    text,
+)
 from hwbench.meters.nvml.sharing import foreign
 
 
@@ -14,42 +23,19 @@ def collect_gpus() -> list[dict[str, Any]] | None:
     driver.
 
     A GPU that has fallen off the bus keeps its place, which checks.py looks up, but only its driver
-    is known.
+    is known. `problem` has the reasons of what is unknown, except for what a GPU does not have.
     """
     try:
         nvml = open_library()
     except NoAnswer:
         return None
     try:
-        count = answer(nvml, nvml.nvmlDeviceGetCount)
+        count = answer(nvml, lambda: int(nvml.nvmlDeviceGetCount()))
         return [_facts(nvml, index) for index in range(count)]
     except NoAnswer:
         return None
     finally:
         close_library(nvml)
-
-
-def _facts(nvml: Nvml, index: int) -> dict[str, Any]:
-    handle = _answer_or_none(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
-
-    def ask(question: Callable[[Handle], Any]) -> Any:
-        return None if handle is None else _answer_or_none(nvml, lambda: question(handle))
-
-    return {
-        "name": ask(lambda gpu: nvml.nvmlDeviceGetName(gpu)),
-        "driver": _answer_or_none(nvml, lambda: nvml.nvmlSystemGetDriverVersion()),
-        "memory_bytes": ask(lambda gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total),
-        "power_limit_w": ask(lambda gpu: nvml.nvmlDeviceGetPowerManagementLimit(gpu) / 1000),
-        "sm_clock_max_mhz": ask(
-            lambda gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM)
-        ),
-        "sm_clock_application_mhz": ask(
-            lambda gpu: nvml.nvmlDeviceGetApplicationsClock(gpu, nvml.NVML_CLOCK_SM)
-        ),
-        "compute_processes": ask(lambda gpu: _foreign_processes(nvml, gpu)),
-        "persistence_mode": ask(lambda gpu: bool(nvml.nvmlDeviceGetPersistenceMode(gpu))),
-        "ecc": ask(lambda gpu: bool(nvml.nvmlDeviceGetEccMode(gpu)[0])),
-    }
 
 
 def _foreign_processes(nvml: Nvml, gpu: Handle) -> int:
@@ -62,7 +48,48 @@ def _foreign_processes(nvml: Nvml, gpu: Handle) -> int:
     return foreign(process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu))
 
 
-def _answer_or_none(nvml: Nvml, ask: Callable[[], Any]) -> Any:
-    with suppress(NoAnswer):
-        return answer(nvml, ask)
-    return None
+def _driver(nvml: Nvml) -> str:
+    return text(nvml, lambda: nvml.nvmlSystemGetDriverVersion())
+
+
+FACTS: dict[str, Callable[[Nvml, Handle], Any]] = {
+    "name": lambda nvml, gpu: text(nvml, lambda: nvml.nvmlDeviceGetName(gpu)),
+    "driver": lambda nvml, gpu: _driver(nvml),
+    "memory_bytes": lambda nvml, gpu: int(nvml.nvmlDeviceGetMemoryInfo(gpu).total),
+    "power_limit_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerManagementLimit(gpu) / 1000,
+    "sm_clock_max_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
+    "sm_clock_application_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetApplicationsClock(
+        gpu, nvml.NVML_CLOCK_SM
+    ),
+    "compute_processes": _foreign_processes,
+    "persistence_mode": lambda nvml, gpu: bool(nvml.nvmlDeviceGetPersistenceMode(gpu)),
+    "ecc": lambda nvml, gpu: bool(nvml.nvmlDeviceGetEccMode(gpu)[0]),
+}
+"""The facts of a GPU and how the driver is asked for each."""
+
+
+def _facts(nvml: Nvml, index: int) -> dict[str, Any]:
+    try:
+        handle = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+    except NoAnswer as lost:
+        facts = dict.fromkeys(FACTS) | _ask(nvml, None, ["driver"])[0]
+        return facts | {"problem": str(lost)}
+    facts, unknown = _ask(nvml, handle, FACTS)
+    reasons = [f"no {', '.join(names)}: {why}" for why, names in unknown.items()]
+    return facts | ({"problem": "; ".join(reasons)} if reasons else {})
+
+
+def _ask(
+    nvml: Nvml, gpu: Handle, names: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """The facts of these names, and the names of the unknown ones by the reason why."""
+    facts: dict[str, Any] = {}
+    unknown: dict[str, list[str]] = {}
+    for name in names:
+        try:
+            facts[name] = answer(nvml, partial(FACTS[name], nvml, gpu))
+        except NoAnswer as why:
+            facts[name] = None
+            if why.code != NOT_SUPPORTED:
+                unknown.setdefault(str(why), []).append(name)
+    return facts, unknown

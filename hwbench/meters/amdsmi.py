@@ -12,9 +12,10 @@ import contextlib
 import importlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source, read_all
+from hwbench.meters.binding import one_line
 
 LIMIT_W = 3000.0
 POWER = ("socket_power", "current_socket_power", "average_socket_power")
@@ -43,10 +44,24 @@ INSTALL = (
 PERMISSION = (
     "`sudo usermod -aG render,video $USER`; in a container `--device /dev/kfd --device /dev/dri`"
 )
-UNUSABLE = (OSError, KeyError, AttributeError)
-"""The errors of the import without the library: in most versions a KeyError."""
-
+Answer = TypeVar("Answer")
 Ask = Callable[[], float | None]
+
+
+class NoAnswer(Exception):
+    """Why AMD SMI does not answer, in one line."""
+
+
+def answer(ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns. NoAnswer instead of whatever it raises.
+
+    The package raises more than its AmdSmiException: KeyError for fields that a version lacks,
+    AttributeError for calls that it lacks, UnicodeDecodeError, and errors of ctypes.
+    """
+    try:
+        return ask()
+    except Exception as error:
+        raise NoAnswer(f"AMD SMI: {one_line(error)}") from error
 
 
 class AmdSmiMeter:
@@ -57,14 +72,14 @@ class AmdSmiMeter:
 
     def __init__(self, smi: Any, gpus: Sequence[str] | None = None) -> None:
         """`smi` is the module amdsmi, `gpus` the PCI addresses of the GPUs in use (None: all).
-        Raises amdsmi's AmdSmiException if there is no driver."""
-        smi.amdsmi_init()
+        NoAnswer if there is no driver."""
+        answer(lambda: smi.amdsmi_init())
         self._sources: list[EnergySource] = []
         self.energy: Sequence[EnergySource] = self._sources
         self.failures: dict[Signal, str] = {}
         self._smi = smi
         self._asks: dict[Signal, Ask] = {}
-        handles = list(enumerate(smi.amdsmi_get_processor_handles()))
+        handles = answer(lambda: list(enumerate(smi.amdsmi_get_processor_handles())))
         if gpus is None:
             for index, gpu in handles:
                 self._add(f"gpu:{index}", gpu, is_partitioned=False)
@@ -85,19 +100,19 @@ class AmdSmiMeter:
 
     def close(self) -> None:
         self._asks = {}
-        with contextlib.suppress(self._smi.AmdSmiException):
-            self._smi.amdsmi_shut_down()
+        with contextlib.suppress(NoAnswer):
+            answer(lambda: self._smi.amdsmi_shut_down())
 
     def _address(self, gpu: Any) -> str | None:
         """The GPU's PCI address; None if it does not answer, as a lost one."""
-        with contextlib.suppress(self._smi.AmdSmiException):
-            return str(self._smi.amdsmi_get_gpu_device_bdf(gpu)).lower()
+        with contextlib.suppress(NoAnswer):
+            return answer(lambda: str(self._smi.amdsmi_get_gpu_device_bdf(gpu)).lower())
         return None
 
     def _is_partitioned(self, gpu: Any) -> bool:
         """Whether programs have only parts of the GPU. False for GPUs without partitions."""
-        with contextlib.suppress(self._smi.AmdSmiException, AttributeError, KeyError):
-            return self._smi.amdsmi_get_gpu_compute_partition(gpu) in PARTITIONED
+        with contextlib.suppress(NoAnswer):
+            return answer(lambda: self._smi.amdsmi_get_gpu_compute_partition(gpu) in PARTITIONED)
         return False
 
     def _add(self, scope: str, gpu: Any, is_partitioned: bool) -> None:
@@ -130,15 +145,13 @@ class AmdSmiMeter:
         yield "energy", "J", lambda: _joules(smi.amdsmi_get_energy_count(gpu))
         yield "power", "W", lambda: _first(smi.amdsmi_get_power_info(gpu), *POWER)
         yield "clock", "Hz", lambda: _hertz(smi.amdsmi_get_clock_info(gpu, smi.AmdSmiClkType.GFX))
-        sensor, metric = smi.AmdSmiTemperatureType.HOTSPOT, smi.AmdSmiTemperatureMetric.CURRENT
-        yield "temperature", "°C", lambda: float(smi.amdsmi_get_temp_metric(gpu, sensor, metric))
+        yield "temperature", "°C", lambda: _hottest(smi, gpu)
 
     def _try(self, signal: Signal, ask: Ask) -> float | None:
         try:
-            value = ask()
-        except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
-            message = " ".join(str(error).split()) or type(error).__name__
-            self.failures[signal] = f"AMD SMI: {message}"
+            value = answer(ask)
+        except NoAnswer as why:
+            self.failures[signal] = str(why)
             return None
         if value is None:
             self.failures[signal] = "AMD SMI: this GPU does not show it"
@@ -178,13 +191,13 @@ def _open(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSmiM
         smi = load()
     except ImportError:
         return Source("amdsmi", False, (), "the package amdsmi: not installed", INSTALL)
-    except UNUSABLE:
+    except Exception:  # noqa: BLE001 - in most versions a KeyError
         reason = "the package amdsmi: its library libamd_smi.so is missing"
         return Source("amdsmi", False, (), reason, INSTALL)
     try:
         meter = AmdSmiMeter(smi, gpus)
-    except smi.AmdSmiException as error:
-        return Source("amdsmi", False, (), f"AMD SMI: {' '.join(str(error).split())}", PERMISSION)
+    except NoAnswer as why:
+        return Source("amdsmi", False, (), str(why), PERMISSION)
     if read_all(meter):
         return meter
     meter.close()
@@ -195,6 +208,11 @@ def _open(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSmiM
 def _joules(count: Mapping[str, Any]) -> float | None:
     steps = _first(count, "energy_accumulator", "power")  # the second in versions up to 6.1
     return None if steps is None else steps * float(count["counter_resolution"]) / 1e6
+
+
+def _hottest(smi: Any, gpu: Any) -> float:
+    sensor, metric = smi.AmdSmiTemperatureType.HOTSPOT, smi.AmdSmiTemperatureMetric.CURRENT
+    return float(smi.amdsmi_get_temp_metric(gpu, sensor, metric))
 
 
 def _hertz(clock: Mapping[str, Any]) -> float | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hwbench.datasheets.tdp import find
 from hwbench.meters import EnergySource, PowerSensor, Signal, Source
+from hwbench.meters.binding import one_line
 from hwbench.meters.machine import Place, processors
 
 ERROR = 0.5
@@ -50,8 +51,8 @@ class EstimateMeter:
             return
         try:
             busy_s = self._busy_s()
-        except OSError as error:  # a container may hide /proc/stat
-            self.failures[SIGNAL] = f"the processors' use cannot be read: {error.strerror or error}"
+        except Exception as error:  # noqa: BLE001 - a container may hide /proc/stat or change it
+            self.failures[SIGNAL] = f"the processors' use cannot be read: {one_line(error)}"
             return
         used, self._before = busy_s - self._before[1], (now_s, busy_s)
         if used > 0:
@@ -69,7 +70,7 @@ def open_meter(tdp_w: float | None = None, place: Place | None = None) -> Estima
         return None
     try:
         return EstimateMeter(watts)
-    except OSError:
+    except Exception:  # noqa: BLE001 - as in `read`
         return None
 
 

@@ -100,6 +100,7 @@ def _sensors_of(chip: Path) -> list[Path]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text()
+        # a hypervisor may give its processor a name that is not UTF-8
+        return file.read_text(errors="backslashreplace")
     except OSError:
         return ""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench.meters import Counter, EnergySource, Signal, Source
+from hwbench.meters.binding import one_line
 from hwbench.meters.machine import Place
 from hwbench.meters.rapl import LIMIT_W, QUANTUM_J, TICK_S
 
@@ -55,12 +56,12 @@ class PerfMeter:
     def __init__(self, kind: int, events: Sequence[Event], opener: Open) -> None:
         self.energy: Sequence[EnergySource] = [event.counter for event in events]
         self.failures: dict[Signal, str] = {}
-        self.refused: list[OSError] = []
+        self.refused: list[Exception] = []
         self._files: dict[Event, int] = {}
         for event in events:
             try:
                 self._files[event] = opener(kind, event.config, event.cpu)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - of ctypes and struct, too
                 self.refused.append(error)
                 self.failures[event.counter.signal] = "; ".join(filter(None, _why(error)))
 
@@ -69,7 +70,8 @@ class PerfMeter:
             try:
                 (count,) = struct.unpack("=Q", os.read(file, 8))
             except (OSError, struct.error) as error:
-                self.failures[event.counter.signal] = f"the event no longer counts: {error}"
+                why = f"the event no longer counts: {one_line(error)}"
+                self.failures[event.counter.signal] = why
                 yield {}
             else:
                 yield {event.counter.signal: count * event.joules}
@@ -175,8 +177,9 @@ def _parse_list(text: str) -> list[int]:
     return numbers
 
 
-def _why(error: OSError) -> tuple[str, str]:
+def _why(error: Exception) -> tuple[str, str]:
     """Reason and cure of an event that could not be opened."""
-    if error.errno in (errno.EACCES, errno.EPERM):
+    if isinstance(error, PermissionError):  # EACCES and EPERM
         return REFUSED
-    return f"perf_event_open failed: {error.strerror or error}", ""
+    message = error.strerror if isinstance(error, OSError) else None
+    return f"perf_event_open failed: {message or one_line(error, named=True)}", ""

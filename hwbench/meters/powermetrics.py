@@ -19,12 +19,14 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 from hwbench.meters import EnergySource, PowerSensor, Signal, Source
 
 INTERVAL_S = 0.5
 ERROR = 0.5
+MOST = 1e9
+"""More than any power, in mW or W."""
+
 START_S = 5.0
 END_S = 2.0
 """How long the tool has to end after it was asked to; then it is killed."""
@@ -121,15 +123,25 @@ def samples(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 def _parse(text: bytes) -> Any:
     try:
         return plistlib.loads(text)
-    except (ValueError, ExpatError, plistlib.InvalidFileException):
+    except Exception:  # noqa: BLE001 - whatever its parser stumbles over
         return None
 
 
 def watts(sample: Mapping[str, Any]) -> dict[Signal, float]:
     """The power in one sample."""
-    fields = sample.get("processor") or {}
-    found = {key: fields[key] for key in FIELDS if isinstance(fields.get(key), int | float)}
+    fields = sample.get("processor")
+    if not isinstance(fields, Mapping):
+        return {}
+    found = {key: fields[key] for key in FIELDS if _is_power(fields.get(key))}
     return {FIELDS[key][0]: value * FIELDS[key][1] for key, value in found.items()}
+
+
+def _is_power(value: object) -> bool:
+    """Whether a field holds a number that a power may be. A property list may hold integers beyond
+    any float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value < MOST
 
 
 def open_meter(

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from hwbench.meters.binding import one_line
+
 Answer = TypeVar("Answer")
 Nvml = Any
 """The module pynvml of nvidia-ml-py, which has no types."""
@@ -75,6 +77,11 @@ TOO_OLD = (
     "pip install --upgrade nvidia-ml-py",
 )
 
+NO_TEXT = (
+    "the driver gives a text that is not UTF-8",
+    "install another NVIDIA driver (555.85 and 555.99 do so under WSL2)",
+)
+
 
 def open_library() -> Nvml:
     """The driver's library, initialized; `close_library` ends its use. NoAnswer if it does not
@@ -85,7 +92,9 @@ def open_library() -> Nvml:
         raise NoAnswer(
             "the Python package nvidia-ml-py is missing", "pip install nvidia-ml-py"
         ) from error
-    answer(pynvml, pynvml.nvmlInit, OPENING)
+    except Exception as error:  # another package may have the name
+        raise NoAnswer(*_unreadable(error)) from error
+    answer(pynvml, lambda: pynvml.nvmlInit(), OPENING)
     return pynvml
 
 
@@ -93,23 +102,55 @@ def close_library(nvml: Nvml) -> None:
     """End the use of an opened library. NVML counts its users, so another one in this process keeps
     it open."""
     with suppress(NoAnswer):
-        answer(nvml, nvml.nvmlShutdown)
+        answer(nvml, lambda: nvml.nvmlShutdown())
 
 
 def answer(
     nvml: Nvml, ask: Callable[[], Answer], words: dict[int, tuple[str, str]] = ASKING
 ) -> Answer:
-    """What `ask` returns. NoAnswer instead of what it raises."""
+    """What `ask` returns. NoAnswer instead of whatever it raises.
+
+    The binding raises more than its NVMLError: UnicodeDecodeError for a name that is not UTF-8, and
+    errors of ctypes and of types where its version and the driver's do not fit.
+    """
     try:
         return ask()
-    except nvml.NVMLError as error:
-        code = error.value
-        reason, cure = words.get(
-            code, (f"the driver fails (NVML: {error})", "sudo dmesg may say why")
-        )
-        raise NoAnswer(reason, cure, code, again=code in (IN_USE, NO_MEMORY, NO_DATA)) from error
-    except AttributeError as error:
-        raise NoAnswer(*TOO_OLD) from error
+    except NoAnswer:
+        raise
+    except Exception as error:
+        raise _no_answer(nvml, error, words) from error
+
+
+def text(nvml: Nvml, ask: Callable[[], str | bytes]) -> str:
+    """The text that `ask` returns. NoAnswer as in `answer`, and for one that is empty or not
+    UTF-8."""
+    said = answer(nvml, lambda: _decoded(ask()))
+    if not said.strip():
+        raise NoAnswer("the driver gives an empty text")
+    return said
+
+
+def _decoded(said: str | bytes) -> str:
+    """The text; the old package pynvml, which has the binding's name, gives bytes."""
+    return said.decode() if isinstance(said, bytes) else str(said)
+
+
+def _no_answer(nvml: Nvml, error: Exception, words: dict[int, tuple[str, str]]) -> NoAnswer:
+    if isinstance(error, getattr(nvml, "NVMLError", ())):
+        code = getattr(error, "value", None)
+        unknown = (f"the driver fails (NVML: {one_line(error)})", "sudo dmesg may say why")
+        again = code in (IN_USE, NO_MEMORY, NO_DATA)
+        return NoAnswer(*words.get(code, unknown), code, again)  # type: ignore[arg-type]
+    if isinstance(error, AttributeError):
+        return NoAnswer(*TOO_OLD)
+    if isinstance(error, UnicodeDecodeError):
+        return NoAnswer(*NO_TEXT)
+    return NoAnswer(*_unreadable(error))
+
+
+def _unreadable(error: Exception) -> tuple[str, str]:
+    what = one_line(error, named=True)
+    return f"the Python package nvidia-ml-py fails ({what})", TOO_OLD[1]
 
 
 def find_index(uuid: str) -> int | None:
@@ -143,7 +184,7 @@ def find(nvml: Nvml, gpu: str | int) -> tuple[int, Handle, bool]:
         handle, is_slice = answer(nvml, lambda: nvml.nvmlDeviceGetHandleByPciBusId(gpu)), False
     else:
         handle, is_slice = _find_by_uuid(nvml, gpu)
-    index = int(answer(nvml, lambda: nvml.nvmlDeviceGetIndex(handle)))
+    index = answer(nvml, lambda: int(nvml.nvmlDeviceGetIndex(handle)))
     return index, handle, is_slice or _is_partitioned(nvml, handle)
 
 
@@ -151,8 +192,7 @@ def _is_partitioned(nvml: Nvml, handle: Handle) -> bool:
     """Whether the card is in MIG mode. Then no program has all of it, even if it knows the card's
     UUID."""
     with suppress(NoAnswer):
-        mode, _ = answer(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle))
-        return bool(mode)
+        return answer(nvml, lambda: bool(nvml.nvmlDeviceGetMigMode(handle)[0]))
     return False
 
 
@@ -176,9 +216,9 @@ def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
 def _find_beside_lost(nvml: Nvml, uuid: str, why: NoAnswer) -> Handle:
     """The handle of a GPU by asking each one: NVML may fail to look for a UUID because another GPU
     is lost. Raises `why` if there is none."""
-    for index in range(answer(nvml, nvml.nvmlDeviceGetCount)):
+    for index in range(answer(nvml, lambda: int(nvml.nvmlDeviceGetCount()))):
         with suppress(NoAnswer):
             handle = answer(nvml, lambda index=index: nvml.nvmlDeviceGetHandleByIndex(index))  # type: ignore[misc]
-            if answer(nvml, lambda handle=handle: nvml.nvmlDeviceGetUUID(handle)) == uuid:  # type: ignore[misc]
+            if text(nvml, lambda handle=handle: nvml.nvmlDeviceGetUUID(handle)) == uuid:  # type: ignore[misc]
                 return handle
     raise why

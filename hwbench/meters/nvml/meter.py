@@ -20,6 +20,7 @@ from hwbench.meters.nvml.library import (
     close_library,
     find,
     open_library,
+    text,
 )
 from hwbench.meters.nvml.queries import ENERGY, INSTANT_POWER, POWER, QUESTIONS, Question, Way
 from hwbench.meters.sensors import gain_of, sensor_of
@@ -127,7 +128,7 @@ class NvmlMeter:
 
     def _all(self) -> Sequence[int]:
         try:
-            return range(answer(self._nvml, self._nvml.nvmlDeviceGetCount))
+            return range(answer(self._nvml, lambda: int(self._nvml.nvmlDeviceGetCount())))
         except NoAnswer as why:
             self._miss("gpu", why)
             return ()
@@ -242,13 +243,14 @@ class Gpu:
 
     def _board(self) -> str:
         with suppress(NoAnswer):
-            return str(answer(self._nvml, lambda: self._nvml.nvmlDeviceGetName(self._handle)))
+            return text(self._nvml, lambda: self._nvml.nvmlDeviceGetName(self._handle))
         return ""
 
     def _capability(self) -> tuple[int, int] | None:
         with suppress(NoAnswer):
-            major, minor = answer(
-                self._nvml, lambda: self._nvml.nvmlDeviceGetCudaComputeCapability(self._handle)
-            )
-            return major, minor
+            return answer(self._nvml, self._major_and_minor)
         return None
+
+    def _major_and_minor(self) -> tuple[int, int]:
+        major, minor = self._nvml.nvmlDeviceGetCudaComputeCapability(self._handle)
+        return int(major), int(minor)
