@@ -332,8 +332,21 @@ int nvmlDeviceGetMemoryInfo(Device device, unsigned long long *bytes)
 {
     ANSWER(device->index);
     bytes[0] = 80ull << 30;
-    bytes[1] = 78ull << 30;
-    bytes[2] = 2ull << 30;
+    bytes[1] = 77ull << 30;
+    bytes[2] = 3ull << 30; /* with what is reserved */
+    return SUCCESS;
+}
+
+int nvmlDeviceGetMemoryInfo_v2(Device device, void *asked)
+{
+    struct { unsigned int version; unsigned long long total, reserved, free, used; } *memory = asked;
+    ANSWER(device->index);
+    if (memory->version != (sizeof *memory | 2u << 24))
+        return INVALID_ARGUMENT;
+    memory->total = 80ull << 30;
+    memory->reserved = 1ull << 30;
+    memory->free = 77ull << 30;
+    memory->used = 2ull << 30;
     return SUCCESS;
 }
 

@@ -15,6 +15,7 @@ from hwbench.meters.nvml.library import (
     open_library,
     text,
 )
+from hwbench.meters.nvml.queries import memory_v2
 from hwbench.meters.nvml.sharing import foreign
 
 
@@ -48,6 +49,13 @@ def _foreign_processes(nvml: Nvml, gpu: Handle) -> int:
     return foreign(process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu))
 
 
+def _memory_bytes(nvml: Nvml, gpu: Handle) -> int:
+    try:
+        return answer(nvml, lambda: int(memory_v2(nvml, gpu).total))
+    except NoAnswer:  # before driver 510
+        return int(nvml.nvmlDeviceGetMemoryInfo(gpu).total)
+
+
 def _driver(nvml: Nvml) -> str:
     return text(nvml, lambda: nvml.nvmlSystemGetDriverVersion())
 
@@ -55,7 +63,7 @@ def _driver(nvml: Nvml) -> str:
 FACTS: dict[str, Callable[[Nvml, Handle], Any]] = {
     "name": lambda nvml, gpu: text(nvml, lambda: nvml.nvmlDeviceGetName(gpu)),
     "driver": lambda nvml, gpu: _driver(nvml),
-    "memory_bytes": lambda nvml, gpu: int(nvml.nvmlDeviceGetMemoryInfo(gpu).total),
+    "memory_bytes": lambda nvml, gpu: _memory_bytes(nvml, gpu),
     "power_limit_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerManagementLimit(gpu) / 1000,
     "sm_clock_max_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
     "sm_clock_application_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetApplicationsClock(

@@ -133,7 +133,8 @@ NOT_SUPPORTED = [
     ("nvmlDeviceGetPowerUsage", set()),
     ("nvmlDeviceGetClockInfo", {"sm_clock", "memory_clock"}),
     ("nvmlDeviceGetUtilizationRates", {"utilization"}),
-    ("nvmlDeviceGetMemoryInfo", {"memory_used"}),
+    ("nvmlDeviceGetMemoryInfo_v2", set()),
+    ("nvmlDeviceGetMemoryInfo", set()),
     ("nvmlDeviceGetCurrentClocksEventReasons", set()),
     ("nvmlDeviceGetCurrentClocksThrottleReasons", set()),
     ("nvmlDeviceGetTemperatureV", set()),
@@ -170,6 +171,12 @@ def test_each_error_has_its_message(nvml_library, code, why):
     (line,) = found["lines"]
     assert line["works"]
     assert line["reason"] == f"no energy: {why}"
+
+
+def test_memory_of_an_old_driver_holds_what_is_reserved(nvml_library):
+    """The call that tells them apart comes first; it is missing before driver 510."""
+    found = probe(nvml_library.environment(FAIL="nvmlDeviceGetMemoryInfo_v2=13"))
+    assert found["readings"][0]["gpu:0 memory_used"] == 3 * 2**30
 
 
 def test_power_has_two_fallbacks(nvml_library):

@@ -6,6 +6,7 @@ https://docs.nvidia.com/deploy/nvml-api.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hwbench.meters.nvml.library import Handle, NoAnswer, Nvml
 from hwbench.meters.nvml.sharing import others
@@ -84,6 +85,11 @@ def _others(nvml: Nvml, gpu: Handle) -> int:
     return others(process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu))
 
 
+def memory_v2(nvml: Nvml, gpu: Handle) -> Any:
+    """The memory in bytes, with what the driver reserves apart from what is used."""
+    return nvml.nvmlDeviceGetMemoryInfo(gpu, version=nvml.nvmlMemory_v2)
+
+
 def _flags(events: int) -> list[float]:
     return [float(bool(events & bits)) for bits in EVENTS.values()]
 
@@ -119,7 +125,13 @@ QUESTIONS = (
     _single(
         "utilization", "1", lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100
     ),
-    _single("memory_used", "B", lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used),
+    _single(
+        "memory_used",
+        "B",
+        lambda nvml, gpu: memory_v2(nvml, gpu).used,
+        # before driver 510; counts what the driver reserves for itself, too
+        lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
+    ),
     Question(
         tuple((event, "1") for event in EVENTS),
         (
