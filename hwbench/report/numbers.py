@@ -1,8 +1,9 @@
 """Numbers as people read them: a scale that fits, a unit, and a dash for what is unknown."""
 
 import math
-import re
 from datetime import UTC, datetime
+
+from hwbench.printable import one_line
 
 UNKNOWN = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -27,10 +28,6 @@ SCALES: dict[str, list[tuple[float, str]]] = {
 
 TINY = 1e-5
 """Smaller shares are printed as 0 %."""
-
-# Characters that XML or UTF-8 cannot hold; a lone surrogate comes from a file name that is not
-# UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def is_known(value: float | None) -> bool:
@@ -98,14 +95,9 @@ def moment(iso: str) -> str:
     return f"{time.astimezone(UTC) if time.tzinfo else time:%Y-%m-%d %H:%M} UTC"
 
 
-def clean(text: str) -> str:
-    """Return `text` with U+FFFD in place of each character that no page can hold."""
-    return _UNPRINTABLE.sub("\ufffd", text)
-
-
 def short(text: str, most: int = 72) -> str:
     """Return the text on one line, cut to a length."""
-    text = " ".join(clean(text).split())
+    text = one_line(text)
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from hwbench.report.numbers import clean, plain
+from hwbench.printable import storable
+from hwbench.report.numbers import plain
 
 
 def plain_rows(
@@ -29,11 +30,11 @@ def plain_rows(
 def plain_value(value: Any) -> Any:
     """Return a value as JSON takes it, whatever lies inside."""
     if isinstance(value, Mapping):
-        return {clean(str(name)): plain_value(part) for name, part in value.items()}
+        return {storable(str(name)): plain_value(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain_value(part) for part in value]
     if isinstance(value, str):
-        return clean(value)
+        return storable(value)
     if hasattr(value, "item"):  # a number of numpy's
         value = value.item()
     return None if value is pd.NA or value is pd.NaT else plain(value)

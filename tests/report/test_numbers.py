@@ -61,10 +61,6 @@ def test_counts_are_grammatical():
     ]
 
 
-def test_characters_that_no_page_can_hold_are_replaced():
-    assert numbers.clean("a\x00b\x1b[31m\udcff\n") == "a\ufffdb\ufffd[31m\ufffd\n"
-
-
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0.0084, "0.84 %"), (1e-16, "0 %"), (0.0, "0 %"), (5.7e9, "> 1,000 %"), (None, "–")],

@@ -12,6 +12,7 @@ from html_page import Page
 from runs import around, make_run, measured, profiled, run_of, with_measurements
 
 from hwbench import stats
+from hwbench.printable import printable
 from hwbench.records import Case, Measurement, Policy, Run, Samples, Spans, Window, Work
 from hwbench.records.profile import Profile
 from hwbench.report.page import embedded
@@ -535,6 +536,15 @@ def test_nothing_that_comes_from_data_is_markup(tmp_path):
         assert "49" not in page.text
         assert len(re.findall(re.escape(EVIL), page.text)) > 20
         source.encode()  # a lone surrogate could not be
+
+
+def test_nothing_in_the_page_is_invisible_and_its_data_are_exact():
+    hidden = "a\x1b[2J\x9b\x7f\u202e\u200b##[add-mask]"
+    run = run_of((Case(hidden, {}, "fp32"), around(1.0)), device=hidden, label=hidden)
+    source = render([run])
+    assert printable(source, keep="\n") == source
+    assert printable(hidden) in Page(source).text
+    assert Page(source).data["runs"][0]["device_name"] == hidden
 
 
 def test_a_partition_says_why_it_has_no_peak():

@@ -54,7 +54,7 @@ def test_the_summary_fits_80_columns(run):
 def test_names_are_neither_markup_nor_control_codes(run):
     last = printed(run)[-1]
     assert "[red]mine[/red]" in last
-    assert "oom: no\ufffd[2J memory" in last
+    assert r"oom: no\x1b[2J memory" in last
 
 
 def test_rows_are_plain_json_in_base_units(run):

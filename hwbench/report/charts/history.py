@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from hwbench.analysis.history import FEWEST, GROUP, SERIES, counted
-from hwbench.report.numbers import UNKNOWN, clean, count, ratio
+from hwbench.printable import one_line
+from hwbench.report.numbers import UNKNOWN, count, ratio
 from hwbench.report.titles import METRICS
 
 MOST_POINTS = 500
@@ -107,7 +108,7 @@ def change_text(change: pd.Series, most: int = 88) -> str:
     """Return what a figure writes at a change: "+5.1 % at run r8 (commit abcdef0)"."""
     commit = short_commit(change.commit)
     where = "" if commit == UNKNOWN else f" (commit {commit})"
-    text = " ".join(clean(f"{percent(change.ratio)} at run {change.run_id}{where}").split())
+    text = one_line(f"{percent(change.ratio)} at run {change.run_id}{where}")
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

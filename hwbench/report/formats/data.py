@@ -12,6 +12,7 @@ from hwbench.analysis.metrics.spans import summarize_spans
 from hwbench.analysis.metrics.summary import METRICS_COLUMNS, summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.analysis.side_by_side import side_by_side
+from hwbench.printable import printable
 from hwbench.report.rows import plain_rows, plain_value
 from hwbench.tables.run import RunTables
 
@@ -40,9 +41,10 @@ def metrics_csv(runs: Sequence[RunTables]) -> str:
     """Return a row (CSV_COLUMNS) a run, case and metric, by RFC 4180: commas, CRLF, quotes where
     needed, one line of names.
 
-    Numbers keep their last digit; what is unknown or no finite number is an empty cell. A text that
-    a spreadsheet would take for a formula gets a ' in front, and so does one that begins with a ':
-    a program that reads the file removes one ' from the start of a text.
+    Numbers keep their last digit; what is unknown or no finite number is an empty cell. A row is
+    one line: a text has escapes for newlines and all else that is not `printable`. One that a
+    spreadsheet would take for a formula gets a ' in front, and so does one that begins with a ': a
+    program that reads the file removes one ' from the start of a text.
     """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
@@ -96,5 +98,5 @@ def _cell(value: Any) -> str:
     value = plain_value(value)
     if not isinstance(value, str):
         return "" if value is None else repr(value)
-    starts_formula = value.lstrip().startswith(FORMULA_STARTS)
-    return f"'{value}" if starts_formula or value.startswith(("\t", "\r", "\n")) else value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) else text

@@ -8,7 +8,8 @@ property.
 import pandas as pd
 
 from hwbench.analysis.verdict.gate import FAILING, UNDECIDED, Outcome
-from hwbench.report.numbers import clean, count
+from hwbench.printable import printable
+from hwbench.report.numbers import count
 from hwbench.report.terminal.comparison import figures
 
 MOST = 9
@@ -41,4 +42,4 @@ def _command(kind: str, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    return clean(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))

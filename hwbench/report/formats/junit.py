@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hwbench.analysis.verdict.gate import FAILING, STATUSES
-from hwbench.report.numbers import clean
+from hwbench.printable import printable
 from hwbench.report.terminal.comparison import figures
 
 PASSING = ("pass", "new")
@@ -20,14 +20,14 @@ def render(table: pd.DataFrame, message: str = "", subject: str = "") -> str:
     suite = ElementTree.Element("testsuite", name="hwbench gate")
     if subject:
         properties = ElementTree.SubElement(suite, "properties")
-        ElementTree.SubElement(properties, "property", name="runs", value=clean(subject))
+        ElementTree.SubElement(properties, "property", name="runs", value=printable(subject))
     for row in rows:
         suite.append(_case(row))
     if not rows:
         case = ElementTree.SubElement(
             suite, "testcase", classname="gate", name="baseline", time="0"
         )
-        ElementTree.SubElement(case, "skipped", message=clean(message))
+        ElementTree.SubElement(case, "skipped", message=printable(message))
     for name, tag in (
         ("tests", "testcase"),
         ("failures", "testcase/failure"),
@@ -46,16 +46,18 @@ def render(table: pd.DataFrame, message: str = "", subject: str = "") -> str:
 
 
 def _case(row: dict[str, Any]) -> ElementTree.Element:
-    name = clean(f"{row['label']} {row['metric']}")
-    case = ElementTree.Element("testcase", classname=clean(row["workload"]), name=name, time="0")
-    words = clean(
+    name = printable(f"{row['label']} {row['metric']}")
+    case = ElementTree.Element(
+        "testcase", classname=printable(row["workload"]), name=name, time="0"
+    )
+    words = printable(
         ": ".join(filter(None, [row["status"], row["reason"] or STATUSES[row["status"]]]))
     )
     if row["status"] in FAILING:
-        ElementTree.SubElement(case, "failure", message=words, type=row["status"]).text = clean(
+        ElementTree.SubElement(case, "failure", message=words, type=row["status"]).text = printable(
             figures(row)
         )
     elif row["status"] not in PASSING:
         ElementTree.SubElement(case, "skipped", message=words)
-    ElementTree.SubElement(case, "system-out").text = clean(figures(row))
+    ElementTree.SubElement(case, "system-out").text = printable(figures(row))
     return case

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from hwbench.report.numbers import clean
+from hwbench.printable import one_line
 
 LONGEST = 300
 """Characters of a cell."""
@@ -17,7 +17,7 @@ where `&#64;` is an @ again (github/cmark-gfm issue 181); with this after it the
 def cell(text: str) -> str:
     """Return a text that Markdown, HTML and GitHub's mentions leave as it is, on one line and of
     bounded length."""
-    words = " ".join(clean(text).split())
+    words = one_line(text)
     words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
     return SPECIAL.sub(
         lambda match: f"&#{ord(match[0])};{APART if match[0] in '@#' else ''}", words

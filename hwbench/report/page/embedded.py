@@ -17,7 +17,8 @@ are counted."""
 OMITTED = {"run_id", "workload", "device_kind", "params"}
 """Columns that repeat what the run or its plan says."""
 
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&#\x7f"}
+"""What HTML or `printable` would take for something else."""
 
 
 def data(runs: Sequence[RunView], most_bytes: int = MOST_BYTES) -> Markup:

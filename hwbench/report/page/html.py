@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from hwbench.report.numbers import clean
+from hwbench.printable import printable
 from hwbench.report.page import embedded
 from hwbench.report.page.section import PageRuns, Section
 from hwbench.report.page.sections import (
@@ -86,7 +86,7 @@ def render(runs: list[RunTables], floors: Mapping[tuple[str, str], float] | None
         raise ValueError("a report needs at least one run")
     page = PageRuns(view_runs(runs), floors)
     sections = [render_section(section, page) for section in SECTIONS]
-    return clean(_whole(page, [section for section in sections if section]))
+    return printable(_whole(page, [section for section in sections if section]), keep="\n")
 
 
 def render_section(section: Section, page: PageRuns) -> Rendered | None:

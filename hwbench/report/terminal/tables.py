@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.report.numbers import clean
+from hwbench import printable
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,11 @@ def table_of(
     is taken for markup."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
+        head = one_line(column.title)
         if column.is_number:
-            table.add_column(column.title, justify="right", no_wrap=True)
+            table.add_column(head, justify="right", no_wrap=True)
         else:
-            table.add_column(column.title, overflow="fold", min_width=column.width)
+            table.add_column(head, overflow="fold", min_width=column.width)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else one_line(cell) for cell in row))
     if title:
@@ -52,4 +53,4 @@ def table_of(
 def one_line(text: str, style: str = "") -> Text:
     """Return a text on one line: a log's reader, such as GitHub's, may take the start of a line for
     a command; and brackets in a name are no markup."""
-    return Text(" ".join(clean(text).split()), style)
+    return Text(printable.one_line(text), style)

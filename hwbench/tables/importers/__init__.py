@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from hwbench.printable import storable
 from hwbench.records import UserError
 from hwbench.tables.importers import (
     google_benchmark,
@@ -17,7 +18,7 @@ from hwbench.tables.importers import (
     pyperf,
     pytest_benchmark,
 )
-from hwbench.tables.importers.fields import NotAResult, storable
+from hwbench.tables.importers.fields import NotAResult
 from hwbench.tables.importers.imported import Imported
 
 

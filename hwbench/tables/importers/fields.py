@@ -93,8 +93,3 @@ def near_whole(value: float | None) -> int | None:
     if value is None or not 0 < value < 2**63:
         return None
     return whole_number(round(value)) if math.isclose(value, round(value), rel_tol=1e-9) else None
-
-
-def storable(text: str) -> str:
-    """The text without half surrogate pairs, which JSON can spell and Parquet cannot hold."""
-    return text.encode(errors="backslashreplace").decode()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hwbench.printable import storable
 from hwbench.records import (
     Case,
     Measurement,
@@ -21,7 +22,6 @@ from hwbench.records import (
     Window,
     Work,
 )
-from hwbench.tables.importers.fields import storable
 
 DTYPE = "-"
 """These tools know nothing of number formats."""

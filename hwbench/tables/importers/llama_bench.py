@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
@@ -15,7 +16,6 @@ from hwbench.tables.importers.fields import (
     load_json,
     optional,
     part,
-    storable,
     whole_number,
 )
 from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
@@ -20,7 +21,6 @@ from hwbench.tables.importers.fields import (
     optional,
     part,
     positive,
-    storable,
     whole_number,
 )
 from hwbench.tables.importers.imported import (

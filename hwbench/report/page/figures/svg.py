@@ -8,7 +8,7 @@ prefix, so that no two figures of a page share one.
 
 from markupsafe import Markup, escape
 
-from hwbench.report.numbers import clean
+from hwbench.printable import printable
 
 COLORS = {
     "ink": "#171b21", "muted": "#59636f", "line": "#e1e5ea",
@@ -37,7 +37,7 @@ def color(series: int) -> str:
 
 def escaped(text: str) -> str:
     """Return a text for the inside of an element."""
-    return str(escape(clean(text)))
+    return str(escape(printable(text)))
 
 
 def wrapped(
@@ -45,7 +45,7 @@ def wrapped(
 ) -> Markup:
     """Return shapes as an `<svg role="img">` element of (width, height) CSS pixels at most, with a
     title and a description."""
-    title, description = clean(title), clean(description)
+    title, description = printable(title), printable(description)
     width, height = (f"{side:g}" for side in size)
     prefix = str(escape(prefix))
     return Markup(

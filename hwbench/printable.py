@@ -1,0 +1,37 @@
+"""Makes texts that come from data safe to show: on a terminal, in a log, on a page."""
+
+import re
+import unicodedata
+
+_SUSPECT = re.compile(r"[^ -~]|##(?=(?:vso)?\[)")
+_COMMAND = r"#\x23"
+"""`##[` and `##vso[` begin a command wherever they stand in a line of the log of GitHub Actions
+(actions/runner, ActionCommand.cs) or Azure Pipelines."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""The text with an escape for each character that cannot be seen: `\x1b`, `\n`, `\u202e`.
+
+    These are what Unicode calls controls, formats (such as marks of direction, or spaces without
+    width), line separators, halves of surrogate pairs, private and unassigned characters. Letters
+    of all scripts and spaces stay, and so does what `keep` names.
+    """
+    return _SUSPECT.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+
+
+def one_line(text: str) -> str:
+    """The text as `printable` gives it, with one space for each run of white space."""
+    return printable(" ".join(text.split()))
+
+
+def storable(text: str) -> str:
+    """The text without halves of surrogate pairs, which JSON can spell and UTF-8 cannot hold."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _escaped(found: str) -> str:
+    if found == "##":
+        return _COMMAND
+    if found.isprintable() or unicodedata.category(found) == "Zs":
+        return found
+    return found.encode("unicode_escape").decode()
