@@ -29,10 +29,14 @@ QUICK = [*SMALL, "--min-time", "0", "--max-time", "0.05", "--min-samples", "3"]
 
 @pytest.fixture(scope="module")
 def profiled(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], dict]:
-    folder = tmp_path_factory.mktemp("profile")
     words = ["profile", "gpt/train", *NANO, *QUICK, "--json", "--trace", "trace.json.gz"]
-    done = hwbench(*words, cwd=folder)
-    return done, json.loads(done.stdout) | {"cwd": folder}
+    for _ in range(3):  # beside other work a profile may find that it was disturbed
+        folder = tmp_path_factory.mktemp("profile")
+        done = hwbench(*words, cwd=folder)
+        found = json.loads(done.stdout) | {"cwd": folder}
+        if found["waterfall"]:
+            break
+    return done, found
 
 
 def test_the_parts_of_the_waterfall_sum_to_the_clean_step(profiled):

@@ -165,7 +165,7 @@ def _compute_ceilings(
     sums = products.groupby(dtypes.loc[products.index])[["flops", "profiled_s"]].sum()
     for dtype, work in sums.iterrows():
         if work.flops > NO_CEILING * ceilings.get(str(dtype), math.inf) * work.profiled_s:
-            del ceilings[str(dtype)]
+            ceilings.pop(str(dtype), None)
     return dtypes.map(ceilings).astype("float64")
 
 
