@@ -17,6 +17,7 @@ from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
+from hwbench.system import memory
 
 FREE_SHARE = 0.9
 """The share of the free memory that a guarded process may use: the rest is for other programs that
@@ -75,7 +76,9 @@ class CpuDevice:
 
     def guard_memory(self) -> None:
         """Let this process allocate FREE_SHARE of the memory that is free now."""
-        host_memory.limit_new_memory(round(FREE_SHARE * host_memory.free_bytes()))
+        free = host_memory.free_bytes()
+        if free is not None:
+            host_memory.limit_new_memory(round(FREE_SHARE * free))
 
     def require_compiler(self) -> None:
         compiler.require_compiler("CXX", ["clang++" if platform.system() == "Darwin" else "g++"])
@@ -122,7 +125,7 @@ class CpuDevice:
             "cores": psutil.cpu_count(logical=False),
             "logical_cores": psutil.cpu_count(),
             "usable_cores": usable_cores(),
-            "memory_bytes": psutil.virtual_memory().total,
+            "memory_bytes": memory.total_bytes(),
             "memory_limit_bytes": host_memory.memory_limit_bytes(),
             "formats": dict(self.findings.formats),
             "formats_of": "one thread",

@@ -5,45 +5,34 @@ from pathlib import Path
 
 import psutil
 
-CGROUP_USE = {
-    "/sys/fs/cgroup/memory.max": "/sys/fs/cgroup/memory.current",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes": "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-}
-"""By file of a container's memory limit, in cgroup v2 and v1, the file of its use."""
+from hwbench.system import cgroups, files, memory
 
 
-def memory_limit_bytes() -> int:
-    """The most memory that this process may use: the machine's, or the container's limit where that
-    is lower."""
-    limits = [psutil.virtual_memory().total]
-    for file in CGROUP_USE:
-        try:
-            limits.append(int(Path(file).read_text()))
-        except (OSError, ValueError):
-            continue  # no such controller, or "max"
-    return int(min(limits))
+def memory_limit_bytes() -> int | None:
+    """The most memory that this process may use: the machine's, or the least limit of its control
+    groups where that is lower. None if nothing tells either."""
+    return _least(memory.total_bytes(), cgroups.memory_limit_bytes())
 
 
-def free_bytes() -> int:
-    """The memory that no process uses: the machine's, or the container's where that is less."""
-    free = [psutil.virtual_memory().available]
-    for limit, used in CGROUP_USE.items():
-        try:
-            free.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
-        except (OSError, ValueError):
-            continue  # no such controller, or "max"
-    return int(max(0, min(free)))
+def free_bytes() -> int | None:
+    """The memory that this process can still have: the machine's, or what its control groups leave
+    where that is less. None if nothing tells either."""
+    return _least(memory.available_bytes(), cgroups.memory_free_bytes())
+
+
+def _least(*sizes: int | None) -> int | None:
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def limit_new_memory(size: int) -> None:
     """Make allocations of this process fail once it has mapped `size` bytes more than now. Without
-    effect on Windows and macOS."""
-    limit = psutil.Process().memory_info().data + size
+    effect on Windows and macOS, and where /proc is not mounted."""
     try:
         import resource
 
+        limit = psutil.Process().memory_info().data + size
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    except (ImportError, ValueError, OSError):
+    except (ImportError, ValueError, OSError, psutil.Error, AttributeError):
         return  # Windows has no such call; macOS has it and ignores the limit
 
 
@@ -61,12 +50,9 @@ def peak_resident_bytes() -> int | None:
 
     VmHWM comes first because getrusage's peak survives exec and so includes the parent process.
     """
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
+    for line in (files.read("proc/self/status") or "").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     try:
         import resource
     except ImportError:  # Windows

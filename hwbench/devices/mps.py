@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-import psutil
 import torch
 
 from hwbench.devices import _torch
@@ -20,6 +19,7 @@ from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
+from hwbench.system import memory
 
 
 class MpsDevice:
@@ -52,7 +52,7 @@ class MpsDevice:
 
     def require(self, dtype: str, state_bytes: int = 0) -> None:
         _torch.torch_dtype(dtype)
-        _torch.require_memory(state_bytes, psutil.virtual_memory().total, "this machine")
+        _torch.require_memory(state_bytes, memory.total_bytes(), "this machine")
 
     def caches(self) -> Mapping[str, int]:
         """Metal shows none."""
@@ -70,7 +70,7 @@ class MpsDevice:
         return tensor_bytes
 
     def require_memory(self, predicted_bytes: int) -> None:
-        require_predicted(predicted_bytes, psutil.virtual_memory().total, "this machine")
+        require_predicted(predicted_bytes, memory.total_bytes(), "this machine")
 
     def guard_memory(self) -> None:
         """Does nothing: its allocator refuses what does not fit."""
@@ -103,7 +103,7 @@ class MpsDevice:
         return {
             "kind": self.kind,
             "name": self.name,
-            "memory_bytes": psutil.virtual_memory().total,
+            "memory_bytes": memory.total_bytes(),
             "formats": dict(self.findings.formats),
         }
 

@@ -1,8 +1,11 @@
 """The processor that this process runs on: its name, cores and data caches."""
 
+import math
 import os
 import platform
 from pathlib import Path
+
+from hwbench.system import cgroups, cpu
 
 CPUS = Path("/sys/devices/system/cpu")
 """Where Linux describes the processors."""
@@ -26,11 +29,11 @@ def _model_name() -> str:
 
 
 def usable_cores() -> int:
-    """How many processors this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows do not have the call
-        return os.cpu_count() or 1
+    """How many processors' time this process may use: as many as it may run on, or its quota of
+    their time (rounded up) where that is less."""
+    quota = cgroups.processors(cgroups.cpu_quota())
+    allowed = cpu.allowed_cores()
+    return allowed if quota is None else min(allowed, max(1, math.ceil(quota)))
 
 
 def cache_bytes() -> dict[str, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hwbench.datasheets import peaks
+from hwbench.system.cgroups import processors
 
 Severity = Literal["warning", "info"]
 
@@ -69,20 +70,20 @@ def _processors(cpu: Facts, device: Facts) -> Iterator[Check]:
 
 def _limits(environment: Facts, device: Facts) -> Iterator[Check]:
     container, cpu = environment.get("container") or {}, environment.get("cpu") or {}
-    usable = device.get("usable_cores") or cpu.get("logical_cores")
-    quota = _parse_quota(container.get("cpu_quota"))
-    if quota and usable and quota < usable:
+    allowed = cpu.get("allowed_cores") or device.get("usable_cores") or cpu.get("logical_cores")
+    quota = processors(container.get("cpu_quota"))
+    if quota and allowed and quota < allowed:
         yield Check(
             "cpu_quota",
             "warning",
-            f"the container may use {quota:g} of {usable} processors: "
+            f"a quota allows {quota:g} of {allowed} processors: "
             "threads beyond that are stopped in mid-work",
             f"OMP_NUM_THREADS={max(1, int(quota))}, or give it whole processors (--cpuset-cpus)",
         )
     limit, memory = str(container.get("memory_limit")), environment.get("memory_bytes")
     if limit.isdigit() and memory and int(limit) < memory:
         sizes = f"{int(limit) / 2**30:.1f} of {memory / 2**30:.1f} GiB"
-        yield Check("memory_limit", "info", f"the container may use {sizes} of memory")
+        yield Check("memory_limit", "info", f"a limit allows {sizes} of memory")
 
 
 def _load(environment: Facts) -> Iterator[Check]:
@@ -143,11 +144,3 @@ def _used_gpu(environment: Facts, device: Facts) -> Facts:
     if index is None:
         return dict(gpus[0]) if len(gpus) == 1 else {}
     return dict(gpus[index]) if index < len(gpus) else {}
-
-
-def _parse_quota(text: str | None) -> float | None:
-    """The processors in a line `quota period` of cgroup v2's cpu.max; None if there is no limit."""
-    quota, _, period = (text or "").partition(" ")
-    if not (quota.isdigit() and period.isdigit() and int(period)):
-        return None
-    return int(quota) / int(period)

@@ -15,6 +15,7 @@ import psutil
 
 from hwbench.machine.checks import check
 from hwbench.machine.nvidia import collect_gpus
+from hwbench.system import cgroups, cpu, memory
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
 
@@ -38,7 +39,7 @@ def collect(device: Mapping[str, Any]) -> dict[str, Any]:
     facts = {
         "device": dict(device),
         "cpu": _cpu(),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": memory.total_bytes(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "container": _container(),
         "load_average_1min": _or_none(lambda: round(os.getloadavg()[0], 2)),
@@ -73,6 +74,7 @@ def _cpu() -> dict[str, Any]:
         **{name: text.lstrip("\t: ") if text else None for name, text in identity.items()},
         "cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
+        "allowed_cores": cpu.allowed_cores(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "frequency_max_mhz": _or_none(lambda: psutil.cpu_freq().max or None),
         "boost": _boost(),
@@ -92,17 +94,12 @@ def _boost() -> str | None:
 
 
 def _container() -> dict[str, Any]:
-    """The limits of a container on this process, from cgroup v2 or v1; None where there are none.
-
-    `cpu_quota` has two numbers as in cgroup v2's cpu.max: microseconds of processor time, and the
-    period for which they are the limit.
-    """
-    v1 = [_read(f"/sys/fs/cgroup/cpu/cpu.cfs_{word}_us") for word in ("quota", "period")]
-    v1_quota = " ".join(filter(None, v1)) or None
-    v1_limit = _read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+    """The least limits of this process's control groups, as a container, a Slurm step or a systemd
+    scope has them; None where there are none. `cpu_quota` is that of cgroups.cpu_quota."""
+    limit = cgroups.memory_limit_bytes()
     return {
-        "cpu_quota": _read("/sys/fs/cgroup/cpu.max") or v1_quota,
-        "memory_limit": _read("/sys/fs/cgroup/memory.max") or v1_limit,
+        "cpu_quota": cgroups.cpu_quota(),
+        "memory_limit": None if limit is None else str(limit),
     }
 
 

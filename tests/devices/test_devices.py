@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from hwbench import devices
-from hwbench.devices import _torch, compiler, host_memory, processor
+from hwbench.devices import _torch, compiler, processor
 from hwbench.devices.fake import FakeDevice
 from hwbench.devices.timers import HostTimer
 from hwbench.meters import Source, nvml
 from hwbench.records import Unsupported, UserError
+from hwbench.system import cgroups
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,17 +78,16 @@ class TestCpu:
         with pytest.raises(Unsupported, match=r"needs at least 1048576\.0 GiB, this machine has"):
             devices.open_device("cpu").require("fp32", 1 << 50)
 
-    def test_lower_container_limit_counts(self, monkeypatch, tmp_path):
-        (tmp_path / "max").write_text("max")
-        (tmp_path / "limit").write_text("1000")
-        (tmp_path / "used").write_text("300")
-        files = {
-            str(tmp_path / "max"): str(tmp_path / "used"),
-            str(tmp_path / "limit"): str(tmp_path / "used"),
-        }
-        monkeypatch.setattr(host_memory, "CGROUP_USE", files | {str(tmp_path / "no"): "no"})
-        assert host_memory.memory_limit_bytes() == 1000
-        assert host_memory.free_bytes() == 700
+    def test_case_larger_than_the_limit_of_its_group_is_unsupported(self, monkeypatch):
+        monkeypatch.setattr(cgroups, "memory_limit_bytes", lambda: 4 << 30)
+        device = devices.open_device("cpu")
+        assert device.describe()["memory_limit_bytes"] == 4 << 30
+        for refusal in (
+            lambda: device.require("fp32", 5 << 30),
+            lambda: device.require_memory(5 << 30),
+        ):
+            with pytest.raises(Unsupported, match=r"this machine has 4\.0 GiB"):
+                refusal()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
     def test_guarded_process_runs_out_of_memory_first(self):

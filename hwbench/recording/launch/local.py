@@ -18,15 +18,13 @@ import psutil
 
 from hwbench.recording.launch.protocol import Message
 from hwbench.records import Measurement
+from hwbench.system import cgroups
 
 END_S = 30.0
 """How long a process that was killed is waited for."""
 
 POLL_S = 0.2
 """How often to look whether a silent child still lives."""
-
-OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events")
-"""Where Linux counts, in a line `oom_kill N`, the processes that it ended for want of memory."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class LocalJob:
     """A child process in a group of its own, sent one request."""
 
     def __init__(self, launch: Launch, request: Message, log: IO[bytes]) -> None:
-        self._oom_kills_before = oom_kills()
+        self._oom_kills_before = cgroups.oom_kills()
         self.child = subprocess.Popen(
             launch.command,
             stdin=subprocess.PIPE,
@@ -96,11 +94,12 @@ class LocalJob:
             status = self.child.wait(END_S)
         except subprocess.TimeoutExpired:
             return Measurement("error", "the worker closed its output and did not end")
-        return describe_death(status, oom_kills() - self._oom_kills_before)
+        return describe_death(status, cgroups.oom_kills() - self._oom_kills_before)
 
     def close(self) -> None:
         children = []
-        with suppress(psutil.Error):
+        # hidepid hides the processes of others behind a PermissionError
+        with suppress(psutil.Error, OSError):
             children = psutil.Process(self.child.pid).children(recursive=True)
         # macOS answers EPERM for a group of zombies
         with suppress(ProcessLookupError, PermissionError):
@@ -140,14 +139,3 @@ def describe_death(status: int, kills: int) -> Measurement:
         return Measurement("oom", f"the worker was killed, as when memory runs out, {doubt}")
     how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     return Measurement("error", f"the worker ended without an answer: {how}")
-
-
-def oom_kills() -> int:
-    """How many processes the kernel has killed so far because memory ran out; 0 where nothing
-    counts them."""
-    total = 0
-    for counter in OOM_COUNTERS:
-        with suppress(OSError):
-            words = [line.split() for line in Path(counter).read_text().splitlines()]
-            total += sum(int(line[1]) for line in words if line[0] == "oom_kill")
-    return total
