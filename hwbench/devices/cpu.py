@@ -17,7 +17,7 @@ from hwbench.devices.timers import HostTimer, Timer
 from hwbench.meters import Meter, host
 from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
-from hwbench.system import memory
+from hwbench.system import cpu, memory
 
 FREE_SHARE = 0.9
 """The share of the free memory that a guarded process may use: the rest is for other programs that
@@ -122,7 +122,7 @@ class CpuDevice:
         return {
             **self._facts(),
             "kind": self.kind,
-            "cores": psutil.cpu_count(logical=False),
+            "cores": cpu.physical_cores(),
             "logical_cores": psutil.cpu_count(),
             "usable_cores": usable_cores(),
             "memory_bytes": memory.total_bytes(),

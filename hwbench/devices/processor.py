@@ -5,9 +5,9 @@ import os
 import platform
 from pathlib import Path
 
-from hwbench.system import cgroups, cpu
+from hwbench.system import cgroups, cpu, files
 
-CPUS = Path("/sys/devices/system/cpu")
+CPUS = "sys/devices/system/cpu"
 """Where Linux describes the processors."""
 
 
@@ -45,16 +45,14 @@ def cache_bytes() -> dict[str, int]:
         return {}
     sizes: dict[tuple[str, str], int] = {}  # by level and the cores that share the cache
     for core in cores:
-        for cache in CPUS.glob(f"cpu{core}/cache/index*"):
-            try:
-                level, kind, size, shared_by = (
-                    (cache / name).read_text().strip()
-                    for name in ("level", "type", "size", "shared_cpu_list")
-                )
-            except OSError:
-                continue  # some virtual machines list a cache without its size
-            if kind != "Instruction":
-                sizes[f"l{level}", shared_by] = int(size.removesuffix("K")) * 1024
+        for cache in (files.ROOT / CPUS / f"cpu{core}/cache").glob("index*"):
+            level, kind, size, shared_by = (
+                files.read(name, cache) or ""
+                for name in ("level", "type", "size", "shared_cpu_list")
+            )
+            kib = size.removesuffix("K")
+            if kind != "Instruction" and kib.isdecimal():  # some virtual machines tell no size
+                sizes[f"l{level}", shared_by] = int(kib) * 1024
     totals: dict[str, int] = {}
     for level, shared_by in sorted(sizes):
         totals[level] = totals.get(level, 0) + sizes[level, shared_by]

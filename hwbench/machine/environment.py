@@ -8,14 +8,13 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from hwbench.machine.checks import check
 from hwbench.machine.nvidia import collect_gpus
-from hwbench.system import cgroups, cpu, memory
+from hwbench.system import cgroups, cpu, files, memory
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
 
@@ -65,20 +64,20 @@ def _variables() -> dict[str, str]:
 
 
 def _cpu() -> dict[str, Any]:
-    info = _read("/proc/cpuinfo") or ""
+    info = files.read("proc/cpuinfo") or ""
     facts = dict(line.split("\t", 1) for line in info.splitlines() if "\t" in line)
     flags = facts.get("flags", "").split()
     identity = {name: facts.get(key) for name, key in CPU_IDENTITY.items()}
     return {
         "name": facts.get("model name", platform.processor()).lstrip("\t: "),
         **{name: text.lstrip("\t: ") if text else None for name, text in identity.items()},
-        "cores": psutil.cpu_count(logical=False),
+        "cores": cpu.physical_cores(),
         "logical_cores": psutil.cpu_count(),
         "allowed_cores": cpu.allowed_cores(),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": files.read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "frequency_max_mhz": _or_none(lambda: psutil.cpu_freq().max or None),
         "boost": _boost(),
-        "smt": _read("/sys/devices/system/cpu/smt/control"),
+        "smt": files.read("sys/devices/system/cpu/smt/control"),
         "virtual": "hypervisor" in flags if flags else None,
         "vector_extensions": [f for f in flags if f.startswith(("avx", "amx"))] or None,
     }
@@ -87,10 +86,10 @@ def _cpu() -> dict[str, Any]:
 def _boost() -> str | None:
     """A "1" if clocks may rise above the base clock, else a "0"; None if unknown. Intel's driver
     shows the opposite."""
-    no_turbo = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    no_turbo = files.read("sys/devices/system/cpu/intel_pstate/no_turbo")
     if no_turbo is not None:
         return "0" if no_turbo == "1" else "1"
-    return _read("/sys/devices/system/cpu/cpufreq/boost")
+    return files.read("sys/devices/system/cpu/cpufreq/boost")
 
 
 def _container() -> dict[str, Any]:
@@ -114,17 +113,10 @@ def _git() -> dict[str, Any] | None:
 
 def _run(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
-
-
-def _read(file: str) -> str | None:
-    try:
-        return Path(file).read_text().strip()
-    except OSError:
-        return None
+    return done.stdout.decode(errors="replace").strip()  # names of files may be any bytes
 
 
 def _is_private(name: str) -> bool:
@@ -135,5 +127,5 @@ def _or_none(question: Callable[[], Any]) -> Any:
     """The answer; None if the platform has none."""
     try:
         return question()
-    except (OSError, AttributeError, NotImplementedError):
+    except (*cpu.FAILURES, AttributeError):
         return None

@@ -4,8 +4,7 @@ import os
 
 import psutil
 
-FAILURES = (OSError, psutil.Error, ValueError, KeyError, RuntimeError)
-"""What psutil raises where /proc is not mounted, or another than it knows."""
+from hwbench.system.cpu import FAILURES
 
 
 def total_bytes() -> int | None:

@@ -11,7 +11,7 @@ from hwbench.devices.fake import FakeDevice
 from hwbench.devices.timers import HostTimer
 from hwbench.meters import Source, nvml
 from hwbench.records import Unsupported, UserError
-from hwbench.system import cgroups
+from hwbench.system import cgroups, files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,19 +119,20 @@ class TestCpu:
             (1, 3, "Unified", 3, "32768K", "0-1"),
             (2, 2, "Unified", 2, "1024K", "2"),
         ]:
-            folder = tmp_path / f"cpu{core}/cache/index{index}"
+            folder = tmp_path / processor.CPUS / f"cpu{core}/cache/index{index}"
             folder.mkdir(parents=True)
-            files = {"type": kind, "level": level, "size": size, "shared_cpu_list": shared}
-            for file, text in files.items():
+            contents = {"type": kind, "level": level, "size": size, "shared_cpu_list": shared}
+            for file, text in contents.items():
                 (folder / file).write_text(f"{text}\n")
-        (tmp_path / "cpu1/cache/index0/size").unlink()  # as on some virtual machines
-        monkeypatch.setattr(processor, "CPUS", tmp_path)
+        # as on some virtual machines
+        (tmp_path / processor.CPUS / "cpu1/cache/index0/size").unlink()
+        monkeypatch.setattr(files, "ROOT", tmp_path)
         monkeypatch.setattr(processor.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
         sizes = {"l1": 32 << 10, "l2": 2 << 20, "l3": 32 << 20}
         assert devices.open_device("cpu").caches() == sizes
 
     def test_caches_without_description_are_left_out(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(processor, "CPUS", tmp_path)
+        monkeypatch.setattr(files, "ROOT", tmp_path)
         assert devices.open_device("cpu").caches() == {}
 
     def test_space_in_path_of_torch_makes_compiling_unsupported(self, monkeypatch):

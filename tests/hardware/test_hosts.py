@@ -67,3 +67,33 @@ def test_kills_for_want_of_memory_are_counted_in_the_own_group(lay_out):
     assert cgroups.oom_kills() == 2
     lay_out({"sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\noom_kill 3\n"})
     assert cgroups.oom_kills() == 5
+
+
+ODD_BYTES = {
+    "proc/cpuinfo": b"processor\t: 0\nmodel name\t: Caf\xe9 5000 \xff\nflags\t\t: fpu avx2\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": b"perf\xf8\n",
+    "sys/devices/system/cpu/smt/control": b"\xfe\n",
+    "proc/self/status": b"Name:\t\xff\nVmHWM:\t     12 kB\n",
+}
+
+
+def test_names_of_any_bytes_are_read_with_what_is_no_utf8_replaced(lay_out):
+    """storaged-project/blivet#861, giampaolo/psutil#515: vendors and users write any bytes."""
+    lay_out(ODD_BYTES)
+    cpu_facts = environment.collect({"kind": "cpu"})["cpu"]
+    assert cpu_facts["name"] == "Caf\ufffd 5000 \ufffd"
+    assert (cpu_facts["governor"], cpu_facts["smt"]) == ("perf\ufffd", "\ufffd")
+    assert cpu_facts["vector_extensions"] == ["avx2"]
+    assert host_memory.peak_resident_bytes() == 12 << 10
+
+
+def test_a_host_without_proc_and_sys_is_described(lay_out):
+    """gramineproject/gramine#967, ray-project/ray#4474, freedombox/FreedomBox#417."""
+    lay_out({})
+    facts = environment.collect({"kind": "cpu"})
+    assert facts["cpu"]["governor"] is facts["cpu"]["smt"] is None
+    assert facts["cpu"]["logical_cores"] >= facts["cpu"]["allowed_cores"] >= 1
+    assert facts["memory_bytes"] == host_memory.memory_limit_bytes() > 1 << 20
+    assert host_memory.free_bytes() > 1 << 20
+    host_memory.limit_new_memory(1 << 40)
+    assert facts["container"] == {"cpu_quota": None, "memory_limit": None}

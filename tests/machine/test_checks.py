@@ -2,6 +2,7 @@ import pytest
 
 from hwbench.machine import environment
 from hwbench.machine.checks import check
+from hwbench.system import files
 
 QUIET = {
     "device": {"kind": "cuda", "nvml_index": 1, "usable_cores": 8, "torch_threads": 4},
@@ -107,16 +108,17 @@ def test_environment_has_the_checks():
         assert set(found) == {"code", "severity", "finding", "cure"}
 
 
-def test_x86_processor_has_vendor_family_and_model(monkeypatch):
+def test_x86_processor_has_vendor_family_and_model(monkeypatch, tmp_path):
     lines = ["processor\t: 0", "vendor_id\t: AuthenticAMD", "cpu family\t: 25", "model\t\t: 1"]
-    files = {"/proc/cpuinfo": "\n".join([*lines, "model name\t: AMD EPYC 7543\n"])}
-    monkeypatch.setattr(environment, "_read", files.get)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text("\n".join([*lines, "model name\t: AMD EPYC 7543\n"]))
+    monkeypatch.setattr(files, "ROOT", tmp_path)
     cpu = environment.collect({"kind": "fake"})["cpu"]
     assert (cpu["vendor"], cpu["family"], cpu["model"]) == ("AuthenticAMD", "25", "1")
     assert cpu["name"] == "AMD EPYC 7543"
 
 
-def test_other_processor_has_no_vendor_family_and_model(monkeypatch):
-    monkeypatch.setattr(environment, "_read", lambda file: None)
+def test_other_processor_has_no_vendor_family_and_model(monkeypatch, tmp_path):
+    monkeypatch.setattr(files, "ROOT", tmp_path)
     cpu = environment.collect({"kind": "fake"})["cpu"]
     assert [cpu[key] for key in ("vendor", "family", "model")] == [None] * 3
