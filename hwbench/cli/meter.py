@@ -85,6 +85,7 @@ def _store(
     """
     from hwbench import tables as store
     from hwbench.cli.measuring import command_line
+    from hwbench.identity import UNKNOWN_CPU
     from hwbench.machine import environment
     from hwbench.meters.command import as_measurement
     from hwbench.meters.machine import Place
@@ -94,7 +95,7 @@ def _store(
 
     case = Case("command", {"argv": shlex.join(words)}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
-    device_info = {"kind": "cpu", "name": Place.here().cpu or "unknown CPU"}
+    device_info = {"kind": "cpu", "name": Place.here().cpu or UNKNOWN_CPU}
     request = RunRequest(plan, label=label, run_id=new_run_id("meter"), argv=command_line())
     run = describe_run(request, "cpu", device_info, environment.collect(device_info))
     writer = store.Writer(output, run)

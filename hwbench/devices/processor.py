@@ -1,10 +1,8 @@
 """The processor that this process runs on: its name, cores and data caches."""
 
 import math
-import os
-import platform
-from pathlib import Path
 
+from hwbench.identity import UNKNOWN_CPU
 from hwbench.system import cgroups, cpu, files
 
 CPUS = "sys/devices/system/cpu"
@@ -12,20 +10,12 @@ CPUS = "sys/devices/system/cpu"
 
 
 def cpu_name() -> str:
-    """The processor's marketing name with its cores, e.g. "AMD EPYC 9354 (32 cores)"."""
-    cores = usable_cores()
+    """The processor's name with its cores, e.g. "AMD EPYC 9354 (32 cores)", "ARM Neoverse-N1 (64
+    cores)", "unknown CPU (4 cores)". Of several kinds of cores it has those that this process may
+    run on."""
+    model, cores = cpu.identify(cpu.allowed_processors()).name, usable_cores()
     plural = "s" if cores != 1 else ""
-    return f"{_model_name()} ({cores} core{plural})"
-
-
-def _model_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine()
+    return f"{model or UNKNOWN_CPU} ({cores} core{plural})"
 
 
 def usable_cores() -> int:
@@ -39,10 +29,7 @@ def usable_cores() -> int:
 def cache_bytes() -> dict[str, int]:
     """The bytes of all data caches of the usable cores by level, "l1" to "l3". A cache that several
     cores share counts once. Empty where Linux does not describe them."""
-    try:
-        cores = os.sched_getaffinity(0)
-    except AttributeError:
-        return {}
+    cores = cpu.allowed_processors() or ()
     sizes: dict[tuple[str, str], int] = {}  # by level and the cores that share the cache
     for core in cores:
         for cache in (files.ROOT / CPUS / f"cpu{core}/cache").glob("index*"):

@@ -28,9 +28,6 @@ VARIABLES = (
 NO_VALUES = ("PATH", "HOME", "DIR", "ROOT", "FILE", "TOKEN", "KEY", "CACHE")
 """Variables with such a word in their name hold paths or secrets and are left out."""
 
-CPU_IDENTITY = {"vendor": "vendor_id", "family": "cpu family", "model": "model"}
-"""The facts that identify an x86 processor's architecture, and their names in /proc/cpuinfo."""
-
 
 def collect(device: Mapping[str, Any]) -> dict[str, Any]:
     """The environment of a run on the device that `device` describes, with the findings of
@@ -64,13 +61,10 @@ def _variables() -> dict[str, str]:
 
 
 def _cpu() -> dict[str, Any]:
-    info = files.read("proc/cpuinfo") or ""
-    facts = dict(line.split("\t", 1) for line in info.splitlines() if "\t" in line)
-    flags = facts.get("flags", "").split()
-    identity = {name: facts.get(key) for name, key in CPU_IDENTITY.items()}
+    flags = cpu.flags()
     return {
-        "name": facts.get("model name", platform.processor()).lstrip("\t: "),
-        **{name: text.lstrip("\t: ") if text else None for name, text in identity.items()},
+        **vars(cpu.identify()),
+        "architecture": platform.machine() or None,
         "cores": cpu.physical_cores(),
         "logical_cores": psutil.cpu_count(),
         "allowed_cores": cpu.allowed_cores(),

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from hwbench.system import cpu, files
+
 PACKAGE_SENSORS = ("coretemp", "k10temp", "zenpower")
 
 
@@ -29,15 +31,13 @@ class Place:
     @classmethod
     def here(cls, root: Path = Path("/"), platform: str = sys.platform) -> "Place":
         """This machine, from the files under `root`."""
-        pairs = [line.partition(":") for line in _text(root / "proc/cpuinfo").splitlines()]
-        facts = {key.strip(): value.strip() for key, _, value in pairs}
-        smt = _text(root / "sys/devices/system/cpu/smt/control").strip()
+        smt = files.read("sys/devices/system/cpu/smt/control", root)
         has_mark = any((root / file).exists() for file in (".dockerenv", "run/.containerenv"))
         return cls(
             linux=platform.startswith("linux"),
-            virtual="hypervisor" in facts.get("flags", "").split(),
+            virtual="hypervisor" in cpu.flags(root),
             container=has_mark or "KUBERNETES_SERVICE_HOST" in os.environ,
-            cpu=facts.get("model name", ""),
+            cpu=cpu.identify(root=root).name or "",
             cpus=os.cpu_count() or 1,
             smt_off=smt in ("off", "forceoff"),
         )
@@ -96,11 +96,3 @@ def _sensors_of(chip: Path) -> list[Path]:
     labels += [label for label in ("Tdie", "Tctl") if label in by_label][:1]
     files = [by_label[label] for label in labels]
     return [file.with_name(file.name.replace("label", "input")) for file in files]
-
-
-def _text(file: Path) -> str:
-    try:
-        # a hypervisor may give its processor a name that is not UTF-8
-        return file.read_text(errors="backslashreplace")
-    except OSError:
-        return ""

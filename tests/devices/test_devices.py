@@ -11,7 +11,7 @@ from hwbench.devices.fake import FakeDevice
 from hwbench.devices.timers import HostTimer
 from hwbench.meters import Source, nvml
 from hwbench.records import Unsupported, UserError
-from hwbench.system import cgroups, files
+from hwbench.system import cgroups, cpu, files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,7 +127,7 @@ class TestCpu:
         # as on some virtual machines
         (tmp_path / processor.CPUS / "cpu1/cache/index0/size").unlink()
         monkeypatch.setattr(files, "ROOT", tmp_path)
-        monkeypatch.setattr(processor.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+        monkeypatch.setattr(cpu, "allowed_processors", lambda: {0, 1})
         sizes = {"l1": 32 << 10, "l2": 2 << 20, "l3": 32 << 20}
         assert devices.open_device("cpu").caches() == sizes
 

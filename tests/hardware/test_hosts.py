@@ -1,15 +1,22 @@
 """The oddities of hosts as tables: the files that a machine shows, and the right values."""
 
+import platform
 import re
+import subprocess
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from hwbench.devices import host_memory, processor
+from hwbench.identity import Identity
 from hwbench.machine import environment
 from hwbench.machine.checks import check
+from hwbench.meters.machine import Place
 from hwbench.system import cgroups, cpu, memory
 
-from . import groups
+from . import groups, processors
 
 REPORT = re.compile(r"[\w.-]+/[\w.-]+#\d+|none found")
 
@@ -97,3 +104,71 @@ def test_a_host_without_proc_and_sys_is_described(lay_out):
     assert host_memory.free_bytes() > 1 << 20
     host_memory.limit_new_memory(1 << 40)
     assert facts["container"] == {"cpu_quota": None, "memory_limit": None}
+
+
+@pytest.mark.parametrize("row", processors.ROWS.values(), ids=processors.ROWS)
+class TestProcessors:
+    def test_a_name_is_that_of_a_model_and_never_of_an_architecture(
+        self, row, lay_out, monkeypatch
+    ):
+        lay_out({"proc/cpuinfo": row.cpuinfo})
+        monkeypatch.setattr(cpu, "allowed_processors", lambda: set(range(8)))
+        for machine in ("x86_64", "aarch64", "riscv64", "ppc64le", "s390x", "loongarch64"):
+            monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
+            monkeypatch.setattr(platform, "processor", lambda machine=machine: machine)
+            facts = environment.collect({"kind": "cpu"})["cpu"]
+            assert facts["architecture"] == machine
+            assert facts["name"] == row.name
+            assert (facts["vendor"], facts["family"], facts["model"]) == row.facts
+            assert processor.cpu_name() == f"{row.name or 'unknown CPU'} (8 cores)"
+
+    def test_what_names_no_model_is_unknown(self, row, lay_out):
+        root = lay_out({"proc/cpuinfo": row.cpuinfo})
+        facts = environment.collect({"kind": "cpu"})["cpu"]
+        device = Identity.of("cpu", processor.cpu_name(), {"cpu": facts})
+        assert device.is_unknown is not row.is_known
+        assert Place.here(root).cpu == (row.name or "")
+
+    def test_the_report_is_a_public_one(self, row):
+        assert REPORT.fullmatch(row.report)
+
+
+def test_only_the_kinds_of_cores_that_may_be_used_are_named(lay_out, monkeypatch):
+    """workhorsy/py-cpuinfo#109: four small cores and four large ones are not one device."""
+    lay_out({"proc/cpuinfo": processors.arm(*["0x41/0xd03"] * 4, *["0x41/0xd08"] * 2)})
+    for allowed, name in [({0, 1}, "ARM Cortex-A53"), ({4, 5}, "ARM Cortex-A72")]:
+        monkeypatch.setattr(cpu, "allowed_processors", lambda allowed=allowed: allowed)
+        assert processor.cpu_name() == f"{name} (2 cores)"
+
+
+@pytest.mark.parametrize(
+    ("system", "answer", "name"),
+    [
+        ("Darwin", b"Apple M1 Max\n", "Apple M1 Max"),  # workhorsy/py-cpuinfo#162
+        ("Darwin", b"", None),
+        ("Linux", b"not asked", None),
+        ("FreeBSD", b"not asked", None),
+    ],
+)
+def test_without_proc_macos_is_asked(lay_out, monkeypatch, system, answer, name):
+    lay_out({})
+    done = subprocess.CompletedProcess((), 0, stdout=answer)
+    monkeypatch.setattr(cpu.subprocess, "run", lambda *command, **options: done)
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    assert cpu.identify().name == name
+
+
+@pytest.mark.parametrize("name", ["Intel(R) Xeon(R) CPU           E5506  @ 2.13GHz", ""])
+def test_windows_registry_names_the_model(lay_out, monkeypatch, name):
+    """fusioninventory/fusioninventory-agent#897: "Intel64 Family 6 Model 26 Stepping 5" is none."""
+    lay_out({})
+    registry = SimpleNamespace(
+        HKEY_LOCAL_MACHINE=0,
+        OpenKey=lambda root, path: nullcontext(path),
+        QueryValueEx=lambda key, value: (f"{name} ", 1),
+    )
+    monkeypatch.setitem(sys.modules, "winreg", registry)
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr(platform, "processor", lambda: "Intel64 Family 6 Model 26 Stepping 5")
+    assert cpu.identify().name == (name or None)
