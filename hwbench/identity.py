@@ -36,6 +36,9 @@ PLACEHOLDERS = re.compile(
 
 CORES = re.compile(r" \(\d+ cores?\)$")
 
+MAKERS = re.compile(r"(intel|amd|hygon|zhaoxin)\b", re.IGNORECASE)
+"""Makers whose models have numbers: a name without one is that of a series."""
+
 NOT_A_NUMBER_OF_A_MODEL = re.compile(r"@.*|-v\d+\b|\(.*?\)|\[.*?\]|\d+xx\b")
 """The parts of a processor's name whose digits are its clock, a version, or no one model's."""
 
@@ -69,22 +72,28 @@ class Identity:
         has_no_facts = any(fact is None for fact in self.facts.values())
         return is_unknown(self.name) or (self.kind == "cpu" and has_no_facts and self._is_series)
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.details}" if self.details else self.name
+
+    @property
+    def details(self) -> str:
+        """The facts that are known, in words: "family 25, model 17"."""
+        return ", ".join(f"{key} {fact}" for key, fact in self.facts.items() if fact is not None)
+
     @property
     def _is_series(self) -> bool:
         """Whether the name is that of a series: "AMD EPYC", "Intel(R) Xeon(R) CPU @ 2.20GHz"."""
-        return not re.search(r"\d", NOT_A_NUMBER_OF_A_MODEL.sub("", self.name))
+        model = NOT_A_NUMBER_OF_A_MODEL.sub("", self.name)
+        return bool(MAKERS.match(model)) and not re.search(r"\d", model)
 
     def difference(self, other: "Identity") -> str:
         """How another device differs: "X against Y"; empty if nothing that is known does."""
-        pairs = [(self.kind, other.kind), (self.name, other.name)]
-        words = [f"{mine} against {theirs}" for mine, theirs in pairs if mine != theirs]
-        if not words:
-            words = [
-                f"{self.name} with {key} {mine} against {other.facts.get(key)}"
-                for key, mine in self.facts.items()
-                if None not in (mine, other.facts.get(key)) and str(mine) != str(other.facts[key])
-            ]
-        return next(iter(words), "")
+        for mine, theirs in ((self.kind, other.kind), (self.name, other.name)):
+            if mine != theirs:
+                return f"{mine} against {theirs}"
+        both = [(str(mine), str(other.facts.get(key))) for key, mine in self.facts.items()]
+        differs = any(mine != theirs and str(None) not in (mine, theirs) for mine, theirs in both)
+        return f"{self} against {other}" if differs else ""
 
     def is_known_to_be(self, other: "Identity") -> bool:
         """Whether both are known, and are one model."""

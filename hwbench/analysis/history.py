@@ -16,6 +16,7 @@ import pandas as pd
 
 from hwbench.analysis.metrics.rates import RATES
 from hwbench.stats.change_points import LEAST, change_points, levels
+from hwbench.tables.run import identity_of
 
 HEADLINE = (*RATES, "step_s_p50")
 """A case's history is of the first of these metrics that it has."""
@@ -42,8 +43,8 @@ def points(
 
     `heads` holds each run's row of `runs`, `cases` and `metrics` its tables of metrics.cases and
     metrics.summarize. `position` counts from 0 the runs of one label and device, of which there
-    must be FEWEST. Runs without a label have no history; a run given twice counts once. `commit`
-    is null where unknown.
+    must be FEWEST. Runs without a label have no history, nor have those of an unknown device, each
+    of which may be another; a run given twice counts once. `commit` is null where unknown.
     """
     runs = _in_order(heads)
     if not runs:
@@ -113,11 +114,13 @@ def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]
     """The runs that have a history, oldest first: the index of each in `heads`, with its GROUP and
     RUN."""
     labelled: dict[str, tuple[int, dict[str, Any]]] = {}
+    names = _names_of_devices([head.iloc[0] for head in heads])
     for given, head in enumerate(heads):
-        row = head.iloc[0]
-        if row.label:
+        row, device = head.iloc[0], identity_of(head.iloc[0])
+        if row.label and not device.is_unknown:
             run = {name: row[name] for name in (*GROUP, "run_id", "started_at")}
-            labelled.setdefault(row.run_id, (given, run | {"commit": commit_of(row.environment)}))
+            run |= {"device_name": names[given], "commit": commit_of(row.environment)}
+            labelled.setdefault(row.run_id, (given, run))
     groups: dict[tuple[str, ...], list[tuple[int, dict[str, Any]]]] = {}
     for given, run in sorted(labelled.values(), key=lambda one: str(one[1]["started_at"])):
         groups.setdefault(tuple(run[name] for name in GROUP), []).append((given, run))
@@ -126,3 +129,16 @@ def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]
         if len(runs) >= FEWEST:
             ordered += [(given, run | {"position": at}) for at, (given, run) in enumerate(runs)]
     return ordered
+
+
+def _names_of_devices(rows: Sequence[Any]) -> list[str]:
+    """The name of each run's device; with what tells them apart where several have one name."""
+    devices = [identity_of(row) for row in rows]
+    by_name: dict[tuple[str, str], set[str]] = {}
+    for device in devices:
+        by_name.setdefault((device.kind, device.name), set()).add(device.details)
+    names = []
+    for device in devices:
+        is_one = len(by_name[device.kind, device.name] - {""}) < 2
+        names.append(device.name if is_one or not device.details else str(device))
+    return names

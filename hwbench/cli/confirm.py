@@ -14,20 +14,31 @@ if TYPE_CHECKING:
     from hwbench.tables.run import RunTables
 
 
-def check_machine(candidate: "RunTables") -> str:
+def check_machine(candidate: "RunTables", across_devices: bool = False) -> str:
     """The device to measure again on, as `--device` names it. UserError if this machine's is not
-    the candidate's."""
+    the candidate's, or may not be and `across_devices` does not allow it."""
+    from hwbench.identity import Identity
     from hwbench.recording.launch.exchange import describe_device
+    from hwbench.system import cpu
 
     measured = candidate.device
     index = candidate.environment.get("device", {}).get("index")
     device = measured.kind if index is None else f"{measured.kind}:{index}"
     spec, device_info = describe_device(device, options.warn)
     name = device_info["name"]
+    known = {"device": device_info, "cpu": vars(cpu.identify())}
+    here = Identity.of(measured.kind, name, known)
     if name != measured.name:
         raise UserError(
             f"--confirm measures on this machine's {name}; the candidate was measured on "
             f"{measured.name}"
+        )
+    if difference := here.difference(candidate.identity):
+        raise UserError(f"--confirm measures on another device: {difference}")
+    if here.is_unknown and not across_devices:
+        raise UserError(
+            f"--confirm measures on this machine's {name}, and nothing says whether the candidate "
+            "was measured on it; if it was, add --allow-cross-device"
         )
     return spec
 

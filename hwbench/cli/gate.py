@@ -122,7 +122,7 @@ def command(
         _warn_of_unused(rules, table)
         _tell_differences(runs[-1], run)
         if confirm:
-            spec = check_machine(run)
+            spec = check_machine(run, across_devices)
             # measuring again may be cut short
             first = Judgement(table, gate.outcome(table), "", subject)
             _write(first, junit, markdown)

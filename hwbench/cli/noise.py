@@ -14,6 +14,7 @@ from hwbench.cli.measuring import (
     tell,
     warn_of_checks,
 )
+from hwbench.identity import Identity
 from hwbench.records import FAILED, UserError
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def command(processes: int, as_json: bool, output: Path, **asked: Any) -> int:
     cases, name = count(len(session.plan.cases), "case"), session.device_info["name"]
     tell(f"{session.folder.name}: {cases} × {2 * processes} on {name}")
     warn_of_checks(session.environment)
+    if Identity.of(session.device.partition(":")[0], name, session.environment).is_unknown:
+        options.warn(f"nothing identifies the device ({name}): its floors hold for no other run")
     with report_partial(session.folder), reporter(session.plan) as progress:
         session.measure(progress)
     run = session.close()

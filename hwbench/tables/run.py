@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from hwbench.identity import Identity
 from hwbench.tables.schema import SCHEMAS
 
 
@@ -55,6 +56,11 @@ class RunTables:
         )
 
     @cached_property
+    def identity(self) -> Identity:
+        """Which device that is, and what tells it from others of its name."""
+        return identity_of(self.runs.iloc[0])
+
+    @cached_property
     def plan(self) -> Mapping[str, Any]:
         """The policy and the cases of the run, as they were before its first case started."""
         content: dict[str, Any] = json.loads(self.runs.plan.iloc[0])
@@ -76,6 +82,16 @@ class RunTables:
     def measured(self) -> pd.DataFrame:
         """The measurements whose outcome is "ok"."""
         return self.measurements[self.measurements.outcome == "ok"]
+
+
+def identity_of(head: Any) -> Identity:
+    """The device of a run by its row of `runs`."""
+    try:
+        environment = json.loads(head.environment)
+    except (TypeError, ValueError, RecursionError):
+        environment = None
+    known = environment if isinstance(environment, Mapping) else {}
+    return Identity.of(str(head.device_kind), str(head.device_name), known)
 
 
 def empty(table: str) -> pd.DataFrame:

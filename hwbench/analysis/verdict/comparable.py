@@ -4,7 +4,7 @@ and valid figures. And what may explain a difference: doubts about figures, a di
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,9 +13,6 @@ from hwbench.analysis.metrics.energy import energy_of
 from hwbench.analysis.metrics.summary import WORK_METRICS
 from hwbench.analysis.metrics.validity import INVALIDATING, severity_of
 from hwbench.tables.run import RunTables
-
-UNKNOWN_NAMES = ("", "unknown CPU")
-"""Device names that say nothing: two of them may be two devices."""
 
 CONDITIONS = {
     "packages": ("torch", "numpy"),
@@ -28,14 +25,23 @@ CONDITIONS = {
 
 
 class Obstacles:
-    """Why cases of a baseline, of one run or several, and a candidate cannot be compared."""
+    """Why cases of a baseline, of one run or several, and a candidate cannot be compared.
+
+    With `across_devices` their devices and clocks may differ. On `one_machine` the runs are known
+    to be of one device, whatever it is called.
+    """
 
     def __init__(
-        self, baseline: Sequence[RunTables], candidate: RunTables, across_devices: bool = False
+        self,
+        baseline: Sequence[RunTables],
+        candidate: RunTables,
+        across_devices: bool = False,
+        one_machine: bool = False,
     ) -> None:
         self._device, self._clocks = "", {}
-        if not across_devices:
+        if not (across_devices or one_machine):
             self._device = _device_difference(baseline, candidate)
+        if not across_devices:
             self._clocks = _differences_of(baseline, candidate, ["timer_kind"], "clock")
         self._invalid = _invalid_cases(baseline, candidate)
         self._meters = _meter_differences(baseline, candidate)
@@ -122,13 +128,15 @@ def _invalid_cases(baseline: Sequence[RunTables], candidate: RunTables) -> dict[
 
 def _device_difference(baseline: Sequence[RunTables], candidate: RunTables) -> str:
     """How the devices of the runs differ, or that they may. Empty if all are of one device."""
+    ours = candidate.identity
     for run in baseline:
-        for theirs, ours in zip(astuple(run.device), astuple(candidate.device), strict=True):
-            if theirs != ours:
-                return f"another device: {theirs} against {ours}"
-            if theirs in UNKNOWN_NAMES:
-                doubt = "the device is unknown on both sides: it may be another"
-                return f"{doubt}; to compare all the same, allow another device"
+        theirs = run.identity
+        if theirs.kind == ours.kind and (theirs.is_unknown or ours.is_unknown):
+            names = " and ".join(dict.fromkeys((theirs.name, ours.name)))
+            doubt = f"nothing identifies the device ({names or 'no name'}): it may be another"
+            return f"{doubt}; --allow-cross-device compares all the same"
+        if difference := theirs.difference(ours):
+            return f"another device: {difference}"
     return ""
 
 

@@ -22,7 +22,7 @@ from hwbench.analysis.verdict.comparable import invalidating_codes
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.records import FAILED
 from hwbench.tables.labels import of_label
-from hwbench.tables.run import RunTables
+from hwbench.tables.run import RunTables, identity_of
 
 Status = Literal[
     "regression", "failed", "missing", "incomparable", "inconclusive", "new", "skipped", "pass"
@@ -162,16 +162,16 @@ def _exceeds_threshold(row: Mapping[str, Any]) -> bool:
 
 
 def rolling(heads: pd.DataFrame, label: str, n: int, candidate: RunTables) -> list[Path]:
-    """The folders of the last `n` runs with a label: those of the candidate's device if there are
-    any, else those of all devices.
+    """The folders of the last `n` runs with a label: those that are known to be of the candidate's
+    device if there are any, else those of all devices.
 
     `heads` are the `runs` rows of all runs with their `folder` (tables.read_heads). The candidate
     itself is left out.
     """
     labelled = of_label(heads, label)
     others = labelled[labelled.run_id != candidate.run_id]
-    device = candidate.device
-    here = others[(others.device_kind == device.kind) & (others.device_name == device.name)]
+    is_here = [identity_of(row).is_known_to_be(candidate.identity) for row in others.itertuples()]
+    here = others[np.array(is_here, dtype=bool)]
     chosen = here if len(here) else others
     return list(chosen.folder.tail(n))
 

@@ -62,19 +62,21 @@ def judge_runs(
     rules: Rules = Rules(),  # noqa: B008 - frozen
     floors: Mapping[tuple[str, str], float] | None = None,
     across_devices: bool = False,
+    one_machine: bool = False,
 ) -> pd.DataFrame:
     """Judge a candidate against its baseline: a row (JUDGED, see Judgement) for each case and
     metric of either side.
 
     `rules` say what is judged and what change matters. The differences between several baseline
     runs count as noise (stats.change_from_runs). `floors` holds, by case_id and metric, the change
-    that this machine's noise alone can make: a smaller one is inconclusive.
+    that this machine's noise alone can make: a smaller one is inconclusive. `across_devices` and
+    `one_machine` as in comparable.Obstacles.
     """
     *baseline, candidate = comparable.with_one_kind_of_peak([*baseline, candidate])
     runs = [*baseline, candidate]
     sides = [_sides(baseline), _sides([candidate])]
     planned = pd.concat([cases(run) for run in runs]).drop_duplicates("case_id")
-    obstacles = Obstacles(baseline, candidate, across_devices)
+    obstacles = Obstacles(baseline, candidate, across_devices, one_machine)
     doubts = comparable.doubts(baseline, candidate)
     rows = []
     for case in planned.itertuples():

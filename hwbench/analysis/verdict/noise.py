@@ -53,7 +53,9 @@ def floor_of(change: stats.Change) -> float:
 
 def floors(results: Path, run: RunTables, warn: Warn) -> dict[tuple[str, str], float]:
     """By case_id and metric, the newest floor stored in `results` for the device of `run` (kind and
-    name)."""
+    name); none for a device that is unknown."""
+    if run.identity.is_unknown:
+        return {}
     stored, device = read_noise(results, warn), run.device
     here = stored[(stored.device_kind == device.kind) & (stored.device_name == device.name)]
     by_age = here.sort_values("started_at", kind="stable")

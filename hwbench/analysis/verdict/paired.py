@@ -26,7 +26,8 @@ def judge_pairs(
     `hwbench ab` has an exit status too.
     """
     baseline, candidate = comparable.with_one_kind_of_peak([baseline, candidate])
-    table = judgement.judge_runs([baseline], candidate, Rules(tuple(metrics), threshold))
+    rules = Rules(tuple(metrics), threshold)
+    table = judgement.judge_runs([baseline], candidate, rules, one_machine=True)
     values = [_values(run) for run in (baseline, candidate)]
     rows = [_judge_pair(row, values) for row in table.to_dict("records")]
     return gate.require_significance(pd.DataFrame(rows, columns=judgement.JUDGED))
