@@ -65,6 +65,10 @@ class TestDevice:
             ({"gpu_info": ""}, "cpu", "AMD Ryzen 7 7800X3D 8-Core Processor"),
             ({"devices": "none"}, "cpu", "AMD Ryzen 7 7800X3D 8-Core Processor"),
             ({"gpu_info": "", "cpu_info": ""}, "cpu", "unknown CPU"),
+            ({"gpu_info": "", "cpu_info": "CPU"}, "cpu", "unknown CPU"),
+            ({"gpu_info": "", "cpu_info": "OpenBLAS, CPU"}, "cpu", "unknown CPU"),
+            ({"gpu_info": "", "cpu_info": "aarch64"}, "cpu", "unknown CPU"),
+            ({"gpu_info": "", "cpu_info": "Accelerate, Apple M1"}, "cpu", "Accelerate, Apple M1"),
             ({"backends": "Metal,BLAS", "gpu_info": "Apple M2 "}, "mps", "Apple M2"),
             (
                 {"backends": "ROCm", "gpu_info": "AMD Instinct MI300X"},

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from hwbench.identity import Identity
 from hwbench.printable import storable
 from hwbench.records import UserError
 from hwbench.tables.importers import (
@@ -50,10 +51,9 @@ def read(tool: str, files: Sequence[Path]) -> Imported:
     parts = [_read(tool, file) for file in files]
     first = parts[0]
     for file, part in zip(files, parts, strict=True):
-        if part.device_name != first.device_name:
-            raise UserError(
-                f"{file}: measured on {part.device_name}, and {files[0]} on {first.device_name}"
-            )
+        ours, theirs = _device(part), _device(first)
+        if ours.difference(theirs):
+            raise UserError(f"{file}: measured on {ours}, and {files[0]} on {theirs}")
     for number, part in enumerate(parts):
         if any(part.measured == earlier.measured for earlier in parts[:number]):
             raise UserError(
@@ -66,6 +66,10 @@ def read(tool: str, files: Sequence[Path]) -> Imported:
         first.environment,
         [pair for part in parts for pair in part.measured],
     )
+
+
+def _device(part: Imported) -> Identity:
+    return Identity.of(part.device_kind, part.device_name, part.environment)
 
 
 def _read(tool: str, file: Path) -> Imported:

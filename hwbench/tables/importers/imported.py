@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hwbench.identity import UNKNOWN_CPU, is_no_name
 from hwbench.printable import storable
 from hwbench.records import (
     Case,
@@ -25,8 +26,6 @@ from hwbench.records import (
 
 DTYPE = "-"
 """These tools know nothing of number formats."""
-
-UNKNOWN_CPU = "unknown CPU"
 
 
 @dataclass(frozen=True)
@@ -50,18 +49,22 @@ def imported(
 ) -> Imported:
     """The results on `device` of a machine with this `cpu` (see `processor`); `started_at` as the
     file has it, `more` for the environment."""
-    host = {name: cpu[name] for name in ("name", "logical_cores")}
+    host = {name: fact for name, fact in cpu.items() if name != "kind"}
     environment = {"device": dict(device), "cpu": host, **more}
     return Imported(_moment(started_at), device["kind"], device["name"], environment, measured)
 
 
-def processor(name: Any, logical_cores: Any) -> dict[str, Any]:
+def processor(name: Any, logical_cores: Any, **identity: Any) -> dict[str, Any]:
     """The CPU as a device. A tool that times on the host measures it, whatever else the code may
-    use."""
+    use. An architecture is no name. `identity` is its vendor, family and model, where a file has
+    them."""
+    is_name = isinstance(name, str) and not is_no_name(name)
+    facts = {key: fact for key, fact in identity.items() if type(fact) in (str, int)}
     return {
         "kind": "cpu",
-        "name": storable(name) if isinstance(name, str) and name else UNKNOWN_CPU,
+        "name": storable(name) if is_name else UNKNOWN_CPU,
         "logical_cores": logical_cores if isinstance(logical_cores, int) else None,
+        **{key: storable(str(fact)) for key, fact in facts.items()},
     }
 
 

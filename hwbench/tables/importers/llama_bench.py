@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwbench.identity import is_no_name
 from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
 from hwbench.tables.importers.fields import (
@@ -126,7 +127,10 @@ def _device(test: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _processor(test: Mapping[str, Any]) -> dict[str, Any]:
-    return processor(optional(test, "cpu_info", str).strip(), None)
+    """The processor, behind the libraries for matrices that llama.cpp lists before it; unknown
+    where ggml knows it as "CPU"."""
+    name = optional(test, "cpu_info", str).strip()
+    return processor("" if any(map(is_no_name, name.split(", "))) else name, None)
 
 
 def _machine(test: Mapping[str, Any]) -> str:

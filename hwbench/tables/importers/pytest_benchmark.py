@@ -24,8 +24,13 @@ def read(file: Path) -> Imported:
         if case.case_id in measured:
             raise NotAResult(f"two benchmarks are called {name}")
         measured[case.case_id] = (case, measurement(times(stats["data"], name)))
-    name = cpu.get("brand_raw") or machine.get("processor") or machine.get("machine")
-    device = processor(name, cpu.get("count"))
+    device = processor(
+        _either(cpu, "brand_raw", "brand"),
+        cpu.get("count"),
+        vendor=_either(cpu, "vendor_id_raw", "vendor_id"),
+        family=cpu.get("family"),
+        model=cpu.get("model"),
+    )
     return imported(
         [*measured.values()],
         device,
@@ -36,6 +41,12 @@ def read(file: Path) -> Imported:
         packages={"pytest-benchmark": content.get("version")},
         git=_commit(content.get("commit_info")),
     )
+
+
+def _either(cpu: dict[str, Any], now: str, before: str) -> Any:
+    """What py-cpuinfo says under the name that a key has now, or had before its version 6. Beside
+    `machine_info.cpu` there are only architectures."""
+    return cpu.get(now) or cpu.get(before)
 
 
 def _params(params: Any) -> dict[str, Any]:
