@@ -18,6 +18,7 @@ from hwbench.devices import _torch, compiler, event_clock
 from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.timers import EventTimer, HostTimer, Timer
+from hwbench.identity import UNKNOWN, is_no_name
 from hwbench.meters import Meter, host, nvml
 from hwbench.meters.nvml.library import find_index
 from hwbench.meters.selection import open_meters
@@ -289,6 +290,10 @@ def _memory_stats() -> Mapping[str, Any]:
 
 
 def device_name(kind: str, index: int) -> str:
-    module = torch.get_device_module(kind)
-    name = getattr(module, "get_device_name", None)
-    return str(name(index)) if name else f"{kind}:{index}"
+    """What torch calls the device; "unknown …" where it has no name for it, or none in UTF-8, as
+    some drivers under WSL2."""
+    try:
+        name = str(torch.get_device_module(kind).get_device_name(index)).strip()
+    except (AttributeError, UnicodeDecodeError):
+        name = ""
+    return f"{UNKNOWN} {kind} device" if is_no_name(name) else name

@@ -16,6 +16,7 @@ from hwbench.devices import _torch
 from hwbench.devices.footprint import Tensors, require_predicted
 from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.timers import HostTimer, Timer
+from hwbench.identity import UNKNOWN, is_no_name
 from hwbench.meters import Meter, host
 from hwbench.meters.selection import open_meters
 from hwbench.records import Unsupported
@@ -33,7 +34,7 @@ class MpsDevice:
     has_transfers = True  # torch copies, though the memory is one
 
     def __init__(self) -> None:
-        self.name = "Apple GPU (Metal)"
+        self.name = gpu_name()
         self.torch = torch.device("mps")
         self.findings = _torch.findings(self, {"name": self.name, "os": platform.mac_ver()[0]})
         self.notes: list[str] = []
@@ -109,7 +110,18 @@ class MpsDevice:
 
 
 def available(kind: str) -> dict[str, str]:
-    return {"mps": "Apple GPU (Metal)"} if torch.backends.mps.is_available() else {}
+    return {"mps": gpu_name()} if torch.backends.mps.is_available() else {}
+
+
+def gpu_name() -> str:
+    """What Metal calls the GPU, with its cores: a chip is sold with several numbers of them."""
+    try:
+        name, cores = torch.backends.mps.get_name().strip(), torch.backends.mps.get_core_count()
+    except (RuntimeError, AttributeError, UnicodeDecodeError):
+        name, cores = "", 0
+    if is_no_name(name):
+        return f"{UNKNOWN} mps device"
+    return f"{name} ({cores} cores)" if cores > 0 else name
 
 
 def open_device(spec: str) -> TorchDevice:

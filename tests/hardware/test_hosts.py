@@ -8,9 +8,10 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from hwbench.devices import host_memory, processor
-from hwbench.identity import Identity
+from hwbench.devices import accelerator, host_memory, mps, processor
+from hwbench.identity import Identity, is_unknown
 from hwbench.machine import environment
 from hwbench.machine.checks import check
 from hwbench.meters.machine import Place
@@ -131,6 +132,50 @@ class TestProcessors:
 
     def test_the_report_is_a_public_one(self, row):
         assert REPORT.fullmatch(row.report)
+
+
+class Vendor:
+    """A module of torch for a kind of device, whose driver gives a name or fails to."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def get_device_name(self, index):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+MOJIBAKE = UnicodeDecodeError("utf-8", b"\xf8", 0, 1, "invalid start byte")
+GPUS = {
+    "a model": (Vendor("NVIDIA H100 80GB HBM3"), "NVIDIA H100 80GB HBM3"),
+    "XuehaiPan/nvitop#127": (Vendor(MOJIBAKE), "unknown xpu device"),
+    "no name": (Vendor(" "), "unknown xpu device"),
+    "no function for it": (object(), "unknown xpu device"),
+    "pytorch/pytorch#75198": (Vendor("NVIDIA Graphics Device"), "NVIDIA Graphics Device"),
+    "ROCm/TheRock#4693": (Vendor("AMD Radeon Graphics"), "AMD Radeon Graphics"),
+}
+
+
+@pytest.mark.parametrize(("module", "name"), GPUS.values(), ids=GPUS)
+def test_a_gpu_is_what_its_driver_calls_it(monkeypatch, module, name):
+    monkeypatch.setattr(torch, "get_device_module", lambda kind: module)
+    assert accelerator.device_name("xpu", 0) == name
+    assert is_unknown(name) is (name != "NVIDIA H100 80GB HBM3")
+
+
+@pytest.mark.parametrize(
+    ("answer", "cores", "name"),
+    [
+        ("Apple M1 Pro", 16, "Apple M1 Pro (16 cores)"),  # pytorch/pytorch#160414
+        ("AMD Radeon Pro 5500M", -1, "AMD Radeon Pro 5500M"),
+        ("", 0, "unknown mps device"),
+    ],
+)
+def test_an_apple_gpu_is_what_metal_calls_it(monkeypatch, answer, cores, name):
+    monkeypatch.setattr(torch.backends.mps, "get_name", lambda: answer)
+    monkeypatch.setattr(torch.backends.mps, "get_core_count", lambda: cores)
+    assert mps.gpu_name() == name
 
 
 def test_only_the_kinds_of_cores_that_may_be_used_are_named(lay_out, monkeypatch):
