@@ -16,6 +16,9 @@ from hwbench.files import atomic_write
 
 Answer = TypeVar("Answer")
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux has a number of its own for each boot."""
+
 
 class Remembered(Generic[Answer]):
     """The answers in `file` that hold under `where`: all that they depend on besides the question.
@@ -72,6 +75,16 @@ class Remembered(Generic[Answer]):
         if not self._has_warned:
             self._has_warned = True
             self._warn(problem)
+
+
+def until_reboot() -> str:
+    """A key for what holds on this machine until it boots again: for answers about a device that
+    nothing identifies, in a file that several machines may share. Where the kernel tells no boot
+    it is that of this process."""
+    try:
+        return BOOT.read_text(encoding="utf-8").strip()
+    except OSError:
+        return f"process {os.getpid()}"
 
 
 def cache_folder() -> Path:

@@ -11,7 +11,9 @@ from hwbench.devices.findings import Findings, Stopwatch
 from hwbench.devices.format_trial import measure_formats
 from hwbench.devices.protocol import TorchDevice
 from hwbench.devices.stopwatches import OneThread, Queue
+from hwbench.identity import is_unknown
 from hwbench.records import Unsupported
+from hwbench.remembered import until_reboot
 
 DTYPES = {
     "fp32": torch.float32,
@@ -32,7 +34,7 @@ SETTINGS = (
 
 def findings(device: TorchDevice, facts: Mapping[str, Any]) -> Findings:
     """The findings of a device that torch drives. They depend on `facts`, torch's version and the
-    environment variables in SETTINGS."""
+    environment variables in SETTINGS, and hold until the next boot if nothing identifies it."""
     on_cpu = device.kind == "cpu"
     watch: Stopwatch = OneThread() if on_cpu else Queue(device.synchronize)
     parts = torch.get_num_threads() if on_cpu else 1
@@ -40,6 +42,8 @@ def findings(device: TorchDevice, facts: Mapping[str, Any]) -> Findings:
         name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)
     }
     where = {**facts, "torch": torch.__version__, "settings": settings}
+    if is_unknown(device.name):
+        where["boot"] = until_reboot()
     return Findings(
         watch,
         where,

@@ -38,7 +38,8 @@ class CpuDevice:
         self.name = cpu_name()
         self.torch = torch.device("cpu")
         self.notes: list[str] = []
-        self.findings = _torch.findings(self, self._facts())
+        # the name of a series is on several generations
+        self.findings = _torch.findings(self, self._facts() | {"cpu": vars(cpu.identify())})
 
     def now_ns(self) -> int:
         return time.perf_counter_ns()

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hwbench.identity import is_unknown
 from hwbench.inputs import shortened
 from hwbench.recording.launch.exchange import case_request, run_process
 from hwbench.recording.matrix import Plan
 from hwbench.records import Case, Measurement, Outcome, Policy
-from hwbench.remembered import Remembered
+from hwbench.remembered import Remembered, until_reboot
 
 FILE = ".largest.json"
 """The file in the results folder that remembers the values found."""
@@ -163,6 +164,8 @@ def remembered_sizes(
     # the rates of the formats are measured anew, and would make every run another device
     device_facts = {name: fact for name, fact in device_info.items() if name != "formats"}
     where = {"device": device_facts, "versions": versions, "timeout_s": timeout_s}
+    if is_unknown(str(device_info.get("name", ""))):
+        where["boot"] = until_reboot()
     return Remembered(results / FILE, where, is_size, warn)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from hwbench.devices import open_device
+from hwbench.devices import cpu, open_device
 from hwbench.devices.fake import FakeDevice, FakeStopwatch
 from hwbench.devices.findings import FILE, Choice, Findings
 from hwbench.devices.format_trial import FORMATS, measure_formats
@@ -219,3 +219,11 @@ def test_cpu_describes_formats_and_keeps_its_threads():
     assert rates["fp32"] > 1e8
     assert torch.get_num_threads() == threads
     assert open_device("cpu").findings.formats == rates
+
+
+@pytest.mark.parametrize(("name", "has_boot"), [("unknown CPU (2 cores)", True), ("EPYC 7", False)])
+def test_findings_of_an_unknown_device_hold_until_the_next_boot(monkeypatch, name, has_boot):
+    monkeypatch.setattr(cpu, "cpu_name", lambda: name)
+    where = cpu.CpuDevice().findings._formats._where
+    assert ("boot" in where) is has_boot
+    assert set(where["cpu"]) == {"name", "vendor", "family", "model"}

@@ -1,10 +1,13 @@
 """The file of remembered answers serves several devices, and hwbench works without it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from hwbench import remembered
+from hwbench.recording.sizing import remembered_sizes
 from hwbench.remembered import Remembered, cache_folder
 
 
@@ -57,3 +60,20 @@ def test_the_cache_folder_is_the_variables_or_the_users(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
     assert cache_folder() == Path("/home/me/.cache/hwbench")
+
+
+@pytest.mark.parametrize("name", ["unknown CPU (2 cores)", "aarch64 (2 cores)", "EPYC 7543"])
+def test_answers_about_an_unknown_device_hold_until_the_next_boot(tmp_path, monkeypatch, name):
+    boot = tmp_path / "boot_id"
+    monkeypatch.setattr(remembered, "BOOT", boot)
+
+    def sizes():
+        return remembered_sizes(tmp_path, {"name": name}, {}, 1.0, pytest.fail)
+
+    boot.write_text("one\n")
+    sizes().put("q", 4)
+    assert sizes().get("q") == 4
+    boot.write_text("another\n")
+    assert sizes().get("q") == (4 if name == "EPYC 7543" else None)
+    boot.unlink()
+    assert remembered.until_reboot() == f"process {os.getpid()}"
