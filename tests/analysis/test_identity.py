@@ -18,6 +18,7 @@ from hwbench.cli.confirm import check_machine
 from hwbench.errors import UserError
 from hwbench.identity import Identity, is_unknown
 from hwbench.recording.launch import exchange
+from hwbench.report.formats import markdown_report
 from hwbench.tables.reader import read_heads
 
 STEP = Rules(("step_s_p50",))
@@ -165,6 +166,13 @@ def test_two_generations_of_one_name_are_two_histories():
         for family in ("25, model 17", "26, model 2")
     ]
     assert history.changes(table).empty
+
+
+@pytest.mark.parametrize(("device", "pairs"), [("EPYC 7543", 1), ("aarch64 (4 cores)", 2)])
+def test_a_report_takes_only_runs_of_one_known_device_for_a_series(device, pairs):
+    runs = [on(device, run_id=f"r{day}", started_at=f"{day}", label="x") for day in range(3)]
+    text = markdown_report.render(runs)
+    assert ("r2 against the 2 runs before it" in text) is (pairs == 1)
 
 
 @pytest.mark.parametrize("environment", ["[]", "nonsense", '{"cpu": 3}', '{"cpu": {"family": []}}'])

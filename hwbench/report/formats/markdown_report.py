@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from hwbench.analysis.history import GROUP, changes, points
+from hwbench.analysis.history import changes, points
 from hwbench.analysis.verdict import gate, judgement
 from hwbench.report.charts.history import tracks
 from hwbench.report.doubts import doubts
@@ -117,8 +117,9 @@ def _pairs(views: Sequence[RunView]) -> list[Pair]:
 
 
 def _belong_together(runs: Sequence[RunTables]) -> bool:
-    groups = {tuple(run.runs[GROUP].iloc[0]) for run in runs}
-    return len(groups) == 1 and all(run.runs.label.iloc[0] for run in runs)
+    labels = {run.runs.label.iloc[0] for run in runs}
+    is_one_device = all(run.identity.is_known_to_be(runs[0].identity) for run in runs)
+    return len(labels) == 1 and all(labels) and is_one_device
 
 
 def _judged(baseline: Sequence[RunTables], candidate: RunTables) -> pd.DataFrame:
