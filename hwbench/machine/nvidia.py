@@ -12,6 +12,7 @@ from hwbench.meters.nvml.library import (
     Nvml,
     answer,
     close_library,
+    list_gpus,
     open_library,
     text,
 )
@@ -31,8 +32,7 @@ def collect_gpus() -> list[dict[str, Any]] | None:
     except NoAnswer:
         return None
     try:
-        count = answer(nvml, lambda: int(nvml.nvmlDeviceGetCount()))
-        return [_facts(nvml, index) for index in range(count)]
+        return [_facts(nvml, index) for index in list_gpus(nvml)]
     except NoAnswer:
         return None
     finally:

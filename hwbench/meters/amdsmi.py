@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source, read_all
 from hwbench.meters.binding import one_line
+from hwbench.meters.listing import lines_of
 
 LIMIT_W = 3000.0
 POWER = ("socket_power", "current_socket_power", "average_socket_power")
@@ -92,6 +93,11 @@ class AmdSmiMeter:
                 self._add(f"gpu:{index}", gpu, is_partitioned=self._is_partitioned(gpu))
         for address in sorted(wanted - found):
             self.failures[Signal(self.name, f"gpu:{address}", "energy", "J")] = NO_SUCH_GPU
+
+    @property
+    def signals(self) -> list[Signal]:
+        """The signals that it shows."""
+        return [signal for signal in self._asks if signal not in self.failures]
 
     def read(self) -> Iterator[Mapping[Signal, float]]:
         for signal, ask in self._asks.items():
@@ -180,9 +186,9 @@ def sources(load: Callable[[], Any] = library, gpus: Sequence[str] | None = None
     meter = _open(load, gpus)
     if isinstance(meter, Source):
         return [meter]
-    names = [f"{signal.scope} {signal.quantity}" for signal in read_all(meter)]
+    lines = lines_of(meter, meter.signals)
     meter.close()
-    return [Source("amdsmi", True, names)]
+    return lines
 
 
 def _open(load: Callable[[], Any], gpus: Sequence[str] | None = None) -> AmdSmiMeter | Source:

@@ -31,13 +31,20 @@ def gpus(environment):
 
 
 @pytest.mark.parametrize(
-    "trouble", [{"FAIL": "nvmlDeviceGetHandleByIndex_v2@1=15"}, {"LOST": "1@0"}]
+    "trouble",
+    [
+        {"FAIL": "nvmlDeviceGetHandleByIndex_v2@1=15"},
+        {"FAIL": "nvmlDeviceGetCount_v2=15,nvmlDeviceGetHandleByIndex_v2@1=15"},
+        {"LOST": "1@0"},
+    ],
 )
 def test_lost_gpu_leaves_facts_of_the_others(nvml_library, trouble):
     found = gpus(nvml_library.environment(GPUS=3, **trouble))
     assert [gpu["name"] for gpu in found] == ["NVIDIA Fake GPU", None, "NVIDIA Fake GPU"]
     assert [gpu["driver"] for gpu in found] == ["580.00.00"] * 3
     assert [gpu["memory_bytes"] for gpu in found] == [80 << 30, None, 80 << 30]
+    assert found[1]["problem"] == "the GPU is lost; sudo dmesg | grep Xid says why; reboot"
+    assert "lost" not in found[0].get("problem", "")
     assert check({"device": {"kind": "cuda", "nvml_index": 1}, "nvidia": found}) == []
 
 

@@ -140,6 +140,25 @@ def test_lost_gpu_leaves_the_other():
     assert meter.failures == {signal("0000:01:00.0", "energy", "J"): amdsmi.NO_SUCH_GPU}
 
 
+def test_lost_gpu_of_two_is_listed_with_its_reason():
+    class Half(Smi):
+        def _ask(self, question, answer):
+            return answer
+
+        def amdsmi_get_energy_count(self, gpu):
+            if gpu == OLD:
+                raise AmdSmiException("AMDSMI_STATUS_NO_DATA")
+            return super().amdsmi_get_energy_count(gpu)
+
+        amdsmi_get_power_info = amdsmi_get_clock_info = amdsmi_get_temp_metric = (
+            lambda self, gpu, *_: self.amdsmi_get_energy_count(gpu)
+        )
+
+    working, lost = amdsmi.sources(lambda: Half(NEW, OLD))
+    assert (working.works, working.signals[0]) == (True, "gpu:0 energy")
+    assert (lost.works, lost.reason) == (False, "gpu:1: AMD SMI: AMDSMI_STATUS_NO_DATA")
+
+
 def test_counter_without_resolution_is_no_source():
     class Stepless(Smi):
         def amdsmi_get_energy_count(self, gpu):

@@ -203,6 +203,30 @@ def test_gpu_without_energy_and_power_does_not_work(nvml_library):
     assert line["reason"] == "no energy, power: the driver does not show it for this GPU"
 
 
+COUNT, PLACE = "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2"
+
+
+@pytest.mark.parametrize(
+    ("fail", "works"),
+    [
+        (f"{PLACE}@1=15", [True, False]),
+        (f"{COUNT}=15,{PLACE}@1=15", [True, False]),
+        (f"{COUNT}=15,{PLACE}@0=15", [False, True]),
+        (f"{COUNT}=999,{PLACE}@1=999", [True, False]),
+        (f"{COUNT}=999", [True, True]),
+    ],
+)
+def test_lost_gpu_of_two_is_named_beside_the_other(nvml_library, fail, works):
+    """A driver may not even count its GPUs if one of them is lost."""
+    found = probe(nvml_library.environment(GPUS=2, FAIL=fail))
+    assert [line["works"] for line in found["lines"]] == works
+    for gpu, line in enumerate(found["lines"]):
+        named = line["signals"][0] if line["works"] else line["reason"]
+        assert named.startswith(f"gpu:{gpu}")
+    lost = {f"gpu:{gpu} energy" for gpu, answers in enumerate(works) if not answers}
+    assert set(found["failures"]) == lost
+
+
 def test_zero_power_is_no_reading(nvml_library):
     found = probe(nvml_library.environment(POWER_W=0))
     assert quantities(found["readings"][0]) == EVERYTHING - {"energy", "power"}
@@ -277,7 +301,8 @@ def test_driver_without_gpu_gives_no_meter(nvml_library):
 
 
 def test_failing_count_has_reason(nvml_library):
-    found = probe(nvml_library.environment(FAIL="nvmlDeviceGetCount_v2=999"))
+    fail = "nvmlDeviceGetCount_v2=999,nvmlDeviceGetHandleByIndex_v2=2"
+    found = probe(nvml_library.environment(FAIL=fail))
     assert list(found["failures"]) == ["gpu energy"]
     assert not found["lines"][0]["works"]
     assert "Unknown Error" in found["lines"][0]["reason"]

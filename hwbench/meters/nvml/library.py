@@ -36,6 +36,9 @@ INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NOT_LOADED = 2, 3, 4,
 NO_LIBRARY, NO_FUNCTION, LOST, RESET_REQUIRED, OTHER_VERSION = 12, 13, 15, 16, 18
 IN_USE, NO_MEMORY, NO_DATA = 19, 20, 21
 
+MOST_GPUS = 64
+"""More than any machine has."""
+
 OPENING = {
     NO_PERMISSION: (
         "no permission to open the NVIDIA driver",
@@ -153,6 +156,36 @@ def _unreadable(error: Exception) -> tuple[str, str]:
     return f"the Python package nvidia-ml-py fails ({what})", TOO_OLD[1]
 
 
+def list_gpus(nvml: Nvml) -> list[int]:
+    """The places of the driver's GPUs, lost ones too. NoAnswer if it shows none for a reason.
+
+    A driver may not count its GPUs because one of them is lost; then each place is asked for, up to
+    the first that it does not know.
+    """
+    try:
+        return list(range(answer(nvml, lambda: int(nvml.nvmlDeviceGetCount()))))
+    except NoAnswer as why:
+        found = _probe(nvml)
+        if not found:
+            raise why from None
+        return found
+
+
+def _probe(nvml: Nvml) -> list[int]:
+    """The places below the first that the driver does not know; without such an end those up to the
+    last GPU that answers."""
+    answering = 0
+    for index in range(MOST_GPUS):
+        try:
+            answer(nvml, lambda index=index: nvml.nvmlDeviceGetHandleByIndex(index))  # type: ignore[misc]
+        except NoAnswer as why:
+            if why.code in (INVALID_ARGUMENT, NOT_FOUND):
+                return list(range(index))
+        else:
+            answering = index + 1
+    return list(range(answering))
+
+
 def find_index(uuid: str) -> int | None:
     """The place of a GPU in the driver's own list, which CUDA_VISIBLE_DEVICES does not change; of a
     MIG slice the place of its card. None if the driver does not say.
@@ -216,7 +249,7 @@ def _find_by_uuid(nvml: Nvml, uuid: str) -> tuple[Handle, bool]:
 def _find_beside_lost(nvml: Nvml, uuid: str, why: NoAnswer) -> Handle:
     """The handle of a GPU by asking each one: NVML may fail to look for a UUID because another GPU
     is lost. Raises `why` if there is none."""
-    for index in range(answer(nvml, lambda: int(nvml.nvmlDeviceGetCount()))):
+    for index in list_gpus(nvml):
         with suppress(NoAnswer):
             handle = answer(nvml, lambda index=index: nvml.nvmlDeviceGetHandleByIndex(index))  # type: ignore[misc]
             if text(nvml, lambda handle=handle: nvml.nvmlDeviceGetUUID(handle)) == uuid:  # type: ignore[misc]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal, Source
+from hwbench.meters.listing import lines_of
 from hwbench.meters.nvml.library import (
     Handle,
     NoAnswer,
@@ -19,6 +20,7 @@ from hwbench.meters.nvml.library import (
     answer,
     close_library,
     find,
+    list_gpus,
     open_library,
     text,
 )
@@ -68,27 +70,10 @@ def sources() -> list[Source]:
     except NoAnswer as why:
         return [Source("nvml", False, reason=why.reason, cure=why.cure)]
     meter.close()
-    signals = sorted((*meter.signals, *meter.failures), key=_index_of)
-    scopes = list(dict.fromkeys(signal.scope for signal in signals))
-    if not scopes:
+    if not meter.signals and not meter.failures:
         reason, cure = "the NVIDIA driver has no GPU", "look for it with lspci and nvidia-smi"
         return [Source("nvml", False, reason=reason, cure=cure)]
-    return [_source(meter, scope) for scope in scopes]
-
-
-def _index_of(signal: Signal) -> int:
-    return -1 if signal.index is None else signal.index
-
-
-def _source(meter: "NvmlMeter", scope: str) -> Source:
-    works = any(source.signal.scope == scope for source in meter.energy)
-    shown = [f"{scope} {signal.quantity}" for signal in meter.signals if signal.scope == scope]
-    missing: dict[str, list[str]] = {}
-    for signal, why in meter.failures.items():
-        if signal.scope == scope:
-            missing.setdefault(why, []).append(signal.quantity)
-    reasons = [f"no {', '.join(names)}: {why}" for why, names in missing.items()]
-    return Source("nvml", works, shown, "; ".join(reasons))
+    return lines_of(meter, meter.signals)
 
 
 class NvmlMeter:
@@ -128,7 +113,7 @@ class NvmlMeter:
 
     def _all(self) -> Sequence[int]:
         try:
-            return range(answer(self._nvml, lambda: int(self._nvml.nvmlDeviceGetCount())))
+            return list_gpus(self._nvml)
         except NoAnswer as why:
             self._miss("gpu", why)
             return ()
