@@ -1,7 +1,11 @@
 """`hwbench meter`: measure the energy and power of any command, or list the meters."""
 
+import json
+import os
 import shlex
+from errno import EISDIR
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
     from hwbench.meters.command import Metered
 
 
+STDOUT = Path("-")
+
+
 @click.command("meter")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND…")
 @click.option(
@@ -26,21 +33,27 @@ if TYPE_CHECKING:
 @options.tdp
 @options.label
 @click.option("--output", type=click.Path(path_type=Path), help="Store it as a run in this folder.")
-@options.as_json
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write JSON to this file instead of a table; with --list, - is standard output.",
+)
 def command(
     words: tuple[str, ...],
     as_list: bool,
     tdp_w: float | None,
     label: str,
     output: Path | None,
-    as_json: bool,
+    json_file: Path | None,
 ) -> int:
     """Measure the energy and power that processors and GPUs take while COMMAND runs, and show where
     each figure comes from.
 
     The command owns the terminal and Ctrl-C. When it has ended, a table follows on standard output,
-    and its exit status becomes that of this command. A quantity that cannot be measured is listed
-    with the reason, never as 0.
+    or FILE is written, and its exit status becomes that of this command. A quantity that cannot be
+    measured is listed with the reason, never as 0.
     """
     from hwbench.meters.command import run_metered
     from hwbench.meters.selection import all_sources
@@ -48,12 +61,16 @@ def command(
 
     if tdp_w is not None and not 0 < tdp_w < 1e6:
         raise UserError(f"--tdp {tdp_w:g}: expected watts above 0, such as 65")
+    if json_file and not (as_list and json_file == STDOUT):
+        _require_place(json_file)
     if as_list:
         sources = all_sources(tdp_w)
-        if as_json:
+        if json_file is None:
+            options.print_table(shown.sources_table(sources))
+        elif json_file == STDOUT:
             options.print_json(shown.sources_data(sources))
         else:
-            options.print_table(shown.sources_table(sources))
+            _write_json(json_file, shown.sources_data(sources))
         return 0
     if not words:
         raise UserError(
@@ -63,17 +80,45 @@ def command(
     metered = run_metered(words, tdp_w)
     if metered.problem:
         click.echo(f"hwbench: {metered.problem}", err=True)
-    elif as_json:
-        options.print_json(
-            shown.metered_data(metered) | {"folder": str(folder) if folder else None}
-        )
-    else:
-        options.print_table(shown.metered_table(metered))
-        options.print_line(shown.summary(metered))
-    if store:  # after the figures are printed: a full disk must not cost them
+    elif json_file is None:
+        _show(metered)
+    if json_file:
+        data = shown.metered_data(metered) | {"folder": str(folder) if folder else None}
+        try:
+            _write_json(json_file, data)
+        except UserError:  # a full disk must not cost the figures
+            _show(metered)
+            raise
+    if store:  # after the figures are shown, for the same reason
         store(metered)
         click.echo(f"run: {folder}", err=True)
     return metered.exit_status
+
+
+def _show(metered: "Metered") -> None:
+    from hwbench.report.terminal import meters as shown
+
+    options.print_table(shown.metered_table(metered))
+    options.print_line(shown.summary(metered))
+
+
+def _require_place(file: Path) -> None:
+    """UserError if the file cannot be written. This comes before the command starts, so that it
+    costs no measurement."""
+    if file == STDOUT:
+        raise UserError("--json -: standard output belongs to the command; name a file")
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        if file.is_file() or not file.exists():  # a pipe or a device is written into
+            with TemporaryFile(dir=Path(os.path.realpath(file)).parent):
+                pass
+    except OSError as error:
+        raise UserError(f"--json {file}: cannot be written: {error.strerror}") from error
+
+
+def _write_json(file: Path, content: object) -> None:
+    options.write_page(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _store(

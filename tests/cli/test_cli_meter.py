@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -102,7 +103,10 @@ class Started:
     """A shell's `script` that runs under the meter; the test does something to it meanwhile."""
 
     def __init__(self, script, *options, environment=None, before=()):
-        words = [*HWBENCH, "meter", "--json", *map(str, options), "--"]
+        handle, name = tempfile.mkstemp(suffix=".json")
+        os.close(handle)
+        self.file = Path(name)
+        words = [*HWBENCH, "meter", "--json", name, *map(str, options), "--"]
         words += ["sh", "-c", f"echo started; {script}"]
         self.process = subprocess.Popen(
             [*before, *words],
@@ -113,11 +117,13 @@ class Started:
             raise AssertionError(self.process.communicate()[1])
 
     def end(self):
-        """What was printed as JSON."""
+        """What was written as JSON."""
         with self.process as process:  # not communicate: it loses what came with the first line
             output, errors = process.stdout.read(), process.stderr.read()
         assert errors == "" or errors.startswith("run: "), errors
-        found = json.loads(output)
+        assert output == ""
+        found = json.loads(self.file.read_text())
+        self.file.unlink()
         assert found["exit_status"] == process.returncode
         return found | (window_of(Path(found["folder"])) if found["folder"] else {})
 
@@ -240,6 +246,55 @@ class TestCommand:
         else:
             assert f"exit status {status}" in done.stdout
             assert done.stderr == ""
+
+    def test_json_leaves_the_commands_output_alone(self, tmp_path):
+        file = tmp_path / "metered.json"
+        file.write_text("of another time")
+        done = hwbench("meter", "--json", file, "--", "sh", "-c", "printf '{}'; exit 3")
+        assert (done.returncode, done.stdout, done.stderr) == (3, "{}", "")
+        found = json.loads(file.read_text())
+        assert (found["exit_status"], found["problem"]) == (3, None)
+        assert list(tmp_path.iterdir()) == [file]
+
+    def test_json_of_a_command_that_does_not_start_says_why(self, tmp_path):
+        done = hwbench("meter", "--json", tmp_path / "m", "--", "no-such-command")
+        found = json.loads((tmp_path / "m").read_text())
+        assert (done.returncode, found["exit_status"]) == (127, 127)
+        assert "cannot be started" in found["problem"]
+
+    @pytest.mark.parametrize(
+        ("file", "says"),
+        [
+            ("missing/m.json", "No such file or directory"),
+            (".", "Is a directory"),
+            ("file/m.json", "Not a directory"),
+            ("m" * 300, "File name too long"),
+            ("-", "standard output belongs to the command; name a file"),
+        ],
+    )
+    def test_place_of_json_is_checked_before_the_command_runs(self, tmp_path, file, says):
+        (tmp_path / "file").touch()
+        done = hwbench("meter", "--json", file, "--", "touch", "ran", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"hwbench: --json {file}: ")
+        assert done.stderr.endswith(f"{says}\n")
+        assert not (tmp_path / "ran").exists()
+
+    def test_json_goes_into_a_pipe_as_it_is(self, tmp_path):
+        with (tmp_path / "stream").open("w") as stream:
+            name = f"/dev/fd/{stream.fileno()}"
+            done = hwbench("meter", "--json", name, "--", "true", pass_fds=[stream.fileno()])
+        assert done.returncode == 0, done.stderr
+        assert json.loads((tmp_path / "stream").read_text())["exit_status"] == 0
+
+    def test_figures_are_shown_where_json_cannot_be_written(self, tmp_path):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        script = f"rm -r {folder}; touch {folder}"
+        done = hwbench("meter", "--json", folder / "m", "--", "sh", "-c", script)
+        assert done.returncode == 2
+        assert "exit status 0" in done.stdout
+        assert done.stderr.startswith(f"hwbench: {folder}/m: cannot be written: ")
 
     def test_too_short_command_has_unknown_energy_not_zero(self, package):
         for _ in range(5):  # on a busy machine even this one may last long enough
@@ -449,7 +504,7 @@ class TestList:
         assert re.match(r"powermetrics +no +it is a part of macOS", lines["powermetrics"])
 
     def test_list_as_json(self, package):
-        done = hwbench("meter", "--list", "--json", environment=package.environment)
+        done = hwbench("meter", "--list", "--json", "-", environment=package.environment)
         (rapl,) = [line for line in json.loads(done.stdout) if line["meter"] == "rapl"]
         assert rapl == {
             "meter": "rapl",

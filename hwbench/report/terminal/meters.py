@@ -38,6 +38,7 @@ def metered_data(metered: "Metered") -> dict[str, Any]:
         "exit_status": metered.exit_status,
         "elapsed_s": metered.elapsed_s,
         "memory_peak_bytes": metered.memory_peak_bytes,
+        "problem": metered.problem or None,
         "notes": list(metered.notes),
         "readings": [vars(reading) for reading in metered.readings],
     }
