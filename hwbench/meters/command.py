@@ -1,16 +1,16 @@
 """Run any command under the meters: its energy, time and memory."""
 
 import signal
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from hwbench.meters import host
 from hwbench.meters.block import MeteredBlock
-from hwbench.meters.recorder import Trace
+from hwbench.meters.child import Child
+from hwbench.meters.memory import Peak, peak_of
 from hwbench.meters.selection import open_meters
 from hwbench.records import Measurement, Reading, Samples, Spans, Telemetry, Window
 
@@ -19,6 +19,9 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 SIGNALLED = 128
 """A shell's exit status of a command ended by a signal is this plus the signal's number."""
+
+
+Handler = Callable[[int, FrameType | None], None]
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,7 @@ class Metered:
     readings: Sequence[Reading]
     telemetry: Telemetry
     notes: Sequence[str]
-    # of the command and its descendants; None if it was too short to be read
-    memory_peak_bytes: int | None = None
+    memory_peak: Peak | None = None
     problem: str = ""
 
 
@@ -43,17 +45,20 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
     The terminal sends Ctrl-C to the command, too; other signals that would end this process are
     passed on to it.
     """
-    problem = ""
+    problem, memory_peak = "", None
+    child = Child(words)
     with MeteredBlock(open_meters(None, tdp_w), time.monotonic_ns) as block:
         try:
-            with _pass_signals_to_children() as children:
-                child = subprocess.Popen(words)
-                children.append(child)
-                block.meters.append(host.open_meter(child.pid))
+            with _passing_signals_to(child):
+                child.start()
+                processes = host.open_meter(child.pid)
+                block.meters.append(processes)
                 status = child.wait()
         except OSError as error:
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
             problem = f"{words[0]}: cannot be started: {error.strerror}"
+    if not problem:
+        memory_peak = peak_of(child, len(processes.family.seen), block.trace)
     return Metered(
         exit_status=status if status >= 0 else SIGNALLED - status,
         begin_ns=block.begin_ns,
@@ -61,26 +66,22 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
         readings=block.readings(),
         telemetry=block.trace.as_telemetry(),
         notes=block.notes(),
-        memory_peak_bytes=_memory_peak(block.trace),
+        memory_peak=memory_peak,
         problem=problem,
     )
 
 
-def _memory_peak(trace: Trace) -> int | None:
-    signals = [signal for signal in trace.signals if signal.quantity == "rss_peak"]
-    peaks = [float(trace.series(signal)[1].max()) for signal in signals]
-    return round(max(peaks)) if peaks else None
-
-
 def as_measurement(metered: Metered) -> Measurement:
-    """The command as the only step of a case; an error if it failed."""
+    """The command as the only step of a case; an error if it failed. The tables have no place for a
+    bound, so a peak of memory that is not exact is left out."""
+    peak = metered.memory_peak
     window = Window(
         timer_kind="host",
         samples=Samples([0], [False], [metered.begin_ns], [metered.elapsed_s], [""]),
         spans=Spans(),
         window_s=metered.elapsed_s,
         converged=True,
-        memory_peak_bytes=metered.memory_peak_bytes,
+        memory_peak_bytes=peak.value if peak and peak.bound == "exact" else None,
         begin_ns=metered.begin_ns,
     )
     ended_well = metered.exit_status == 0
@@ -95,24 +96,19 @@ def as_measurement(metered: Metered) -> Measurement:
 
 
 @contextmanager
-def _pass_signals_to_children() -> Iterator[list["subprocess.Popen[bytes]"]]:
+def _passing_signals_to(child: Child) -> Iterator[None]:
     """A context in which an interrupt does not end this process (a terminal sends it to the child,
-    too), and a SIGTERM is passed on to the processes in the list. It sets handlers because a child
-    would inherit an ignored signal."""
-    children: list[subprocess.Popen[bytes]] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        for child in children:
-            child.send_signal(number)
+    too), and a SIGTERM is passed on to the child. It sets handlers because a child would inherit an
+    ignored signal."""
 
     def ignore(number: int, frame: FrameType | None) -> None:
         pass
 
-    handlers = dict.fromkeys((signal.SIGINT, signal.SIGQUIT), ignore)
-    handlers |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), pass_on)
+    handlers: dict[signal.Signals, Handler] = dict.fromkeys((signal.SIGINT, signal.SIGQUIT), ignore)
+    handlers |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), child.pass_on)
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield children
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

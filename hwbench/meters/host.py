@@ -1,8 +1,9 @@
 """Telemetry of the host: of a process with its descendants, and of the machine. It has no energy.
 
 process cpu_use (1): processors kept busy since the previous reading
-process rss (B): memory held now
-process rss_peak (B): the sum of each process's own peak since its start (Linux)
+process rss (B): memory held now, the sum over the processes; what they share counts in each
+process pss (B): the same, but what processes share is divided among them (a command's, on Linux)
+process rss_peak (B): the largest of the processes' own peaks since their start (Linux)
 process context_switches (1): so far; on Linux of the main threads, elsewhere of all threads
 system cpu_use, steal (1): shares of processor time since the previous reading, busy and taken away
     by the hypervisor
@@ -10,9 +11,10 @@ system cpu_clock (Hz): mean over the processors
 system temperature (°C): of the hottest processor package (Linux: coretemp, k10temp, zenpower)
 system memory_used, swap_used (B)
 
-What the platform lacks is left out. Memory that processes share counts in each. A process that
-started and ended between two readings is not seen. The kernel counts time in ticks of 10 ms, so the
-error of a use is about 10 ms / QUICK_S per process. Source: psutil, proc(5).
+What the platform lacks is left out. A process that started and ended between two readings is not
+seen. The kernel counts time in ticks of 10 ms, so the error of a use is about 10 ms / QUICK_S per
+process. To read a pss the kernel walks all pages of a process, so it is read of commands alone, and
+as seldom as its cost demands. Source: psutil, proc(5).
 """
 
 import os
@@ -34,8 +36,11 @@ SHARE = 0.001
 """The largest share of one processor's time for each kind of reading; those that are slow on a
 machine are read less often there."""
 
+COMMAND_SHARE = 0.01
+"""The same for looking after a command's processes and their memory."""
+
 UNITS = {
-    **dict.fromkeys(("rss", "rss_peak", "memory_used", "swap_used"), "B"),
+    **dict.fromkeys(("rss", "pss", "rss_peak", "memory_used", "swap_used"), "B"),
     "cpu_clock": "Hz",
     "temperature": "°C",
 }
@@ -46,11 +51,13 @@ Values = dict[str, float]
 
 @dataclass
 class Turn:
-    """A kind of reading that is taken every `every_s`, or less often if it would exceed SHARE."""
+    """A kind of reading that is taken every `every_s`, or less often if it would take more than
+    `share` of one processor's time."""
 
     scope: str
     read: Callable[[], Values]
     every_s: float
+    share: float = SHARE
     due_s: float = 0.0
 
     def take(self, now_s: float, cost_s: Callable[[], float]) -> Values:
@@ -63,11 +70,15 @@ class Turn:
         except Exception:  # noqa: BLE001 - psutil raises whatever its reading of /proc stumbles over
             return {}
         finally:
-            self.due_s = now_s + max(self.every_s, (cost_s() - began) / SHARE)
+            self.due_s = now_s + max(self.every_s, (cost_s() - began) / self.share)
 
 
 class HostMeter:
-    """Shows the quantities above for process `pid` with its descendants, and for the machine."""
+    """Shows the quantities above for process `pid` with its descendants, and for the machine.
+
+    `is_command`: it is a command that this process started, and as its subreaper it also has the
+    processes that leave the command.
+    """
 
     name = "host"
     energy: Sequence[EnergySource] = ()
@@ -78,12 +89,22 @@ class HostMeter:
         now_s: Callable[[], float] = time.monotonic,
         cost_s: Callable[[], float] = time.thread_time,
         root: Path = Path("/"),
+        is_command: bool = False,
     ) -> None:
         self.failures: dict[Signal, str] = {}
         self._now_s, self._cost_s = now_s, cost_s
-        family, machine = Family(pid, now_s, root / "proc"), Machine(root / "sys/class/hwmon")
+        family = Family(pid, now_s, root / "proc", is_command and psutil.LINUX)
+        machine = Machine(root / "sys/class/hwmon")
+        if is_command:
+            of_command = [
+                Turn("process", family.find, QUICK_S, COMMAND_SHARE),
+                Turn("process", family.pss, QUICK_S, COMMAND_SHARE),
+            ]
+        else:
+            of_command = [Turn("process", family.find, SLOW_S)]
+        self.family = family
         self._turns = [
-            Turn("process", family.find, SLOW_S),
+            *of_command,
             Turn("process", family.load, QUICK_S),
             Turn("process", family.history, SLOW_S),
             Turn("system", machine.load, QUICK_S),
@@ -104,10 +125,16 @@ class HostMeter:
 
 
 class Family:
-    """A process and its descendants; ended ones are skipped."""
+    """A process and its descendants; ended ones are skipped. `seen` has the numbers of all.
 
-    def __init__(self, pid: int, now_s: Callable[[], float], proc: Path) -> None:
-        self._pid, self._now_s, self._proc = pid, now_s, proc
+    `adopts`: it is all descendants of this process, which adopts those whose parents end.
+    """
+
+    def __init__(
+        self, pid: int, now_s: Callable[[], float], proc: Path, adopts: bool = False
+    ) -> None:
+        self._pid, self._now_s, self._proc, self._adopts = pid, now_s, proc, adopts
+        self.seen: set[int] = set()
         self._members: list[psutil.Process] = []
         self._before: tuple[float, dict[psutil.Process, float]] = (now_s(), {})
 
@@ -115,9 +142,34 @@ class Family:
         """Look for new descendants. Shows nothing itself."""
         # if the process has ended, the next line raises, and nothing more is shown of it
         self._members = []
-        root = psutil.Process(self._pid)
-        self._members = [root, *root.children(recursive=True)]
+        root = psutil.Process(os.getpid() if self._adopts else self._pid)
+        descendants = root.children(recursive=True)
+        self._members = descendants if self._adopts else [root, *descendants]
+        self.seen |= {process.pid for process in self._members}
         return {}
+
+    def pss(self) -> Values:
+        """Memory with each shared page counted once. Nothing if a process ended meanwhile: then its
+        share may have been counted with it and, as another's, again."""
+        before = self._living()
+        found = []
+        for pid in before:
+            with suppress(OSError):  # of another user; a kernel before 4.14
+                rollup = (self._proc / str(pid) / "smaps_rollup").read_text()
+                found += re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+        if not found or self._living() != before:
+            return {}
+        return {"pss": sum(map(int, found)) * 1024}
+
+    def _living(self) -> set[int]:
+        """The numbers of the processes that hold memory: those that have ended hold none, even
+        before somebody waits for them."""
+        living = set()
+        for process in self._members:
+            with suppress(psutil.Error):
+                if process.memory_info().rss:
+                    living.add(process.pid)
+        return living
 
     def load(self) -> Values:
         now_s, spent, rss = self._now_s(), {}, 0
@@ -148,7 +200,7 @@ class Family:
         if switches:
             values["context_switches"] = sum(switches)
         if peaks:
-            values["rss_peak"] = sum(peaks)
+            values["rss_peak"] = max(peaks)
         return values
 
 
@@ -186,10 +238,12 @@ class Machine:
         return {"temperature": max(int(file.read_text()) for file in self._sensors) / 1000}
 
 
-def open_meter(pid: int | None = None) -> HostMeter:
-    """The meter of a process with its descendants, by default this one. It works on every platform
-    and shows what that has."""
-    return HostMeter(os.getpid() if pid is None else pid)
+def open_meter(command: int | None = None) -> HostMeter:
+    """The meter of this process, or of the command with this number, with its descendants. It works
+    on every platform and shows what that has."""
+    if command is None:
+        return HostMeter(os.getpid())
+    return HostMeter(command, is_command=True)
 
 
 def sources(meter: HostMeter | None = None) -> list[Source]:

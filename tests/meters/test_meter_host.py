@@ -73,8 +73,11 @@ class World:
         self.family[pid] = Process(pid)
         vars(self.family[pid]).update(what)
 
-    def meter(self):
-        return host.HostMeter(7, lambda: self.now_s, lambda: self.cost_s, self.root)
+    def meter(self, **how):
+        return host.HostMeter(7, lambda: self.now_s, lambda: self.cost_s, self.root, **how)
+
+    def share(self, pid, kib):
+        self.write(f"proc/{pid}/smaps_rollup", f"1000-2000 ---p [rollup]\nPss:      {kib} kB\n")
 
     def write(self, file, text):
         (self.root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +153,72 @@ def test_new_process_counts_from_its_second_reading(world):
     world.now_s += 1
     world.family[8].spent = 91.0
     assert plain(read_all(meter))["process", "cpu_use"] == 1
+
+
+@pytest.fixture
+def command(world, monkeypatch):
+    """The meter of a command without adoption: the world has no other processes."""
+    monkeypatch.setattr(host.psutil, "LINUX", False)
+    return world.meter(is_command=True)
+
+
+def test_shared_memory_of_a_command_counts_once(world, command):
+    world.add(8, rss=100)
+    world.share(7, 60)
+    world.share(8, 40)
+    shown = plain(read_all(command))
+    assert shown["process", "pss"] == 100 * 1024
+    assert shown["process", "rss"] == 200
+    assert command.family.seen == {7, 8}
+
+
+def test_processes_whose_share_is_hidden_do_not_hide_the_others(world, command):
+    world.add(8, rss=100)
+    world.share(7, 60)
+    assert plain(read_all(command))["process", "pss"] == 60 * 1024
+
+
+def test_share_is_not_shown_if_a_process_ends_meanwhile(world, command):
+    """What the ended one shared would count with it and again with the one that is left."""
+    world.add(8, rss=100)
+    world.share(7, 60)
+    world.share(8, 60)
+    living, world.family[8]._ask = [1, 1], lambda answer: answer
+
+    def memory_info():
+        return SimpleNamespace(rss=living.pop() if living else 0)
+
+    world.family[8].memory_info = memory_info
+    living.pop()
+    assert ("process", "pss") not in plain(read_all(command))
+
+
+def test_memory_of_a_command_is_read_as_seldom_as_its_cost_demands(world, command, monkeypatch):
+    """The pages of 100 GB take the kernel a second: 1 % of one processor is a reading in 100 s."""
+    world.share(7, 60)
+    expensive = host.Family._living
+
+    def living(family):
+        world.cost_s += 0.5  # twice a reading
+        return expensive(family)
+
+    monkeypatch.setattr(host.Family, "_living", living)
+    assert ("process", "pss") in plain(read_all(command))
+    for seconds, is_shown in ((1, False), (98, False), (2, True)):
+        world.now_s += seconds
+        assert (("process", "pss") in plain(read_all(command))) == is_shown
+
+
+def test_own_process_has_no_costly_reading(world):
+    world.share(7, 60)
+    assert ("process", "pss") not in plain(read_all(world.meter()))
+
+
+def test_peak_is_that_of_the_largest_process(world):
+    world.add(8)
+    for pid, kib in ((7, 30), (8, 50)):
+        world.write(f"proc/{pid}/status", f"VmHWM:\t{kib} kB\n")
+    assert plain(read_all(world.meter()))["process", "rss_peak"] == 50 * 1024
 
 
 def test_ended_processes_are_skipped(world):
@@ -229,7 +298,7 @@ def test_real_process_and_its_child_are_read():
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         child.stdout.readline()
-        alone, both = (plain(read_all(host.open_meter(pid))) for pid in (child.pid, os.getpid()))
+        alone, both = (plain(read_all(host.HostMeter(pid))) for pid in (child.pid, os.getpid()))
         child.stdin.close()
     assert both["process", "rss"] > alone["process", "rss"] > 30_000_000
 

@@ -26,18 +26,21 @@ def metered_table(metered: "Metered") -> Table:
 def summary(metered: "Metered") -> str:
     """Return in one line how the command ended, and the notes taken while it ran."""
     end = f"{quantity(metered.elapsed_s, 's')}, exit status {metered.exit_status}"
-    if metered.memory_peak_bytes:
-        end += f", memory peak {quantity(metered.memory_peak_bytes, 'B')}"
+    if peak := metered.memory_peak:
+        bound = "" if peak.bound == "exact" else f"{peak.bound} "
+        end += f", memory peak {bound}{quantity(peak.value, 'B')}"
     return "; ".join([end, *metered.notes])
 
 
 def metered_data(metered: "Metered") -> dict[str, Any]:
     """Return how the command ended and how long it took, and every reading with all its
     columns, as JSON takes it."""
+    peak = metered.memory_peak
     return {
         "exit_status": metered.exit_status,
         "elapsed_s": metered.elapsed_s,
-        "memory_peak_bytes": metered.memory_peak_bytes,
+        "memory_peak_bytes": peak.value if peak else None,
+        "memory_peak_bound": peak.bound if peak else None,
         "problem": metered.problem or None,
         "notes": list(metered.notes),
         "readings": [vars(reading) for reading in metered.readings],
