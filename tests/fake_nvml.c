@@ -101,6 +101,13 @@ static unsigned int milliwatts(int gpu)
     return (unsigned int)llround(listed("FAKE_NVML_POWER_W", "100", gpu) * 1000);
 }
 
+/* What the power sensor shows, which may be something else than what the counter adds up. */
+static unsigned int sensor_milliwatts(int gpu)
+{
+    return getenv("FAKE_NVML_SENSOR_W") ? (unsigned int)llround(listed("FAKE_NVML_SENSOR_W", "", gpu) * 1000)
+                                        : milliwatts(gpu);
+}
+
 static double tick_s(void) { return strtod(setting("FAKE_NVML_TICK_S", "0.1"), NULL); }
 
 int nvmlInitWithFlags(unsigned int flags)
@@ -251,7 +258,22 @@ int nvmlDeviceGetTotalEnergyConsumption(Device device, unsigned long long *milli
 int nvmlDeviceGetPowerUsage(Device device, unsigned int *power)
 {
     ANSWER(device->index);
-    *power = milliwatts(device->index);
+    *power = sensor_milliwatts(device->index);
+    return SUCCESS;
+}
+
+int nvmlDeviceGetPowerManagementLimit(Device device, unsigned int *limit)
+{
+    ANSWER(device->index);
+    *limit = (unsigned int)llround(listed("FAKE_NVML_LIMIT_W", "700", device->index) * 1000);
+    return SUCCESS;
+}
+
+int nvmlDeviceGetPowerManagementLimitConstraints(Device device, unsigned int *least, unsigned int *most)
+{
+    ANSWER(device->index);
+    *least = 100000;
+    *most = (unsigned int)llround(listed("FAKE_NVML_LIMIT_W", "700", device->index) * 1000);
     return SUCCESS;
 }
 
@@ -270,7 +292,7 @@ int nvmlDeviceGetFieldValues(Device device, int count, void *fields)
         asked[i].error = known ? scripted("field", device->index) : NOT_SUPPORTED;
         asked[i].kind = UNSIGNED_INT;
         asked[i].value.ull = 0;
-        asked[i].value.ui = asked[i].error ? 0 : milliwatts(device->index);
+        asked[i].value.ui = asked[i].error ? 0 : sensor_milliwatts(device->index);
     }
     return SUCCESS;
 }
@@ -289,7 +311,7 @@ int nvmlDeviceGetSamples(Device device, unsigned int what, unsigned long long si
         for (unsigned int i = 0; i < held; i++) {
             into[i].time_us = (unsigned long long)((now_s() - 0.1 * i) * 1e6);
             into[i].value.ull = 0;
-            into[i].value.ui = i ? 1 : milliwatts(device->index); /* newest first; the older are wrong on purpose */
+            into[i].value.ui = i ? 1 : sensor_milliwatts(device->index); /* newest first; the older are wrong on purpose */
         }
     }
     *count = held;

@@ -14,6 +14,8 @@ The variables, each with the prefix FAKE_NVML_; a program may change them while 
     POWER_W=100     watts of each GPU, as "100,250"; the last is for the rest. The energy counter
                     adds them up in steps of TICK_S=0.1 on the monotonic clock, so all processes
                     see the same counter. With 0 all calls for energy and power show 0
+    SENSOR_W        what the power sensors show, if it is not POWER_W
+    LIMIT_W=700     the power limit of each GPU
     FAIL            calls that fail, with NVML's error number:
                     "nvmlDeviceGetTotalEnergyConsumption=3", or for GPU 1 alone
                     "nvmlDeviceGetPowerUsage@1=999"; several with commas. A field of

@@ -50,8 +50,8 @@ class PowerSensor:
     """A signal in watts that is updated every `update_s` and is the mean over the `averaging_s`
     before.
 
-    `quantum` in W, `gain` as in a Counter. `error`: the relative error of a model that takes the
-    place of a sensor.
+    `quantum` in W, `gain` and `limit_w` as in a Counter. `error`: the relative error of a model
+    that takes the place of a sensor.
     """
 
     signal: Signal
@@ -60,6 +60,7 @@ class PowerSensor:
     quantum: float = 0.0
     gain: float | None = None
     error: float | None = None
+    limit_w: float = 5000.0
 
     @property
     def is_estimate(self) -> bool:

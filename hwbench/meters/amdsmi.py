@@ -19,6 +19,8 @@ from hwbench.meters.binding import one_line
 from hwbench.meters.listing import lines_of
 
 LIMIT_W = 3000.0
+"""More than any board takes: 1400 W is the most that was sold."""
+
 POWER = ("socket_power", "current_socket_power", "average_socket_power")
 """The fields of the power: the first since ROCm 7; before that the second on MI300 and the third on
 older GPUs."""
@@ -135,7 +137,7 @@ class AmdSmiMeter:
     def _energy_source(self, signal: Signal, gpu: Any) -> list[EnergySource]:
         """The signal as a source of energy, if it is one."""
         if signal.quantity == "power":
-            return [PowerSensor(signal, POWER_S, POWER_S, quantum=1.0)]
+            return [PowerSensor(signal, POWER_S, POWER_S, quantum=1.0, limit_w=LIMIT_W)]
         if signal.quantity != "energy":
             return []
         smi = self._smi

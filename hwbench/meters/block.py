@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from hwbench.meters import Meter
+from hwbench.meters.agreement import disagreements
 from hwbench.meters.energy import readings_of
 from hwbench.meters.recorder import Recorder, Trace
 from hwbench.meters.throttling import conditions
@@ -65,4 +66,5 @@ class MeteredBlock:
 
     def notes(self) -> list[str]:
         """What may disturb the figures, `code: what happened`."""
-        return conditions(self.trace, self.begin_ns, self.end_ns)
+        conditions_met = conditions(self.trace, self.begin_ns, self.end_ns)
+        return [*conditions_met, *disagreements(self.readings())]

@@ -35,6 +35,9 @@ def counter_answer(counter: Counter, readings: Readings, step_s: float | None = 
     seen_s, seen_j = float(ticks_s[-1] - ticks_s[0]), float(at_tick[-1] - at_tick[0])
     require_coverage(seen_s, readings.window_s)
     mean_w, scale = seen_j / seen_s, readings.window_s / seen_s
+    if mean_w > counter.limit_w:
+        means = f"the counter means {mean_w:.3g} W"
+        raise NoAnswer(f"{means}, and this takes 0 to {counter.limit_w:g} W", implausible=True)
     lengths_s = _lengths(counter, readings, ticks_s)
     powers_w = np.diff(at_tick) / lengths_s
     spacing_s = max(counter.tick_s, readings.gap_s)
@@ -69,7 +72,7 @@ def unwrap(counter: Counter, times_s: Array, values: Array) -> Array:
     """
     gaps_s, steps_j = np.diff(times_s), np.diff(values)
     if counter.wraps_at is None and (steps_j < 0).any():
-        raise NoAnswer("the counter went back")
+        raise NoAnswer("the counter went back", implausible=True)
     steps_j = np.where(steps_j < 0, steps_j + (counter.wraps_at or 0.0), steps_j)
     # two ticks can come at once if one is late
     possible_j = counter.limit_w * (gaps_s + 2 * counter.tick_s) + counter.quantum
@@ -77,7 +80,7 @@ def unwrap(counter: Counter, times_s: Array, values: Array) -> Array:
     if wrong.any():
         went_back = np.diff(values)[wrong][0] < 0
         event = "went back: as a wrap it" if went_back else "jumped: it"
-        raise NoAnswer(f"the counter {event} would mean more than {counter.limit_w:g} W")
+        raise NoAnswer(f"the counter {event} would mean more than {counter.limit_w:g} W", True)
     if counter.wraps_at is not None:
         _require_short_gaps(counter, gaps_s, steps_j, counter.wraps_at)
     return np.concatenate([[0.0], steps_j.cumsum()])

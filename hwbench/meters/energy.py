@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal
+from hwbench.meters.agreement import doubted
 from hwbench.meters.counters import counter_answer
 from hwbench.meters.integration import sensor_answer
 from hwbench.meters.recorder import Trace
@@ -42,9 +43,10 @@ def readings_of(
     """For each scope `energy` (J), `power` and `power_peak` (W) over the window, from the first
     source with an answer.
 
-    `energy_residual` (J), counter minus integral, follows if there are both. `sources` has the best
-    first; `failures` has the reason why a signal shows nothing; `step_s` is the period of the load,
-    if it has one. A scope without an answer has one reading, `energy`, with the reason of its first
+    `energy_residual` (J), counter minus integral, follows if there are both; without a value if one
+    of them is implausible. If they disagree, see `agreement`. `sources` has the best first;
+    `failures` has the reason why a signal shows nothing; `step_s` is the period of the load, if it
+    has one. A scope without an answer has one reading, `energy`, with the reason of its first
     source. So has a scope without a source, as a GPU that shows neither energy nor power, with the
     reason of its failure.
     """
@@ -55,7 +57,9 @@ def readings_of(
         if not answers:
             found.append(_unknown(outcomes[0], (end_ns - begin_ns) / 1e9))
             continue
-        found += [_energy(answers[0]), _power(answers[0]), _peak(answers[0]), *_residual(answers)]
+        residual = _residual(outcomes)
+        figures = [_energy(answers[0]), _power(answers[0]), _peak(answers[0])]
+        found += [*doubted(figures, residual), *residual]
     for signal, why in failures.items():
         if signal.quantity == "energy" and signal.scope not in _scopes(sources):
             found.append(_no_energy(signal, why, (end_ns - begin_ns) / 1e9))
@@ -102,6 +106,7 @@ class _Failure:
 
     source: EnergySource
     reason: str
+    implausible: bool = False
 
 
 _Outcome = Answer | _Failure
@@ -128,7 +133,8 @@ def _outcomes(
         try:
             found.append(_answer(trace, source, begin_ns, end_ns, step_s))
         except NoAnswer as why:
-            found.append(_Failure(source, failures.get(source.signal) or str(why)))
+            reason = str(why) if why.implausible else failures.get(source.signal) or str(why)
+            found.append(_Failure(source, reason, why.implausible))
     return found
 
 
@@ -139,7 +145,8 @@ def _answer(
         margin_s = max(MARGIN_S, MARGIN_TICKS * source.tick_s)
         readings = readings_around(trace, source, begin_ns, end_ns, margin_s)
         return counter_answer(source, readings, step_s)
-    highest_w = float(np.nanmax(trace.series(source.signal)[1], initial=0.0))
+    shown_w = trace.series(source.signal)[1]
+    highest_w = float(np.nanmax(shown_w[shown_w <= source.limit_w], initial=0.0))
     readings = readings_around(trace, source, begin_ns, end_ns, 0.0)
     return sensor_answer(source, readings, step_s, highest_w)
 
@@ -189,12 +196,18 @@ def _peak(answer: Answer) -> Reading:
     return _reading(answer, "power_peak", "W", answer.peak_w, answer.peak_error_w)
 
 
-def _residual(answers: Sequence[Answer]) -> list[Reading]:
-    """The first counter minus the first integral; nothing if one is missing."""
+def _residual(outcomes: Sequence[_Outcome]) -> list[Reading]:
+    """The first counter minus the first integral; nothing if one is missing, no value if it is
+    implausible."""
+    answers = [one for one in outcomes if isinstance(one, Answer)]
     counter = next((one for one in answers if isinstance(one.source, Counter)), None)
     sensor = next((one for one in answers if isinstance(one.source, PowerSensor)), None)
     if counter is None or sensor is None:
-        return []
+        return [
+            replace(_unknown(one, answers[0].window_s), quantity="energy_residual")
+            for one in outcomes
+            if isinstance(one, _Failure) and one.implausible
+        ]
     uncertainty_j = math.hypot(counter.uncertainty_j, sensor.uncertainty_j)
     return [_reading(sensor, "energy_residual", "J", counter.joules - sensor.joules, uncertainty_j)]
 

@@ -9,6 +9,7 @@ models were 32 to 56 % off on four processors. So the error is stated as ±50 %,
 preferred.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -39,7 +40,9 @@ class EstimateMeter:
         busy_s: Callable[[], float] = lambda: processors().busy_s,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.energy: Sequence[EnergySource] = [PowerSensor(SIGNAL, UPDATE_S, UPDATE_S, error=ERROR)]
+        # it cannot show more than its own figure for all processors, however many these are
+        model = PowerSensor(SIGNAL, UPDATE_S, UPDATE_S, error=ERROR, limit_w=math.inf)
+        self.energy: Sequence[EnergySource] = [model]
         self.failures: dict[Signal, str] = {}
         self._watts_per_cpu, self._busy_s, self._now_s = watts_per_cpu, busy_s, now_s
         self._before = (now_s(), busy_s())

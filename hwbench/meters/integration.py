@@ -49,9 +49,11 @@ def sensor_answer(
     """Joules over the window. `highest_w`: the most that the sensor ever showed, also outside this
     window.
 
-    NoAnswer if no reading can be of the window alone, or if there are too few of them.
+    NoAnswer if no reading can be of the window alone, if there are too few of them, or if one is
+    implausible.
     """
     window_s, lag_s = readings.window_s, sensor.averaging_s + sensor.update_s
+    _require_plausible(sensor, readings.values)
     times_s, powers_w, missing_s = _clean(sensor, readings)
     mean_w = _mean(times_s, powers_w)
     peak_w = float(powers_w.max())
@@ -93,6 +95,15 @@ def _clean(sensor: PowerSensor, readings: Readings) -> tuple[Array, Array, float
     missing_s = float(gaps_s[gaps_s > LONG * spacing_s].sum())
     require_coverage(last_s - missing_s, last_s)
     return times_s, readings.values[clean], missing_s
+
+
+def _require_plausible(sensor: PowerSensor, powers_w: Array) -> None:
+    """NoAnswer if a reading is of no such device. One is enough: who shows it may have shown others
+    that are wrong and look right."""
+    wrong = (powers_w < 0) | (powers_w > sensor.limit_w)
+    if wrong.any():
+        shown = f"the sensor showed {powers_w[wrong][0]:.3g} W"
+        raise NoAnswer(f"{shown}, and this takes 0 to {sensor.limit_w:g} W", implausible=True)
 
 
 def _mean(times_s: Array, powers_w: Array) -> float:

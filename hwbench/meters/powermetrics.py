@@ -27,6 +27,9 @@ ERROR = 0.5
 MOST = 1e9
 """More than any power, in mW or W."""
 
+LIMIT_W = 1000.0
+"""More than the processors or the GPU of a Mac take."""
+
 START_S = 5.0
 END_S = 2.0
 """How long the tool has to end after it was asked to; then it is killed."""
@@ -67,7 +70,10 @@ class PowermetricsMeter:
         with self._news:
             self._news.wait_for(lambda: self._seen or self.failures, seconds)
             signals = [signal for signal in (CPU, GPU) if signal in self._seen]
-        self.energy = [PowerSensor(one, INTERVAL_S, INTERVAL_S, error=ERROR) for one in signals]
+        self.energy = [
+            PowerSensor(one, INTERVAL_S, INTERVAL_S, error=ERROR, limit_w=LIMIT_W)
+            for one in signals
+        ]
         return bool(signals)
 
     def read(self) -> Iterator[Mapping[Signal, float]]:

@@ -8,9 +8,11 @@ docs.kernel.org/power/powercap/powercap.html; Intel SDM vol. 3B, "Platform Speci
 Support". Neither vendor states an error, so `gain` is None.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,14 @@ QUANTUM_J = {"package": 1e-4, "dram": 1e-4, "psys": 1.0}
 Sapphire Rapids (see psys_domain_energy_unit in the kernel's intel_rapl_common)."""
 
 LIMIT_W = {"package": 2000.0, "dram": 1000.0, "psys": 20000.0}
+"""More than any takes."""
+
+TRANSIENT = 10.0
+"""How many times the largest of its sustained limits (max_power_uw) a zone may take: a 15 W
+processor has 64 W for half a minute, and more for milliseconds."""
+
+CONSTRAINTS = 3
+"""Long term, short term and peak power."""
 
 PERMISSION = (
     "permission denied: since CVE-2020-8694 only root may read energy_uj",
@@ -144,8 +154,18 @@ def _zone(folder: Path, kind: str, number: int | None, read: Read) -> Zone:
         wraps_at = _joules(read(folder / "max_energy_range_uj")) or None
     except (OSError, ValueError):
         wraps_at = None
-    counter = Counter(signal, wraps_at, TICK_S, QUANTUM_J[kind], None, LIMIT_W[kind])
+    limit_w = min(LIMIT_W[kind], TRANSIENT * (_largest_limit_w(folder, read) or math.inf))
+    counter = Counter(signal, wraps_at, TICK_S, QUANTUM_J[kind], None, limit_w)
     return Zone(counter, folder / "energy_uj")
+
+
+def _largest_limit_w(zone: Path, read: Read) -> float:
+    """The largest constraint that the zone states for its power; 0 if there is none, as on AMD."""
+    limits = [0.0]
+    for constraint in range(CONSTRAINTS):
+        with suppress(OSError, ValueError):
+            limits.append(_joules(read(zone / f"constraint_{constraint}_max_power_uw")))
+    return max(limits)
 
 
 def _name(zone: Path, read: Read) -> str:

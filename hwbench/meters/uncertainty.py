@@ -28,7 +28,11 @@ FEWEST_SEEN = 0.5
 
 
 class NoAnswer(Exception):
-    """Why a source has no energy for a window."""
+    """Why a source has no energy for a window. `implausible`: it showed what cannot be."""
+
+    def __init__(self, reason: str, implausible: bool = False) -> None:
+        super().__init__(reason)
+        self.implausible = implausible
 
 
 @dataclass(frozen=True)

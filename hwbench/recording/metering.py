@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hwbench.devices.protocol import Device
 from hwbench.meters import EnergySource, PowerSensor, Signal
+from hwbench.meters.agreement import disagreements
 from hwbench.meters.energy import idle_power, readings_of, span_readings
 from hwbench.meters.recorder import PATIENCE_S, Recorder, Trace
 from hwbench.meters.throttling import conditions
@@ -67,7 +68,8 @@ class Metering:
         """Conditions that the meters show and that make the window's figures doubtful, `code: what
         happened`."""
         end = window.begin_ns + round(window.window_s * 1e9)
-        return conditions(self.trace, window.begin_ns, end)
+        conditions_met = conditions(self.trace, window.begin_ns, end)
+        return [*conditions_met, *disagreements(self.readings(window))]
 
     @property
     def _sources(self) -> list[EnergySource]:

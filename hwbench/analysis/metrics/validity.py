@@ -76,6 +76,13 @@ REASONS: dict[str, Reason] = {
         "Compare runs under the same limit; raise it (nvidia-smi -pl), or fix the clocks below it "
         "(nvidia-smi -lgc).",
     ),
+    "energy_disagreement": Reason(
+        "suspect",
+        "The energy counter and the power sensor of a device cannot both be right; "
+        "its times are not affected.",
+        "Update the driver; until then the energy is known only to its uncertainty, "
+        "which holds the difference.",
+    ),
     "foreign_load": Reason(
         "suspect",
         "Other processes, or other virtual machines, used the processors during a window.",

@@ -31,6 +31,13 @@ COUNTER_TICK_S = 0.1
 """The update interval of the energy counter: about 100 ms, as several have measured; NVIDIA does
 not publish it."""
 
+MOST_W = 3000.0
+"""More than any board takes: 1400 W is the most that was sold."""
+
+TRANSIENT = 2.0
+"""A board may exceed its limit until the driver has lowered its clocks, and more in a mean over
+25 ms than in one over a second."""
+
 QUANTUM = 1e-3
 """The smallest step of the counter, in J, and of the power, in W."""
 
@@ -161,15 +168,18 @@ class Gpu:
         The counter adds up what the sensor shows, so it has the sensor's gain.
         """
         gain, sensor = gain_of(self._board()), sensor_of(self._capability())
+        limit_w = self._limit_w()
         found: list[EnergySource] = []
         if ENERGY in self._ways:
             (signal,) = self._signals(ENERGY)
-            found.append(Counter(signal, tick_s=COUNTER_TICK_S, quantum=QUANTUM, gain=gain))
+            found.append(Counter(signal, None, COUNTER_TICK_S, QUANTUM, gain, limit_w))
         if POWER in self._ways:
             (signal,) = self._signals(POWER)
             is_instant = self._ways[POWER] is INSTANT_POWER
             averaging_s = sensor.instant_s if is_instant else sensor.average_s
-            found.append(PowerSensor(signal, sensor.update_s, averaging_s, QUANTUM, gain))
+            found.append(
+                PowerSensor(signal, sensor.update_s, averaging_s, QUANTUM, gain, limit_w=limit_w)
+            )
         return found
 
     def read(self, slow: bool) -> Iterator[dict[Signal, float]]:
@@ -225,6 +235,18 @@ class Gpu:
 
     def _signals(self, question: Question) -> list[Signal]:
         return [Signal("nvml", self._scope, quantity, unit) for quantity, unit in question.signals]
+
+    def _limit_w(self) -> float:
+        """More than the board can take: TRANSIENT times the highest limit that may be set."""
+        with suppress(NoAnswer):
+            limit_w = answer(self._nvml, self._highest_limit_w)
+            if limit_w > 0:
+                return min(MOST_W, TRANSIENT * limit_w)
+        return MOST_W
+
+    def _highest_limit_w(self) -> float:
+        _, highest = self._nvml.nvmlDeviceGetPowerManagementLimitConstraints(self._handle)
+        return float(highest) / 1000
 
     def _board(self) -> str:
         with suppress(NoAnswer):
