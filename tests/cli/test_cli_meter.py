@@ -188,7 +188,7 @@ class TestCommand:
         titles, row, last = done.stdout.removeprefix(begin).decode().splitlines()
         assert titles.split() == ["scope", "energy", "±", "power", "peak", "grade", "from"]
         found = re.fullmatch(
-            r"package:0 +([\d.]+) J +([\d.]+) % +([\d.]+) W +\d+\.\d+ W +C +rapl counter *", row
+            r"package:0 +([\d.]+) J +([\d.]+) % +([\d.]+) W +≥ \d+\.\d+ W +C +rapl counter *", row
         )
         joules, percent, watts = map(float, found.groups())
         took = re.match(r"([\d.]+) (ms|s), exit status 0, memory peak at least [\d.]+ [KM]iB", last)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def metered_table(metered: "Metered") -> Table:
-    """Return a row for each scope: energy with its uncertainty, mean and peak power, grade and
-    source; the reason where it is unknown."""
+    """Return a row for each scope: energy with its uncertainty, mean power and the highest seen,
+    grade and source; the reason where it is unknown."""
     columns = [*words("scope"), *numbers("energy", "±", "power", "peak"), *words("grade", "from")]
     return table_of(columns, starmap(_row, _by_scope(metered.readings).items()))
 
@@ -72,7 +72,9 @@ def _row(scope: str, readings: Mapping[str, "Reading"]) -> list[str]:
     is_known = energy is not None and energy.value is not None
     source = f"{energy.meter} {energy.method}" if energy and is_known else _why(energy)
     grade = (energy.grade if energy else None) or UNKNOWN
-    return [scope, _amount(energy), _doubt(energy), _amount(power), _amount(peak), grade, source]
+    # no source sees every moment
+    highest = f"≥ {_amount(peak)}" if peak and peak.value is not None else UNKNOWN
+    return [scope, _amount(energy), _doubt(energy), _amount(power), highest, grade, source]
 
 
 def _by_scope(readings: Sequence["Reading"]) -> dict[str, dict[str, "Reading"]]:

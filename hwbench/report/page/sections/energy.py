@@ -20,7 +20,7 @@ FIGURES = {
     "A step": "energy_j",
     "Net of it": "energy_net_j",
     "Power": "power_w",
-    "Peak": "power_peak_w",
+    "Peak ≥": "power_peak_w",
     "Host, a step": "host_energy_j",
     "With all parts": "total_energy_j",
 }
