@@ -1,7 +1,9 @@
 """Makes texts that come from data safe to show: on a terminal, in a log, on a page."""
 
+import json
 import re
 import unicodedata
+from typing import Any
 
 _SUSPECT = re.compile(r"[^ -~]|##(?=(?:vso)?\[)")
 _COMMAND = r"#\x23"
@@ -27,6 +29,12 @@ def one_line(text: str) -> str:
 def storable(text: str) -> str:
     """The text without halves of surrogate pairs, which JSON can spell and UTF-8 cannot hold."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def json_text(content: Any) -> str:
+    """JSON of the content, indented, in ASCII. Texts stay as they are: the escapes are JSON's."""
+    text = json.dumps(content, indent=2, allow_nan=False)
+    return re.sub(r"#(?=(?:vso)?\[)|\x7f", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def _escaped(found: str) -> str:

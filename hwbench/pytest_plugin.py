@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hwbench.errors import UserError
+from hwbench.printable import printable
 from hwbench.records import Case, Measurement, Work
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Collector:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for line in self._lines:
-            terminalreporter.write_line(f"hwbench: {line}")
+            terminalreporter.write_line(printable(f"hwbench: {line}"))
 
     def _measure_again(self) -> None:
         """Run the measuring tests in further processes, and take over what they measured."""

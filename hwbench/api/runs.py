@@ -15,6 +15,7 @@ from hwbench.analysis.metrics.summary import summarize
 from hwbench.analysis.outcomes import cases
 from hwbench.errors import UserError
 from hwbench.inputs import shortened
+from hwbench.printable import printable
 from hwbench.report.numbers import UNKNOWN, quantity, uncertainty
 from hwbench.report.page import html as page
 from hwbench.report.view import RATES, CaseView, view_runs
@@ -208,7 +209,7 @@ def _folders(name: str, results: Path) -> list[Path]:
 
 def warn(text: str) -> None:
     """A Python warning for what should be mended and stops nothing."""
-    warnings.warn(text, stacklevel=2)
+    warnings.warn(printable(text), stacklevel=2)
 
 
 def _ignore(warning: str) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from hwbench import __version__
-from hwbench.cli import options
+from hwbench.cli import options, streams
 from hwbench.records import UserError
 
 COMMANDS = {
@@ -39,7 +39,7 @@ class LazyCommands(click.Group):
     them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS]  # `list` may be a command's module here
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -50,7 +50,7 @@ class LazyCommands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -71,6 +71,13 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit with its promised status."""
+    with streams.prepared():
+        status = _run()
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command line. Returns its exit status."""
     words = sys.argv[1:]
     # what follows `--` belongs to another command
     own = words[: words.index("--")] if "--" in words else words
@@ -81,33 +88,29 @@ def main() -> None:
             cli.main(words, prog_name="hwbench")
         with cli.make_context("hwbench", words) as context:
             status = cli.invoke(context)
-        if sys.stdout:
-            sys.stdout.flush()
+        sys.stdout.flush()
+        return int(status)
     except click.exceptions.Exit as done:
-        status = done.exit_code
+        return done.exit_code
     except (UserError, click.ClickException) as error:
         if debug:
             raise
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        status = _report_error(message, 2)
+        return _report_error(message, 2)
     except (KeyboardInterrupt, click.Abort):
-        status = _report_error("interrupted", 130)
-    except BrokenPipeError:  # the reader of the output has left, as `head` does
-        options.drop_output()
-        status = 0
+        return _report_error("interrupted", 130)
     except OSError as error:
         if debug:
             raise
-        status = _report_error(f"{error.filename or 'standard output'}: {error.strerror}", 2)
+        return _report_error(f"{error.filename or 'a file'}: {error.strerror}", 2)
     except Exception as error:
         if debug:
             raise
-        status = _report_error(
+        return _report_error(
             f"{type(error).__name__}: {error} (a bug in hwbench; --debug shows the traceback)", 2
         )
-    sys.exit(status)
 
 
 def _report_error(message: str, status: int) -> int:
-    click.echo(f"hwbench: {message}", err=True)
+    options.print_line(f"hwbench: {message}", err=True)
     return status

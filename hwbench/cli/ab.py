@@ -109,7 +109,7 @@ def _show(runs: "list[RunTables]", table: "pd.DataFrame", as_json: bool) -> None
         options.print_json(content | {"runs": [run.run_id for run in runs]})
         return
     options.print_table(comparison.comparison_table(table))
-    click.echo(f"runs: {', '.join(str(run.folder) for run in runs)}", err=True)
+    tell(f"runs: {', '.join(str(run.folder) for run in runs)}")
 
 
 def exit_status(verdicts: set[str], outcomes: set[str], strict: bool) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from hwbench.cli import options
+from hwbench.cli.measuring import tell
 
 
 @click.command("compare")
@@ -42,7 +43,7 @@ def command(
         runs[:1], runs[1], Rules(metrics, threshold), floors, across_devices
     )
     for difference in comparable.differences(*runs):
-        click.echo(f"the environments differ: {difference}", err=True)
+        tell(f"the environments differ: {difference}")
     if as_json:
         options.print_json(
             comparison.comparison_data(table, judgement.overall(list(table.verdict)))

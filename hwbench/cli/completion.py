@@ -4,6 +4,8 @@ import os
 
 import click
 
+from hwbench.cli import options
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -17,7 +19,7 @@ def command(shell: str | None) -> int:
     chosen = shell or os.path.basename(os.environ.get("SHELL", ""))
     chosen = chosen if chosen in SHELLS else "bash"
     if chosen == "fish":
-        click.echo("_HWBENCH_COMPLETE=fish_source hwbench | source")
+        options.print_line("_HWBENCH_COMPLETE=fish_source hwbench | source")
     else:
-        click.echo(f'eval "$(_HWBENCH_COMPLETE={chosen}_source hwbench)"')
+        options.print_line(f'eval "$(_HWBENCH_COMPLETE={chosen}_source hwbench)"')
     return 0

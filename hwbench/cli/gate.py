@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from hwbench.cli import options
+from hwbench.cli import options, streams
 from hwbench.cli.baseline import read_baseline
 from hwbench.cli.confirm import check_machine, measure_again
+from hwbench.cli.measuring import tell
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def command(
     chosen_threshold = threshold if source is ParameterSource.COMMANDLINE else None
     if self_test:
         return _self_test(candidate, chosen_threshold, pairs, output, as_json)
+    streams.drop_lost_output()  # the verdict is the exit status
     if not candidate or not baselines:
         missing = "--baseline" if candidate else "--candidate"
         raise UserError(f"{missing} is missing; `hwbench gate --help` shows how")
@@ -171,13 +173,13 @@ def _tell_differences(
     from hwbench.analysis.verdict import comparable
 
     for difference in comparable.differences(one, other):
-        click.echo(f"{what}: {difference}", err=True)
+        tell(f"{what}: {difference}")
 
 
 def _warn_of_unused(rules: "Rules", table: "pd.DataFrame") -> None:
     for rule in rules.unused(table.workload):
         threshold = f"its threshold for {rule.metric!r} is unused"
-        click.echo(f"rules: no case here is a {rule.workload!r}; {threshold}", err=True)
+        tell(f"rules: no case here is a {rule.workload!r}; {threshold}")
 
 
 def _show(judgement: Judgement, as_json: bool) -> None:
@@ -186,16 +188,16 @@ def _show(judgement: Judgement, as_json: bool) -> None:
 
     table, outcome, message = judgement.table, judgement.outcome, judgement.message
     if message:
-        click.echo(f"hwbench: {message}", err=True)
+        tell(f"hwbench: {message}")
     if as_json:
         head = {"outcome": outcome, "message": message or None, "runs": judgement.subject}
         more = ("label", "unit", "threshold", "floor", "status")
         options.print_json(head | comparison.comparison_data(table, gate.overall(table), more))
     elif len(table):
         options.print_table(comparison.comparison_table(table, "status"))
-    click.echo(judgement.subject, err=True)
+    tell(judgement.subject)
     summary = f" ({gate.summary(table)})" if len(table) else ""
-    click.echo(f"gate: {outcome}{summary}", err=True)
+    tell(f"gate: {outcome}{summary}")
 
 
 def _write(judgement: Judgement, junit_file: Path | None, markdown_file: Path | None) -> None:
@@ -224,7 +226,7 @@ def _tell_github(judgement: Judgement, as_json: bool) -> None:
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
     for line in github.annotations(judgement.table, judgement.outcome, judgement.message):
-        click.echo(line, err=as_json)
+        options.print_text(f"{line}\n", err=as_json)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from hwbench.cli import options
-from hwbench.cli.measuring import command_line
+from hwbench.cli import options, streams
+from hwbench.cli.measuring import command_line, tell
 from hwbench.tables.importers import TOOLS
 
 
@@ -36,6 +36,7 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     from hwbench.report import terminal
     from hwbench.tables import importers
 
+    streams.drop_lost_output()  # the run is stored
     imported = importers.read(tool, files)
     run = store(Collected(source=tool, **vars(imported)), output, label, command_line())
     if as_json:
@@ -44,5 +45,5 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
         )
     else:
         options.print_table(terminal.summary_table(run))
-        click.echo(f"run: {run.folder}", err=True)
+        tell(f"run: {run.folder}")
     return 0

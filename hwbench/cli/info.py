@@ -43,14 +43,14 @@ def _show(content: Mapping[str, Any], indent: str) -> None:
     width = max(map(len, content), default=0)
     for name, value in content.items():
         if isinstance(value, Mapping):
-            click.echo(f"{indent}{name}")
+            options.print_line(f"{indent}{name}")
             _show(value, indent + "    ")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             for number, entry in enumerate(value):
-                click.echo(f"{indent}{name} {number}")
+                options.print_line(f"{indent}{name} {number}")
                 _show(entry, indent + "    ")
         else:
-            click.echo(f"{indent}{name:<{width}}  {_in_words(value)}")
+            options.print_line(f"{indent}{name:<{width}}  {_in_words(value)}")
 
 
 def _in_words(value: object) -> str:

@@ -28,16 +28,15 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
         options.print_json({"workloads": rows, "suites": suites, "devices": available})
         return 0
     for workload in workloads.values():
-        click.secho(workload.name, bold=True, nl=False)
-        click.echo(f"  {workload.summary}")
+        options.print_heading(workload.name, f"  {workload.summary}")
         for name, axis in workload.axes.items():
             choices = f"  of {', '.join(axis.choices)}" if axis.choices and name != "dtype" else ""
             choices += f"  or {LARGEST}" if axis.largest else ""
-            click.echo(f"    {name}={','.join(map(_word, axis.defaults))}{choices}")
+            options.print_line(f"    {name}={','.join(map(_word, axis.defaults))}{choices}")
     for title, entries in (("suites", suites), ("devices", available)):
-        click.secho(title, bold=True)
+        options.print_heading(title)
         for name, text in entries.items():
-            click.echo(f"    {name:<10} {text}")
+            options.print_line(f"    {name:<10} {text}")
     return 0
 
 

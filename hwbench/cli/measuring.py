@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwbench.cli import options
+from hwbench.cli import options, streams
 
 if TYPE_CHECKING:
     from hwbench.recording.matrix import Plan
@@ -81,7 +81,11 @@ def add_parameters(
 
 
 def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
-    """The plan that the options ask for. UserError names what is unknown or out of its limits."""
+    """The plan that the options ask for. UserError names what is unknown or out of its limits.
+
+    From here on lost output is dropped: what is measured is stored.
+    """
+    streams.drop_lost_output()
     from hwbench.recording.matrix import parse_settings
     from hwbench.recording.planning import plan_for
     from hwbench.recording.policy import LIMITS
@@ -106,7 +110,7 @@ def command_line() -> list[str]:
 
 def tell(text: str) -> None:
     """Print a line on standard error."""
-    click.echo(text, err=True)
+    options.print_line(text, err=True)
 
 
 @contextmanager
@@ -115,9 +119,7 @@ def report_partial(*folders: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        click.echo(
-            f"not complete; what was measured is kept in {', '.join(map(str, folders))}", err=True
-        )
+        tell(f"not complete; what was measured is kept in {', '.join(map(str, folders))}")
         raise
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwbench.cli import options
+from hwbench.cli import options, streams
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def command(
         raise UserError(
             "no command to measure; try `hwbench meter -- python train.py`; --list shows the meters"
         )
+    streams.drop_lost_output()  # the exit status is the command's
     folder, store = _store(words, output, label) if output else (None, None)
     metered = run_metered(words, tdp_w)
     if metered.problem:
-        click.echo(f"hwbench: {metered.problem}", err=True)
+        options.print_line(f"hwbench: {metered.problem}", err=True)
     elif json_file is None:
         _show(metered)
     if json_file:
@@ -91,7 +92,7 @@ def command(
             raise
     if store:  # after the figures are shown, for the same reason
         store(metered)
-        click.echo(f"run: {folder}", err=True)
+        options.print_line(f"run: {folder}", err=True)
     return metered.exit_status
 
 

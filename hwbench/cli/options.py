@@ -1,10 +1,6 @@
 """Options and outputs that several commands share."""
 
-import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +8,8 @@ import click
 
 from hwbench import inputs
 from hwbench.files import atomic_write
+from hwbench.printable import json_text, printable
 from hwbench.records import UserError
-
-UNBOUNDED = 1000
-"""Columns of a table that goes into a file or a pipe: nothing is cut off."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -136,51 +130,39 @@ across_devices = click.option(
 
 def warn(problem: str) -> None:
     """Print a warning on standard error."""
-    click.echo(f"warning: {problem}", err=True)
+    print_line(f"warning: {problem}", err=True)
+
+
+def print_line(text: str, err: bool = False) -> None:
+    """Print a text as one line on standard output, or on standard error."""
+    (sys.stderr if err else sys.stdout).write(f"{printable(text)}\n")
+
+
+def print_heading(head: str, rest: str = "") -> None:
+    """Print a line on standard output that begins with `head`, bold on a terminal."""
+    head = printable(head)
+    head = click.style(head, bold=True) if sys.stdout.isatty() else head
+    sys.stdout.write(f"{head}{printable(rest)}\n")
 
 
 def print_json(content: Any) -> None:
     """Print JSON on standard output."""
-    with _if_anyone_reads():
-        click.echo(json.dumps(content, indent=2, allow_nan=False))
+    print_text(json_text(content))
 
 
-def print_line(text: str) -> None:
-    """Print a line on standard output."""
-    with _if_anyone_reads():
-        click.echo(text)
-
-
-def print_text(text: str) -> None:
-    """Print a text on standard output unchanged, in UTF-8 whatever the terminal's encoding."""
-    with _if_anyone_reads():
-        click.echo(text.encode(), nl=False)
+def print_text(text: str, err: bool = False) -> None:
+    """Print a text that is ready for it unchanged, in UTF-8 whatever the terminal's encoding."""
+    stream = sys.stderr if err else sys.stdout
+    stream.flush()
+    stream.buffer.write(text.encode())
+    stream.buffer.flush()
 
 
 def print_table(table: Any) -> None:
-    """Print a rich table on standard output, as wide as the terminal; without one, as wide as the
-    table."""
-    from rich.console import Console
+    """Print a rich table on standard output."""
+    from hwbench.cli.console import output_console
 
-    console = Console()
-    with _if_anyone_reads():
-        (console if console.is_terminal else Console(width=UNBOUNDED)).print(table)
-
-
-@contextmanager
-def _if_anyone_reads() -> Iterator[None]:
-    """Keep the exit status of the command if the reader of its output has left."""
-    try:
-        yield
-        if sys.stdout:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        drop_output()
-
-
-def drop_output() -> None:
-    """Discard all further output."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    output_console().print(table)
 
 
 def write_page(file: Path, text: str) -> None:

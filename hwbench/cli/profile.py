@@ -111,10 +111,10 @@ def _profile(
     run = session.close()
     options.write_page(folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
-    click.echo(f"report: {folder / 'report.html'}", err=True)
+    tell(f"report: {folder / 'report.html'}")
     invalid = run.profiles.empty or run.profiles.invalid.astype(bool).any()
     if trace and not invalid:
-        click.echo(f"trace: {trace} (opens in ui.perfetto.dev)", err=True)
+        tell(f"trace: {trace} (opens in ui.perfetto.dev)")
     failed = FAILED & set(run.measurements.outcome) or (len(run.profiles) and invalid)
     return 1 if failed else 0
 
@@ -153,7 +153,7 @@ def _show(run: "RunTables", case: "Case", as_json: bool) -> None:
 
     if run.profiles.empty:
         row = run.measurements[run.measurements.case_id == case.case_id].iloc[0]
-        click.echo(f"no profile: {case}: {row.outcome}: {row.reason}", err=True)
+        tell(f"no profile: {case}: {row.outcome}: {row.reason}")
         if as_json:
             head = {"run_id": run.run_id, "folder": str(run.folder)}
             options.print_json(head | {"outcome": row.outcome, "reason": row.reason})

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
-import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from hwbench.cli.console import error_console
+from hwbench.cli.options import print_line
+from hwbench.printable import printable
 from hwbench.recording.matrix import Plan
 from hwbench.recording.rounds import Rounds
 from hwbench.recording.runner import Progress
@@ -93,7 +94,7 @@ class BarReporter:
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}", style="cyan"),
             TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True),
+            console=error_console(),
             transient=True,
         )
         self._task = self._bar.add_task("", total=self._tally.total, left="")
@@ -107,13 +108,13 @@ class BarReporter:
 
     def __call__(self, progress: Progress) -> None:
         self._tally.update(progress)
-        where = f"{progress.case} · {self._tally.round_of(progress)} {progress.phase}"
+        where = printable(f"{progress.case} · {self._tally.round_of(progress)} {progress.phase}")
         done, total, left = self._tally.done, self._tally.total, self._tally.left()
         self._bar.update(self._task, description=where, left=left, completed=done, total=total)
         if progress.text:
-            self._bar.console.print(_remark(progress), markup=False, highlight=False)
+            self._bar.console.print(printable(_remark(progress)), markup=False, highlight=False)
         if progress.measurement and progress.measurement.outcome != "ok":
-            self._bar.console.print(_failure(progress), markup=False, highlight=False)
+            self._bar.console.print(printable(_failure(progress)), markup=False, highlight=False)
 
 
 class LineReporter:
@@ -131,22 +132,22 @@ class LineReporter:
     def __call__(self, progress: Progress) -> None:
         self._tally.update(progress)
         if progress.text:
-            click.echo(_remark(progress), err=True)
+            print_line(_remark(progress), err=True)
         if progress.measurement is None:
             return
         if progress.measurement.outcome != "ok":
-            click.echo(_failure(progress), err=True)
+            print_line(_failure(progress), err=True)
             return
         window = progress.measurement.window
         assert window
         result = f"{count(window.timed_steps, 'step')} in {window.window_s:.1f} s"
         where = f"{self._tally.round_of(progress)} {progress.case}"
-        click.echo(f"{where}: {result}; {self._tally.left()}", err=True)
+        print_line(f"{where}: {result}; {self._tally.left()}", err=True)
 
 
 def reporter(plan: Plan) -> Reporter:
     """A bar if standard error is a terminal, else lines."""
-    return BarReporter(plan) if Console(stderr=True).is_terminal else LineReporter(plan)
+    return BarReporter(plan) if error_console().is_terminal else LineReporter(plan)
 
 
 def _minutes(seconds: int) -> str:

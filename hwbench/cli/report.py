@@ -1,6 +1,5 @@
 """`hwbench report`: one or more runs as a page, as figures, or as Markdown, CSV or JSON."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import click
 from click.core import ParameterSource
 
 from hwbench.cli import options
+from hwbench.printable import json_text
 from hwbench.records import UserError
 from hwbench.tables import labels
 
@@ -100,7 +100,7 @@ def command(
         options.print_text(text)
     else:
         options.write_page(page, text)
-        click.echo(page)
+        options.print_line(str(page))
     return 0
 
 
@@ -168,4 +168,4 @@ def _rendered(form: str, runs: "list[RunTables]", output: Path) -> str:
         return html.render(runs, floors)
     if form == "markdown":
         return markdown_report.render(runs, floors)
-    return json.dumps(data.runs_data(runs, floors), indent=2, allow_nan=False) + "\n"
+    return json_text(data.runs_data(runs, floors))

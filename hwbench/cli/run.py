@@ -131,9 +131,9 @@ def _write_page(run: "RunTables") -> None:
     page = run.folder / "report.html"
     try:
         options.write_page(page, html.render([run]))
-        click.echo(f"report: {page}", err=True)
+        tell(f"report: {page}")
     except (OSError, UserError) as error:  # the figures are worth showing without it
-        click.echo(f"no report written: {error}", err=True)
+        tell(f"no report written: {error}")
 
 
 def _show(run: "RunTables", as_json: bool) -> None:
@@ -158,8 +158,5 @@ def _exit_status(run: "RunTables", strict: bool) -> int:
     table = metrics.summarize(run)
     doubtful = table[table.validity != "valid"].case_id.nunique()
     if doubtful:
-        click.echo(
-            f"strict: {doubtful} of {len(cases)} cases are not valid: wide, suspect or invalid",
-            err=True,
-        )
+        tell(f"strict: {doubtful} of {len(cases)} cases are not valid: wide, suspect or invalid")
     return int(has_failed or doubtful > 0)

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from hwbench.cli import options
 from hwbench.records import UserError
 
@@ -60,7 +58,7 @@ def run_self_test(
         for trial in trials:
             floor = f", noise floor {trial.floor:.1%}" if trial.floor else ""
             head = f"{trial.label}: {trial.kind}, {trial.noise}"
-            click.echo(f"{head}; threshold {threshold:.1%}{floor}")
+            options.print_line(f"{head}; threshold {threshold:.1%}{floor}")
             options.print_table(self_test.self_test_table(trial.rows))
     return 1 if any(trial.rows.slower_low.iloc[0] > MOST_ALARMS for trial in trials) else 0
 
