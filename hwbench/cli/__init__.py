@@ -1,8 +1,8 @@
 """The command line: the only package that prints or exits. Each command is a module, imported when
 it is called.
 
-Exit status: 0 done · 1 a case failed · 2 usage or bad input · 130 interrupted. Tracebacks are shown
-only with --debug.
+Exit status: 0 done · 1 a case failed · 2 usage or bad input · 128 + N ended by signal N (130 by
+Ctrl-C). Tracebacks are shown only with --debug.
 """
 
 import os
@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from hwbench import __version__
-from hwbench.cli import options, streams
+from hwbench.cli import options, signals, streams
 from hwbench.records import UserError
 
 COMMANDS = {
@@ -71,7 +71,7 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit with its promised status."""
-    with streams.prepared():
+    with streams.prepared(), signals.raised():
         status = _run()
     sys.exit(status)
 
@@ -97,6 +97,8 @@ def _run() -> int:
             raise
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         return _report_error(message, 2)
+    except signals.Ended as end:
+        return _report_error(str(end), end.status)
     except (KeyboardInterrupt, click.Abort):
         return _report_error("interrupted", 130)
     except OSError as error:

@@ -79,10 +79,10 @@ def command(
     session = open_session(request, tell, options.warn)
     plan, folder, name = session.plan, session.folder, session.device_info["name"]
     cases = count(len(plan.cases), "case")
-    tell(f"{folder.name}: {cases} × {_processes(plan.policy)} on {name}")
-    warn_of_checks(session.environment)
     stopped: BaseException | None = None
     try:
+        tell(f"{folder.name}: {cases} × {_processes(plan.policy)} on {name}")
+        warn_of_checks(session.environment)
         with reporter(plan) as progress:
             rounds = session.measure(progress, time.monotonic() - begin)
         _report_cut(rounds)

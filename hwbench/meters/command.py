@@ -99,14 +99,15 @@ def as_measurement(metered: Metered) -> Measurement:
 def _passing_signals_to(child: Child) -> Iterator[None]:
     """A context in which an interrupt does not end this process (a terminal sends it to the child,
     too), and a SIGTERM is passed on to the child. It sets handlers because a child would inherit an
-    ignored signal."""
+    ignored signal; one that is ignored already, as by `nohup`, stays so."""
 
     def ignore(number: int, frame: FrameType | None) -> None:
         pass
 
     handlers: dict[signal.Signals, Handler] = dict.fromkeys((signal.SIGINT, signal.SIGQUIT), ignore)
     handlers |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), child.pass_on)
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    heeded = [number for number in handlers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handlers[number]) for number in heeded}
     try:
         yield
     finally:

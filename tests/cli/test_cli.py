@@ -127,7 +127,15 @@ class TestRun:
         metrics = read(tmp_path, "metrics")
         assert {"tokens_per_s", "step_s_p50"} <= set(metrics.metric)
 
-    def test_ctrl_c_keeps_what_is_stored_and_exits_130(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("number", "says"),
+        [
+            (signal.SIGINT, "interrupted"),
+            (signal.SIGTERM, "ended by SIGTERM"),
+            (signal.SIGHUP, "ended by SIGHUP"),
+        ],
+    )
+    def test_a_signal_keeps_what_is_stored_and_shows_it(self, tmp_path, number, says):
         process = subprocess.Popen(
             [*RUN, *FAKE, "--run-id", "r", "--max-time", "60"],
             cwd=tmp_path, env=environment(),
@@ -136,12 +144,14 @@ class TestRun:
         first_part = tmp_path / "results" / "r" / "measurements"
         wait_until(lambda: first_part.is_dir() and list(first_part.glob("*.parquet")))
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
+        process.send_signal(number)  # `timeout` sends it twice
         output, errors = process.communicate(timeout=30)
-        assert process.returncode == 130
+        assert process.returncode == 128 + number
         assert "10,000" in output
         assert "missing" in output
-        assert "hwbench: interrupted" in errors
+        assert f"hwbench: {says}\n" in errors
+        assert (tmp_path / "results" / "r" / "report.html").is_file()
         assert "Traceback" not in errors
         assert not workers_in(tmp_path)
 
