@@ -110,7 +110,7 @@ def _run(*command: str) -> str | None:
         done = subprocess.run(command, capture_output=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode(errors="replace").strip()  # names of files may be any bytes
+    return done.stdout.decode(errors="backslashreplace").strip()  # names of files may be any bytes
 
 
 def _is_private(name: str) -> bool:

@@ -180,7 +180,7 @@ def _run(*command: str) -> str | None:
         done = subprocess.run(command, capture_output=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode(errors="replace").strip() or None
+    return done.stdout.decode(errors="backslashreplace").strip() or None
 
 
 def _windows_name() -> str | None:

@@ -7,13 +7,13 @@ ROOT = Path("/")
 
 
 def read(file: str, root: Path | None = None) -> str | None:
-    """The text of a file by its path below `root` (ROOT), without the white space around it; None
+    r"""The text of a file by its path below `root` (ROOT), without the white space around it; None
     if it cannot be read.
 
-    Vendors write names in any bytes: what is not UTF-8 becomes U+FFFD.
+    Vendors write names in any bytes: what is not UTF-8 becomes an escape, `\xf8`.
     """
     try:
-        content = ((root or ROOT) / file).read_text(encoding="utf-8", errors="replace")
+        content = ((root or ROOT) / file).read_text(encoding="utf-8", errors="backslashreplace")
     except OSError:
         return None
     return content.strip()
