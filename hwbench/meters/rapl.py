@@ -34,6 +34,10 @@ TRANSIENT = 10.0
 """How many times the largest of its sustained limits (max_power_uw) a zone may take: a 15 W
 processor has 64 W for half a minute, and more for milliseconds."""
 
+MIRROR_J = 1.0
+"""Two zones that differ by no more show one counter, read at two moments. It counts to 65 kJ, so
+counters of their own are as close once in ten thousand times."""
+
 CONSTRAINTS = 3
 """Long term, short term and peak power."""
 
@@ -121,7 +125,8 @@ def powercap() -> Path:
 
 def zones(folder: Path, read: Read = text_of) -> list[Zone]:
     """The sources of energy in `folder`: packages with their memory first, then the board."""
-    tops = {top: _name(top, read) for top in _zones_in(folder, "intel-rapl")}
+    named = {top: _name(top, read) for top in _zones_in(folder, "intel-rapl")}
+    tops = _without_mirrors(named, read)
     found = []
     for top, number in _number_packages(tops).items():
         found.append(_zone(top, "package", number, read))
@@ -129,6 +134,23 @@ def zones(folder: Path, read: Read = text_of) -> list[Zone]:
             if _name(part, read) == "dram":
                 found.append(_zone(part, "dram", number, read))
     return found + [_zone(top, "psys", None, read) for top, name in tops.items() if name == "psys"]
+
+
+def _without_mirrors(tops: Mapping[Path, str], read: Read) -> dict[Path, str]:
+    """The zones without the dies of a package that show the counter of an earlier one: AMD's Zen 1
+    and 2 have one counter a package, and a zone for each die (mlco2/codecarbon issue 1274)."""
+    kept: dict[Path, str] = {}
+    shown: dict[str, list[float]] = {}
+    for top, name in tops.items():
+        package, is_die, _ = name.partition("-die-")
+        with suppress(OSError, ValueError):
+            joules = _joules(read(top / "energy_uj"))
+            others = shown.setdefault(package, [])
+            if is_die and joules and any(abs(joules - other) <= MIRROR_J for other in others):
+                continue
+            others.append(joules)
+        kept[top] = name
+    return kept
 
 
 def _zones_in(folder: Path, prefix: str) -> list[Path]:

@@ -77,8 +77,27 @@ def test_packages_are_in_numeric_order(tmp_path):
 
 
 def test_dies_with_own_counters_are_numbered_in_order(tmp_path):
-    meter = rapl.open_meter(PowercapTree(tmp_path, packages=2, dies=2).folder)
+    tree = PowercapTree(tmp_path, packages=2, dies=2)
+    for number in range(4):
+        tree.set_uj(f"intel-rapl:{number}", 10**9 * (number + 1))
+    meter = rapl.open_meter(tree.folder)
     assert scopes(meter) == ["package:0", "package:1", "package:2", "package:3"]
+
+
+def test_dies_that_show_the_counter_of_their_package_count_once(tmp_path):
+    """As AMD's Zen 1 and 2 do; the second is read a moment later."""
+    tree = PowercapTree(tmp_path, packages=2, dies=2)
+    for number, energy_uj in enumerate((10**9, 10**9 + 70_000, 5 * 10**9, 5 * 10**9 + 1)):
+        tree.set_uj(f"intel-rapl:{number}", energy_uj)
+    meter = rapl.open_meter(tree.folder)
+    assert scopes(meter) == ["package:0", "package:1"]
+    assert read_all(meter)[energy("package:1")] == 5000
+
+
+def test_dies_that_cannot_be_read_are_all_named(tmp_path):
+    tree = PowercapTree(tmp_path, dies=2)
+    (source,) = rapl.sources(tree.folder, BARE, refusing("intel-rapl:0", "intel-rapl:1"))
+    assert source.signals == ["package:0 energy", "package:1 energy"]
 
 
 def test_amd_packages_are_sources(tmp_path):
