@@ -1,12 +1,44 @@
-"""Files that are replaced whole or not at all."""
+"""Files that are replaced whole or not at all, and where they can be."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".part"
 """Ends the name of a file that is still being written. No search for results or pages meets it."""
+
+SHORT = 50
+"""The most characters of a name that stay in that of its temporary file: 200 bytes of UTF-8."""
+
+LONGEST_NAME = 255
+"""Bytes of a name that file systems take."""
+
+
+def require_folder(folder: Path, name: str = "") -> None:
+    """OSError unless files can be made in the folder, or in the first one above it that exists.
+    `name` is that of the file to be made."""
+    for part in (*folder.parts, name):
+        if len(os.fsencode(part)) > LONGEST_NAME:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    existing = folder
+    while not os.path.lexists(existing) and existing != existing.parent:
+        existing = existing.parent
+    existing.stat()  # links in a circle are an error
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def read_regular(file: Path) -> str:
+    """The text of a file in UTF-8. OSError for what is no file, such as a pipe, whose reading may
+    have no end."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a file")
+    return file.read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -17,8 +49,9 @@ def atomic_write(target: Path) -> Iterator[Path]:
     it was before or as it is after. Whatever the block or the file system raises (OSError for a
     full disk, say), the temporary file is removed and `target` stays as it was.
     """
-    # two processes that write the same file must not write into each other's
-    temporary = target.with_name(f"{target.name}.{os.getpid()}{TEMPORARY}")
+    # two processes that write the same file must not write into each other's; and a name that is
+    # as long as names may be leaves no room for more
+    temporary = target.with_name(f"{target.name[:SHORT]}.{os.getpid()}{TEMPORARY}")
     try:
         yield temporary
         with temporary.open("rb+") as file:  # Windows syncs only what is open for writing

@@ -122,8 +122,8 @@ class Collector:
     ) -> Measurement:
         """Measure a step on the session's device. UserError for a second device, or for a case
         that was measured before."""
-        from hwbench.recording.collected import require_output
         from hwbench.recording.in_process import InProcess
+        from hwbench.recording.session import require_output
 
         if self._here is None:
             if not self._part:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from hwbench.files import atomic_write
+from hwbench.files import atomic_write, read_regular
 
 Answer = TypeVar("Answer")
 
@@ -58,7 +58,7 @@ class Remembered(Generic[Answer]):
 
     def _read(self) -> dict[str, Any]:
         try:
-            content = json.loads(self.file.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(self.file))
         except FileNotFoundError:
             return {}
         except OSError as error:

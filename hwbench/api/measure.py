@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hwbench.api.runs import Run
-from hwbench.recording.collected import require_output, store
+from hwbench.recording.collected import store
 from hwbench.recording.in_process import DTYPE, InProcess, case_named
+from hwbench.recording.session import require_output
 from hwbench.records import Param, Work
 from hwbench.tables import labels
 

@@ -13,6 +13,7 @@ import click
 
 from hwbench import __version__
 from hwbench.cli import options, signals, streams
+from hwbench.printable import storable
 from hwbench.records import UserError
 
 COMMANDS = {
@@ -83,6 +84,7 @@ def _run() -> int:
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own  # before or after the command
     try:
+        _require_text(own)
         words = [word for word in own if word != "--debug"] + words[len(own) :]
         if "_HWBENCH_COMPLETE" in os.environ:  # the shell asks what may come next
             cli.main(words, prog_name="hwbench")
@@ -111,6 +113,17 @@ def _run() -> int:
         return _report_error(
             f"{type(error).__name__}: {error} (a bug in hwbench; --debug shows the traceback)", 2
         )
+
+
+def _require_text(words: list[str]) -> None:
+    """UserError for a word that is no text: it could name no run, no column and no case."""
+    for word in words:
+        if word != storable(word):
+            encoding = sys.getfilesystemencoding()
+            raise UserError(
+                f"{word}: not in the encoding of this environment, {encoding}; rename it, or set"
+                " LC_ALL=C.UTF-8"
+            )
 
 
 def _report_error(message: str, status: int) -> int:

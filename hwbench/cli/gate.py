@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from hwbench.cli import options, streams
+from hwbench.cli import options, streams, targets
 from hwbench.cli.baseline import read_baseline
 from hwbench.cli.confirm import check_machine, measure_again
 from hwbench.cli.measuring import tell
@@ -113,6 +113,8 @@ def command(
     if not candidate or not baselines:
         missing = "--baseline" if candidate else "--candidate"
         raise UserError(f"{missing} is missing; `hwbench gate --help` shows how")
+    for file in filter(None, (junit, markdown)):
+        targets.require_target(file)
     rules = _rules(chosen_threshold, metrics, rules_file)
     run = tables.read_run(tables.find_run(candidate, output))
     runs, message = read_baseline(baselines, run, output)
@@ -205,9 +207,9 @@ def _write(judgement: Judgement, junit_file: Path | None, markdown_file: Path | 
 
     if junit_file:
         text = junit.render(judgement.table, judgement.message, judgement.subject)
-        options.write_page(junit_file, text)
+        targets.write_page(junit_file, text)
     if markdown_file:
-        options.write_page(markdown_file, _as_markdown(judgement))
+        targets.write_page(markdown_file, _as_markdown(judgement))
 
 
 def _as_markdown(judgement: Judgement) -> str:
@@ -229,7 +231,6 @@ def _tell_github(judgement: Judgement, as_json: bool) -> None:
         options.print_text(f"{line}\n", err=as_json)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(_as_markdown(judgement) + "\n")
+            targets.append(Path(summary), _as_markdown(judgement) + "\n")
         except OSError as error:  # the summary is an extra: the verdict stands without it
             options.warn(f"{summary}: cannot be written: {error.strerror}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwbench.cli import options, streams
+from hwbench.printable import storable
 
 if TYPE_CHECKING:
     from hwbench.recording.matrix import Plan
@@ -105,7 +106,7 @@ def plan_of(asked: Mapping[str, Any], may_search: bool = False) -> "Plan":
 
 def command_line() -> list[str]:
     """The command line as it is stored with a run."""
-    return ["hwbench", *sys.argv[1:]]
+    return ["hwbench", *map(storable, sys.argv[1:])]
 
 
 def tell(text: str) -> None:

@@ -1,16 +1,13 @@
 """`hwbench meter`: measure the energy and power of any command, or list the meters."""
 
-import json
-import os
 import shlex
-from errno import EISDIR
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import click
 
-from hwbench.cli import options, streams
+from hwbench.cli import options, streams, targets
+from hwbench.printable import json_text, storable
 from hwbench.records import UserError
 
 if TYPE_CHECKING:
@@ -108,18 +105,11 @@ def _require_place(file: Path) -> None:
     costs no measurement."""
     if file == STDOUT:
         raise UserError("--json -: standard output belongs to the command; name a file")
-    try:
-        if file.is_dir():
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-        if file.is_file() or not file.exists():  # a pipe or a device is written into
-            with TemporaryFile(dir=Path(os.path.realpath(file)).parent):
-                pass
-    except OSError as error:
-        raise UserError(f"--json {file}: cannot be written: {error.strerror}") from error
+    targets.require_target(file, "--json ")
 
 
 def _write_json(file: Path, content: object) -> None:
-    options.write_page(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    targets.write_page(file, json_text(content))
 
 
 def _store(
@@ -139,7 +129,7 @@ def _store(
     from hwbench.recording.session import RunRequest, derive, describe_run, new_run_id
     from hwbench.records import Case, Policy
 
-    case = Case("command", {"argv": shlex.join(words)}, "none")
+    case = Case("command", {"argv": storable(shlex.join(words))}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
     device_info = {"kind": "cpu", "name": Place.here().cpu or UNKNOWN_CPU}
     request = RunRequest(plan, label=label, run_id=new_run_id("meter"), argv=command_line())

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from hwbench import inputs
-from hwbench.files import atomic_write
 from hwbench.printable import json_text, printable
 from hwbench.records import UserError
 
@@ -163,25 +162,3 @@ def print_table(table: Any) -> None:
     from hwbench.cli.console import output_console
 
     output_console().print(table)
-
-
-def write_page(file: Path, text: str) -> None:
-    """Write a page whole or not at all. UserError if it cannot be written.
-
-    A link is followed, and what is no plain file (a pipe, a device, /dev/stdout) is written into,
-    not replaced.
-    """
-    try:
-        if file.is_absolute() and file.parts[1:2] in (("dev",), ("proc",)):
-            with file.open("a", encoding="utf-8") as stream:
-                stream.write(text)
-            return
-        target = file.resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
-            return
-        with atomic_write(target) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be written: {error.strerror}") from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwbench.cli import options
+from hwbench.cli import options, targets
 from hwbench.cli.measuring import (
     DEVICE,
     OPTIONS,
@@ -109,7 +109,7 @@ def _profile(
     with report_partial(folder), reporter(plan) as progress:
         profiled = measure_profiled(session, progress, trace)
     run = session.close()
-    options.write_page(folder / "report.html", html.render([run]))
+    targets.write_page(folder / "report.html", html.render([run]))
     _show(run, profiled, as_json)
     tell(f"report: {folder / 'report.html'}")
     invalid = run.profiles.empty or run.profiles.invalid.astype(bool).any()
@@ -139,12 +139,10 @@ def _writable(trace: Path | None) -> Path | None:
         return None
     if not trace.name.endswith(TRACES):
         raise UserError(f"--trace {trace}: a trace is a file *.json or *.json.gz")
-    if trace.is_dir():
-        raise UserError(f"--trace {trace}: a folder; name a file in it")
-    if not os.access(trace if trace.exists() else trace.parent, os.W_OK):
-        cure = "name a file in a folder that exists and is writable"
-        raise UserError(f"--trace {trace}: cannot be written; {cure}")
-    return trace.absolute()
+    targets.require_target(trace, "--trace ")
+    if not trace.parent.is_dir():
+        raise UserError(f"--trace {trace}: cannot be written; name a file in a folder that exists")
+    return Path(os.path.realpath(trace))
 
 
 def _show(run: "RunTables", case: "Case", as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from hwbench.cli import options
+from hwbench.cli import options, targets
 from hwbench.printable import json_text
 from hwbench.records import UserError
 from hwbench.tables import labels
@@ -89,9 +89,12 @@ def command(
     if figures:
         if page or _is_given(context, "form"):
             raise UserError("--figures writes no page; leave out -o and --format, or call twice")
+        targets.require_target_folder(figures)
         return _draw(_read(runs, output), figures, figure_formats, output)
     if _is_given(context, "figure_formats"):
         raise UserError("--figure-format needs --figures FOLDER")
+    if page:
+        targets.require_target(page)
     tables = _read(runs, output)
     if form == "html":
         page = page or Path("reports") / f"{tables[0].run_id}.html"
@@ -99,7 +102,7 @@ def command(
     if page is None:
         options.print_text(text)
     else:
-        options.write_page(page, text)
+        targets.write_page(page, text)
         options.print_line(str(page))
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwbench.cli import options
+from hwbench.cli import options, targets
 from hwbench.cli.measuring import command_line, measuring, plan_of, tell, warn_of_checks
 from hwbench.records import FAILED, Policy, UserError
 
@@ -130,7 +130,7 @@ def _write_page(run: "RunTables") -> None:
 
     page = run.folder / "report.html"
     try:
-        options.write_page(page, html.render([run]))
+        targets.write_page(page, html.render([run]))
         tell(f"report: {page}")
     except (OSError, UserError) as error:  # the figures are worth showing without it
         tell(f"no report written: {error}")

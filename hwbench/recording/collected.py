@@ -1,6 +1,5 @@
 """Store measurements that no plan asked for: a step of a script, a test, another tool's results."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.recording.session import derive, new_run_id
-from hwbench.records import Case, Measurement, Run, UserError
+from hwbench.records import Case, Measurement, Run
 from hwbench.tables.reader import read_run
 from hwbench.tables.run import RunTables
 from hwbench.tables.writer import Writer
@@ -27,19 +26,6 @@ class Collected:
     device_name: str
     environment: Mapping[str, Any]
     measured: Sequence[tuple[Case, Measurement]]
-
-
-def require_output(output: Path) -> None:
-    """UserError if no run can be written into this folder, which is made if it is not there: known
-    before a measurement, it costs none."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {output}: {error.strerror}; name another folder"
-        ) from error
-    if not os.access(output, os.W_OK):
-        raise UserError(f"cannot write to {output}: permission denied; name another folder")
 
 
 def store(

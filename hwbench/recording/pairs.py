@@ -20,6 +20,7 @@ from hwbench.recording.session import (
     close_run,
     describe_run,
     new_run_id,
+    require_output,
 )
 from hwbench.recording.sides import Side
 from hwbench.records import UserError
@@ -73,6 +74,7 @@ def open_pairs(
     `tell` is called with what the plan takes instead of a default, `warn` with what the user should
     mend. UserError if the sides would run on different devices.
     """
+    require_output(output)
     first, second = sides
     if first.device != second.device:
         raise UserError(

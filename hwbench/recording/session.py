@@ -11,13 +11,14 @@ from secrets import token_hex
 from typing import Any
 
 from hwbench import __version__
+from hwbench.files import require_folder
 from hwbench.machine import environment
 from hwbench.recording import sizing
 from hwbench.recording.launch.exchange import describe_device
 from hwbench.recording.matrix import Plan, settle
 from hwbench.recording.rounds import Rounds
 from hwbench.recording.runner import CaseRunner, Progress, run_plan
-from hwbench.records import Run
+from hwbench.records import Run, UserError
 from hwbench.tables.reader import read_run
 from hwbench.tables.run import RunTables
 from hwbench.tables.writer import Writer, write_derived
@@ -83,6 +84,17 @@ class Session:
         return close_run(self.folder, self.warn)
 
 
+def require_output(output: Path) -> None:
+    """UserError if no run can be written into this folder, which need not be there yet. Known
+    before a measurement, it costs none."""
+    try:
+        require_folder(output)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {output}: {error.strerror}; name another folder"
+        ) from error
+
+
 def open_session(
     request: RunRequest, tell: Listener, warn: Listener, settle_for: Settle = settle
 ) -> Session:
@@ -92,6 +104,7 @@ def open_session(
     `warn` with what the user should mend. UserError if there is no such device, or a run of that id
     already.
     """
+    require_output(request.output)
     device, device_info = describe_device(request.device, warn)
     for remark in request.plan.remarks:
         tell(remark)

@@ -154,7 +154,7 @@ def test_figures_are_png_unless_asked_otherwise(call, results, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--figures", "file"], "hwbench: file: is a file; name a folder for the figures"),
+        (["--figures", "file"], "hwbench: file: is a file; name a folder"),
         (["--figures", "/proc/plots"], "hwbench: /proc/plots: cannot be written: No such file"),
         (["--figures", "x", "--figure-format", "pgn"], "unknown figure format 'pgn'"),
         (["--figures", "x", "-o", "page.html"], "--figures writes no page; leave out -o"),

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from hwbench.files import atomic_write
+from hwbench.files import atomic_write, read_regular, require_folder
 
 
 def test_the_file_has_its_new_content_and_nothing_lies_beside_it(tmp_path):
@@ -64,3 +64,22 @@ def test_the_file_is_readable_as_any_other(tmp_path):
         temporary.write_text("new")
     (tmp_path / "other").write_text("")
     assert (tmp_path / "f").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_folder_to_be_made_is_one_whose_nearest_parent_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    require_folder(tmp_path / "a" / "b", "c" * 255)
+    for folder, name, says in (
+        (tmp_path / "file" / "b", "", "Not a directory"),
+        (tmp_path / "loop", "", "Too many levels"),
+        (tmp_path / "a", "é" * 128, "File name too long"),
+    ):
+        with pytest.raises(OSError, match=says):
+            require_folder(folder, name)
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a file"):
+        read_regular(tmp_path / "pipe")

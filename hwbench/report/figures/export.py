@@ -72,8 +72,6 @@ def export(
 ) -> Iterator[Path]:
     """Write every figure of `runs` into `folder`, in each of `formats`, and yield each path when it
     is written. `floors` as for the page. UserError if nothing can be drawn or written."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; name a folder for the figures")
     every = pictures(view_runs(runs), floors)
     if not every:
         raise UserError("nothing to draw: no case of these runs has a figure")
