@@ -5,7 +5,10 @@ import re
 import unicodedata
 from typing import Any
 
-_SUSPECT = re.compile(r"[^ -~]|##(?=(?:vso)?\[)")
+_JOINED = r"(?<=[^\0-\x7f])[\u200c\u200d](?=[^\0-\x7f])"
+"""A joiner inside an emoji of several parts, or a word of a script that has them."""
+
+_SUSPECT = re.compile(rf"(?P<joined>{_JOINED})|[^ -~]|##(?=(?:vso)?\[)")
 _COMMAND = r"#\x23"
 """`##[` and `##vso[` begin a command wherever they stand in a line of the log of GitHub Actions
 (actions/runner, ActionCommand.cs) or Azure Pipelines."""
@@ -18,7 +21,11 @@ def printable(text: str, keep: str = "") -> str:
     width), line separators, halves of surrogate pairs, private and unassigned characters. Letters
     of all scripts and spaces stay, and so does what `keep` names.
     """
-    return _SUSPECT.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+
+    def shown(found: re.Match[str]) -> str:
+        return found[0] if found["joined"] or found[0] in keep else _escaped(found[0])
+
+    return _SUSPECT.sub(shown, text)
 
 
 def one_line(text: str) -> str:

@@ -29,7 +29,7 @@ def test_what_cannot_be_seen_is_escaped(text, shown):
         "",
         "4.58 µs ±1 % × 2 – …",
         "é e\u0301 漢字 עברית",
-        "👍⚠️",
+        "👍⚠️ 👩\u200d💻",
         "a\u00a0b\u3000c",
         "std::x",
         "## 1",
