@@ -1,5 +1,8 @@
 """What a pull request shows: the comment, and GitHub's annotations."""
 
+import html
+import re
+
 import pandas as pd
 import pytest
 from test_junit import table_of
@@ -52,6 +55,52 @@ def test_nothing_in_a_name_is_markup():
         "&#42;&#42;f&#42;&#42; &#91;g&#93;(h) &#92; "
         "&#126;&#126;i&#126;&#126;"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("20261124-080000-cpu-ab12", "`20261124-080000-cpu-ab12`"),
+        ("at abc1234.", "at `abc1234`."),
+        (
+            "2026-11-24 08:00 UTC, T08:00:00+00:00",
+            "2026-11-24 08&#58;00 UTC, T08&#58;00&#58;00+00&#58;00",
+        ),
+        ("- x", "&#45; x"),
+        ("1. x", "1&#46; x"),
+        ("decade 1,234,567", "decade 1,234,567"),
+        ("www", "www"),
+    ],
+)
+def test_our_own_words_look_as_ever(text, written):
+    assert markdown.cell(text) == written
+
+
+LINKED = re.compile(
+    r"www\.|://|(?<![^\W_])gh-\d|#\d|@\w|(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])|:(?:\w*[a-z]\w*|[+-]1|100):",
+    re.IGNORECASE,
+)
+"""What GitHub makes a link or a picture of, in the text that Markdown leaves."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "www.evil.example WWW.evil.example xwww.evil.example _www.x.y",
+        "https://evil.example http://a ftp://b",
+        "GH-1 gh-22 _GH-3 GHSA-abcd-efgh-ijkl CVE-2026-1",
+        "#1 owner/repo#2 owner/repo#",
+        "@octocat x@y.example mailto:x@y.example",
+        "deadbee _deadbee_ DEADBEEF 1234567 a...deadbee owner/repo@deadbee",
+        f"{'0123456789abcdef' * 2}01234567",
+        ":smile: :+1: :100: a:smile:b",
+    ],
+)
+def test_nothing_in_a_text_becomes_a_link(text):
+    written = re.sub("`[^`]*`", "", markdown.cell(text))
+    assert not LINKED.search(html.unescape(written))
+    shown = html.unescape(markdown.cell(text)).replace("\N{ZERO WIDTH SPACE}", "")
+    assert shown.replace("`", "") == text
 
 
 def test_gate_comment_without_rows_gives_the_reason():

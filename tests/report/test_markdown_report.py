@@ -104,7 +104,7 @@ def test_the_newest_run_of_a_label_is_compared_with_those_before():
     change = [
         "gpt/train fp32",
         "r15",
-        "0000015",
+        "`0000015`",
         "2026-11-24 08:15 UTC",
         "1.000 s",
         "1.200 s",
