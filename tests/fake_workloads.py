@@ -27,6 +27,17 @@ def known(p, device):
     return Built(step, Work(tokens=30, flops=6000, bytes=900))
 
 
+@workload("fake/asleep", launched_us=[0])
+def asleep(p, device):
+    """A step of 10 ms in the world, and of `launched_us` on the fake device's clock."""
+
+    def step(mark):
+        time.sleep(0.01)
+        device.launch(p.launched_us / 1e6)
+
+    return Built(step)
+
+
 @workload("fake/restless")
 def restless(p, device):
     """A step whose duration differs from process to process, but not within one."""

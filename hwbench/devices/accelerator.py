@@ -46,6 +46,7 @@ class AcceleratorDevice:
 
     has_transfers = True
     energy_scope = "gpu"
+    has_own_clock = False
     has_onednn = False
 
     def __init__(self, kind: str, index: int) -> None:

@@ -33,6 +33,7 @@ class CpuDevice:
     has_onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call] # in torch
     has_transfers = False
     energy_scope = "package"
+    has_own_clock = False
 
     def __init__(self) -> None:
         self.name = cpu_name()

@@ -63,6 +63,7 @@ class FakeDevice:
 
     kind = "fake"
     energy_scope = "package"
+    has_own_clock = True
     name = "Fake device"
 
     def __init__(

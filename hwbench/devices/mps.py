@@ -31,6 +31,7 @@ class MpsDevice:
     cuda_graphs = False
     has_onednn = False
     energy_scope = "gpu"
+    has_own_clock = False
     has_transfers = True  # torch copies, though the memory is one
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ class Device(Protocol):
     name: str  # as its maker calls it
     energy_scope: str  # which of the meters' scopes are its own: gpu or package
     findings: Findings  # the formats it multiplies fast, and the faster of several kernels
+    has_own_clock: bool  # whether `now_ns` moves only as workloads say, as no real one does
     notes: list[str]  # `code: what happened`, e.g. that its event clock cannot be trusted
 
     def now_ns(self) -> int:

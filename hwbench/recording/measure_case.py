@@ -17,7 +17,7 @@ from hwbench.recording.failures import failure_of, in_a_line
 from hwbench.recording.foreign_load import CpuWatch
 from hwbench.recording.harness import measure, measure_once
 from hwbench.recording.metering import Metering
-from hwbench.recording.stopping import warmup_rule, window_rule
+from hwbench.recording.stopping import InHostTime, warmup_rule, window_rule
 from hwbench.recording.time_limit import TimeLimit
 from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, Window
 from hwbench.records.profile import Profile
@@ -189,7 +189,18 @@ def _run_steps(
         return measure_once(built.step, device, on_phase)
     is_longer = built.compiled or built.first_is_longer
     rules = warmup_rule(policy), window_rule(policy, least_s)
-    return measure(built.step, device, *rules, on_phase, limit.left_s, is_longer)
+    if not device.has_own_clock:
+        return measure(built.step, device, *rules, on_phase, limit.left_s, is_longer)
+    warmup, window_end = (InHostTime(rule, policy.max_time_s) for rule in rules)
+    window, result = measure(
+        built.step, device, warmup, window_end, on_phase, limit.left_s, is_longer
+    )
+    if window.window_s <= 0:
+        raise Unsupported(
+            f"no time has passed on the clock of {device.name}: its workloads call `device.launch`"
+            " or `device.compute`"
+        )
+    return window, result
 
 
 def _profile(

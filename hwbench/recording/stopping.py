@@ -6,6 +6,7 @@ is significant: stopping on significance makes significance.
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -122,6 +123,24 @@ class Within:
             return True
         self.was_cut = bool(steps) and elapsed_s + elapsed_s / steps > self._left_s
         return self.was_cut
+
+    def is_satisfied(self, step_s: Sequence[float], elapsed_s: float) -> bool:
+        return self._rule.is_satisfied(step_s, elapsed_s)
+
+
+class InHostTime:
+    """Follows `rule`, but ends the phase after `max_time_s` seconds of the host's clock, for a
+    device whose own clock may stand still."""
+
+    def __init__(self, rule: StoppingRule, max_time_s: float) -> None:
+        self._rule, self._max_time_s = rule, max_time_s
+        self._end: float | None = None
+
+    def is_finished(self, steps: int, elapsed_s: float, ended: Ended) -> bool:
+        if self._end is None:
+            self._end = time.monotonic() + self._max_time_s
+        is_over = steps > 0 and time.monotonic() >= self._end
+        return is_over or self._rule.is_finished(steps, elapsed_s, ended)
 
     def is_satisfied(self, step_s: Sequence[float], elapsed_s: float) -> bool:
         return self._rule.is_satisfied(step_s, elapsed_s)

@@ -286,3 +286,14 @@ def test_a_case_that_would_pass_its_limit_ends_with_the_steps_it_has(tmp_path):
     row = tables.measurements.iloc[0]
     assert (row.outcome, bool(row.converged)) == ("ok", False)
     assert any(note.startswith("cut_short: ended after ") for note in json.loads(row.notes))
+
+
+def test_the_fake_device_keeps_the_longest_time_of_a_window_in_the_world_too(tmp_path):
+    begin = time.monotonic()
+    cases = [fake("asleep", launched_us=number) for number in (1, 0)]
+    tables, _ = run(tmp_path, *cases, max_time_s=0.3)
+    assert time.monotonic() - begin < 30  # a window of a million such steps takes three hours
+    rows = tables.measurements.set_index("case_id").loc[[case.case_id for case in cases]]
+    assert rows.outcome.tolist() == ["ok", "unsupported"]
+    assert 3 <= rows.samples.iloc[0] <= 30
+    assert "no time has passed on the clock of Fake device" in rows.reason.iloc[1]
