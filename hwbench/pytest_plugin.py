@@ -141,7 +141,7 @@ class Collector:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """In a further process, leave out tests that measure nothing."""
         if self._part:
-            wanted = set(json.loads((Path(self._part) / NODES).read_text()))
+            wanted = set(json.loads((Path(self._part) / NODES).read_text(encoding="utf-8")))
             left_out = [item for item in items if item.nodeid not in wanted]
             items[:] = [item for item in items if item.nodeid in wanted]
             self._config.hook.pytest_deselected(items=left_out)
@@ -155,7 +155,7 @@ class Collector:
                 {"case": vars(case), "measurement": measurement.as_json()}
                 for case, measurement in self._here.measured
             ]
-            (Path(self._part) / MEASURED).write_text(json.dumps(rows))
+            (Path(self._part) / MEASURED).write_text(json.dumps(rows), encoding="utf-8")
             return
         try:
             self._measure_again()
@@ -178,10 +178,12 @@ class Collector:
                 reporter.ensure_newline()
                 reporter.write_line(f"hwbench: process {number} of {self._processes}")
             with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / NODES).write_text(json.dumps(sorted(set(self._nodes.values()))))
+                (Path(folder) / NODES).write_text(
+                    json.dumps(sorted(set(self._nodes.values()))), encoding="utf-8"
+                )
                 words, status = self._run_pytest(Path(folder))
                 answer = Path(folder) / MEASURED
-                rows = json.loads(answer.read_text()) if answer.is_file() else None
+                rows = json.loads(answer.read_text(encoding="utf-8")) if answer.is_file() else None
             if rows is None:
                 line = f"process {number}: pytest exited with {status}: {_cause(words)}"
                 self._lines.append(line)
@@ -205,7 +207,7 @@ class Collector:
             env=os.environ | {"PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         )
         return done.stdout + done.stderr, done.returncode

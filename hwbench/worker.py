@@ -81,7 +81,7 @@ def _volunteer_for_oom() -> None:
     """Be the process that the kernel ends when memory runs out, so that the parent can write the
     row about it."""
     with suppress(OSError):  # not Linux
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
 
 
 if __name__ == "__main__":

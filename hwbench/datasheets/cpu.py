@@ -43,7 +43,7 @@ def flops(
 @cache
 def table() -> list[dict[str, str]]:
     """The rows of cpu.csv."""
-    text = files("hwbench.datasheets").joinpath("cpu.csv").read_text()
+    text = files("hwbench.datasheets").joinpath("cpu.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

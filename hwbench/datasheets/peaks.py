@@ -82,7 +82,7 @@ def why_unknown(device: str, environment: Mapping[str, Any]) -> str:
 @cache
 def table() -> dict[str, dict[str, str]]:
     """The rows of peaks.csv by name."""
-    text = files("hwbench.datasheets").joinpath("peaks.csv").read_text()
+    text = files("hwbench.datasheets").joinpath("peaks.csv").read_text(encoding="utf-8")
     return {row["name"]: row for row in csv.DictReader(text.splitlines())}
 
 

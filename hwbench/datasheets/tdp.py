@@ -40,7 +40,7 @@ def model(name: str) -> str:
 @cache
 def table() -> dict[str, Tdp]:
     """All models by name."""
-    text = files("hwbench.datasheets").joinpath("tdp.csv").read_text()
+    text = files("hwbench.datasheets").joinpath("tdp.csv").read_text(encoding="utf-8")
     tdps = {}
     for row in csv.DictReader(text.splitlines()):
         tdps[row["name"]] = Tdp(float(row["watts"]), int(row["threads"]), row["source"])

@@ -39,7 +39,7 @@ def limit_new_memory(size: int) -> None:
 def reset_peak() -> None:
     """Restart the peak of `peak_resident_bytes` from what is resident now, where Linux can."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM; see proc(5)
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets VmHWM; see proc(5)
     except OSError:
         return  # the peak then counts from the start of the process, so it includes the imports
 

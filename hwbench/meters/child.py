@@ -92,7 +92,7 @@ class Child:
         with suppress(BrokenPipeError):
             os.write(self._go, b"!")
         os.close(self._go)
-        with open(self._said) as file:
+        with open(self._said, encoding="utf-8") as file:
             said = list(map(int, file.read().split()))
         self._starter.wait()
         if not said:
@@ -124,7 +124,7 @@ def _had_children(pid: int) -> bool:
     """Whether a process that has ended had waited for children: the page faults of these are
     counted (cminflt of proc(5)), and none lives without one. True if that is not shown."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         return int(fields[8]) > 0
     except (OSError, ValueError, IndexError):
         return True

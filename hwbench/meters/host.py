@@ -155,7 +155,7 @@ class Family:
         found = []
         for pid in before:
             with suppress(OSError):  # of another user; a kernel before 4.14
-                rollup = (self._proc / str(pid) / "smaps_rollup").read_text()
+                rollup = (self._proc / str(pid) / "smaps_rollup").read_text(encoding="utf-8")
                 found += re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
         if not found or self._living() != before:
             return {}
@@ -193,7 +193,8 @@ class Family:
         for process in self._members:
             with suppress(psutil.Error, OSError):
                 switches.append(sum(process.num_ctx_switches()))
-                status = (self._proc / str(process.pid) / "status").read_text()
+                file = self._proc / str(process.pid) / "status"
+                status = file.read_text(encoding="utf-8", errors="replace")  # a name is any bytes
                 found = re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
                 peaks += [int(peak) * 1024 for peak in found]
         values: Values = {}
@@ -235,7 +236,10 @@ class Machine:
         return {"cpu_clock": megahertz * 1e6} if megahertz else {}
 
     def temperature(self) -> Values:
-        return {"temperature": max(int(file.read_text()) for file in self._sensors) / 1000}
+        return {
+            "temperature": max(int(file.read_text(encoding="utf-8")) for file in self._sensors)
+            / 1000
+        }
 
 
 def open_meter(command: int | None = None) -> HostMeter:

@@ -85,13 +85,18 @@ def package_sensors(hwmon: Path) -> list[Path]:
     found: list[Path] = []
     for chip in sorted(hwmon.glob("hwmon*")):
         with suppress(OSError, ValueError):
-            if (chip / "name").read_text().strip() in PACKAGE_SENSORS:
+            if (chip / "name").read_text(
+                encoding="utf-8", errors="replace"
+            ).strip() in PACKAGE_SENSORS:
                 found += _sensors_of(chip)
     return found
 
 
 def _sensors_of(chip: Path) -> list[Path]:
-    by_label = {file.read_text().strip(): file for file in sorted(chip.glob("temp*_label"))}
+    by_label = {
+        file.read_text(encoding="utf-8", errors="replace").strip(): file
+        for file in sorted(chip.glob("temp*_label"))
+    }
     labels = [label for label in by_label if label.startswith("Package id")]
     labels += [label for label in ("Tdie", "Tctl") if label in by_label][:1]
     files = [by_label[label] for label in labels]

@@ -129,8 +129,10 @@ def sources(
 def _meter(pmu: Path, cpus: Path, opener: Open) -> PerfMeter | None:
     """All events of the PMU, opened as far as possible; None if it has none."""
     try:
-        kind = int((pmu / "type").read_text())
-        packages = _number_packages(_parse_list((pmu / "cpumask").read_text()), cpus)
+        kind = int((pmu / "type").read_text(encoding="utf-8"))
+        packages = _number_packages(
+            _parse_list((pmu / "cpumask").read_text(encoding="utf-8")), cpus
+        )
         events = list(_events(pmu / "events", packages))
     except (OSError, ValueError):
         return None
@@ -142,8 +144,8 @@ def _events(folder: Path, packages: Mapping[int, int]) -> Iterator[Event]:
     for name, kind in KINDS.items():
         if not (folder / name).exists():
             continue
-        code = re.search(r"event=(0x[0-9a-f]+|\d+)", (folder / name).read_text())
-        joules = float((folder / f"{name}.scale").read_text())
+        code = re.search(r"event=(0x[0-9a-f]+|\d+)", (folder / name).read_text(encoding="utf-8"))
+        joules = float((folder / f"{name}.scale").read_text(encoding="utf-8"))
         if not code:
             continue
         # the board has one counter, which every package shows
@@ -160,7 +162,7 @@ def _number_packages(cpus: Sequence[int], folder: Path) -> dict[int, int]:
     numbered instead."""
     try:
         files = {cpu: folder / f"cpu{cpu}/topology/physical_package_id" for cpu in cpus}
-        packages = {cpu: int(file.read_text()) for cpu, file in files.items()}
+        packages = {cpu: int(file.read_text(encoding="utf-8")) for cpu, file in files.items()}
     except (OSError, ValueError):
         packages = {}
     if len(set(packages.values())) == len(cpus):

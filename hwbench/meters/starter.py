@@ -25,7 +25,7 @@ def main(go: int, said: int, words: list[str]) -> None:
         os.set_inheritable(file, False)
     if not os.read(go, 1) or os.fork():
         return
-    with open("/proc/self/status") as status:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
         peak = status.read().partition("VmHWM:")[2].split()[:1] or [UNKNOWN_KIB]
     os.write(said, f"{os.getpid()} {peak[0]}".encode())
     for number in CHANGED:

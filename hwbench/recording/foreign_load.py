@@ -91,7 +91,10 @@ def cpu_use() -> CpuUse | None:
 def _times_by_number() -> dict[int, Any]:
     """The times of each processor by its number; processors that are offline leave gaps."""
     times = psutil.cpu_times(percpu=True)
-    numbers = [int(number) for number in re.findall(r"^cpu(\d+) ", STAT.read_text(), re.MULTILINE)]
+    numbers = [
+        int(number)
+        for number in re.findall(r"^cpu(\d+) ", STAT.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
     if len(numbers) != len(times):
         return dict(enumerate(times))
     return dict(zip(numbers, times, strict=True))

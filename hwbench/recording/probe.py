@@ -63,7 +63,7 @@ def _git() -> dict[str, Any] | None:
     words = [["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"]]
     try:
         commit, changes = (
-            subprocess.check_output(["git", *w], stderr=subprocess.DEVNULL, text=True)
+            subprocess.check_output(["git", *w], stderr=subprocess.DEVNULL).decode(errors="replace")
             for w in words
         )
     except (OSError, subprocess.CalledProcessError):

@@ -158,7 +158,7 @@ def _ask(launch: Launch, *words: str) -> subprocess.CompletedProcess[str]:
             env=launch.environment,
             cwd=launch.folder,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=OPENING_TIMEOUT_S,

@@ -190,6 +190,20 @@ def test_an_encoding_that_lacks_a_sign_gets_another(encoding, shown):
     assert lines[1] == shown
 
 
+@pytest.mark.parametrize("words", [["summarize", "r"], ["report", "r", "-o", "new.html"]])
+def test_a_locale_of_ascii_is_no_fault(status, tmp_path, words):
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    assert status(["run", "fake/known", *FAKE, "--run-id", "r"], 1, 2) == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "hwbench", *words],
+        env=environment(**ascii_only), cwd=tmp_path, capture_output=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    if words[0] == "report":
+        assert "µ" in (tmp_path / "new.html").read_text(encoding="utf-8")
+
+
 def test_json_stays_json_in_a_log_and_keeps_texts():
     text = written("ascii", lambda: options.print_json({NAME: "\x7f##vso[x"})).decode("ascii")
     assert json.loads(text) == {NAME: "\x7f##vso[x"}

@@ -80,7 +80,7 @@ def open_fresh() -> Any:
     device."""
     command = [sys.executable, "-c", OPEN, "cuda:0"]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": f"GPU-{uuid()}"}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -196,7 +196,7 @@ def descendants(root: int) -> list[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
             pid = int(stat.parent.name)
-            rest = stat.read_text(errors="replace").rpartition(")")[2].split()
+            rest = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
             state, parent = rest[0], int(rest[1])
             if state != "Z":
                 children[parent].append(pid)

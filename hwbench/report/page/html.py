@@ -119,6 +119,6 @@ def _fill(template: str, page: PageRuns, **names: Any) -> Markup:
 
 
 def _inline(name: str) -> Inline:
-    text = (FOLDER / name).read_text()
+    text = (FOLDER / name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Inline(Markup(text), f"sha256-{digest}")
