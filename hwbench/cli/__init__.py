@@ -7,6 +7,7 @@ Ctrl-C). Tracebacks are shown only with --debug.
 
 import os
 import sys
+import traceback
 from importlib import import_module
 
 import click
@@ -94,25 +95,15 @@ def _run() -> int:
         return int(status)
     except click.exceptions.Exit as done:
         return done.exit_code
-    except (UserError, click.ClickException) as error:
-        if debug:
-            raise
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        return _report_error(message, 2)
     except signals.Ended as end:
         return _report_error(str(end), end.status)
     except (KeyboardInterrupt, click.Abort):
         return _report_error("interrupted", 130)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - no traceback to a user, whatever it is
         if debug:
-            raise
-        return _report_error(f"{error.filename or 'a file'}: {error.strerror}", 2)
-    except Exception as error:
-        if debug:
-            raise
-        return _report_error(
-            f"{type(error).__name__}: {error} (a bug in hwbench; --debug shows the traceback)", 2
-        )
+            for line in traceback.format_exc().splitlines():
+                options.print_line(line, err=True)
+        return _report_error(_in_a_line(error), 2)
 
 
 def _require_text(words: list[str]) -> None:
@@ -124,6 +115,17 @@ def _require_text(words: list[str]) -> None:
                 f"{word}: not in the encoding of this environment, {encoding}; rename it, or set"
                 " LC_ALL=C.UTF-8"
             )
+
+
+def _in_a_line(error: Exception) -> str:
+    """What is wrong, for a user."""
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    return f"{type(error).__name__}: {error} (a bug in hwbench; --debug shows the traceback)"
 
 
 def _report_error(message: str, status: int) -> int:

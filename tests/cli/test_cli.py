@@ -333,6 +333,8 @@ class TestBadInput:
     def test_debug_shows_where(self, tmp_path):
         done = hwbench("report", "nothing", "--debug", cwd=tmp_path)
         assert "Traceback" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("hwbench: no run 'nothing'")
+        assert done.returncode == 2
 
 
 def snapshot(folder):
