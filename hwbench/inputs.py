@@ -1,10 +1,7 @@
-"""Parses what users write: shares, TOML files, names. Errors are one clear line."""
+"""Parses the words that users write: shares and names. Errors are one clear line."""
 
 import difflib
-import tomllib
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
 from hwbench.records import UserError
 
@@ -19,17 +16,6 @@ def share(word: object) -> float:
     if isinstance(word, bool) or not 0 < value < 1:
         raise UserError(f"{shortened(text)}: expected a share such as 5% or 0.05")
     return value
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """The content of a TOML file. UserError, which names the file, if it cannot be read or is no
-    TOML."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not TOML: {error}") from error
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwbench.inputs import read_toml, unknown
+from hwbench.documents import read_toml
+from hwbench.inputs import unknown
 from hwbench.recording.matrix import Choice, as_words, named, parse_values
 from hwbench.recording.policy import LIMITS, checked_policy
 from hwbench.records import Param, Policy, UserError

@@ -1,6 +1,7 @@
 """What holds for every tool: a wrong file is refused in one line, and `hwbench import` makes a
 run."""
 
+import gzip
 import itertools
 import json
 from html import escape
@@ -190,8 +191,9 @@ class TestCommand:
 
 
 @EACH_TOOL
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_file_as_powershell_writes_it_is_read(tmp_path, tool, encoding):
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_in_other_clothes_is_read(tmp_path, tool, encoding, pack):
     file = written(tmp_path, "")
-    file.write_text(FILES[tool].read_text(encoding="utf-8"), encoding=encoding)
+    file.write_bytes(pack(FILES[tool].read_text(encoding="utf-8").encode(encoding)))
     assert importers.read(tool, [file]).measured == importers.read(tool, [FILES[tool]]).measured

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.analysis.metrics.summary import METRICS
-from hwbench.inputs import read_toml, share, shortened, unknown
+from hwbench.documents import read_toml
+from hwbench.inputs import share, shortened, unknown
 from hwbench.records import UserError
 
 THRESHOLD = 0.05

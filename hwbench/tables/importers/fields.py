@@ -1,11 +1,7 @@
 """Takes fields out of another tool's JSON and checks each."""
 
-import json
 import math
-from pathlib import Path
 from typing import Any
-
-from hwbench.records import UserError
 
 LONGEST_S = 1e9
 """Thirty years. No measured time is longer."""
@@ -13,28 +9,6 @@ LONGEST_S = 1e9
 
 class NotAResult(Exception):
     """The file is not what its tool writes. The text says which field, and how to cure it."""
-
-
-def load_json(file: Path, lines: bool = False) -> Any:
-    """The content of a JSON file; with `lines` also of JSON Lines, as a list. UserError, one line,
-    if it cannot be read or is no JSON."""
-    try:
-        content = file.read_bytes()
-        text = content.decode(json.detect_encoding(content))  # PowerShell writes UTF-16
-        return _parse_lines(text) if lines else json.loads(text)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # what is not UTF-8 is a ValueError too
-        raise UserError(f"{file}: not JSON, or cut short") from error
-
-
-def _parse_lines(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        if not text.strip():
-            raise
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def part(content: Any, key: str, kind: type, where: str) -> Any:

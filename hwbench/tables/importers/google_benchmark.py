@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwbench.documents import read_json
 from hwbench.records import Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
     distribution,
-    load_json,
     near_whole,
     optional,
     part,
@@ -39,7 +39,7 @@ Row = Mapping[str, Any]
 
 def read(file: Path) -> Imported:
     """The benchmarks of one file. One that failed in any repetition is an error."""
-    content = load_json(file)
+    content = read_json(file)
     context = part(content, "context", dict, "the file")
     rows = part(content, "benchmarks", list, "the file")
     groups = _groups(rows)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hwbench.documents import read_json
 from hwbench.records import Case, Measurement
 from hwbench.tables.importers.fields import (
     NotAResult,
     distribution,
-    load_json,
     optional,
     part,
     whole_number,
@@ -33,7 +33,7 @@ CURE = "run hyperfine with --min-runs 10"
 def read(file: Path) -> Imported:
     """The commands of one file. Each run is a sample; a command that failed in any is an error."""
     measured: dict[str, tuple[Case, Measurement]] = {}
-    for number, entry in enumerate(part(load_json(file), "results", list, "the file")):
+    for number, entry in enumerate(part(read_json(file), "results", list, "the file")):
         where = f"results[{number}]"
         command = part(entry, "command", str, where)
         case = case_of(f"hyperfine/{command}", optional(entry, "parameters", dict, where))

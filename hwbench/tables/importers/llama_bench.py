@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwbench.documents import read_json
 from hwbench.identity import is_no_name
 from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
     distribution,
-    load_json,
     optional,
     part,
     whole_number,
@@ -69,7 +69,7 @@ CURE = "run llama-bench with --repetitions 5"
 
 def read(file: Path) -> Imported:
     """The tests of one file, all of one machine and one build."""
-    content = load_json(file, lines=True)
+    content = read_json(file, lines=True)
     tests = [content] if isinstance(content, dict) else content
     if not isinstance(tests, list):
         raise NotAResult("the file has no list of tests")

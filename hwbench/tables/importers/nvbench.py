@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwbench.documents import read_json
 from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
     distribution,
-    load_json,
     near_whole,
     optional,
     part,
@@ -51,7 +51,7 @@ Summaries = Mapping[str, Mapping[str, Any]]
 
 def read(file: Path) -> Imported:
     """The states of one file, all on one GPU. A state that nvbench skipped is unsupported."""
-    content = load_json(file)
+    content = read_json(file)
     version = part(part(content, "meta", dict, "the file"), "version", dict, "meta")
     major = part(version, "json", dict, "meta.version").get("major")
     if major != VERSION:

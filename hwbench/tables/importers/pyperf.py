@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hwbench.documents import read_json
 from hwbench.records import Case, Measurement
 from hwbench.tables.importers.fields import (
     NotAResult,
-    load_json,
     optional,
     part,
     times,
@@ -22,7 +22,7 @@ VERSION = "1.0"
 def read(file: Path) -> Imported:
     """The benchmarks of one file. Each run with values is a process; runs that only calibrate are
     left out."""
-    content = load_json(file)
+    content = read_json(file)
     benchmarks = part(content, "benchmarks", list, "the file")
     if (version := content.get("version")) != VERSION:
         raise NotAResult(f"its format is {version!r:.20}, not {VERSION!r}")

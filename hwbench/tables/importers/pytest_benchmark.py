@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+from hwbench.documents import read_json
 from hwbench.records import Case, Measurement
-from hwbench.tables.importers.fields import NotAResult, load_json, part, times
+from hwbench.tables.importers.fields import NotAResult, part, times
 from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor
 
 
 def read(file: Path) -> Imported:
     """The benchmarks of one file. Each round is a sample, the mean of its iterations."""
-    content = load_json(file)
+    content = read_json(file)
     machine = part(content, "machine_info", dict, "the file")
     cpu = machine["cpu"] if isinstance(machine.get("cpu"), dict) else {}
     measured: dict[str, tuple[Case, Measurement]] = {}

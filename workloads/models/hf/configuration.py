@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from hwbench.documents import read_json
 from hwbench.inputs import shortened, unknown
 from hwbench.records import Param, Unsupported, UserError
-from workloads.models.hf.package import causal_model_types, import_auto, last_line
+from workloads.models.hf.package import causal_model_types, import_auto
 
 VERIFIED = (
     "gemma",
@@ -80,12 +81,7 @@ def read_content(model: str) -> dict[str, Any]:
             f"{shortened(model)}: no such config.json; nothing is loaded from a hub: "
             "give a model type, e.g. llama, or a local config.json"
         )
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not JSON: {last_line(error)}") from error
+    content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
         raise UserError(f'{file}: has no "model_type", which names the architecture, e.g. "llama"')
     if code := next((key for key in ("auto_map", "trust_remote_code") if content.get(key)), None):
