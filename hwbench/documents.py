@@ -7,7 +7,6 @@ Notepad a byte-order mark. How large and how deep it may be is bounded. All erro
 import gzip
 import io
 import json
-import os
 import tomllib
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.errors import UserError
+from hwbench.files import read_start
 
 KIB = 1024
 MOST_BYTES = 128 * 1024 * KIB
@@ -88,11 +88,7 @@ def _unpacked(file: Path, most_bytes: int) -> bytes:
 def _read(file: Path, most_bytes: int) -> bytes:
     """The first bytes of a file, one more than `most_bytes` if it has them."""
     try:
-        # a named pipe that nobody writes to is empty, and waits for nobody
-        with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
-            if hasattr(os, "set_blocking"):
-                os.set_blocking(stream.fileno(), True)
-            return stream.read(most_bytes + 1)
+        return read_start(file, most_bytes + 1)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # a name with a zero in it

@@ -3,12 +3,20 @@
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 TEMPORARY = ".part"
 """Ends the name of a file that is still being written. No search for results or pages meets it."""
+
+WAITS_NOT = getattr(os, "O_NONBLOCK", 0)
+"""Opens a pipe without waiting for its other end."""
+
+PIPE_S, POLL_S = 5.0, 0.02
+"""How long a pipe may have nothing to read, and how often it is asked."""
 
 SHORT = 50
 """The most characters of a name that stay in that of its temporary file: 200 bytes of UTF-8."""
@@ -39,6 +47,40 @@ def read_regular(file: Path) -> str:
     if not stat.S_ISREG(file.stat().st_mode):
         raise OSError(errno.EINVAL, "not a file")
     return file.read_text(encoding="utf-8")
+
+
+def read_start(file: Path, most_bytes: int) -> bytes:
+    """The first bytes of a file, or of a pipe that the user names, such as `<(command)`.
+
+    OSError for what cannot be read: a device, or a pipe that nothing comes from for PIPE_S seconds.
+    """
+    with os.fdopen(os.open(file, os.O_RDONLY | WAITS_NOT), "rb", buffering=0) as stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        if stat.S_ISFIFO(mode):
+            return _read_pipe(stream, most_bytes)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a device, not a file")
+        with os.fdopen(os.dup(stream.fileno()), "rb") as whole:
+            return whole.read(most_bytes)
+
+
+def _read_pipe(stream: FileIO, most_bytes: int) -> bytes:
+    """What comes through a pipe until its writers have closed it."""
+    content = b""
+    until = time.monotonic() + PIPE_S
+    while len(content) < most_bytes:
+        part = stream.read(min(most_bytes - len(content), 1 << 20))
+        if part:
+            content, until = content + part, time.monotonic() + PIPE_S
+        elif part == b"" and content:
+            break
+        elif time.monotonic() > until:
+            raise OSError(errno.ETIMEDOUT, f"nothing has come through this pipe for {PIPE_S:g} s")
+        else:  # no writer yet, or one that has nothing yet
+            time.sleep(POLL_S)
+    return content
 
 
 @contextmanager

@@ -2,10 +2,14 @@
 
 import os
 import stat
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
-from hwbench.files import atomic_write, read_regular, require_folder
+from hwbench import files
+from hwbench.files import atomic_write, read_regular, read_start, require_folder
 
 
 def test_the_file_has_its_new_content_and_nothing_lies_beside_it(tmp_path):
@@ -83,3 +87,43 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="not a file"):
         read_regular(tmp_path / "pipe")
+
+
+class TestReadStart:
+    def test_a_file_is_read_up_to_a_bound(self, tmp_path):
+        (tmp_path / "f").write_bytes(b"12345")
+        assert read_start(tmp_path / "f", 3) == b"123"
+        assert read_start(tmp_path / "f", 9) == b"12345"
+
+    def test_a_pipe_is_read_until_it_is_closed(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+
+        def write():
+            with (tmp_path / "pipe").open("wb", buffering=0) as pipe:
+                pipe.write(b"1" * 100_000)
+                time.sleep(0.1)
+                pipe.write(b"2")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert read_start(tmp_path / "pipe", 1 << 20) == b"1" * 100_000 + b"2"
+        writer.join(10)
+
+    @pytest.mark.parametrize("has_writer", [False, True])
+    def test_a_pipe_with_nothing_in_it_is_not_waited_for_without_end(
+        self, tmp_path, monkeypatch, has_writer
+    ):
+        monkeypatch.setattr(files, "PIPE_S", 0.1)
+        os.mkfifo(tmp_path / "pipe")
+        flags = os.O_RDWR if has_writer else os.O_RDONLY | os.O_NONBLOCK
+        other = os.open(tmp_path / "pipe", flags)
+        with pytest.raises(TimeoutError, match="nothing has come through this pipe"):
+            read_start(tmp_path / "pipe", 10)
+        os.close(other)
+
+    @pytest.mark.parametrize(
+        ("name", "says"), [("/dev/zero", "a device"), ("/tmp", "Is a directory")]
+    )
+    def test_what_is_no_file_is_an_error(self, name, says):
+        with pytest.raises(OSError, match=says):
+            read_start(Path(name), 10)
