@@ -4,6 +4,7 @@ run."""
 import gzip
 import itertools
 import json
+import time
 from html import escape
 
 import numpy as np
@@ -197,3 +198,46 @@ def test_a_file_in_other_clothes_is_read(tmp_path, tool, encoding, pack):
     file = written(tmp_path, "")
     file.write_bytes(pack(FILES[tool].read_text(encoding="utf-8").encode(encoding)))
     assert importers.read(tool, [file]).measured == importers.read(tool, [FILES[tool]]).measured
+
+
+NEW_YORK = [
+    ("pytest-benchmark", "2024-04-05T19:38:44.406020"),  # up to 4.0.0
+    ("pytest-benchmark", "2024-04-05T19:38:44.406020+00:00"),
+    ("pytest-benchmark", "2024-04-05T21:38:44+02:00"),
+    ("pyperf", "2024-04-05 15:38:44.406020"),
+    ("google-benchmark", "2024-04-05T19:38:44+00:00"),
+    ("google-benchmark", "2024-04-05T19:38:44-00:00"),
+    ("google-benchmark", "2024-04-05 15:38:44"),
+    ("google-benchmark", "2024/04/05-15:38:44"),
+    ("google-benchmark", "04/05/24 15:38:44"),
+    ("llama-bench", "2024-04-05T19:38:44Z"),
+    ("llama-bench", "2024-04-05T19:38:44"),
+]
+"""One moment, as tools write it in New York."""
+
+PLACES = {
+    "pytest-benchmark": ("datetime",),
+    "pyperf": ("metadata", "date"),
+    "google-benchmark": ("context", "date"),
+    "llama-bench": (0, "test_time"),
+}
+
+
+@pytest.fixture
+def in_new_york(monkeypatch):
+    """The clock of another place than the tests' own, which is UTC in most machines."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(("tool", "text"), NEW_YORK)
+def test_a_time_without_a_zone_means_what_the_tool_means(tmp_path, in_new_york, tool, text):
+    content = json.loads(changed(tool, *PLACES[tool], to=text))
+    if tool == "pyperf":  # the date of a run goes first
+        for run in content["benchmarks"][0]["runs"]:
+            del run["metadata"]["date"]
+    found = importers.read(tool, [written(tmp_path, json.dumps(content))])
+    assert found.started_at == "2024-04-05T19:38:44+00:00"

@@ -24,6 +24,7 @@ from hwbench.tables.importers.imported import (
     failure,
     imported,
     measurement,
+    moment,
     processor,
 )
 
@@ -33,6 +34,9 @@ AGGREGATES_ONLY = (
     "it has aggregates only; run it with --benchmark_report_aggregates_only=false"
     " --benchmark_repetitions=10"
 )
+
+OLDER_DATES = ("%Y/%m/%d-%H:%M:%S", "%m/%d/%y %H:%M:%S")
+"""Local times as Google Benchmark wrote them before 1.5.3, the second on Windows."""
 
 Row = Mapping[str, Any]
 
@@ -52,7 +56,8 @@ def read(file: Path) -> Imported:
     device = processor(None, context.get("num_cpus"))
     version = context.get("library_version") or context.get("libbenchmark_version")
     packages = {"google-benchmark": version}
-    return imported(measured, device, device, context.get("date"), packages=packages)
+    started_at = moment(context.get("date"), None, OLDER_DATES)
+    return imported(measured, device, device, started_at, packages=packages)
 
 
 def _groups(rows: Sequence[Any]) -> dict[str, list[Row]]:

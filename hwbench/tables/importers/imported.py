@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from hwbench.identity import UNKNOWN_CPU, is_no_name
@@ -33,7 +33,7 @@ class Imported:
     """When and on what it was measured, and what came out: one measurement for each process of a
     case, in order."""
 
-    started_at: str  # ISO 8601
+    started_at: str  # ISO 8601, UTC
     device_kind: str
     device_name: str
     environment: Mapping[str, Any]
@@ -44,14 +44,15 @@ def imported(
     measured: list[tuple[Case, Measurement]],
     device: Mapping[str, Any],
     cpu: Mapping[str, Any],
-    started_at: Any,
+    started_at: datetime | None,
     **more: Any,
 ) -> Imported:
-    """The results on `device` of a machine with this `cpu` (see `processor`); `started_at` as the
-    file has it, `more` for the environment."""
+    """The results on `device` of a machine with this `cpu` (see `processor`), `more` for the
+    environment. A file that does not say when it was measured counts as of now."""
     host = {name: fact for name, fact in cpu.items() if name != "kind"}
     environment = {"device": dict(device), "cpu": host, **more}
-    return Imported(_moment(started_at), device["kind"], device["name"], environment, measured)
+    at = (started_at or datetime.now(UTC)).isoformat(timespec="seconds")
+    return Imported(at, device["kind"], device["name"], environment, measured)
 
 
 def processor(name: Any, logical_cores: Any, **identity: Any) -> dict[str, Any]:
@@ -110,10 +111,15 @@ def failure(outcome: Outcome, reason: str) -> Measurement:
     return Measurement(outcome, storable(" ".join(reason.split())))
 
 
-def _moment(text: Any) -> str:
-    """ISO 8601 in UTC; a time without a zone is taken as local. Now, if there is none."""
-    try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        moment = datetime.now(UTC)
-    return moment.isoformat(timespec="seconds")
+def moment(text: Any, zone: tzinfo | None, formats: Sequence[str] = ()) -> datetime | None:
+    """The moment of a text in ISO 8601, or in one of the `formats` of strptime; None if it is none.
+
+    `zone` is what the tool means by a time without one, None the local time of this machine.
+    """
+    for form in (None, *formats):
+        try:
+            time = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+            return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError, OSError):
+            continue
+    return None

@@ -5,6 +5,7 @@ for n_prompt + n_gen tokens. It counts as timed on the host.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from hwbench.tables.importers.fields import (
     part,
     whole_number,
 )
-from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor
+from hwbench.tables.importers.imported import (
+    Imported,
+    case_of,
+    imported,
+    measurement,
+    moment,
+    processor,
+)
 
 KINDS = {"CUDA": "cuda", "ROCm": "cuda", "HIP": "cuda", "SYCL": "xpu", "Metal": "mps", "MTL": "mps"}
 """How hwbench calls the devices of llama.cpp's backends."""
@@ -85,8 +93,9 @@ def read(file: Path) -> Imported:
     _require_same([_machine(test) for test in tests], "they were measured on")
     _require_same([_build(test) for test in tests], "they are of the builds")
     device, cpu = _device(tests[0]), _processor(tests[0])
+    started_at = moment(tests[0].get("test_time"), zone=UTC)
     packages = {"llama.cpp": storable(_build(tests[0]))}
-    return imported(measured, device, cpu, tests[0].get("test_time"), packages=packages)
+    return imported(measured, device, cpu, started_at, packages=packages)
 
 
 def _case(test: Mapping[str, Any], where: str) -> Case:

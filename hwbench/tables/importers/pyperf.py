@@ -13,7 +13,14 @@ from hwbench.tables.importers.fields import (
     times,
     whole_number,
 )
-from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor
+from hwbench.tables.importers.imported import (
+    Imported,
+    case_of,
+    imported,
+    measurement,
+    moment,
+    processor,
+)
 
 VERSION = "1.0"
 """Of the JSON. Its times are for one execution: what the clock said over loops × inner_loops."""
@@ -46,7 +53,7 @@ def read(file: Path) -> Imported:
         measured,
         device,
         device,
-        known.get("date"),
+        moment(known.get("date"), zone=None),
         os=known.get("platform"),
         python=known.get("python_version"),
         packages={"pyperf": known.get("perf_version")},

@@ -1,12 +1,20 @@
 """pytest-benchmark's JSON: a file is one process of each of its benchmarks."""
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from hwbench.documents import read_json
 from hwbench.records import Case, Measurement
 from hwbench.tables.importers.fields import NotAResult, part, times
-from hwbench.tables.importers.imported import Imported, case_of, imported, measurement, processor
+from hwbench.tables.importers.imported import (
+    Imported,
+    case_of,
+    imported,
+    measurement,
+    moment,
+    processor,
+)
 
 
 def read(file: Path) -> Imported:
@@ -36,7 +44,7 @@ def read(file: Path) -> Imported:
         [*measured.values()],
         device,
         device,
-        content.get("datetime"),
+        moment(content.get("datetime"), zone=UTC),  # up to 4.0.0 it is UTC without a zone
         os=" ".join(str(machine.get(key)) for key in ("system", "release", "machine")),
         python=machine.get("python_version"),
         packages={"pytest-benchmark": content.get("version")},
