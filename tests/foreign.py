@@ -46,3 +46,10 @@ def steps_of(measurement, warmup=False):
     return [
         step for step, warm in zip(samples.step_s, samples.warmup, strict=True) if warm == warmup
     ]
+
+
+def reason_among_others(found):
+    """Why the times of a process cannot be imported; all others of the file are."""
+    (unusable,) = {process.reason for _, process in found.measured if process.outcome != "ok"}
+    assert any(process.outcome == "ok" for _, process in found.measured)
+    return unusable.removeprefix("cannot be imported: ")

@@ -32,13 +32,13 @@ def command(tool: str, files: tuple[Path, ...], label: str, output: Path, as_jso
     each entry is one. hyperfine and Google Benchmark do not say which processor
     they ran on: compare such runs with --allow-cross-device.
     """
-    from hwbench.recording.collected import Collected, store
+    from hwbench.recording.collected import Collected, store_whole
     from hwbench.report import terminal
     from hwbench.tables import importers
 
     streams.drop_lost_output()  # the run is stored
     imported = importers.read(tool, files)
-    run = store(Collected(source=tool, **vars(imported)), output, label, command_line())
+    run = store_whole(Collected(source=tool, **vars(imported)), output, label, command_line())
     if as_json:
         options.print_json(
             {"run_id": run.run_id, "folder": str(run.folder), "rows": terminal.summary_rows(run)}

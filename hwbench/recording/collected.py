@@ -1,5 +1,6 @@
 """Store measurements that no plan asked for: a step of a script, a test, another tool's results."""
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,23 @@ def store(
 
     UserError if the folder cannot be written.
     """
+    return _fill(Writer(output, _describe(collected, label, argv)), collected)
+
+
+def store_whole(
+    collected: Collected, output: Path, label: str = "", argv: Sequence[str] = ()
+) -> RunTables:
+    """Write a run as `store` does; nothing is left of one that cannot be stored and read back
+    whole, as what it comes from is still there."""
     writer = Writer(output, _describe(collected, label, argv))
+    try:
+        return _fill(writer, collected)
+    except BaseException:
+        shutil.rmtree(writer.folder, ignore_errors=True)
+        raise
+
+
+def _fill(writer: Writer, collected: Collected) -> RunTables:
     processes: Counter[str] = Counter()
     for case, measurement in collected.measured:
         writer.add(case, processes[case.case_id], measurement)

@@ -3,7 +3,16 @@
 import json
 
 import pytest
-from foreign import DROP, FILES, SOURCES, changed, read_changed, steps_of, written
+from foreign import (
+    DROP,
+    FILES,
+    SOURCES,
+    changed,
+    read_changed,
+    reason_among_others,
+    steps_of,
+    written,
+)
 
 from hwbench.records import UserError
 from hwbench.tables import importers
@@ -82,22 +91,28 @@ def test_a_benchmark_that_skipped_itself_is_unsupported(tmp_path):
 WRONG = {
     "no run_type": ((*FIRST, "run_type"), DROP, "benchmarks[0] has no run_type"),
     "no name": ((*FIRST, "name"), 3, "benchmarks[0] has no name"),
-    "aggregates only": (("benchmarks",), ROWS[3:5], "it has aggregates only; run it with"),
-    "one repetition": (
-        ("benchmarks",),
-        ROWS[:1],
-        f"{ROWS[0]['name']}: real_time has one time, which is no distribution; run it with"
-        " --benchmark_repetitions=10",
-    ),
     "a repetition twice": (("benchmarks",), ROWS[:1] * 2, "benchmarks[1] is of the same name as"),
     "no context": (("context",), DROP, "the file has no context"),
-    "an unknown unit": ((*FIRST, "time_unit"), "h", "time_unit is h and ns, not one of ns, us,"),
     "no unit": ((*FIRST, "time_unit"), DROP, "has no time_unit"),
     "an error message that is none": (
         FIRST,
         ROWS[0] | {"error_occurred": True, "error_message": 3},
         "has no error_message",
     ),
+}
+UNUSABLE = {
+    "aggregates only": (
+        ("benchmarks",),
+        ROWS[3:],
+        f"{ROWS[0]['run_name']} has aggregates only; run it with --benchmark_repetitions=10",
+    ),
+    "one repetition": (
+        ("benchmarks",),
+        ROWS[2:],
+        f"{ROWS[0]['name']}: real_time has one time, which is no distribution; run it with"
+        " --benchmark_repetitions=10",
+    ),
+    "an unknown unit": ((*FIRST, "time_unit"), "h", "time_unit is h and ns, not one of ns, us,"),
     **{
         f"a time of {bad}": (
             ("benchmarks", 1, "real_time"),
@@ -115,3 +130,8 @@ def test_what_is_wrong_is_refused_by_the_name_of_the_field(tmp_path, path, to, s
         importers.read(TOOL, [written(tmp_path, changed(TOOL, *path, to=to))])
     assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of {TOOL}: ")
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_has_no_times_is_a_row_with_the_reason_among_others(tmp_path, path, to, says):
+    assert says in reason_among_others(read_changed(tmp_path, TOOL, *path, to=to))

@@ -1,7 +1,16 @@
 """hyperfine's JSON as a run."""
 
 import pytest
-from foreign import DROP, FILES, SOURCES, changed, read_changed, steps_of, written
+from foreign import (
+    DROP,
+    FILES,
+    SOURCES,
+    changed,
+    read_changed,
+    reason_among_others,
+    steps_of,
+    written,
+)
 
 from hwbench.records import UserError
 from hwbench.tables import importers
@@ -58,6 +67,11 @@ def test_a_file_of_an_older_hyperfine_has_no_exit_codes(tmp_path):
 
 
 WRONG = {
+    "no command": (("command",), None, "results[0] has no command"),
+    "exit codes that are words": (("exit_codes",), ["0"], "results[0].exit_codes has something"),
+    "parameters in a list": (("parameters",), [1], "results[0] has no parameters"),
+}
+UNUSABLE = {
     "no times": (("times",), DROP, "results[0] has no times"),
     "one time": (
         ("times",),
@@ -65,9 +79,6 @@ WRONG = {
         "results[0].times has one time, which is no distribution; run hyperfine",
     ),
     "an empty list": (("times",), [], "results[0].times is empty"),
-    "no command": (("command",), None, "results[0] has no command"),
-    "exit codes that are words": (("exit_codes",), ["0"], "results[0].exit_codes has something"),
-    "parameters in a list": (("parameters",), [1], "results[0] has no parameters"),
     **{
         f"a time of {bad}": (("times", 1), bad, "results[0].times[1] is no time above zero")
         for bad in (0, -1.0, float("nan"), float("inf"), 10**400, "1", None, True, [1.0])
@@ -81,6 +92,11 @@ def test_what_is_wrong_is_refused_by_the_name_of_the_field(tmp_path, path, to, s
         importers.read(TOOL, [written(tmp_path, changed(TOOL, *FIRST, *path, to=to))])
     assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of hyperfine: ")
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_has_no_times_is_a_row_with_the_reason_among_others(tmp_path, path, to, says):
+    assert says in reason_among_others(read_changed(tmp_path, TOOL, *FIRST, *path, to=to))
 
 
 def test_the_same_command_twice_is_refused(tmp_path):

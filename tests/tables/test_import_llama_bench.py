@@ -4,7 +4,17 @@ import json
 
 import pandas as pd
 import pytest
-from foreign import DATA, DROP, FILES, SOURCES, changed, steps_of, written
+from foreign import (
+    DATA,
+    DROP,
+    FILES,
+    SOURCES,
+    changed,
+    read_changed,
+    reason_among_others,
+    steps_of,
+    written,
+)
 
 from hwbench.records import UserError
 from hwbench.tables import importers
@@ -95,6 +105,16 @@ WRONG = {
     "a number": ((), 3, "the file has no list of tests"),
     "a test that is a number": ((0,), 3, "test 0 has no model_type"),
     "no samples": ((0, "samples_ns"), DROP, "test 0 has no samples_ns"),
+    "the same test twice": ((1,), TESTS[0], "test 1 is another one a second time"),
+    "two machines": (
+        (1, "gpu_info"),
+        "NVIDIA L4",
+        "tests 0 and 1 do not belong together: they were measured on NVIDIA GeForce RTX 4080, CUDA",
+    ),
+    "two builds": ((1, "build_commit"), "abc", "they are of the builds 8cf427ff and abc"),
+    "a path that is a number": ((0, "model_filename"), 3, "test 0 has no model_filename"),
+}
+UNUSABLE = {
     "one sample": (
         (0, "samples_ns"),
         [5],
@@ -105,14 +125,6 @@ WRONG = {
     "tokens of no column": ((0, "n_gen"), 2**64, "test 0 has no numbers of tokens"),
     "tokens that are true": ((0, "n_gen"), True, "test 0 has no numbers of tokens"),
     "no n_gen": ((0, "n_gen"), DROP, "test 0 has no numbers of tokens"),
-    "the same test twice": ((1,), TESTS[0], "test 1 is another one a second time"),
-    "two machines": (
-        (1, "gpu_info"),
-        "NVIDIA L4",
-        "tests 0 and 1 do not belong together: they were measured on NVIDIA GeForce RTX 4080, CUDA",
-    ),
-    "two builds": ((1, "build_commit"), "abc", "they are of the builds 8cf427ff and abc"),
-    "a path that is a number": ((0, "model_filename"), 3, "test 0 has no model_filename"),
     **{
         f"a time of {bad}": (
             (0, "samples_ns", 1),
@@ -131,6 +143,11 @@ def test_what_is_wrong_is_refused_by_the_name_of_the_field(tmp_path, path, to, s
         importers.read(TOOL, [written(tmp_path, text)])
     assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of llama-bench: ")
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_has_no_times_is_a_row_with_the_reason_among_others(tmp_path, path, to, says):
+    assert says in reason_among_others(read_changed(tmp_path, TOOL, *path, to=to))
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", '{"a": 1}\n{"b"', "[1]\nx"])

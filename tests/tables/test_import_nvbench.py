@@ -4,7 +4,16 @@ import json
 import struct
 
 import pytest
-from foreign import DROP, FILES, SOURCES, changed, read_changed, steps_of, written
+from foreign import (
+    DROP,
+    FILES,
+    SOURCES,
+    changed,
+    read_changed,
+    reason_among_others,
+    steps_of,
+    written,
+)
 
 from hwbench.records import UserError
 from hwbench.tables import importers
@@ -85,22 +94,7 @@ SAMPLES_OF_FIRST = STATE["summaries"][3]["data"]
 WRONG = {
     "no meta": (("meta",), DROP, "the file has no meta"),
     "another version": (("meta", "version", "json", "major"), 2, "its format is 2, not 1"),
-    "no samples": ((*FIRST, "summaries"), STATE["summaries"][:3], "run nvbench with --jsonbin"),
-    "samples of the host": (
-        (*FIRST, "summaries", 3, "tag"),
-        "nv/json/bin:nv/cpu_only/sample_times",
-        "simple, states[0] was timed on the host only",
-    ),
     "no summaries": ((*FIRST, "summaries"), None, "simple, states[0] has no summaries"),
-    "a missing file": (SAMPLES, named("nvbench.json-bin/9.bin"), "9.bin, which should have 12"),
-    "a file of another folder": (SAMPLES, named("/etc/passwd"), "etc/passwd, which should have"),
-    "a file above": (SAMPLES, named("../file.json"), "../file.json, which should have 12 times"),
-    "a folder": (SAMPLES, named("nvbench.json-bin"), "nvbench.json-bin, which should have 12"),
-    "no name": (SAMPLES, named(""), "/, which should have 12 times"),
-    "a null in the name": (SAMPLES, named("\0"), "which should have 12 times"),
-    "another size": ((*SAMPLES, 1, "value"), "11", "which should have 11 times, is missing"),
-    "a size of nothing": ((*SAMPLES, 1, "value"), "0", "names no file and no size"),
-    "a huge size": ((*SAMPLES, 1, "value"), "9" * 30, "names no file and no size"),
     "a size in words": ((*SAMPLES, 1, "value"), "many", "has a int64 that is no number"),
     "an axis without a name": ((*FIRST, "axis_values"), [{}], "axis_values has no name"),
     "axes that are a word": ((*FIRST, "axis_values"), "T", "simple, states[0] has no axis_values"),
@@ -121,6 +115,23 @@ WRONG = {
     "no devices": (("devices",), None, "the file has no devices"),
     "a nameless device": (("devices", 0, "name"), 3, "a device has no name"),
 }
+UNUSABLE = {
+    "no samples": ((*FIRST, "summaries"), STATE["summaries"][:3], "run nvbench with --jsonbin"),
+    "samples of the host": (
+        (*FIRST, "summaries", 3, "tag"),
+        "nv/json/bin:nv/cpu_only/sample_times",
+        "simple, states[0] was timed on the host only",
+    ),
+    "a missing file": (SAMPLES, named("nvbench.json-bin/9.bin"), "9.bin, which should have 12"),
+    "a file of another folder": (SAMPLES, named("/etc/passwd"), "etc/passwd, which should have"),
+    "a file above": (SAMPLES, named("../file.json"), "../file.json, which should have 12 times"),
+    "a folder": (SAMPLES, named("nvbench.json-bin"), "nvbench.json-bin, which should have 12"),
+    "no name": (SAMPLES, named(""), "/, which should have 12 times"),
+    "a null in the name": (SAMPLES, named("\0"), "which should have 12 times"),
+    "another size": ((*SAMPLES, 1, "value"), "11", "which should have 11 times, is missing"),
+    "a size of nothing": ((*SAMPLES, 1, "value"), "0", "names no file and no size"),
+    "a huge size": ((*SAMPLES, 1, "value"), "9" * 30, "names no file and no size"),
+}
 
 
 @pytest.mark.parametrize(("path", "to", "says"), WRONG.values(), ids=WRONG)
@@ -131,19 +142,22 @@ def test_what_is_wrong_is_refused_by_the_name_of_the_field(tmp_path, path, to, s
     assert says in str(refusal.value)
 
 
+@pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_has_no_times_is_a_row_with_the_reason_among_others(tmp_path, path, to, says):
+    assert says in reason_among_others(read_changed(tmp_path, TOOL, *path, to=to))
+
+
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_sample_that_is_no_time_is_refused(tmp_path, bad):
+def test_a_sample_that_is_no_time_is_named(tmp_path, bad):
     file = written(tmp_path, FILES[TOOL].read_text())
     times = [1.0] * 11 + [bad]
     (tmp_path / "nvbench.json-bin" / "0.bin").write_bytes(struct.pack("<12f", *times))
-    with pytest.raises(UserError, match=r"states\[0\]: sample\[11\] is no time above zero"):
-        importers.read(TOOL, [file])
+    reason = reason_among_others(importers.read(TOOL, [file]))
+    assert reason == "simple, states[0]: sample[11] is no time above zero"
 
 
-def test_one_sample_is_refused(tmp_path):
+def test_one_sample_is_no_distribution(tmp_path):
     file = written(tmp_path, changed(TOOL, *SAMPLES, 1, "value", to="1"))
     (tmp_path / "nvbench.json-bin" / "0.bin").write_bytes(struct.pack("<f", 1.0))
-    with pytest.raises(
-        UserError, match="one time, which is no distribution; run nvbench with --min-samples"
-    ):
-        importers.read(TOOL, [file])
+    reason = reason_among_others(importers.read(TOOL, [file]))
+    assert reason.endswith("one time, which is no distribution; run nvbench with --min-samples 10")

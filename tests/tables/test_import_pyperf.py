@@ -3,7 +3,16 @@
 import json
 
 import pytest
-from foreign import DROP, FILES, SOURCES, changed, read_changed, steps_of, written
+from foreign import (
+    DROP,
+    FILES,
+    SOURCES,
+    changed,
+    read_changed,
+    reason_among_others,
+    steps_of,
+    written,
+)
 
 from hwbench.records import UserError
 from hwbench.tables import importers
@@ -50,8 +59,10 @@ WRONG = {
     "no benchmarks": (("benchmarks",), DROP, "the file has no benchmarks"),
     "another version": (("version",), "5.3.1", "its format is '5.3.1', not '1.0'"),
     "twice the same name": (("benchmarks",), ENTRIES[:1] * 2, "two benchmarks are called sort"),
-    "another unit": ((*FIRST, "metadata", "unit"), "byte", "sort is in byte; only times"),
     "a nameless benchmark": ((*FIRST, "metadata"), {}, "the metadata of a benchmark has no name"),
+}
+UNUSABLE = {
+    "another unit": ((*FIRST, "metadata", "unit"), "byte", "sort is in byte; only times"),
     "an odd warm-up": ((*FIRST, "runs", 1, "warmups"), [3], "sort has a time that is"),
     **{
         f"a time of {bad}": ((*FIRST, "runs", 1, "values", 0), bad, "sort has a time that is")
@@ -66,3 +77,8 @@ def test_what_is_wrong_is_refused_in_one_line(tmp_path, path, to, says):
         importers.read(TOOL, [written(tmp_path, changed(TOOL, *path, to=to))])
     assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of pyperf: ")
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_has_no_times_is_a_row_with_the_reason_among_others(tmp_path, path, to, says):
+    assert says in reason_among_others(read_changed(tmp_path, TOOL, *path, to=to))

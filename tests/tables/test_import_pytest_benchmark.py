@@ -3,7 +3,16 @@
 import json
 
 import pytest
-from foreign import DROP, FILES, SOURCES, changed, read_changed, steps_of, written
+from foreign import (
+    DROP,
+    FILES,
+    SOURCES,
+    changed,
+    read_changed,
+    reason_among_others,
+    steps_of,
+    written,
+)
 
 from hwbench import tables
 from hwbench.records import UserError
@@ -126,9 +135,13 @@ CURE = "save it with --benchmark-json FILE or --benchmark-save-data"
 WRONG = {
     "no machine": (("machine_info",), DROP, "the file has no machine_info"),
     "a benchmark that is a number": (FIRST, 3, "a benchmark has no fullname"),
-    "no single times": ((*FIRST, "stats"), {"median": 1.0}, f"has no single times; {CURE}"),
-    "no rounds": ((*FIRST, "stats", "data"), [], "has no times"),
     "twice the same": (("benchmarks",), ENTRIES[:1] * 2, "two benchmarks are called"),
+}
+UNUSABLE = {
+    "no single times": ((*FIRST, "stats"), {"median": 1.0}, f"has no single times; {CURE}"),
+    "times of zero": ((*FIRST, "stats", "data"), [0.0, 0, 1e-6], "has mostly times of zero"),
+    "a time of no clock": ((*FIRST, "stats", "data"), [1e-300], "has a time that is negative"),
+    "no rounds": ((*FIRST, "stats", "data"), [], "has no times"),
 }
 
 
@@ -138,3 +151,25 @@ def test_what_is_wrong_is_refused_in_one_line(tmp_path, path, to, says):
         importers.read(TOOL, [written(tmp_path, changed(TOOL, *path, to=to))])
     assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of {TOOL}: ")
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_has_no_times_is_a_row_with_the_reason_among_others(tmp_path, path, to, says):
+    assert says in reason_among_others(read_changed(tmp_path, TOOL, *path, to=to))
+
+
+MACHINE = SOURCES[TOOL]["machine_info"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "os"),
+    [
+        (MACHINE, " ".join(MACHINE[name] for name in ("system", "release", "machine"))),
+        ({"system": "Linux", "machine": "x86_64"}, "Linux x86_64"),
+        ({"system": 3, "release": None, "machine": ""}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_file_does_not_say_of_the_system_is_unknown(tmp_path, machine, os):
+    found = read_changed(tmp_path, TOOL, "machine_info", to=machine)
+    assert found.environment["os"] == os

@@ -1,11 +1,17 @@
 """What holds for every tool: a wrong file is refused in one line, and `hwbench import` makes a
 run."""
 
+import contextlib
+import copy
+import functools
 import gzip
 import itertools
 import json
+import operator
+import random
 import time
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +22,12 @@ from hypothesis import strategies as st
 
 from hwbench import tables
 from hwbench.analysis import metrics
+from hwbench.analysis.verdict.judgement import judge_runs
+from hwbench.analysis.verdict.rules import Rules
+from hwbench.recording import collected
+from hwbench.recording.collected import Collected, store_whole
 from hwbench.records import UserError
+from hwbench.report import terminal
 from hwbench.report.page import html
 from hwbench.tables import importers
 
@@ -117,6 +128,36 @@ def test_a_file_with_anything_in_one_place_is_read_or_refused(tool, data, tmp_pa
         measurement.reason.encode()
 
 
+HOSTILE = [
+    *(0, -0.0, 1, -1, 0.5, 5e-324, 1e-300, 1e-12, 1e-9, 1e8, 9.9e8, 1e9, 1e300, 1e308),
+    *(float("nan"), float("inf"), 10**400, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), True),
+    *(None, "", "1", "\ud800", "\0", "\u202e\x1b]0;x\a", "x" * 1000, [], {}, [0, 0], {"": None}),
+]
+
+
+@EACH_TOOL
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_what_is_imported_can_be_stored_read_and_judged(tool, seed, tmp_path):
+    chance = random.Random(f"{tool} {seed}")
+    everywhere = list(places(SOURCES[tool]))
+    stored = 0
+    for number in range(40 if seed else 10):
+        content = copy.deepcopy(SOURCES[tool])
+        for path in chance.sample(everywhere, chance.randint(1, 3)):
+            with contextlib.suppress(KeyError, IndexError, TypeError):  # what was above it is gone
+                *above, key = path
+                functools.reduce(operator.getitem, above, content)[key] = chance.choice(HOSTILE)
+        try:
+            found = importers.read(tool, [written(tmp_path, json.dumps(content))])
+        except UserError:
+            continue
+        run = store_whole(Collected(source=tool, **vars(found)), tmp_path / f"{seed}-{number}")
+        stored += 1
+        json.dumps(terminal.summary_rows(tables.read_run(run.folder)), allow_nan=False)
+        judge_runs([run], run, Rules())
+    assert stored
+
+
 def slower(tool, factor, file):
     """The example with all its times so many times as long, as a file."""
     file.write_text(json.dumps(scaled(SOURCES[tool], factor)))
@@ -186,6 +227,35 @@ class TestCommand:
         (tmp_path / "x.json").write_text("{}")
         assert_one_line(call("import", "pyperf", "x.json"), 2, "x.json: not a result of pyperf")
         assert not (tmp_path / "results").exists()
+
+    def test_imports_what_is_beside_a_benchmark_of_zeros(self, tmp_path, call):
+        zeros = changed("pytest-benchmark", "benchmarks", 0, "stats", "data", to=[0.0, 0.0])
+        done = call("import", "pytest-benchmark", written(tmp_path, zeros), "--json")
+        assert done.returncode == 0, done.stderr
+        made = json.loads(done.stdout)
+        name = SOURCES["pytest-benchmark"]["benchmarks"][0]["fullname"]
+        unusable, *others = metrics.cases(tables.read_run(Path(made["folder"]))).itertuples()
+        assert unusable.reason == (
+            f"cannot be imported: {name} has mostly times of zero: its clock is too coarse"
+        )
+        assert {other.outcome for other in others} == {"ok"}
+
+    def test_refuses_a_file_of_which_nothing_can_be_imported(self, tmp_path, call):
+        rows = [SOURCES["hyperfine"]["results"][n] | {"times": [1.0]} for n in (0, 1)]
+        file = written(tmp_path, changed("hyperfine", "results", to=rows))
+        says = (
+            r"cannot be imported: results\[0\]\.times has one time, .*--min-runs 10 \(and 1 more\)"
+        )
+        assert_one_line(call("import", "hyperfine", file), 2, says)
+        assert not (tmp_path / "results").exists()
+
+    def test_leaves_nothing_of_a_run_that_cannot_be_read_back(self, tmp_path, call, monkeypatch):
+        def refuse(folder):
+            raise UserError(f"{folder}: damaged")
+
+        monkeypatch.setattr(collected, "read_run", refuse)
+        assert_one_line(call("import", "pyperf", FILES["pyperf"]), 2, "damaged")
+        assert not list((tmp_path / "results").iterdir())
 
     def test_refuses_an_unknown_tool(self, call):
         assert_one_line(call("import", "asv", "x.json"), 2, "'asv' is not one of")

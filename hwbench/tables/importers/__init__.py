@@ -20,7 +20,7 @@ from hwbench.tables.importers import (
     pytest_benchmark,
 )
 from hwbench.tables.importers.fields import NotAResult
-from hwbench.tables.importers.imported import Imported
+from hwbench.tables.importers.imported import Imported, is_unusable
 
 
 class Reader(Protocol):
@@ -45,8 +45,9 @@ def read(tool: str, files: Sequence[Path]) -> Imported:
     """The results in `files` of one of TOOLS, from one machine. Each file adds processes to the
     cases.
 
-    UserError, one line, for a file that cannot be read, is damaged, empty, of another tool or of
-    another machine, or has no single times.
+    A benchmark without times that make a measurement is `unsupported`. UserError, one line, for a
+    file that cannot be read, is damaged, empty, of another tool or of another machine, or has no
+    benchmark that can be imported.
     """
     parts = [_read(tool, file) for file in files]
     first = parts[0]
@@ -55,7 +56,7 @@ def read(tool: str, files: Sequence[Path]) -> Imported:
         if ours.difference(theirs):
             raise UserError(f"{file}: measured on {ours}, and {files[0]} on {theirs}")
     for number, part in enumerate(parts):
-        if any(part.measured == earlier.measured for earlier in parts[:number]):
+        if _is_repeated(part, parts[:number]):
             raise UserError(
                 f"{files[number]}: the same results a second time; they would count twice"
             )
@@ -72,6 +73,12 @@ def _device(part: Imported) -> Identity:
     return Identity.of(part.device_kind, part.device_name, part.environment)
 
 
+def _is_repeated(part: Imported, earlier: Sequence[Imported]) -> bool:
+    """Whether figures of a file are those of an earlier one: figures, as failures may be alike."""
+    has_figures = any(measurement.window for _, measurement in part.measured)
+    return has_figures and any(part.measured == other.measured for other in earlier)
+
+
 def _read(tool: str, file: Path) -> Imported:
     try:
         found = TOOLS[tool](file)
@@ -82,4 +89,8 @@ def _read(tool: str, file: Path) -> Imported:
         raise UserError(f"{file}: not a result of {tool}: its parts are nested too deep") from error
     if not found.measured:
         raise UserError(f"{file}: no benchmark in it")
+    processes = [measurement for _, measurement in found.measured]
+    if all(map(is_unusable, processes)):
+        others = f" (and {len(processes) - 1} more)" if len(processes) > 1 else ""
+        raise UserError(f"{file}: {processes[0].reason}{others}")
     return found

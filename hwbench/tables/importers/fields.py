@@ -3,12 +3,17 @@
 import math
 from typing import Any
 
-LONGEST_S = 1e9
-"""Thirty years. No measured time is longer."""
+SHORTEST_S, LONGEST_S = 1e-12, 1e9
+"""Less than a cycle of any clock, and thirty years. No measured time above zero is beyond them."""
 
 
 class NotAResult(Exception):
     """The file is not what its tool writes. The text says which field, and how to cure it."""
+
+
+class Unusable(Exception):
+    """The file is what its tool writes, but one of its benchmarks has no times that make a
+    measurement. The text says why, and how to cure it."""
 
 
 def part(content: Any, key: str, kind: type, where: str) -> Any:
@@ -27,28 +32,39 @@ def optional(content: Any, key: str, kind: type = dict, where: str = "a part of 
     return kind()
 
 
-def times(values: Any, name: str) -> list[float]:
-    """Numbers of seconds from zero on. NotAResult, which names the benchmark, if the list is empty
-    or has anything else in it."""
+def times(values: Any, where: str) -> list[float]:
+    """Numbers of seconds, most of them above zero. Unusable, which names `where`, for anything
+    else."""
+    checked = seconds(values, where)
+    if sum(value == 0 for value in checked) > len(checked) / 2:
+        raise Unusable(f"{where} has mostly times of zero: its clock is too coarse")
+    return checked
+
+
+def seconds(values: Any, where: str) -> list[float]:
+    """Numbers of seconds from zero on. Unusable, which names `where`, if the list is empty or has
+    anything else in it."""
     if not isinstance(values, list) or not values:
-        raise NotAResult(f"{name} has no times")
+        raise Unusable(f"{where} has no times")
     for value in values:
         # no comparison holds for NaN
-        if type(value) not in (int, float) or not 0 <= value < LONGEST_S:
-            raise NotAResult(f"{name} has a time that is negative, infinite or no number")
+        is_number = type(value) in (int, float)
+        if not is_number or (value != 0 and not SHORTEST_S <= value < LONGEST_S):
+            raise Unusable(f"{where} has a time that is negative, infinite or no number")
     return [float(value) for value in values]
 
 
 def distribution(values: list[Any], where: str, unit_s: float, cure: str) -> list[float]:
-    """Seconds of two or more times in units of `unit_s`. NotAResult for a time that is no number
+    """Seconds of two or more times in units of `unit_s`. Unusable for a time that is no number
     above zero, and with the `cure` for a single one: nothing says how far it varies."""
     for number, value in enumerate(values):
-        if type(value) not in (int, float) or not 0 < value < LONGEST_S / unit_s:
-            raise NotAResult(f"{where}[{number}] is no time above zero")
+        is_number = type(value) in (int, float)
+        if not is_number or not SHORTEST_S / unit_s <= value < LONGEST_S / unit_s:
+            raise Unusable(f"{where}[{number}] is no time above zero")
     if not values:
-        raise NotAResult(f"{where} is empty")
+        raise Unusable(f"{where} is empty")
     if len(values) == 1:
-        raise NotAResult(f"{where} has one time, which is no distribution; {cure}")
+        raise Unusable(f"{where} has one time, which is no distribution; {cure}")
     return [float(value) * unit_s for value in values]
 
 

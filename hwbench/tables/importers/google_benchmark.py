@@ -12,6 +12,7 @@ from hwbench.documents import read_json
 from hwbench.records import Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
+    Unusable,
     distribution,
     near_whole,
     optional,
@@ -26,14 +27,12 @@ from hwbench.tables.importers.imported import (
     measurement,
     moment,
     processor,
+    row_if_unusable,
 )
 
 UNITS_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 CURE = "run it with --benchmark_repetitions=10"
-AGGREGATES_ONLY = (
-    "it has aggregates only; run it with --benchmark_report_aggregates_only=false"
-    " --benchmark_repetitions=10"
-)
+WITH_REPETITIONS = f"{CURE} --benchmark_report_aggregates_only=false"
 
 OLDER_DATES = ("%Y/%m/%d-%H:%M:%S", "%m/%d/%y %H:%M:%S")
 """Local times as Google Benchmark wrote them before 1.5.3, the second on Windows."""
@@ -45,10 +44,7 @@ def read(file: Path) -> Imported:
     """The benchmarks of one file. One that failed in any repetition is an error."""
     content = read_json(file)
     context = part(content, "context", dict, "the file")
-    rows = part(content, "benchmarks", list, "the file")
-    groups = _groups(rows)
-    if rows and not groups:
-        raise NotAResult(AGGREGATES_ONLY)
+    groups = _groups(part(content, "benchmarks", list, "the file"))
     measured = [
         (case_of(f"google-benchmark/{name}", {}), _process(name, repetitions))
         for name, repetitions in groups.items()
@@ -61,30 +57,37 @@ def read(file: Path) -> Imported:
 
 
 def _groups(rows: Sequence[Any]) -> dict[str, list[Row]]:
-    """The repetitions of each benchmark, by its name. Rows of aggregates are left out."""
+    """The repetitions of each benchmark, by its name; none of one that has aggregates only."""
     groups: dict[str, list[Row]] = {}
+    repeated = set()
+    aggregated: dict[str, None] = {}
     for number, row in enumerate(rows):
         where = f"benchmarks[{number}]"
-        if part(row, "run_type", str, where) == "iteration":
-            name = part(row, "name", str, where)
-            repetition = row.get("repetition_index")
-            same = [other.get("repetition_index") for other in groups.get(name, ())]
-            if repetition is not None and repetition in same:
-                raise NotAResult(f"{where} is of the same name as another benchmark: {name}")
-            groups.setdefault(name, []).append(row)
-    return groups
+        kind, name = part(row, "run_type", str, where), part(row, "name", str, where)
+        if kind != "iteration":
+            aggregated[optional(row, "run_name", str, where) or name] = None
+            continue
+        repetition = row.get("repetition_index")
+        if type(repetition) is int and (name, repetition) in repeated:
+            raise NotAResult(f"{where} is of the same name as another benchmark: {name}")
+        repeated.add((name, repetition if type(repetition) is int else None))
+        groups.setdefault(name, []).append(row)
+    return groups | {name: [] for name in aggregated if name not in groups}
 
 
+@row_if_unusable
 def _process(name: str, repetitions: Sequence[Row]) -> Measurement:
     for row in repetitions:
         if row.get("error_occurred") is True:
             return failure("error", optional(row, "error_message", str, name) or "unknown error")
         if row.get("skipped") is True:
             return failure("unsupported", optional(row, "skip_message", str, name) or "skipped")
+    if not repetitions:
+        raise Unusable(f"{name} has aggregates only; {WITH_REPETITIONS}")
     units = {part(row, "time_unit", str, name) for row in repetitions}
     known = ", ".join(UNITS_S)
     if len(units) > 1 or not units <= set(UNITS_S):
-        raise NotAResult(f"{name}: time_unit is {' and '.join(sorted(units))}, not one of {known}")
+        raise Unusable(f"{name}: time_unit is {' and '.join(sorted(units))}, not one of {known}")
     unit_s = UNITS_S[units.pop()]
     values = [row.get("real_time") for row in repetitions]
     times = distribution(values, f"{name}: real_time", unit_s, CURE)

@@ -13,6 +13,7 @@ from hwbench.documents import read_json
 from hwbench.records import Case, Measurement
 from hwbench.tables.importers.fields import (
     NotAResult,
+    Unusable,
     distribution,
     optional,
     part,
@@ -25,6 +26,7 @@ from hwbench.tables.importers.imported import (
     imported,
     measurement,
     processor,
+    row_if_unusable,
 )
 
 CURE = "run hyperfine with --min-runs 10"
@@ -44,9 +46,12 @@ def read(file: Path) -> Imported:
     return imported([*measured.values()], device, device, None)
 
 
+@row_if_unusable
 def _process(entry: Mapping[str, Any], where: str) -> Measurement:
     if failures := _failures(optional(entry, "exit_codes", list, where), where):
         return failure("error", failures)
+    if "times" not in entry:
+        raise Unusable(f"{where} has no times; {CURE}")
     times = distribution(part(entry, "times", list, where), f"{where}.times", 1.0, CURE)
     peaks = [whole_number(peak) for peak in optional(entry, "memory_usage_byte", list, where)]
     known = [peak for peak in peaks if peak is not None]

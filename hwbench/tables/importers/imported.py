@@ -5,10 +5,11 @@ What a file does not say stays unknown. Host names, users and paths stay out.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 from hwbench.identity import UNKNOWN_CPU, is_no_name
 from hwbench.printable import storable
@@ -23,9 +24,15 @@ from hwbench.records import (
     Window,
     Work,
 )
+from hwbench.tables.importers.fields import Unusable
 
 DTYPE = "-"
 """These tools know nothing of number formats."""
+
+UNUSABLE = "cannot be imported: "
+"""Begins the reason of a process whose times make no measurement."""
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,22 @@ def imported(
     """The results on `device` of a machine with this `cpu` (see `processor`), `more` for the
     environment. A file that does not say when it was measured counts as of now."""
     host = {name: fact for name, fact in cpu.items() if name != "kind"}
-    environment = {"device": dict(device), "cpu": host, **more}
+    environment = {"device": dict(device), "cpu": host, **_facts(more)}
     at = (started_at or datetime.now(UTC)).isoformat(timespec="seconds")
     return Imported(at, device["kind"], device["name"], environment, measured)
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts, None for what is neither a text nor true or false."""
+    return {name: _fact(value) for name, value in facts.items()}
+
+
+def _fact(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _facts(value)
+    if isinstance(value, str):
+        return storable(value) or None
+    return value if isinstance(value, bool) else None
 
 
 def processor(name: Any, logical_cores: Any, **identity: Any) -> dict[str, Any]:
@@ -104,6 +124,25 @@ def measurement(
     window_s = math.fsum(times)
     window = Window(timer_kind, samples, Spans(), window_s, True, memory_peak_bytes)
     return Measurement("ok", work=work or Work(), window=window)
+
+
+def row_if_unusable(process: Callable[P, Measurement]) -> Callable[P, Measurement]:
+    """Let a function that reads a process return an `unsupported` one, with the reason, where its
+    times make no measurement: what else is in the file is imported all the same."""
+
+    @wraps(process)
+    def read(*args: P.args, **kwargs: P.kwargs) -> Measurement:
+        try:
+            return process(*args, **kwargs)
+        except Unusable as reason:
+            return failure("unsupported", f"{UNUSABLE}{reason}")
+
+    return read
+
+
+def is_unusable(measurement: Measurement) -> bool:
+    """Whether it is of a process whose times make no measurement."""
+    return measurement.outcome == "unsupported" and measurement.reason.startswith(UNUSABLE)
 
 
 def failure(outcome: Outcome, reason: str) -> Measurement:

@@ -15,6 +15,7 @@ from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
+    Unusable,
     distribution,
     optional,
     part,
@@ -27,6 +28,7 @@ from hwbench.tables.importers.imported import (
     measurement,
     moment,
     processor,
+    row_if_unusable,
 )
 
 KINDS = {"CUDA": "cuda", "ROCm": "cuda", "HIP": "cuda", "SYCL": "xpu", "Metal": "mps", "MTL": "mps"}
@@ -82,12 +84,16 @@ def read(file: Path) -> Imported:
     if not isinstance(tests, list):
         raise NotAResult("the file has no list of tests")
     measured: list[tuple[Case, Measurement]] = []
+    results = set()
     for number, test in enumerate(tests):
         where = f"test {number}"
-        process = (_case(test, where), _process(test, where))
-        if process in measured:
-            raise NotAResult(f"{where} is another one a second time; it would count twice")
-        measured.append(process)
+        case, process = _case(test, where), _process(test, where)
+        if process.window:
+            result = (case.case_id, tuple(process.window.samples.step_s))
+            if result in results:
+                raise NotAResult(f"{where} is another one a second time; it would count twice")
+            results.add(result)
+        measured.append((case, process))
     if not tests:
         return imported([], processor(None, None), processor(None, None), None)
     _require_same([_machine(test) for test in tests], "they were measured on")
@@ -111,12 +117,13 @@ def _case(test: Mapping[str, Any], where: str) -> Case:
     return case_of(f"llama-bench/{name}", model | settings)
 
 
+@row_if_unusable
 def _process(test: Mapping[str, Any], where: str) -> Measurement:
     counts = [test.get("n_prompt"), test.get("n_gen")]
     known = [count for count in counts if type(count) is int and count >= 0]
     tokens = whole_number(sum(known))
     if len(known) < len(counts) or tokens is None:
-        raise NotAResult(f"{where} has no numbers of tokens, n_prompt and n_gen")
+        raise Unusable(f"{where} has no numbers of tokens, n_prompt and n_gen")
     samples = part(test, "samples_ns", list, where)
     times = distribution(samples, f"{where}: samples_ns", 1e-9, CURE)
     return measurement(times, work=Work(tokens=tokens))

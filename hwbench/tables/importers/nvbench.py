@@ -16,6 +16,7 @@ from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
 from hwbench.tables.importers.fields import (
     NotAResult,
+    Unusable,
     distribution,
     near_whole,
     optional,
@@ -30,6 +31,7 @@ from hwbench.tables.importers.imported import (
     imported,
     measurement,
     processor,
+    row_if_unusable,
 )
 
 VERSION = 1
@@ -108,15 +110,16 @@ def _typed(value: Mapping[str, Any], where: str) -> Any:
     return text
 
 
+@row_if_unusable
 def _process(state: Mapping[str, Any], where: str, file: Path) -> Measurement:
     if state.get("is_skipped") is True:
         return failure("unsupported", optional(state, "skip_reason", str, where) or "skipped")
     summaries = _summaries(state, where)
     samples = summaries.get(SAMPLES)
     if samples is None and SAMPLES_ON_CPU in summaries:
-        raise NotAResult(f"{where} was timed on the host only; only times of the GPU are imported")
+        raise Unusable(f"{where} was timed on the host only; only times of the GPU are imported")
     if samples is None:
-        raise NotAResult(f"{where} has no single times; {CURE}")
+        raise Unusable(f"{where} has no single times; {CURE}")
     values = _samples(samples, where, file)
     times = distribution(values, f"{where}: sample", 1.0, MORE)
     return measurement(times, work=Work(bytes=_bytes(summaries)), timer_kind="device_event")
@@ -137,12 +140,12 @@ def _samples(summary: Mapping[str, Any], where: str, file: Path) -> list[float]:
     the name has the path of another machine."""
     name, count = summary.get("filename"), whole_number(summary.get("size"))
     if not isinstance(name, str) or count is None or count > MOST_SAMPLES:
-        raise NotAResult(f"{where}: {SAMPLES} names no file and no size")
+        raise Unusable(f"{where}: {SAMPLES} names no file and no size")
     folder, binary = ["", *name.replace("\\", "/").split("/")][-2:]
     content = b"" if ".." in (folder, binary) else _content(file.parent / folder / binary)
     if len(content) != BYTES_OF_A_SAMPLE * count:
         short = f"{folder}/{binary}, which should have {count} times, is missing beside the file or"
-        raise NotAResult(f"{where}: {short} of another size; {CURE}")
+        raise Unusable(f"{where}: {short} of another size; {CURE}")
     values = array.array("f", content)
     if sys.byteorder == "big":
         values.byteswap()

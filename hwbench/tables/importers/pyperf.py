@@ -8,8 +8,10 @@ from hwbench.documents import read_json
 from hwbench.records import Case, Measurement
 from hwbench.tables.importers.fields import (
     NotAResult,
+    Unusable,
     optional,
     part,
+    seconds,
     times,
     whole_number,
 )
@@ -20,6 +22,7 @@ from hwbench.tables.importers.imported import (
     measurement,
     moment,
     processor,
+    row_if_unusable,
 )
 
 VERSION = "1.0"
@@ -36,15 +39,15 @@ def read(file: Path) -> Imported:
     common = optional(content, "metadata")
     known: dict[str, Any] = {}
     measured: list[tuple[Case, Measurement]] = []
+    names = set()
     for entry in benchmarks:
         runs = part(entry, "runs", list, "a benchmark")
         about = common | optional(entry, "metadata")
         name = part(about, "name", str, "the metadata of a benchmark")
-        if about.get("unit", "second") != "second":
-            raise NotAResult(f"{name} is in {about['unit']}; only times can be imported")
         case = case_of(f"pyperf/{name}", {})
-        if case.case_id in {other.case_id for other, _ in measured}:
+        if name in names:
             raise NotAResult(f"two benchmarks are called {name}")
+        names.add(name)
         for run in (run for run in runs if optional(run, "values", list)):
             known = known or about | optional(run, "metadata")
             measured.append((case, _process(run, about, name)))
@@ -60,8 +63,11 @@ def read(file: Path) -> Imported:
     )
 
 
+@row_if_unusable
 def _process(run: Mapping[str, Any], about: dict[str, Any], name: str) -> Measurement:
     """One process, its warm-ups (pairs of loops and time) first."""
+    if (unit := about.get("unit", "second")) != "second":
+        raise Unusable(f"{name} is in {unit!s:.20}; only times can be imported")
     warmups = [
         pair[1] if isinstance(pair, list) and len(pair) == 2 else None
         for pair in optional(run, "warmups", list)
@@ -69,6 +75,6 @@ def _process(run: Mapping[str, Any], about: dict[str, Any], name: str) -> Measur
     peak = (about | optional(run, "metadata")).get("mem_max_rss")
     return measurement(
         times(run["values"], name),
-        times(warmups, name) if warmups else [],
+        seconds(warmups, f"the warm-up of {name}") if warmups else [],
         memory_peak_bytes=whole_number(peak),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from hwbench.documents import read_json
 from hwbench.records import Case, Measurement
-from hwbench.tables.importers.fields import NotAResult, part, times
+from hwbench.tables.importers.fields import NotAResult, Unusable, part, times
 from hwbench.tables.importers.imported import (
     Imported,
     case_of,
@@ -14,6 +14,7 @@ from hwbench.tables.importers.imported import (
     measurement,
     moment,
     processor,
+    row_if_unusable,
 )
 
 
@@ -26,13 +27,10 @@ def read(file: Path) -> Imported:
     for entry in part(content, "benchmarks", list, "the file"):
         name = part(entry, "fullname", str, "a benchmark")
         stats = part(entry, "stats", dict, name)
-        if "data" not in stats:
-            cure = "save it with --benchmark-json FILE or --benchmark-save-data"
-            raise NotAResult(f"{name} has no single times; {cure}")
         case = case_of(f"pytest-benchmark/{name}", _params(entry.get("params")))
         if case.case_id in measured:
             raise NotAResult(f"two benchmarks are called {name}")
-        measured[case.case_id] = (case, measurement(times(stats["data"], name)))
+        measured[case.case_id] = (case, _process(stats, name))
     device = processor(
         _either(cpu, "brand_raw", "brand"),
         cpu.get("count"),
@@ -45,11 +43,25 @@ def read(file: Path) -> Imported:
         device,
         device,
         moment(content.get("datetime"), zone=UTC),  # up to 4.0.0 it is UTC without a zone
-        os=" ".join(str(machine.get(key)) for key in ("system", "release", "machine")),
+        os=_system(machine),
         python=machine.get("python_version"),
         packages={"pytest-benchmark": content.get("version")},
         git=_commit(content.get("commit_info")),
     )
+
+
+@row_if_unusable
+def _process(stats: dict[str, Any], name: str) -> Measurement:
+    if "data" not in stats:
+        cure = "save it with --benchmark-json FILE or --benchmark-save-data"
+        raise Unusable(f"{name} has no single times; {cure}")
+    return measurement(times(stats["data"], name))
+
+
+def _system(machine: dict[str, Any]) -> str:
+    """What of the operating system's name, its release and the architecture is known."""
+    parts = (machine.get(key) for key in ("system", "release", "machine"))
+    return " ".join(part for part in parts if isinstance(part, str) and part)
 
 
 def _either(cpu: dict[str, Any], now: str, before: str) -> Any:
