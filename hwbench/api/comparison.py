@@ -26,9 +26,9 @@ class Comparison:
     """A candidate judged against its baseline.
 
     `table` has a row a case and metric: baseline, candidate, ratio (candidate / baseline), its
-    95 % interval (ci_low, ci_high), threshold, verdict, reason. `verdict` is the worst of them:
-    slower, missing, incomparable, inconclusive, faster or same. `differences` says what of the
-    environments differs.
+    95 % interval (ci_low, ci_high), threshold, verdict, reason. The values are geometric means over
+    processes; a run's own metrics are medians. `verdict` is the worst of all rows: slower, missing,
+    incomparable, inconclusive, faster or same. `differences` says what of the environments differs.
     """
 
     table: pd.DataFrame = field(repr=False)

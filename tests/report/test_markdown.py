@@ -28,6 +28,7 @@ def test_gate_comment_has_the_outcome_and_a_row_a_case():
     )
     assert lines[6].endswith("| ❌ regression&#58; why |")
     assert lines[7].endswith("| pass |")
+    assert "geometric means over processes" in lines[9]
 
 
 def test_gate_comment_leaves_out_passing_rows_first():

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from runs import make_run, measured
+from runs import CASE, make_run, measured, run_of
 
+from hwbench.analysis.verdict.judgement import judge_runs
 from hwbench.records import Case, Measurement, Policy, Work
+from hwbench.report.terminal.comparison import comparison_table
 from hwbench.report.terminal.run import summary_rows, summary_table
 from hwbench.tables.reader import read_run
 
@@ -118,3 +120,13 @@ def test_doubts_stand_beside_the_outcome(tmp_path, training):
     writer.add(training, 0, measured(notes=["loss_not_finite: the loss is nan"]))
     text = printed(read_run(writer.folder))[1]
     assert "ok, invalid, 1 of 2 processes: loss_not_finite" in text
+
+
+def test_a_comparison_names_the_estimate_that_differs_from_the_table():
+    run = run_of((CASE, [[0.001] * 5, [0.001] * 5, [0.008] * 5]))
+    assert summary_rows(run)[0]["step_s_p50"] == pytest.approx(0.001)  # the median
+    table = judge_runs([run], run)
+    assert table.baseline.iloc[0] == pytest.approx(0.002)  # the geometric mean
+    out = io.StringIO()
+    Console(file=out, width=180).print(comparison_table(table))
+    assert "geometric means over processes" in out.getvalue()

@@ -8,7 +8,7 @@ import pandas as pd
 from hwbench.analysis.verdict.gate import Outcome, summary
 from hwbench.report.formats.markdown import cell, table_row
 from hwbench.report.numbers import count
-from hwbench.report.terminal.comparison import columns_of
+from hwbench.report.terminal.comparison import ESTIMATE, columns_of
 
 LIMIT = 64_000
 """Bytes of UTF-8; GitHub takes 65,536 characters."""
@@ -48,7 +48,7 @@ def render(
         return head
     lines = [table_row(TITLES), table_row(["---", "---", *["---:"] * 5, "---"])]
     lines += [table_row([cell(word) for word in _cells(row)]) for row in rows]
-    fitting, room = 2, limit - len(head.encode()) - 200
+    fitting, room = 2, limit - len(head.encode()) - len(ESTIMATE) - 200
     room -= sum(len(line.encode()) for line in lines[:2])
     while fitting < len(lines) and (room := room - len(lines[fitting].encode())) >= 0:
         fitting += 1
@@ -58,7 +58,7 @@ def render(
         if left_out
         else ""
     )
-    return head + "\n" + "".join(lines[:fitting]) + foot
+    return head + "\n" + "".join(lines[:fitting]) + f"\n{ESTIMATE}\n" + foot
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

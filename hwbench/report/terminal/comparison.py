@@ -24,6 +24,12 @@ ROW = (
     "verdict",
     "reason",
 )
+ESTIMATE = (
+    "baseline and candidate: geometric means over processes, whose ratio is judged"
+    " (a run's own table has medians)"
+)
+"""Under a comparison: the two estimates of one run differ by some of its noise."""
+
 COLORS = {"faster": "green", "same": "green", "pass": "green"} | dict.fromkeys(
     ("slower", "regression", "failed", "missing"), "red"
 )
@@ -46,7 +52,9 @@ def comparison_table(table: pd.DataFrame, word: str = "verdict") -> Table:
         reason = f"{row[word]}: {row['reason']}" if row["reason"] else row[word]
         color = COLORS.get(row[word], "yellow")
         rows.append([*columns_of(row), one_line(reason, color)])
-    return table_of(columns, rows)
+    shown = table_of(columns, rows)
+    shown.caption, shown.caption_justify = one_line(ESTIMATE), "left"
+    return shown
 
 
 def columns_of(row: dict[str, Any]) -> list[str]:
