@@ -65,8 +65,8 @@ def command(
     """Show where the time and the memory of a step of WORKLOAD go, and what would make it faster.
 
     The step is measured as by `run`, in one process. Then a few more steps run under
-    torch.profiler, and one under a counter of FLOPs, bytes and memory. The same run measures `gemm`
-    and `copy`, the ceilings that the step is compared with. FILE opens in Perfetto
+    torch.profiler, and one under a counter of FLOPs, bytes and memory. Then the same run measures
+    `gemm` and `copy`, the ceilings that the step is compared with. FILE opens in Perfetto
     (ui.perfetto.dev).
     """
     if diff:

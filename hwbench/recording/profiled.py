@@ -11,6 +11,8 @@ from hwbench.recording.runner import Progress
 from hwbench.recording.session import Session
 from hwbench.records import Case
 
+NOT_NEEDED = "not measured: the case that it is a ceiling of has no figures"
+
 
 def settle_with_ceilings(plan: Plan, files: Sequence[str], device_info: Mapping[str, Any]) -> Plan:
     """The plan of one case, settled for the device, with the ceilings of the machine before it:
@@ -36,15 +38,22 @@ def settle_with_ceilings(plan: Plan, files: Sequence[str], device_info: Mapping[
 def measure_profiled(
     session: Session, on_progress: Callable[[Progress], None], trace: Path | None
 ) -> Case:
-    """Measure each case of the plan once, the last one with a profiled pass whose trace goes to the
-    file `trace`; returns that case."""
-    runner = session.runner(on_progress)
-    profiled_case = session.plan.cases[-1]
-    for case in session.plan.cases:
-        if reason := session.plan.left_out.get(case.case_id):
-            runner.leave_out(case, reason)
-        elif case is profiled_case:
-            runner.measure(case, 0, profiled={"trace": str(trace) if trace else None})
+    """Measure the last case of the plan once, with a profiled pass whose trace goes to the file
+    `trace`, then the ceilings before it; returns that case.
+
+    The case comes first: one that is refused or fails needs no ceilings, which take a minute.
+    """
+    runner, left_out = session.runner(on_progress), session.plan.left_out
+    *ceilings, profiled_case = session.plan.cases
+    if reason := left_out.get(profiled_case.case_id):
+        outcome = runner.leave_out(profiled_case, reason).outcome
+    else:
+        profiled = {"trace": str(trace) if trace else None}
+        outcome = runner.measure(profiled_case, 0, profiled=profiled).outcome
+    for ceiling in ceilings:
+        reason = left_out.get(ceiling.case_id) or ("" if outcome == "ok" else NOT_NEEDED)
+        if reason:
+            runner.leave_out(ceiling, reason)
         else:
-            runner.measure(case, 0)
+            runner.measure(ceiling, 0)
     return profiled_case

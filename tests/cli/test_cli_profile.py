@@ -102,7 +102,7 @@ def test_bad_usage_is_refused_before_measuring(call, tmp_path, words, says):
     assert not (tmp_path / "results").exists()
 
 
-def test_unsupported_case_has_a_reason_and_no_profile(call):
+def test_unsupported_case_has_a_reason_no_profile_and_no_ceilings(call, tmp_path):
     """An answer, not a failure: 512 tokens are more than nano has positions."""
     words = [
         "profile",
@@ -120,3 +120,7 @@ def test_unsupported_case_has_a_reason_and_no_profile(call):
     assert done.returncode == 0
     assert json.loads(done.stdout)["outcome"] == "unsupported"
     assert "no profile: gpt/train size=nano batch=4 seq=512" in done.stderr
+    (folder,) = (tmp_path / "results").iterdir()
+    run = tables.read_run(folder)
+    assert set(run.measurements.workload) == {"gpt/train", "gemm", "copy"}
+    assert set(run.measurements.outcome) == {"unsupported"}
