@@ -21,7 +21,7 @@ from hwbench.recording.runner import CaseRunner, Progress, run_plan
 from hwbench.records import Run, UserError
 from hwbench.tables.reader import read_run
 from hwbench.tables.run import RunTables
-from hwbench.tables.writer import Writer, write_derived
+from hwbench.tables.writer import Writer, require_free, write_derived
 
 Listener = Callable[[str], None]
 Settle = Callable[[Plan, Mapping[str, Any]], Plan]
@@ -105,6 +105,8 @@ def open_session(
     already.
     """
     require_output(request.output)
+    if request.run_id is not None:  # before a search for sizes, which may take minutes
+        require_free(request.output, request.run_id)
     device, device_info = describe_device(request.device, warn)
     for remark in request.plan.remarks:
         tell(remark)

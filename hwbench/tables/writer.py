@@ -30,6 +30,17 @@ from hwbench.tables.schema import (
 )
 
 
+def require_free(results: Path, run_id: str) -> None:
+    """UserError if a run of this id is in `results`, or if it is no plain name."""
+    if run_id == REFERENCE:
+        raise UserError(f"run id {REFERENCE} is the folder of the reference runs; choose another")
+    if not RUN_ID.fullmatch(run_id):
+        allowed = "use up to 100 letters, digits, '.', '_' and '-', no folders"
+        raise UserError(f"run id {run_id!r}: {allowed}")
+    if (results / run_id).is_dir():
+        raise UserError(f"run {run_id} exists in {results}; choose another id or remove it")
+
+
 class Writer:
     """Writes one run into `results/<run_id>/`. UserError if the id is taken or no plain name, or if
     the folder cannot be written.
@@ -38,23 +49,14 @@ class Writer:
     """
 
     def __init__(self, results: Path, run: Run) -> None:
-        if run.run_id == REFERENCE:
-            raise UserError(
-                f"run id {REFERENCE} is the folder of the reference runs; choose another"
-            )
-        if not RUN_ID.fullmatch(run.run_id):
-            allowed = "use up to 100 letters, digits, '.', '_' and '-', no folders"
-            raise UserError(f"run id {run.run_id!r}: {allowed}")
+        require_free(results, run.run_id)
         self.folder = results / run.run_id
         self._run_id = run.run_id
         try:
             results.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir()
         except FileExistsError as error:
-            if self.folder.is_dir():
-                raise UserError(
-                    f"run {run.run_id} exists in {results}; choose another id or remove it"
-                ) from error
+            require_free(results, run.run_id)  # another process was first
             file = results if results.is_file() else self.folder
             raise UserError(f"cannot write to {file}: it is a file") from error
         except OSError as error:

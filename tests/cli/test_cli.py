@@ -17,7 +17,9 @@ import pytest
 from commands import FAKE, FILE, assert_one_line, environment, hwbench
 from runs import make_run, measured
 
-from hwbench.records import Case, Declared, Work
+from hwbench.recording import session
+from hwbench.recording.matrix import Plan
+from hwbench.records import Case, Declared, Policy, UserError, Work
 
 RUN = [sys.executable, "-m", "hwbench", "run", "fake/known", "fake/slow"]
 
@@ -251,6 +253,14 @@ class TestBadInput:
         extra = [] if "--device" in words else ["--device", "fake"]
         assert_one_line(call("run", *words, *extra), 2, says)
         assert snapshot(tmp_path) == before
+
+    @pytest.mark.parametrize("name", ["taken", "../x", "reference"])
+    def test_a_run_id_is_refused_before_the_device_is_asked(self, tmp_path, monkeypatch, name):
+        (tmp_path / "taken").mkdir()
+        monkeypatch.setattr(session, "describe_device", lambda *_: pytest.fail("it was asked"))
+        request = session.RunRequest(Plan((), Policy()), output=tmp_path, run_id=name)
+        with pytest.raises(UserError, match=f"run (id )?'?{name}"):
+            session.open_session(request, print, print)
 
     def test_a_device_that_is_not_there(self, call):
         import torch
