@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from hwbench import inputs
 from hwbench.analysis.metrics.summary import METRICS
 from hwbench.analysis.verdict import comparable, noise
 from hwbench.analysis.verdict.judgement import judge_runs, overall
 from hwbench.analysis.verdict.rules import Rules
 from hwbench.api.runs import Run, Runs, load, warn
 from hwbench.errors import UserError
-from hwbench.inputs import share, unknown
+from hwbench.inputs import unknown
 from hwbench.report.numbers import UNKNOWN, is_known, quantity, ratio
 
 Comparable = Run | Sequence[Run] | str | Path
@@ -54,11 +55,11 @@ def compare(
 ) -> Comparison:
     """Judge a candidate run against a baseline of one run or several, case by case.
 
-    `threshold` is the relative change that matters, 0.05 or "5%". `metrics` names what is judged,
-    by default a case's throughput (or step time) and its memory. `across_devices` allows two
-    different devices. No change below the noise floors in `results` (`hwbench noise`) is called
-    one. Raises UserError if a run cannot be read, if the candidate is not one run,
-    or for a metric or threshold that makes no sense.
+    `threshold` is the relative change that matters, 0.05, "5%" or "150%". `metrics` names what is
+    judged, by default a case's throughput (or step time) and its memory. `across_devices` allows
+    two different devices. No change below the noise floors in `results` (`hwbench noise`) is called
+    one. Raises UserError if a run cannot be read, if the candidate is not one run, or for a metric
+    or threshold that makes no sense.
     """
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     for metric in names:
@@ -68,7 +69,7 @@ def compare(
     if not before or len(after) != 1:
         sizes = f"{len(before)} baselines and {len(after)} candidates"
         raise UserError(f"{sizes}: a comparison takes one candidate, and a baseline or more")
-    rules = Rules(names, share(threshold))
+    rules = Rules(names, inputs.threshold(threshold))
     tables = [run.tables for run in before]
     floors = noise.floors(Path(results), after[0].tables, warn)
     judged = judge_runs(tables, after[0].tables, rules, floors, across_devices)

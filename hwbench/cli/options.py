@@ -1,6 +1,7 @@
 """Options and outputs that several commands share."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,16 @@ workload_files = click.option(
 def share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     """The share that `5%` or `0.05` stands for; None if the option is not given. UserError if it is
     not between 0 and 1."""
+    return None if text is None else _parsed(inputs.share, parameter, text)
+
+
+def _threshold(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    return _parsed(inputs.threshold, parameter, text)
+
+
+def _parsed(parse: Callable[[str], float], parameter: click.Parameter, text: str) -> float:
     try:
-        return None if text is None else inputs.share(text)
+        return parse(text)
     except UserError as error:
         raise UserError(f"--{parameter.name} {error}") from error
 
@@ -109,8 +118,8 @@ threshold = click.option(
     "--threshold",
     default="5%",
     show_default=True,
-    callback=share,
-    help="The smallest change that matters: 5% or 0.05.",
+    callback=_threshold,
+    help="The smallest change that matters: 5%, 0.05 or 150%.",
 )
 metrics = click.option(
     "--metric",

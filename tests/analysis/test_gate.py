@@ -430,7 +430,10 @@ class TestCommand:
             (["--baseline", "label:", "--candidate", "same"], "expected label:NAME"),
             (["--baseline", "label:main:0", "--candidate", "same"], "expected label:NAME"),
             (["--baseline", "label:main:x", "--candidate", "same"], "expected label:NAME"),
-            (["--baseline", "base", "--candidate", "same", "--threshold", "5"], "expected a share"),
+            (
+                ["--baseline", "base", "--candidate", "same", "--threshold", "5"],
+                "expected a change",
+            ),
             (
                 ["--baseline", "base", "--candidate", "same", "--metric", "foo"],
                 "unknown metric 'foo'",

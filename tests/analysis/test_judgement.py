@@ -89,6 +89,15 @@ class TestVerdict:
             judgement.verdict(Change(1 / exactly, 1 / 1.03, 1 / 1.01, 0.01), 0.02, True) == "slower"
         )
 
+    @pytest.mark.parametrize(("ratio", "word"), [(1.9, "same"), (0.55, "same"), (2.2, "beyond")])
+    @pytest.mark.parametrize("higher_is_better", [True, False])
+    def test_a_threshold_of_100_percent_is_from_half_to_double(self, ratio, word, higher_is_better):
+        change = Change(ratio, ratio * 0.99, ratio * 1.01, 0.01)
+        for one in (change, Change(1 / ratio, 1 / change.high, 1 / change.low, 0.01)):
+            beyond = "faster" if (one.ratio > 1) == higher_is_better else "slower"
+            expected = word if word == "same" else beyond
+            assert judgement.verdict(one, 1.0, higher_is_better) == expected
+
     def test_overall_is_the_worst_verdict(self):
         assert judgement.overall(["same", "faster", "slower", "missing"]) == "slower"
         assert judgement.overall(["same", "faster"]) == "faster"

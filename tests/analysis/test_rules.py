@@ -1,7 +1,7 @@
 import pytest
 
 from hwbench.analysis.verdict.rules import Rule, Rules, read_rules
-from hwbench.inputs import share
+from hwbench.inputs import share, threshold
 from hwbench.records import UserError
 
 EXAMPLE = """
@@ -60,14 +60,27 @@ def test_rules_can_be_narrowed_to_some_metrics(write):
 @pytest.mark.parametrize(
     ("word", "value"), [("5%", 0.05), (" 0.5 % ", 0.005), ("0.05", 0.05), (0.05, 0.05)]
 )
-def test_thresholds_are_shares_or_percents(word, value):
-    assert share(word) == pytest.approx(value)
+@pytest.mark.parametrize("parse", [share, threshold])
+def test_shares_and_thresholds_are_numbers_or_percents(parse, word, value):
+    assert parse(word) == pytest.approx(value)
 
 
-@pytest.mark.parametrize(
-    "word", ["5", "-1%", "0", "nan", "inf", "five", "", None, True, [], 100, "100%"]
-)
+@pytest.mark.parametrize(("word", "value"), [("100%", 1), ("150 %", 1.5), ("1000%", 10)])
+def test_a_threshold_of_100_percent_and_more_has_its_sign(word, value):
+    assert threshold(word) == pytest.approx(value)
+    with pytest.raises(UserError, match=r"expected a share such as 5% or 0\.05, .* below 100%"):
+        share(word)
+
+
+BAD = ["5", "-1%", "0", "nan", "inf", "nan%", "1e400%", "1000.1%", "five", "", "%", "1e-400%"]
+
+GIANT = pytest.param(10**5000, id="giant")
+
+
+@pytest.mark.parametrize("word", [*BAD, GIANT, 1, 1.0, None, True, [], 100])
 def test_bad_thresholds_are_refused(word):
+    with pytest.raises(UserError, match=r"expected a change such .* 100% to 1000% with"):
+        threshold(word)
     with pytest.raises(UserError, match="expected a share"):
         share(word)
 
@@ -89,9 +102,10 @@ def test_bad_thresholds_are_refused(word):
         ),
         ("[default]\nmetrics = [3]", "unknown metric '3'"),
         ("[default]\nmetrics = ['step_*']", "unknown metric"),
-        ("[default]\nthreshold = 'much'", "threshold much: expected a share"),
+        ("[default]\nthreshold = 'much'", "threshold much: expected a change"),
+        ("[default]\nthreshold = 5", "threshold 5: expected a change .* with the sign"),
         ("[[rules]]\nworkload = 'gpt/*'", "rule 1 has no threshold"),
-        ("[[rules]]\nthreshold = '200%'", "rule 1: threshold 200%: expected a share"),
+        ("[[rules]]\nthreshold = '2000%'", "rule 1: threshold 2000%: expected a change"),
         ("[[rules]]\nthreshold = 0.1\nmetric = 'foo_*'", "rule 1: unknown metric"),
         ("[[rules]]\nthreshold = 0.1\nworkload = 3", "rule 1: workload 3: expected a name"),
         (

@@ -17,9 +17,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from hwbench import inputs
 from hwbench.analysis.metrics.summary import METRICS
 from hwbench.documents import read_toml
-from hwbench.inputs import share, shortened, unknown
+from hwbench.inputs import shortened, unknown
 from hwbench.records import UserError
 
 THRESHOLD = 0.05
@@ -28,8 +29,8 @@ THRESHOLD = 0.05
 
 @dataclass(frozen=True)
 class Rule:
-    """The threshold, a share, of the workloads and metrics that match the patterns (`*`, `?` and
-    `[…]`, as in file names)."""
+    """The threshold, a relative change, of the workloads and metrics that match the patterns (`*`,
+    `?` and `[…]`, as in file names)."""
 
     threshold: float
     workload: str = "*"
@@ -123,7 +124,7 @@ def _rule(number: int, rule: dict[str, Any]) -> Rule:
 
 def _threshold(word: object) -> float:
     try:
-        return share(word)
+        return inputs.threshold(word)
     except UserError as error:
         raise UserError(f"threshold {error}") from error
 
