@@ -329,13 +329,19 @@ def test_unknown_model_type_is_refused(model, reason):
         ({"architectures": ["GPT2LMHeadModel"]}, 'config.json: has no "model_type"'),
         ({"model_type": 7}, 'config.json: has no "model_type"'),
         (
-            {"model_type": "llama", "auto_map": {"AutoConfig": "x.Y"}},
-            r"asks for code of its own \(auto_map\)",
+            {"model_type": "llama", "attn_implementation": "someone/attention"},
+            "attn_implementation asks for code of a hub, which is never run",
         ),
         (
-            {"model_type": "llama", "trust_remote_code": True},
-            r"asks for code of its own \(trust_remote_code\)",
+            tiny("llama", num_hidden_layers=10**9),
+            "num_hidden_layers = 1000000000: more than 10,000",
         ),
+        (tiny("gpt2", n_layer=10**9), "n_layer = 1000000000: more than 10,000"),
+        (tiny("qwen3_moe", num_experts=10**9), "num_experts = 1000000000: more than 10,000"),
+        (tiny("llama", hidden_size=10**30), "hidden_size = 10{30}: more than 1,099,511,627,776"),
+        (tiny("llama", hidden_size=10**4000), "a number of more than 40 digits: more than"),
+        (tiny("llama", x=json.loads("[" * 50 + "]" * 50)), "x: nested deeper than 20 levels"),
+        (json.dumps({"model_type": "llama"})[:-1] + ', "x": ' + "9" * 5000 + "}", "not JSON"),
         ({"model_type": "llama", "quantization_config": {"bits": 4}}, "remove quantization_config"),
     ],
     ids=lambda value: str(value)[:20],
@@ -346,6 +352,78 @@ def test_broken_configuration_is_refused(content, reason, config_file):
     assert "\n" not in str(refusal.value)
     with pytest.raises(Unsupported, match=reason):
         describe(config_file(content))
+
+
+@needs_transformers
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_class_of_transformers_itself_is_built_and_no_code_beside_it_is_run(tmp_path, encoding):
+    """As the model hub has many: phi3 came with code of its own until Transformers had it."""
+    content = tiny("phi3", architectures=["Phi3ForCausalLM"])
+    own_code = {"AutoConfig": "configuration_phi3.Phi3Config", "AutoModel": "modeling_phi3.Phi3"}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(content | {"auto_map": own_code}), encoding=encoding)
+    for name in ("configuration_phi3.py", "modeling_phi3.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    described = describe(parse(str(tmp_path)))
+    assert described.model_class == "Phi3ForCausalLM"
+    assert described.decoder
+    assert not hasattr(described.config, "auto_map")
+    described.build(torch.device("cpu"))
+    assert not (tmp_path / "run").exists()
+    file.write_text(json.dumps(content | {"trust_remote_code": True}))
+    assert describe(str(file)).digest == described.digest
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            {"model_type": "mine", "auto_map": {"AutoConfig": "x.Y"}},
+            r"mine is code of its own \(auto_map\), which is never run, and Transformers has no",
+        ),
+        (
+            {"model_type": "llama", "auto_map": {"AutoModelForCausalLM": "hub--modeling.Mine"}},
+            r"Mine is code of its own \(auto_map\), .* builds a llama as LlamaForCausalLM",
+        ),
+        (
+            {"model_type": "llama", "architectures": ["Mine"], "auto_map": {"AutoConfig": "x.Y"}},
+            r"Mine is code of its own \(auto_map\), .* builds a llama as LlamaForCausalLM",
+        ),
+    ],
+)
+def test_a_model_that_only_code_of_its_own_could_build_is_refused(content, reason, config_file):
+    with pytest.raises(UserError, match=reason):
+        parse(config_file(content))
+    with pytest.raises(Unsupported, match=reason):
+        describe(config_file(content))
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"hidden_size": size} for size in (0, -1, 33, 1e9, "32", None, float("nan"), [32])),
+        *({"num_attention_heads": heads} for heads in (0, -4, 5, 2**39)),
+        *({"num_hidden_layers": layers} for layers in (-1, "2", None)),
+        *({"vocab_size": size} for size in (0, -1, 2**39)),
+        {"max_position_embeddings": -5},
+        {"rope_scaling": {"rope_type": "none such"}},
+        {"text_config": {"hidden_size": 7}},
+        {"torch_dtype": "float1"},
+        {"layer_types": ["none such"]},
+        {"transformers_version": "99.0"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layers", [None, 1])
+def test_any_numbers_are_described_or_refused_in_one_line(changes, layers, config_file):
+    try:
+        described = describe(config_file(tiny("llama", **changes)), layers)
+    except Unsupported as refusal:
+        assert "\n" not in str(refusal)  # noqa: PT017 - some are described
+    else:
+        assert described.parameters > 0
 
 
 @pytest.mark.parametrize(

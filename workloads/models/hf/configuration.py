@@ -1,12 +1,14 @@
 """The configuration that a model type or a config.json stands for: read, checked and cut.
 
-What a configuration asks for beyond weights of a known class is refused, code of its own above all.
+A model is always Transformers' own class of its `model_type`. Code that a configuration brings with
+it (`auto_map`, kernels from a hub) is never run, and what only such code could build is refused.
 """
 
 import difflib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,17 @@ VERIFIED = (
 """Model types whose closed forms are tested against torch's own count of FLOPs
 (tests/workloads/test_hf.py)."""
 
+OWN_CODE = ("auto_map", "trust_remote_code")
+"""Keys by which a configuration brings code of its own. They are left out of what is built."""
+
+LARGEST = 2**40
+MOST_PARTS = 10_000
+COUNTS_PARTS = re.compile("layer|expert")
+"""The largest whole number of a configuration; smaller for those that count layers or experts, of
+which lists are made before anything can be refused."""
+
+DEEPEST = 20
+
 
 # Before a run
 
@@ -46,7 +59,7 @@ def check(model: str) -> None:
         types = causal_model_types()
     except Unsupported:
         return
-    require_known(content["model_type"], types)
+    require_known(content, types)
 
 
 def positions_of(params: Mapping[str, Param], named: Collection[str]) -> int | None:
@@ -84,41 +97,79 @@ def read_content(model: str) -> dict[str, Any]:
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
         raise UserError(f'{file}: has no "model_type", which names the architecture, e.g. "llama"')
-    if code := next((key for key in ("auto_map", "trust_remote_code") if content.get(key)), None):
-        raise UserError(
-            f"{file}: asks for code of its own ({code}), which is never run; remove that line if "
-            f"Transformers itself has {content['model_type']}"
-        )
     if content.get("quantization_config"):
         raise UserError(
             f"{file}: quantized weights cannot be drawn at random; remove quantization_config"
         )
+    for key, value in content.items():
+        if key.endswith("implementation") and "/" in str(value):
+            raise UserError(f"{file}: {key} asks for code of a hub, which is never run; remove it")
+    try:
+        _require_plausible(content)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
     return content
 
 
 def make_config(content: Mapping[str, Any]) -> Any:
     """Make Transformers' configuration object of a configuration's content."""
     classes = import_auto().configuration_auto.CONFIG_MAPPING
-    return classes[content["model_type"]].from_dict(dict(content))
+    return classes[content["model_type"]].from_dict(_without_code(content))
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
     """Hash a configuration to twelve hexadecimal digits: SHA-256 of its canonical JSON.
 
-    The version of Transformers that wrote it does not count.
+    The version of Transformers that wrote it does not count, nor does code that it brings.
     """
-    kept = {key: value for key, value in content.items() if key != "transformers_version"}
+    kept = _without_code(content)
+    kept.pop("transformers_version", None)
     canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _without_code(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in OWN_CODE}
 
 
 # Checks
 
 
-def require_known(name: str, types: Mapping[str, Any]) -> None:
-    """Raise UserError unless `name` is one of the `types` of decoder-only language models."""
+def _require_plausible(content: Mapping[str, Any]) -> None:
+    """Raise UserError for numbers and depths that no model has: some would fill the memory before
+    anything could be refused."""
+    waiting: list[tuple[str, Any, int]] = [("", content, 0)]
+    while waiting:
+        key, value, depth = waiting.pop()
+        if isinstance(value, dict | list) and depth >= DEEPEST:
+            raise UserError(f"{shortened(key)}: nested deeper than {DEEPEST} levels")
+        if isinstance(value, dict):
+            waiting += [(name, part, depth + 1) for name, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(key, part, depth + 1) for part in value]
+        elif isinstance(value, int):
+            most = MOST_PARTS if COUNTS_PARTS.search(key) else LARGEST
+            if abs(value) > most:
+                raise UserError(f"{shortened(key)} = {shortened(value)}: more than {most:,}")
+
+
+def require_known(content: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+    """Raise UserError unless the model is one of the `types` of decoder-only language models, and
+    not another that only code of its own could build."""
+    name = content["model_type"]
     if name in types:
+        named, known = _class_of_own_code(content), types[name]
+        if named and named not in ((known,) if isinstance(known, str) else known):
+            raise UserError(
+                f"{shortened(named)} is code of its own (auto_map), which is never run; "
+                f"Transformers builds a {name} as {known}"
+            )
         return
+    if content.get("auto_map"):
+        raise UserError(
+            f"{shortened(name)} is code of its own (auto_map), which is never run, and "
+            "Transformers has no language model of that type"
+        )
     if name in import_auto().configuration_auto.CONFIG_MAPPING_NAMES:
         raise UserError(
             f"{name} is not a decoder-only language model; hf/* takes those, such as gpt2 or llama"
@@ -144,6 +195,17 @@ def require_decoder(name: str, config: Any) -> None:
         raise Unsupported(
             f"{name} is made of several models ({parts}); take its language model alone"
         )
+
+
+def _class_of_own_code(content: Mapping[str, Any]) -> str:
+    """Name the class of the language model that a configuration brings code for; "" if it brings
+    none, or does not say."""
+    brought, architectures = content.get("auto_map"), content.get("architectures")
+    if not isinstance(brought, dict):
+        return ""
+    if reference := brought.get("AutoModelForCausalLM"):
+        return str(reference).rpartition(".")[2]
+    return str(architectures[0]) if isinstance(architectures, list) and architectures else ""
 
 
 # Changes

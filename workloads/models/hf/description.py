@@ -70,7 +70,7 @@ def describe(model: str, layers: int | None = None) -> Description:
     """
     try:
         content = read_content(model)
-        require_known(content["model_type"], causal_model_types())
+        require_known(content, causal_model_types())
     except UserError as error:
         raise Unsupported(str(error)) from error
     name = content["model_type"]
