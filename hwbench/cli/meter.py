@@ -125,11 +125,13 @@ def _store(
     from hwbench.machine import environment
     from hwbench.meters.command import as_measurement
     from hwbench.meters.machine import Place
+    from hwbench.privacy import without_secrets
     from hwbench.recording.matrix import Plan
     from hwbench.recording.session import RunRequest, derive, describe_run, new_run_id
     from hwbench.records import Case, Policy
 
-    case = Case("command", {"argv": storable(shlex.join(words))}, "none")
+    argv = storable(shlex.join(without_secrets(words)))
+    case = Case("command", {"argv": argv}, "none")
     plan = Plan((case,), Policy(processes=1, max_processes=1))
     device_info = {"kind": "cpu", "name": Place.here().cpu or UNKNOWN_CPU}
     request = RunRequest(plan, label=label, run_id=new_run_id("meter"), argv=command_line())

@@ -1,6 +1,5 @@
 """What all devices that torch drives share: dtypes, precision and the meaning of errors."""
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,6 +13,7 @@ from hwbench.devices.stopwatches import OneThread, Queue
 from hwbench.identity import is_unknown
 from hwbench.records import Unsupported
 from hwbench.remembered import until_reboot
+from hwbench.system import variables
 
 DTYPES = {
     "fp32": torch.float32,
@@ -39,7 +39,7 @@ def findings(device: TorchDevice, facts: Mapping[str, Any]) -> Findings:
     watch: Stopwatch = OneThread() if on_cpu else Queue(device.synchronize)
     parts = torch.get_num_threads() if on_cpu else 1
     settings = {
-        name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)
+        name: value for name, value in variables.known().items() if name.startswith(SETTINGS)
     }
     where = {**facts, "torch": torch.__version__, "settings": settings}
     if is_unknown(device.name):

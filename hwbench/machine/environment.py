@@ -14,19 +14,9 @@ import psutil
 
 from hwbench.machine.checks import check
 from hwbench.machine.nvidia import collect_gpus
-from hwbench.system import cgroups, cpu, files, memory
+from hwbench.system import cgroups, cpu, files, memory, variables
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
-
-VARIABLES = (
-    *("CUDA_", "HIP_", "ROCR_", "OMP_", "MKL_", "KMP_", "GOMP_", "ATEN_", "ONEDNN_", "DNNL_"),
-    *("TORCH", "PYTORCH_", "NVIDIA_TF32", "CUBLAS", "CUDNN", "HIPBLASLT_", "ROCBLAS_"),
-    *("MIOPEN_", "ZE_", "SYCL_", "TRITON_", "NCCL_", "MALLOC_"),
-)
-"""Prefixes of environment variables that change what torch does."""
-
-NO_VALUES = ("PATH", "HOME", "DIR", "ROOT", "FILE", "TOKEN", "KEY", "CACHE")
-"""Variables with such a word in their name hold paths or secrets and are left out."""
 
 
 def collect(device: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,7 +33,7 @@ def collect(device: Mapping[str, Any]) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "nvidia": collect_gpus(),
         "git": _git(),
-        "variables": _variables(),
+        "variables": variables.known(),
     }
     return facts | {"checks": [vars(found) for found in check(facts)]}
 
@@ -53,11 +43,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except (PackageNotFoundError, OSError, AttributeError):  # or its metadata is damaged
         return None
-
-
-def _variables() -> dict[str, str]:
-    names = [name for name in sorted(os.environ) if name.startswith(VARIABLES)]
-    return {name: os.environ[name] for name in names if not _is_private(name)}
 
 
 def _cpu() -> dict[str, Any]:
@@ -111,10 +96,6 @@ def _run(*command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.decode(errors="backslashreplace").strip()  # names of files may be any bytes
-
-
-def _is_private(name: str) -> bool:
-    return any(word in name for word in NO_VALUES)
 
 
 def _or_none(question: Callable[[], Any]) -> Any:

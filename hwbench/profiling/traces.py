@@ -45,7 +45,8 @@ def add_rows(
         place = {"pid": PID, "tid": ROWS.index(row), "ts": start_us, "dur": duration_us}
         entries.append({"ph": "X", "name": name, **place})
     trace["traceEvents"] = entries + trace["traceEvents"]
-    trace.pop("host_name", None)  # traces are shown to others
+    for name in ("host_name", "traceName"):  # traces are shown to others
+        trace.pop(name, None)
     content = json.dumps(trace).encode()
     with atomic_write(target) as temporary:
         packed = gzip.compress(content, COMPRESSION) if target.suffix == ".gz" else content

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 import hwbench
 from hwbench.files import atomic_write
+from hwbench.privacy import without_places, without_secrets
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.records.profile import PROFILE_TABLES, Profile
 from hwbench.tables.schema import (
@@ -102,7 +103,8 @@ class Writer:
             if any(columns.values()):
                 self._write(table, part, _columns(key, columns))
         row = {name: value for name, value in vars(profile).items() if name not in PROFILE_TABLES}
-        self._write("profiles", part, _one_row({**key, **row, "unknown": dict(profile.unknown)}))
+        row |= {"invalid": without_places(profile.invalid), "unknown": dict(profile.unknown)}
+        self._write("profiles", part, _one_row({**key, **row}))
 
     def _write(self, table: str, part: str, columns: Mapping[str, list[Any]]) -> None:
         write_part(self.folder, table, part, pa.table(dict(columns), schema=SCHEMAS[table]))
@@ -150,7 +152,7 @@ def _one_row(row: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 def _run_row(run: Run) -> dict[str, list[Any]]:
     versions = {"hwbench_version": hwbench.__version__, "schema_version": SCHEMA_VERSION}
-    return _one_row({**vars(run), **versions})
+    return _one_row({**vars(run), "argv": without_secrets(run.argv), **versions})
 
 
 OWN_COLUMNS = ("outcome", "reason", "memory_base_bytes", "compile_s", "loss", "notes")
@@ -177,6 +179,8 @@ def _measurement_row(
             **key,
             **vars(case),
             **{name: getattr(measurement, name) for name in OWN_COLUMNS},
+            "reason": without_places(measurement.reason),
+            "notes": [without_places(note) for note in measurement.notes],
             **_window_columns(measurement.window),
             **vars(measurement.work),
             "params": dict(case.params),

@@ -71,6 +71,7 @@ def test_the_trace_and_the_page_are_where_it_says(profiled):
         event.get("args", {}).get("name") == "modules, backward" for event in trace["traceEvents"]
     )
     assert "trace.json.gz (opens in ui.perfetto.dev)" in done.stderr
+    assert not {"host_name", "traceName"} & trace.keys()  # traces are shown to others
     assert (found["cwd"] / "results" / found["run_id"] / "report.html").is_file()
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from runs import make_run, measured
+from runs import make_run, measured, run_of
 
 from hwbench import tables
 from hwbench.records import Declared, Measurement, Reading, Requests, Telemetry, UserError, Work
@@ -47,6 +47,19 @@ def run(tmp_path, training):
         measured(readings=[READING], telemetry=telemetry, requests=requests, profile=PROFILE),
     )
     return writer
+
+
+def test_no_place_and_no_secret_is_stored(tmp_path, training):
+    argv = ["hwbench", "meter", "--", "x", "--token", "s3cret", "/home/jane/a.py"]
+    run = run_of((training, [[0.1, 0.2]]), folder=tmp_path, argv=json.dumps(argv))
+    assert run.argv == [*argv[:-2], "…", "…/a.py"]
+
+
+def test_a_reason_and_a_note_name_no_place(run, training):
+    run.add(training, 1, Measurement("error", "no file '/home/jane/a'", notes=["x: /home/jane/b"]))
+    row = tables.read_run(run.folder).measurements.iloc[1]
+    assert row.reason == "no file '…/a'"
+    assert json.loads(row.notes) == ["x: …/b"]
 
 
 def test_a_measurement_reads_back_as_it_was_written(run, training):
