@@ -35,7 +35,7 @@ def checked_policy(policy: Policy, changes: Mapping[str, Any]) -> Policy:
         # no comparison holds for NaN
         if isinstance(value, bool) or not has_type or not low <= value <= high:
             kind = "a whole number" if is_whole else "a number"
-            expected = f"expected {kind} from {low:g} to {high:g}"
+            expected = f"expected {kind} from {low:.10g} to {high:.10g}"
             raise UserError(f"{name} = {shortened(value)}: {expected}")
     changed = _checked_processes(replace(policy, **changes), changes)
     if changed.min_time_s > changed.max_time_s:

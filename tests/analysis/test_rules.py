@@ -109,6 +109,15 @@ def test_bad_thresholds_are_refused(word):
         ("[[rules]]\nthreshold = 0.1\nmetric = 'foo_*'", "rule 1: unknown metric"),
         ("[[rules]]\nthreshold = 0.1\nworkload = 3", "rule 1: workload 3: expected a name"),
         (
+            '[[rules]]\nthreshold = 0.1\nmetric = """' + "[\n" * 100_000 + '"""',
+            "rule 1: metric: a pattern of 100,000 wildcards; use up to 100",
+        ),
+        (
+            "[[rules]]\nthreshold = 0.1\nworkload = '" + "*a" * 101 + "'",
+            "rule 1: workload: a pattern of 101 wildcards",
+        ),
+        ("[[rules]]\nthreshold = 0.1\n" * 1001, "1,001 rules; there may be 1,000"),
+        (
             "[[rules]]\nthreshold = 0.1\nworkloads = 'x'",
             "unknown key in rule 1 'workloads'; did you mean workload",
         ),

@@ -26,6 +26,10 @@ from hwbench.records import UserError
 THRESHOLD = 0.05
 """A smaller change matters to few."""
 
+MOST_RULES = 1000
+MOST_WILDCARDS = 100
+"""In a pattern: the time to match one grows with the square of their number."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -97,6 +101,8 @@ def _rules(content: dict[str, Any]) -> Rules:
     are_tables = isinstance(special, list) and all(isinstance(rule, dict) for rule in special)
     if not isinstance(default, dict) or not are_tables:
         raise UserError("expected a table [default] and tables [[rules]]")
+    if len(special) > MOST_RULES:
+        raise UserError(f"{len(special):,} rules; there may be {MOST_RULES:,}")
     _check_keys("key in [default]", default, ("threshold", "metrics"))
     metrics = default.get("metrics", [])
     if not isinstance(metrics, list):
@@ -117,9 +123,17 @@ def _rule(number: int, rule: dict[str, Any]) -> Rule:
             f"{where}: workload {shortened(workload)}: expected a name or a pattern such as gpt/*"
         )
     try:
+        _check_pattern("workload", workload)
+        _check_pattern("metric", metric)
         return Rule(_threshold(rule["threshold"]), workload, _metric(metric, patterns=True))
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _check_pattern(what: str, pattern: object) -> None:
+    count = sum(map(str(pattern).count, "*?["))
+    if count > MOST_WILDCARDS:
+        raise UserError(f"{what}: a pattern of {count:,} wildcards; use up to {MOST_WILDCARDS}")
 
 
 def _threshold(word: object) -> float:
