@@ -176,9 +176,10 @@ def short_names(table: pd.DataFrame) -> dict[str, str]:
     distinct = table.drop_duplicates("case_id")
     names = {}
     for workload, group in distinct.groupby("workload", sort=False):
-        keys = dict.fromkeys(key for params in group.params for key in params)
+        alike = list(group.params)
+        keys = dict.fromkeys(key for params in alike for key in params)
         varying = [
-            key for key in keys if len({json.dumps(params.get(key)) for params in group.params}) > 1
+            key for key in keys if len({json.dumps(params.get(key)) for params in alike}) > 1
         ]
         for row in group.itertuples():
             params = {key: row.params[key] for key in varying if key in row.params}

@@ -6,7 +6,10 @@ most. A knee is certain if the intervals agree: those of all smaller values lie 
 its own above.
 """
 
+import functools
+import hashlib
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,9 +109,13 @@ def sweeps(run: RunTables) -> list[Sweep]:
     sliced = _sliced(run)
     sweeps = []
     for (workload, dtype), group in planned.groupby(["workload", "dtype"], sort=False):
-        for axis in dict.fromkeys(name for params in group.params for name in params):
+        fingerprinted = [
+            _Fingerprinted(case_id, params)
+            for case_id, params in zip(group.case_id, group.params, strict=True)
+        ]
+        for axis in _axes_of(fingerprinted):
             if (workload, axis) not in sliced:
-                sweeps += _sweeps_of(str(workload), str(dtype), axis, group, table)
+                sweeps += _sweeps_of(str(workload), str(dtype), axis, fingerprinted, table)
     return sweeps
 
 
@@ -130,18 +137,49 @@ def sweep_rows(run: RunTables) -> list[dict[str, Any]]:
     ]
 
 
+class _Fingerprinted:
+    """A case with a number for its parameters, from which those without any one of them follow at
+    once: an import may have thousands."""
+
+    def __init__(self, case_id: str, params: Mapping[str, Param]) -> None:
+        self.case_id, self.params = case_id, params
+        self._of_each = {name: _fingerprint(name, value) for name, value in params.items()}
+        self._of_all = functools.reduce(operator.xor, self._of_each.values(), 0)
+
+    def without(self, axis: str) -> int:
+        return self._of_all ^ self._of_each[axis]
+
+
+def _fingerprint(name: str, value: Param) -> int:
+    return int.from_bytes(
+        hashlib.blake2b(json.dumps([name, value]).encode(), digest_size=16).digest()
+    )
+
+
+def _axes_of(group: Sequence[_Fingerprinted]) -> list[str]:
+    """The axes with enough whole numbers for a sweep."""
+    values: dict[str, set[int]] = {}
+    for case in group:
+        for name, value in case.params.items():
+            if type(value) is int:
+                values.setdefault(name, set()).add(value)
+    return [name for name, numbers in values.items() if len(numbers) >= FEWEST_VALUES]
+
+
 def _sweeps_of(
-    workload: str, dtype: str, axis: str, group: pd.DataFrame, table: pd.DataFrame
+    workload: str, dtype: str, axis: str, group: Sequence[_Fingerprinted], table: pd.DataFrame
 ) -> list[Sweep]:
     """The sweeps over one axis, one for each combination of the others."""
-    alike: dict[str, tuple[dict[str, Param], list[tuple[int, str]]]] = {}
-    for case in group.itertuples():
-        at = case.params.get(axis)
-        if isinstance(at, int) and not isinstance(at, bool):
-            others = {name: value for name, value in case.params.items() if name != axis}
-            alike.setdefault(json.dumps(others), (others, []))[1].append((at, case.case_id))
+    alike: dict[int, list[tuple[int, str]]] = {}
+    params = {case.case_id: case.params for case in group}
+    for case in group:
+        if type(at := case.params.get(axis)) is int:
+            alike.setdefault(case.without(axis), []).append((at, case.case_id))
     sweeps = []
-    for others, members in alike.values():
+    for members in alike.values():
+        if len(members) < FEWEST_VALUES:
+            continue
+        others = {name: value for name, value in params[members[0][1]].items() if name != axis}
         case_ids = {case_id for _, case_id in members}
         rows = table[table.case_id.isin(case_ids)]
         metric = _common_rate(rows, len(case_ids))
