@@ -13,6 +13,9 @@ from hwbench.tables.reader import read_run
 from hwbench.tables.run import RunTables
 from hwbench.tables.writer import Writer
 
+MOST_CASES = 10_000
+"""Of an import: a page of as many takes minutes."""
+
 
 @dataclass(frozen=True)
 class Collected:
@@ -36,7 +39,9 @@ def store(
 
     UserError if the folder cannot be written.
     """
-    return _fill(Writer(output, _describe(collected, label, argv)), collected)
+    writer = Writer(output, _describe(collected, label, argv))
+    _add(writer, collected)
+    return _read(writer)
 
 
 def store_whole(
@@ -44,19 +49,30 @@ def store_whole(
 ) -> RunTables:
     """Write a run as `store` does; nothing is left of one that cannot be stored and read back
     whole, as what it comes from is still there."""
+    n_cases = len({case.case_id for case, _ in collected.measured})
+    if n_cases > MOST_CASES:
+        raise UserError(
+            f"{n_cases:,} cases; a run holds up to {MOST_CASES:,}: import them in parts"
+        )
     writer = Writer(output, _describe(collected, label, argv))
     try:
-        return _fill(writer, collected)
+        with writer.together():
+            _add(writer, collected)
+        return _read(writer)
     except BaseException:
         shutil.rmtree(writer.folder, ignore_errors=True)
         raise
 
 
-def _fill(writer: Writer, collected: Collected) -> RunTables:
+def _add(writer: Writer, collected: Collected) -> None:
     processes: Counter[str] = Counter()
     for case, measurement in collected.measured:
-        writer.add(case, processes[case.case_id], measurement)
-        processes[case.case_id] += 1
+        case_id = case.case_id
+        writer.add(case, processes[case_id], measurement)
+        processes[case_id] += 1
+
+
+def _read(writer: Writer) -> RunTables:
     run = read_run(writer.folder)
     derive(run)
     return run

@@ -2,12 +2,13 @@
 
 A part is `results/<run_id>/<table>/<part>.parquet` and never changes. It is written atomically, and
 the part of `measurements` comes last. A run that dies at any moment keeps all parts that were
-written; readers leave out rows that have no measurement.
+written; readers leave out rows that have no measurement. An import has one part a table.
 """
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class Writer:
         require_free(results, run.run_id)
         self.folder = results / run.run_id
         self._run_id = run.run_id
+        self._held: dict[str, list[pa.Table]] | None = None
         try:
             results.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir()
@@ -107,7 +109,24 @@ class Writer:
         self._write("profiles", part, _one_row({**key, **row}))
 
     def _write(self, table: str, part: str, columns: Mapping[str, list[Any]]) -> None:
-        write_part(self.folder, table, part, pa.table(dict(columns), schema=SCHEMAS[table]))
+        content = pa.table(dict(columns), schema=SCHEMAS[table])
+        if self._held is None:
+            write_part(self.folder, table, part, content)
+        else:
+            self._held.setdefault(table, []).append(content)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Store what the block adds when it ends, as one part a table: for outcomes that are known
+        already, of which thousands of parts would take minutes."""
+        held: dict[str, list[pa.Table]] = {}
+        self._held = held
+        try:
+            yield
+        finally:
+            self._held = None
+        for table in sorted(held, key="measurements".__eq__):  # that comes last
+            write_part(self.folder, table, "all", pa.concat_tables(held[table]))
 
 
 def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:

@@ -249,6 +249,17 @@ class TestCommand:
         assert_one_line(call("import", "hyperfine", file), 2, says)
         assert not (tmp_path / "results").exists()
 
+    def test_has_one_part_a_table(self, tmp_path, call):
+        call("import", "pyperf", FILES["pyperf"])
+        for table in ("measurements", "samples"):
+            assert [part.stem for part in tmp_path.glob(f"results/*/{table}/*")] == ["all"]
+
+    def test_refuses_more_cases_than_a_run_holds(self, tmp_path, call, monkeypatch):
+        monkeypatch.setattr(collected, "MOST_CASES", 1)
+        done = call("import", "pyperf", FILES["pyperf"])
+        assert_one_line(done, 2, "2 cases; a run holds up to 1: import them in parts")
+        assert not (tmp_path / "results").exists()
+
     def test_leaves_nothing_of_a_run_that_cannot_be_read_back(self, tmp_path, call, monkeypatch):
         def refuse(folder):
             raise UserError(f"{folder}: damaged")
