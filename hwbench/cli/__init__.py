@@ -128,6 +128,12 @@ def _in_a_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (a bug in hwbench; --debug shows the traceback)"
 
 
+LONGEST_MESSAGE = 2000
+"""In characters: click repeats a value of any length in its refusal."""
+
+
 def _report_error(message: str, status: int) -> int:
+    if len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "…"
     options.print_line(f"hwbench: {message}", err=True)
     return status
