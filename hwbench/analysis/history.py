@@ -6,7 +6,6 @@ differ between runs. The intervals within runs say little about the next run; on
 runs tells a change from noise.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -16,6 +15,7 @@ import pandas as pd
 
 from hwbench.analysis.metrics.rates import RATES
 from hwbench.stats.change_points import LEAST, change_points, levels
+from hwbench.tables.columns import decode_facts
 from hwbench.tables.run import identity_of
 
 HEADLINE = (*RATES, "step_s_p50")
@@ -103,8 +103,10 @@ def counted(series: pd.DataFrame) -> pd.DataFrame:
 def commit_of(environment: str) -> str | None:
     """The git commit in an environment (JSON), with "+" if there were uncommitted changes; None
     without one."""
-    facts = json.loads(environment)
-    git = facts.get("git") if isinstance(facts, dict) else None
+    try:
+        git = decode_facts(environment).get("git")
+    except ValueError:  # no object
+        return None
     if not isinstance(git, dict) or not git.get("commit"):
         return None
     return f"{git['commit']}{'+' if git.get('dirty') else ''}"

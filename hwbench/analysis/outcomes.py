@@ -1,14 +1,13 @@
 """The outcome of each case of a run's plan."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 import pandas as pd
 
 from hwbench.analysis.once import once_a_run
 from hwbench.records import Param, case_label
+from hwbench.tables.columns import PlannedCase
 from hwbench.tables.run import RunTables
 
 
@@ -36,30 +35,26 @@ class CaseOutcome:
 @once_a_run
 def cases(run: RunTables) -> pd.DataFrame:
     """A row (CaseOutcome) for each case, in the order of the plan."""
-    by_case = dict(iter(run.measurements.groupby("case_id")))
-    asked = run.plan["policy"]["processes"]
-    nothing = run.measurements.iloc[:0]
-    rows = [
-        _outcome_of(one, by_case.get(one["case_id"], nothing), asked) for one in run.plan["cases"]
-    ]
+    by_case = dict(iter(run.decoded.groupby("case_id")))
+    asked, nothing = run.planned.policy.processes, run.decoded.iloc[:0]
+    rows = [_outcome_of(one, by_case.get(one.case_id, nothing), asked) for one in run.planned.cases]
     return pd.DataFrame(rows, columns=[column.name for column in fields(CaseOutcome)])
 
 
-def _outcome_of(planned: Mapping[str, Any], stored: pd.DataFrame, asked: int) -> CaseOutcome:
-    """The outcome of a case of the plan, from its rows of `measurements`; `asked` is the number of
+def _outcome_of(planned: PlannedCase, stored: pd.DataFrame, asked: int) -> CaseOutcome:
+    """The outcome of a case of the plan, from its rows of `decoded`; `asked` is the number of
     processes."""
     stored = stored.sort_values("process")
     bad = stored[stored.outcome != "ok"]
     outcome, reason = ("missing", "") if stored.empty else ("ok", "")
     if len(bad):
         outcome, reason = bad.outcome.iloc[0], bad.reason.iloc[0]
-    workload, params, dtype = planned["workload"], planned["params"], planned["dtype"]
     return CaseOutcome(
-        case_id=planned["case_id"],
-        workload=workload,
-        params=params,
-        dtype=dtype,
-        label=case_label(workload, params, dtype),
+        case_id=planned.case_id,
+        workload=planned.workload,
+        params=planned.params,
+        dtype=planned.dtype,
+        label=case_label(planned.workload, planned.params, planned.dtype),
         outcome=outcome,
         reason=reason,
         processes=len(stored) - len(bad),
@@ -71,7 +66,7 @@ def _outcome_of(planned: Mapping[str, Any], stored: pd.DataFrame, asked: int) ->
 def _choices(stored: pd.DataFrame) -> dict[str, str]:
     """The choices of the processes of a case, each of several values once; none in older runs."""
     values: dict[str, dict[str, None]] = {}
-    for text in stored.choices.dropna():
-        for name, value in json.loads(text).items():
-            values.setdefault(name, {})[value] = None
+    for choices in stored.choices:
+        for name, value in choices.items():
+            values.setdefault(name, {})[str(value)] = None
     return {name: ", ".join(several) for name, several in values.items()}

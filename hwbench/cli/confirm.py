@@ -22,7 +22,7 @@ def check_machine(candidate: "RunTables", across_devices: bool = False) -> str:
     from hwbench.system import cpu
 
     measured = candidate.device
-    index = candidate.environment.get("device", {}).get("index")
+    index = (candidate.environment.get("device") or {}).get("index")
     device = measured.kind if index is None else f"{measured.kind}:{index}"
     spec, device_info = describe_device(device, options.warn)
     name = device_info["name"]
@@ -83,16 +83,15 @@ def _plan(candidate: "RunTables", suspects: "pd.DataFrame", processes: int) -> "
     from hwbench.recording.matrix import Plan
     from hwbench.records import Case, Policy
 
-    content = candidate.plan
-    known = {field.name for field in fields(Policy)}
-    policy = Policy(**{name: value for name, value in content["policy"].items() if name in known})
+    stored = {field.name: getattr(candidate.planned.policy, field.name) for field in fields(Policy)}
+    policy = Policy(**{name: value for name, value in stored.items() if value is not None})
     shares, suspected = suspects.metric.isin(list(CEILING_SHARES)).any(), set(suspects.case_id)
     chosen = [
         c
-        for c in content["cases"]
-        if c["case_id"] in suspected or (shares and is_ceiling(c["workload"]))
+        for c in candidate.planned.cases
+        if c.case_id in suspected or (shares and is_ceiling(c.workload))
     ]
-    cases = [Case(c["workload"], c["params"], c["dtype"]) for c in chosen]
+    cases = [Case(c.workload, c.params, c.dtype) for c in chosen]
     return Plan(
         tuple(cases), replace(policy, processes=processes, max_processes=processes, budget_s=None)
     )

@@ -114,6 +114,8 @@ def build(request: CaseRequest, device: devices.Device, limit: TimeLimit, tell: 
         tell(slowness(case.dtype, rates))
     workload = find(case.workload, request.files)
     built = workload.build(params_of(case.params, case.dtype), device)
+    if (whole := built.declared.slice_of) and type(case.params.get(whole.axis)) is not int:
+        raise ValueError(f"slice_of={whole.axis!r}: the case has no whole number of this axis")
     step_s = device.findings.least_s(case.dtype, built.work.flops) if built.work.flops else None
     if is_slow and step_s:
         tell(f"by the rate of a product a step takes {step_s:.2g} s or more")

@@ -104,6 +104,18 @@ class Declared:
     memory_bytes: int | None = None
     slice_of: Whole | None = None
 
+    def __post_init__(self) -> None:
+        """ValueError for what the result tables cannot hold."""
+        for name, value in self.choices.items():
+            if not (isinstance(name, str) and isinstance(value, Param)):
+                raise ValueError(f"Declared(choices={{{name!r}: {value!r}}}): expected a text")
+        memory = self.memory_bytes
+        if memory is not None and not (isinstance(memory, Integral) and 0 <= memory < 2**63):
+            raise ValueError(
+                f"Declared(memory_bytes={memory!r}): expected a whole number from 0 to 2**63 - 1,"
+                " or None"
+            )
+
 
 @dataclass(frozen=True)
 class Policy:

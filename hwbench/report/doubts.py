@@ -1,6 +1,5 @@
 """What speaks against the figures of a run."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,10 +32,9 @@ class Doubt:
 def doubts(run: RunView) -> list[Doubt]:
     """Return what speaks against figures, each reason once."""
     by_reason: dict[tuple[str, str], Doubt] = {}
-    stored = run.tables.measurements.groupby("case_id").notes
-    notes_of = {case_id: texts.dropna() for case_id, texts in stored}
+    notes_of = dict(iter(run.tables.decoded.groupby("case_id").notes))
     for case in run.cases:
-        notes = [note for text in notes_of.get(case.case_id, ()) for note in json.loads(text)]
+        notes = [note for row in notes_of.get(case.case_id, ()) for note in row]
         codes = {note.partition(":")[0] for note in notes}
         notes += [f"{code}: {REASONS[code].meaning}" for code in case.reasons if code not in codes]
         for code, _, text in (note.partition(":") for note in notes):

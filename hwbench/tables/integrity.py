@@ -1,15 +1,15 @@
 """Integrity checks of a run's tables: a run that fails one is damaged, and its figures would be
 another run's or only a part of it."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from hwbench.inputs import shortened
 from hwbench.records import OUTCOMES, UserError
 from hwbench.records.profile import PROFILE_TABLES
+from hwbench.tables import columns
+from hwbench.tables.columns import damaged
 from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
@@ -18,8 +18,9 @@ INFINITE = float("inf")
 
 def check_run(run: RunTables) -> None:
     """UserError, one line that names the run's folder and the table, if the run is damaged."""
-    _check_texts(run)
+    _check_json(run)
     _check_plan(run)
+    _check_slices(run)
     _check_keys(run)
     _check_times(run)
     _check_samples(run)
@@ -29,60 +30,40 @@ def check_run(run: RunTables) -> None:
 def check_profiles(run: RunTables) -> None:
     """UserError for a profile with a null where there is always a figure, or with a figure below
     zero."""
-    _check_json(run.folder, "profiles", "unknown", run.profiles.unknown, dict)
     _check_figures(run.folder, "profiles", run.profiles[["clean_step_s"]])
     for table in PROFILE_TABLES:
         content = getattr(run, table).drop(columns=["flops", "bytes"], errors="ignore")
         _check_figures(run.folder, table, content)
 
 
-def _check_texts(run: RunTables) -> None:
-    """The columns that hold JSON."""
-    for column, kind in (("plan", dict), ("environment", dict), ("argv", list)):
-        _check_json(run.folder, "runs", column, run.runs[column], kind)
-    measurements = run.measurements
-    _check_json(run.folder, "measurements", "notes", measurements.notes, list)
-    _check_json(run.folder, "measurements", "params", measurements.params, dict)
-    for column in ("choices", "span_work"):
-        _check_json(run.folder, "measurements", column, measurements[column].dropna(), dict)
-    notes = [note for text in measurements.notes for note in json.loads(text)]
-    if not all(isinstance(note, str) for note in notes):
-        raise _damaged_column(run.folder, "measurements", "notes")
-
-
-def _check_json(folder: Path, table: str, column: str, texts: pd.Series, kind: type) -> None:
-    for text in texts:
-        try:
-            fits = isinstance(json.loads(text), kind)
-        except (TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise _damaged_column(folder, table, column)
-
-
-def _damaged_column(folder: Path, table: str, column: str) -> UserError:
-    return UserError(f"{folder}: column {column!r} of table {table!r} is damaged")
+def _check_json(run: RunTables) -> None:
+    """Decode every column that holds JSON, so that a user of the run meets no damage."""
+    decoded = (run.plan, run.planned, run.environment, run.argv, run.decoded, run.unknown)
+    assert all(content is not None for content in decoded)
+    try:
+        for text in run.ops.shapes.unique():
+            columns.decode(text, columns.Shapes)
+    except ValueError as error:
+        raise damaged(run.folder, "ops", "shapes", str(error)) from error
 
 
 def _check_plan(run: RunTables) -> None:
-    """The plan must name its processes and each of its cases once: without it nobody could say what
-    is missing."""
-    try:
-        policy, cases = run.plan["policy"], run.plan["cases"]
-        fits = isinstance(policy["processes"], int)
-        fits = fits and isinstance(policy.get("precision", 0.01), int | float)
-        fits = fits and all(_is_case(case) for case in cases)
-        fits = fits and len({case["case_id"] for case in cases}) == len(cases)
-    except (KeyError, TypeError, AttributeError):
-        fits = False
-    if not fits:
-        raise _damaged_column(run.folder, "runs", "plan")
+    """The plan must name each of its cases once: without it nobody could say what is missing."""
+    cases = run.planned.cases
+    if not all(case.case_id and case.workload and case.dtype for case in cases):
+        raise damaged(run.folder, "runs", "plan", "a case without a name")
+    if len({case.case_id for case in cases}) < len(cases):
+        raise damaged(run.folder, "runs", "plan", "a case is there twice")
 
 
-def _is_case(case: Mapping[str, Any]) -> bool:
-    names = [case[name] for name in ("case_id", "workload", "dtype")]
-    has_names = all(isinstance(name, str) and name for name in names)
-    return has_names and isinstance(case["params"], dict)
+def _check_slices(run: RunTables) -> None:
+    """A slice must have a whole number of what it is a slice of."""
+    slices = run.decoded[run.decoded.slice_of.notna()]
+    for params, slice_of in zip(slices.params, slices.slice_of, strict=True):
+        at = params.get(slice_of.axis)
+        if type(at) is not int or at < 1:
+            axis = shortened(slice_of.axis)
+            raise damaged(run.folder, "measurements", "slice_of", f"the case has no such {axis}")
 
 
 def _check_keys(run: RunTables) -> None:

@@ -1,16 +1,30 @@
 """The tables of one run, as they are read back."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from hwbench.identity import Identity
+from hwbench.tables import columns
 from hwbench.tables.schema import SCHEMAS
+
+Content = TypeVar("Content")
+
+DECODED: Mapping[str, Any] = {
+    "params": columns.Params,
+    "span_work": columns.SpanWork,
+    "choices": columns.Params,
+    "slice_of": columns.SliceOf,
+    "notes": columns.Notes,
+}
+"""The columns of `measurements` that hold JSON, and the shape of each."""
+
+NOTHING: Mapping[str, Any] = {"span_work": {}, "choices": {}, "slice_of": None}
+"""What null means in a column that may have it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,10 @@ class RunTables:
 
     All but `runs` and `measurements` hold only measured cases. Two objects are equal only if they
     are the same object, so that a run can be the key of a dictionary or of a cache.
+
+    The tables hold JSON as it was stored; `plan`, `planned`, `environment`, `argv`, `decoded`,
+    `measured` and `unknown` have what it says, decoded once. UserError, which names the column, if
+    one is damaged; `read_run` has found that before.
     """
 
     folder: Path
@@ -62,36 +80,73 @@ class RunTables:
 
     @cached_property
     def plan(self) -> Mapping[str, Any]:
-        """The policy and the cases of the run, as they were before its first case started."""
-        content: dict[str, Any] = json.loads(self.runs.plan.iloc[0])
-        return content
+        """The policy and the cases of the run, as they were before its first case started: all that
+        was stored of them."""
+        return self._of_head("plan", columns.decode_whole_plan)
+
+    @cached_property
+    def planned(self) -> columns.Plan:
+        """What the code uses of `plan`."""
+        return self._of_head("plan", columns.decode_plan)
 
     @cached_property
     def environment(self) -> Mapping[str, Any]:
         """The machine and its software."""
-        content: dict[str, Any] = json.loads(self.runs.environment.iloc[0])
-        return content
+        return self._of_head("environment", columns.decode_environment)
 
     @cached_property
     def argv(self) -> list[str]:
         """The command line that made the run."""
-        words: list[str] = json.loads(self.runs.argv.iloc[0])
-        return words
+        return self._of_head("argv", columns.decode_argv)
+
+    @cached_property
+    def decoded(self) -> pd.DataFrame:
+        """`measurements` with its JSON decoded (see `columns`): `params`, `choices` and `span_work`
+        are dictionaries, the last two empty in older runs; `notes` is a list; `slice_of` is None
+        where a case is no slice."""
+        rows = self.measurements
+        return rows.assign(
+            **{
+                name: _decode(self.folder, "measurements", rows[name], shape)
+                for name, shape in DECODED.items()
+            }
+        )
 
     @cached_property
     def measured(self) -> pd.DataFrame:
-        """The measurements whose outcome is "ok"."""
-        return self.measurements[self.measurements.outcome == "ok"]
+        """The rows of `decoded` whose outcome is "ok"."""
+        return self.decoded[self.decoded.outcome == "ok"]
+
+    @cached_property
+    def unknown(self) -> pd.Series:
+        """For each row of `profiles` what it lacks, and why."""
+        return _decode(self.folder, "profiles", self.profiles.unknown, columns.Unknown)
+
+    def _of_head(self, column: str, decode: Callable[[str], Content]) -> Content:
+        try:
+            return decode(self.runs[column].iloc[0])
+        except ValueError as error:
+            raise columns.damaged(self.folder, "runs", column, str(error)) from error
+
+
+def _decode(folder: Path, table: str, texts: pd.Series, shape: Any) -> pd.Series:
+    name, values = str(texts.name), []
+    try:
+        for text in texts:
+            is_null = name in NOTHING and not isinstance(text, str)
+            values.append(NOTHING[name] if is_null else columns.decode(text, shape))
+    except ValueError as error:
+        raise columns.damaged(folder, table, name, str(error)) from error
+    return pd.Series(values, index=texts.index, dtype=object)
 
 
 def identity_of(head: Any) -> Identity:
     """The device of a run by its row of `runs`."""
     try:
-        environment = json.loads(head.environment)
-    except (TypeError, ValueError, RecursionError):
-        environment = None
-    known = environment if isinstance(environment, Mapping) else {}
-    return Identity.of(str(head.device_kind), str(head.device_name), known)
+        environment = columns.decode_facts(head.environment)
+    except ValueError:
+        environment = {}
+    return Identity.of(str(head.device_kind), str(head.device_name), environment)
 
 
 def empty(table: str) -> pd.DataFrame:

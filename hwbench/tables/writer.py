@@ -5,7 +5,6 @@ the part of `measurements` comes last. A run that dies at any moment keeps all p
 written; readers leave out rows that have no measurement. An import has one part a table.
 """
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +18,11 @@ import pyarrow.parquet as pq
 
 import hwbench
 from hwbench.files import atomic_write
+from hwbench.printable import storable
 from hwbench.privacy import without_places, without_secrets
 from hwbench.records import Case, Measurement, Reading, Run, UserError, Window
 from hwbench.records.profile import PROFILE_TABLES, Profile
+from hwbench.tables.columns import OF_A_RUN, encode
 from hwbench.tables.schema import (
     RAW,
     REFERENCE,
@@ -55,6 +56,7 @@ class Writer:
         self.folder = results / run.run_id
         self._run_id = run.run_id
         self._held: dict[str, list[pa.Table]] | None = None
+        row = _checked_run_row(run)
         try:
             results.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir()
@@ -65,7 +67,7 @@ class Writer:
         except OSError as error:
             raise _cannot_write(results, error) from error
         try:
-            self._write("runs", "run", _run_row(run))
+            self._write("runs", "run", row)
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise _cannot_write(results, error) from error
@@ -109,7 +111,11 @@ class Writer:
         self._write("profiles", part, _one_row({**key, **row}))
 
     def _write(self, table: str, part: str, columns: Mapping[str, list[Any]]) -> None:
-        content = pa.table(dict(columns), schema=SCHEMAS[table])
+        try:
+            content = pa.table(dict(columns), schema=SCHEMAS[table])
+        except UnicodeEncodeError:  # a name that is no UTF-8, of a kernel say
+            texts = {name: _storable(values) for name, values in columns.items()}
+            content = pa.table(texts, schema=SCHEMAS[table])
         if self._held is None:
             write_part(self.folder, table, part, content)
         else:
@@ -164,14 +170,26 @@ def _transpose(readings: Sequence[Reading]) -> dict[str, list[Any]]:
 def _one_row(row: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The columns of a table with one row. Dictionaries and lists become JSON."""
     return {
-        name: [json.dumps(value) if isinstance(value, dict | list) else value]
+        name: [encode(value) if isinstance(value, dict | list) else value]
         for name, value in row.items()
     }
 
 
-def _run_row(run: Run) -> dict[str, list[Any]]:
+def _storable(values: list[Any]) -> list[Any]:
+    return [storable(value) if isinstance(value, str) else value for value in values]
+
+
+def _checked_run_row(run: Run) -> dict[str, list[Any]]:
+    """The row of `runs`. UserError if its JSON could not be read back, so that nothing is measured
+    for it."""
     versions = {"hwbench_version": hwbench.__version__, "schema_version": SCHEMA_VERSION}
-    return _one_row({**vars(run), "argv": without_secrets(run.argv), **versions})
+    row = _one_row({**vars(run), "argv": without_secrets(run.argv), **versions})
+    for name, decode in OF_A_RUN.items():
+        try:
+            decode(row[name][0])
+        except ValueError as error:
+            raise UserError(f"run {run.run_id} cannot be stored: its {name}: {error}") from error
+    return row
 
 
 OWN_COLUMNS = ("outcome", "reason", "memory_base_bytes", "compile_s", "loss", "notes")

@@ -4,7 +4,6 @@ The matmul ceiling of a dtype is the best FLOP/s of `gemm` or `gemm/…` in it. 
 the best B/s of any `copy` on arrays that no cache holds.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from pandas.core.groupby import DataFrameGroupBy
 
 from hwbench.analysis.metrics.rates import rate
 from hwbench.analysis.once import once_a_run
-from hwbench.records import case_label
+from hwbench.records import Param, case_label
 from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY, OF_A_SHARE
 
@@ -130,10 +129,10 @@ def _best(measured: pd.DataFrame, work: str) -> Ceiling | None:
     case_id = rates.groupby("case_id").rate.median().idxmax()
     own = rates[rates.case_id == case_id]
     head = own.iloc[0].to_dict()
-    label = case_label(head["workload"], json.loads(head["params"]), head["dtype"])
+    label = case_label(head["workload"], head["params"], head["dtype"])
     by_process = {int(row.process): float(row.rate) for row in own.itertuples()}
     return Ceiling(str(case_id), label, str(head["dtype"]), float(own.rate.median()), by_process)
 
 
-def _level(params: str) -> str:
-    return str(json.loads(params).get("level") or MEMORY)
+def _level(params: Mapping[str, Param]) -> str:
+    return str(params.get("level") or MEMORY)

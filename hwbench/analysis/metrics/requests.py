@@ -6,8 +6,8 @@ MLPerf's load generator, so that ours equal its own to the nanosecond: of n sort
 index ⌊np⌋.
 """
 
-import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -67,16 +67,17 @@ def percentile_ns(times: pd.Series, share: float) -> int:
 def _values(
     requests: pd.DataFrame, percentiles: Mapping[str, int], measurement: pd.Series
 ) -> dict[tuple[str, str], float]:
+    values: dict[tuple[str, str], float] = {}
     seconds = (requests.done_ns.max() - requests.scheduled_ns.min()) / 1e9
-    values = {("requests_per_s", "requests/s"): len(requests) / seconds}
-    if requests.new_tokens.notna().all():
-        values["tokens_per_s", "tokens/s"] = requests.new_tokens.sum() / seconds
-    params, choices = json.loads(measurement.params), json.loads(measurement.choices or "{}")
-    good = _good(requests, params)
-    if good is not None:
-        values["goodput_requests_per_s", "requests/s"] = int(good.sum()) / seconds
-    if MAX_RATE in choices:
-        values[MAX_RATE, "requests/s"] = float(choices[MAX_RATE])
+    if seconds > 0:
+        values["requests_per_s", "requests/s"] = len(requests) / seconds
+        if requests.new_tokens.notna().all():
+            values["tokens_per_s", "tokens/s"] = requests.new_tokens.sum() / seconds
+        good = _good(requests, measurement.params)
+        if good is not None:
+            values["goodput_requests_per_s", "requests/s"] = int(good.sum()) / seconds
+    with suppress(TypeError, ValueError):  # none, or no number
+        values[MAX_RATE, "requests/s"] = float(measurement.choices.get(MAX_RATE))
     for name, times in times_ns(requests).items():
         for percentile, least in percentiles.items():
             if len(times) >= least:

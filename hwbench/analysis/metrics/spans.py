@@ -82,12 +82,12 @@ def span_work(run: RunTables) -> pd.DataFrame:
     """The spans with declared work, a row a process: case_id, process, span, dtype, in_memory
     (whether its bytes move through memory), seconds (of the median step), the work in WORK and
     `<work>_rate`, the work in a second; NaN where it is not declared."""
-    measured = run.measured.assign(in_memory=moves_memory(run.measured)).dropna(subset="span_work")
+    measured = run.measured.assign(in_memory=moves_memory(run.measured))
     declared: list[dict[str, Any]] = []
     for row in measured.to_dict("records"):
-        for span, work in json.loads(row["span_work"]).items():
+        for span, work in row["span_work"].items():
             head = {name: row[name] for name in (*KEY, "dtype", "in_memory")}
-            declared.append(head | {"span": span} | {name: work.get(name) for name in WORK})
+            declared.append(head | {"span": span} | {name: getattr(work, name) for name in WORK})
     work = pd.DataFrame(declared, columns=[*KEY, "dtype", "in_memory", "span", *WORK])
     work = work.astype(dict.fromkeys(WORK, "float64") | {"process": "int64"})
     times = spans_of_processes(run).rename(columns={"name": "span"})

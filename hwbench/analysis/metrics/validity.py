@@ -4,7 +4,6 @@ A measurement carries reasons as notes, `code: what happened`. The validity of a
 worst reason.
 """
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -189,7 +188,7 @@ PRECISION = 0.01
 
 def precision_of(run: RunTables) -> float:
     """The relative half-width of intervals that the run asked for."""
-    return float(run.plan["policy"].get("precision", PRECISION))
+    return run.planned.policy.precision or PRECISION
 
 
 def validity(
@@ -199,7 +198,7 @@ def validity(
 
     `processes` are the case's rows of `run.measured`, `values` the table of summary.per_process.
     """
-    notes = [note for row in processes.notes for note in json.loads(row)]
+    notes = [note for row in processes.notes for note in row]
     codes = list(dict.fromkeys(note.partition(":")[0] for note in notes))
     own = values[values.case_id == processes.case_id.iloc[0]]
     rate = next((metric for metric in RATES if metric in set(own.metric)), "step_s_p50")

@@ -154,7 +154,7 @@ def _other_backend(at: Situation) -> str | None:
 
 
 def _keep_memory(at: Situation) -> str | None:
-    is_set = "MALLOC_MMAP_MAX_" in at.environment.get("variables", {})
+    is_set = "MALLOC_MMAP_MAX_" in (at.environment.get("variables") or {})
     is_glibc = str(at.environment.get("os", "")).startswith("Linux")
     if at.case.on_accelerator or is_set or not is_glibc or not at.trains:
         return None

@@ -11,7 +11,6 @@ its dtype and M its best copy (Williams, Waterman and Patterson, 2009). F / C co
 and attention only.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from hwbench.analysis.metrics.ceilings import MEMORY, NO_CEILING, matmul_ceiling
 from hwbench.analysis.once import once_a_run
 from hwbench.analysis.profile.kinds import ARITHMETIC, kind_of
 from hwbench.records import UserError, case_label
+from hwbench.tables.columns import PlannedCase
 from hwbench.tables.run import RunTables
 
 ROW = ["span", "module", "backward", "name", "shapes", "dtype"]
@@ -98,15 +98,16 @@ class ProfiledCase:
 @once_a_run
 def profiled_cases(run: RunTables) -> dict[str, ProfiledCase]:
     """The profiled cases by their ids, in the order of the plan."""
-    planned = {case["case_id"]: case for case in run.plan["cases"]}
-    order = [case_id for case_id in planned if case_id in set(run.profiles.case_id)]
+    profiles = run.profiles.assign(unknown=run.unknown)
+    profiled = set(profiles.case_id)
     return {
-        case_id: _case(
-            planned[case_id],
-            run.profiles[run.profiles.case_id == case_id],
-            run.measurements[run.measurements.case_id == case_id].choices.dropna(),
+        planned.case_id: _case(
+            planned,
+            profiles[profiles.case_id == planned.case_id],
+            run.decoded[run.decoded.case_id == planned.case_id].choices,
         )
-        for case_id in order
+        for planned in run.planned.cases
+        if planned.case_id in profiled
     }
 
 
@@ -234,9 +235,7 @@ def _with_limits(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(bound=bound, least_s=least_s, over_s=table.seconds - least_s)
 
 
-def _case(
-    planned: Mapping[str, Any], profiles: pd.DataFrame, choices: "pd.Series[str]"
-) -> ProfiledCase:
+def _case(planned: PlannedCase, profiles: pd.DataFrame, choices: pd.Series) -> ProfiledCase:
     """A case of the plan, from its rows of `profiles` and the choices of its processes."""
     valid = profiles[profiles.invalid.fillna("") == ""].sort_values("process")
     used = valid if len(valid) else profiles
@@ -246,14 +245,17 @@ def _case(
     for name in ("device_busy_s", "launch_s", "copy_s", "threads", "busy_share"):
         figures[name] = _median(used[name])
     unknown: dict[str, str] = {}
-    for text in used.unknown.dropna():
-        unknown |= json.loads(text)
+    for lacking in used.unknown:
+        unknown |= lacking
     return ProfiledCase(
-        **{name: planned[name] for name in ("case_id", "workload", "dtype", "params")},
+        case_id=planned.case_id,
+        workload=planned.workload,
+        dtype=planned.dtype,
+        params=planned.params,
         processes=tuple(int(process) for process in valid.process),
         steps={int(row.process): int(row.steps) for row in valid.itertuples()},
         **figures,
-        choices=json.loads(choices.iloc[0]) if len(choices) else {},
+        choices=choices.iloc[0] if len(choices) else {},
         invalid="" if len(valid) else str(profiles.invalid.iloc[0]),
         unknown=unknown,
     )

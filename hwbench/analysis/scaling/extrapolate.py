@@ -23,6 +23,7 @@ from hwbench.analysis.metrics.validity import Validity, validity_of
 from hwbench.analysis.once import once_a_run
 from hwbench.records import Param, case_label
 from hwbench.stats import CONFIDENCE, Interval
+from hwbench.tables.columns import Work
 from hwbench.tables.run import RunTables
 from hwbench.tables.schema import KEY
 
@@ -156,7 +157,7 @@ class _Whole:
     dtype: str
     axis: str
     value: int
-    work: dict[str, int | None]
+    work: Work
 
 
 def _groups(run: RunTables) -> list[tuple[_Whole, pd.DataFrame]]:
@@ -164,10 +165,10 @@ def _groups(run: RunTables) -> list[tuple[_Whole, pd.DataFrame]]:
     these slices and the column `at`, the slice's value of the axis."""
     by_whole: dict[str, tuple[_Whole, list[tuple[int, pd.Series]]]] = {}
     for _, row in run.measured[run.measured.slice_of.notna()].iterrows():
-        params, slice_of = json.loads(row.params), json.loads(row.slice_of)
-        at, params[slice_of["axis"]] = params[slice_of["axis"]], slice_of["value"]
-        whole = _Whole(row.workload, params, row["dtype"], **slice_of)
-        by_whole.setdefault(json.dumps(vars(whole)), (whole, []))[1].append((at, row))
+        axis, value = row.slice_of.axis, row.slice_of.value
+        at, params = row.params[axis], row.params | {axis: value}
+        whole = _Whole(row.workload, params, row["dtype"], axis, value, row.slice_of.work)
+        by_whole.setdefault(repr(whole), (whole, []))[1].append((at, row))
     groups = []
     for whole, slices in by_whole.values():
         rows = pd.DataFrame([row for _, row in slices]).assign(at=[at for at, _ in slices])
@@ -227,7 +228,7 @@ def _intervals(
     processes = int(rows.groupby("at").size().median())
     intervals = {"step_s_p50": (step.at(whole.value, processes), "s")}
     for work, (metric, unit) in RATES.items():
-        if (amount := whole.work[work]) is not None:
+        if (amount := getattr(whole.work, work)) is not None:
             intervals[metric] = (_rate(amount, mean.at(whole.value, processes)), unit)
     peaks = rows.dropna(subset="memory_peak_bytes").groupby("at").memory_peak_bytes.median()
     if len(peaks) == rows["at"].nunique():

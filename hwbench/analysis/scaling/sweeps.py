@@ -207,6 +207,6 @@ def _point(at: int, row: pd.Series) -> Point:
 
 def _sliced(run: RunTables) -> set[tuple[str, str]]:
     """The workloads and axes of which the run has slices."""
-    rows = run.measurements[run.measurements.slice_of.notna()]
+    rows = run.decoded[run.decoded.slice_of.notna()]
     slices = zip(rows.workload, rows.slice_of, strict=True)
-    return {(workload, json.loads(text)["axis"]) for workload, text in slices}
+    return {(workload, slice_of.axis) for workload, slice_of in slices}

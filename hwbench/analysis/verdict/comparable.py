@@ -2,7 +2,6 @@
 and valid figures. And what may explain a difference: doubts about figures, a different environment.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -113,8 +112,8 @@ def _codes(run: RunTables) -> dict[str, list[str]]:
     """By case_id, the codes of the notes of its measured processes."""
     by_case: dict[str, dict[str, None]] = {}
     for case_id, notes in zip(run.measured.case_id, run.measured.notes, strict=True):
-        for note in json.loads(notes):
-            by_case.setdefault(case_id, {})[str(note).partition(":")[0]] = None
+        for note in notes:
+            by_case.setdefault(case_id, {})[note.partition(":")[0]] = None
     return {case_id: list(codes) for case_id, codes in by_case.items()}
 
 

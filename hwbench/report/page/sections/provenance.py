@@ -39,19 +39,19 @@ def content(page: PageRuns) -> Provenance:
 
 def policy(run: RunView) -> Table:
     """Return how long and how often was measured."""
-    settings = run.tables.plan["policy"]
+    settings = run.tables.planned.policy
     kinds = sorted(set(run.tables.measurements.timer_kind.dropna()))
-    least, most = (quantity(settings.get(f"{name}_time_s"), "s") for name in ("min", "max"))
-    steps = count(settings.get("min_samples", 1), "step")
-    processes = f"{count(settings['processes'], 'fresh process')} a case"
+    least, most = quantity(settings.min_time_s, "s"), quantity(settings.max_time_s, "s")
+    steps = count(1 if settings.min_samples is None else settings.min_samples, "step")
+    processes = f"{count(settings.processes, 'fresh process')} a case"
     clocks = ", ".join(CLOCKS.get(kind, kind) for kind in kinds)
     lines = {
         "Processes": f"{processes}; {run.stored} of {run.planned} stored",
         "Window": f"{least} or more and {steps} or more, after warm-up; "
         f"no step is begun after {most}",
-        "Time-out": quantity(settings.get("timeout_s"), "s"),
-        "Budget": quantity(settings.get("budget_s"), "s") if settings.get("budget_s") else "none",
-        "Seed": json.dumps(settings.get("seed")),
+        "Time-out": quantity(settings.timeout_s, "s"),
+        "Budget": quantity(settings.budget_s, "s") if settings.budget_s else "none",
+        "Seed": json.dumps(settings.seed),
         "Clock of the steps": clocks or "nothing was timed",
     }
     rows = [[Cell(title, head=True), Cell(text)] for title, text in lines.items()]
