@@ -1,4 +1,4 @@
-"""Reads the tables of a run from Parquet and checks them."""
+"""Finds stored runs, and reads and checks their tables."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,21 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hwbench.records import UserError
 from hwbench.tables.integrity import check_profiles, check_run
+from hwbench.tables.parts import Room, read_part
 from hwbench.tables.run import RunTables, empty
-from hwbench.tables.schema import (
-    ADDED,
-    KEY,
-    RAW,
-    REFERENCE,
-    RUN_ID,
-    SCHEMA_VERSION,
-    SCHEMAS,
-    VERSION_KEY,
-)
+from hwbench.tables.schema import KEY, RAW, REFERENCE, RUN_ID, SCHEMAS
 
 Warn = Callable[[str], None]
 
@@ -31,7 +22,7 @@ def read_noise(results: Path, warn: Warn) -> pd.DataFrame:
     parts = []
     for folder in _run_folders(results):
         with _warn_of_errors(warn):
-            parts.append(_read_table(folder, "noise"))
+            parts.append(_read_table(folder, "noise", Room()))
     return pd.concat(parts, ignore_index=True) if parts else empty("noise")
 
 
@@ -41,7 +32,7 @@ def read_heads(results: Path, warn: Warn) -> pd.DataFrame:
     heads = []
     for folder in _run_folders(results):
         with _warn_of_errors(warn):
-            heads.append(_read_table(folder, "runs").assign(folder=folder))
+            heads.append(_read_table(folder, "runs", Room()).assign(folder=folder))
     return pd.concat(heads, ignore_index=True) if heads else empty("runs").assign(folder=[])
 
 
@@ -80,43 +71,26 @@ def find_run(name: str, results: Path) -> Path:
 def read_run(folder: Path) -> RunTables:
     """Read one run, finished or not. UserError, which names the file, for what is cut short,
     damaged, not hwbench's or of a newer schema."""
-    runs, measurements, *rest = (_read_table(folder, table) for table in RAW)
+    room = Room()
+    runs, measurements, *rest = (_read_table(folder, table, room) for table in RAW)
     if runs.empty:
         raise UserError(f"{folder}: no run in this folder (no runs/*.parquet in it)")
     if len(runs) > 1:
         raise UserError(f"{folder}: more than one run in this folder")
     measured = measurements[KEY].drop_duplicates()
-    run = RunTables(folder, runs, measurements, *(table.merge(measured, on=KEY) for table in rest))
+    own = {name: _own(table, measured) for name, table in zip(RAW[2:], rest, strict=True)}
+    run = RunTables(folder, runs, measurements, **own, left_out=room.left_out)
     check_run(run)
     check_profiles(run)
     return run
 
 
-def _read_table(folder: Path, table: str) -> pd.DataFrame:
-    parts = [_read_part(file, table) for file in sorted((folder / table).glob("*.parquet"))]
-    return pa.concat_tables(parts or [SCHEMAS[table].empty_table()]).to_pandas()
+def _own(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table whose process has a measurement."""
+    return table if table.empty else table.merge(measured, on=KEY)
 
 
-def _read_part(file: Path, table: str) -> pa.Table:
-    try:
-        content = pq.ParquetFile(file).read()
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{file}: not a readable Parquet file; it is damaged or was cut short"
-        ) from error
-    written = (content.schema.metadata or {}).get(VERSION_KEY, b"")
-    version = int(written) if written.isdigit() else 0
-    if version > SCHEMA_VERSION:
-        schemas = f"schema {version}, this reads up to {SCHEMA_VERSION}"
-        raise UserError(f"{file}: written by a newer hwbench ({schemas})")
-    missing = set(SCHEMAS[table].names) - set(content.schema.names)
-    if version == 0 or missing - ADDED.get(table, frozenset()):
-        raise UserError(f"{file}: not a part of hwbench's table {table!r}")
-    for name in missing:
-        content = content.append_column(name, pa.nulls(len(content)))
-    try:
-        return content.select(SCHEMAS[table].names).cast(SCHEMAS[table])
-    except (pa.ArrowException, ValueError) as error:
-        raise UserError(
-            f"{file}: a column of table {table!r} has another type than it should"
-        ) from error
+def _read_table(folder: Path, table: str, room: Room) -> pd.DataFrame:
+    parts = [read_part(file, table, room) for file in sorted((folder / table).glob("*.parquet"))]
+    content: pd.DataFrame = pa.concat_tables(parts or [SCHEMAS[table].empty_table()]).to_pandas()
+    return content

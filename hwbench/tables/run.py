@@ -60,6 +60,8 @@ class RunTables:
     modules: pd.DataFrame = field(default_factory=lambda: empty("modules"))
     gaps: pd.DataFrame = field(default_factory=lambda: empty("gaps"))
     memory: pd.DataFrame = field(default_factory=lambda: empty("memory"))
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """By table, the rows that were not read, as there are too many of them (parts.THINNED)."""
 
     @property
     def run_id(self) -> str:

@@ -61,8 +61,17 @@ _SHARE = [
     ("peak", pa.float64()),  # in FLOP/s or B/s
     ("peak_dtype", pa.string()),
 ]
+
+
+def _schema(columns: list[tuple[str, pa.DataType]], nullable: str = "") -> pa.Schema:
+    """A table whose columns hold no null, except for those named in `nullable`."""
+    names = nullable.split()
+    assert set(names) <= {name for name, _ in columns}
+    return pa.schema([pa.field(name, kind, name in names) for name, kind in columns])
+
+
 SCHEMAS: dict[str, pa.Schema] = {
-    "runs": pa.schema(
+    "runs": _schema(
         [
             ("run_id", pa.string()),
             ("started_at", pa.string()),
@@ -76,7 +85,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("plan", pa.string()),  # JSON: policy and cases; a report names those that are missing
         ]
     ),
-    "measurements": pa.schema(
+    "measurements": _schema(
         [
             *_CASE,
             ("workload", pa.string()),
@@ -105,9 +114,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("compile_s", pa.float64()),
             ("loss", pa.float64()),
             ("notes", pa.string()),  # JSON
-        ]
+        ],
+        nullable="""warmup_steps samples converged timer_kind window_s compile_s loss tokens flops
+        bytes flops_full_attention hardware_flops span_work choices slice_of memory_peak_bytes
+        memory_build_peak_bytes memory_base_bytes memory_predicted_bytes""",
     ),
-    "samples": pa.schema(
+    "samples": _schema(
         [
             *_CASE,
             ("step", pa.int64()),
@@ -115,9 +127,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("start_ns", pa.int64()),
             ("step_s", pa.float64()),
             ("flags", pa.string()),
-        ]
+        ],
+        nullable="start_ns",
     ),
-    "spans": pa.schema(
+    "spans": _schema(
         [
             *_CASE,
             ("step", pa.int64()),
@@ -126,7 +139,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("span_s", pa.float64()),
         ]
     ),
-    "readings": pa.schema(
+    "readings": _schema(
         [
             *_CASE,
             ("meter", pa.string()),
@@ -140,9 +153,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("grade", pa.string()),
             ("reason", pa.string()),
             ("span", pa.string()),
-        ]
+        ],
+        nullable="value method uncertainty grade",
     ),
-    "telemetry": pa.schema(
+    "telemetry": _schema(
         [
             *_CASE,
             ("time_ns", pa.int64()),
@@ -152,9 +166,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("quantity", pa.string()),
             ("value", pa.float64()),
             ("unit", pa.string()),
-        ]
+        ],
+        nullable="device_index",
     ),
-    "requests": pa.schema(
+    "requests": _schema(
         [
             *_CASE,
             ("request", pa.int64()),
@@ -166,9 +181,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("prompt_tokens", pa.int64()),
             ("new_tokens", pa.int64()),
             ("batch", pa.int64()),
-        ]
+        ],
+        nullable="first_token_ns prompt_tokens new_tokens batch",
     ),
-    "profiles": pa.schema(
+    "profiles": _schema(
         [
             *_CASE,
             ("steps", pa.int64()),
@@ -183,9 +199,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("busy_share", pa.float64()),
             # JSON: {"modules" | "memory" | "bytes": why they are unknown}
             ("unknown", pa.string()),
-        ]
+        ],
+        nullable="profiled_step_s device_busy_s launch_s copy_s threads busy_share",
     ),
-    "ops": pa.schema(
+    "ops": _schema(
         [
             *_CASE,
             ("level", pa.string()),
@@ -201,9 +218,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("host_s", pa.float64()),
             ("flops", pa.float64()),
             ("bytes", pa.float64()),
-        ]
+        ],
+        nullable="flops bytes",
     ),
-    "modules": pa.schema(
+    "modules": _schema(
         [
             *_CASE,
             ("module", pa.string()),
@@ -214,9 +232,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("self_forward_s", pa.float64()),
             ("self_backward_s", pa.float64()),
             ("flops", pa.float64()),
-        ]
+        ],
+        nullable="flops",
     ),
-    "gaps": pa.schema(
+    "gaps": _schema(
         [
             *_CASE,
             ("step", pa.int64()),
@@ -228,7 +247,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("before", pa.string()),
         ]
     ),
-    "memory": pa.schema(
+    "memory": _schema(
         [
             *_CASE,
             ("position", pa.int64()),
@@ -242,7 +261,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("other_bytes", pa.int64()),
         ]
     ),
-    "metrics": pa.schema(
+    "metrics": _schema(
         [
             ("run_id", pa.string()),
             ("case_id", pa.string()),
@@ -255,9 +274,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("uncertainty", pa.float64()),
             ("grade", pa.string()),
             *_SHARE,
-        ]
+        ],
+        nullable="value ci_low ci_high source uncertainty grade convention peak peak_dtype",
     ),
-    "span_metrics": pa.schema(
+    "span_metrics": _schema(
         [
             ("run_id", pa.string()),
             ("case_id", pa.string()),
@@ -267,9 +287,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_VALUE,
             ("source", pa.string()),
             *_SHARE,
-        ]
+        ],
+        nullable="value ci_low ci_high source convention peak peak_dtype",
     ),
-    "noise": pa.schema(
+    "noise": _schema(
         [
             ("run_id", pa.string()),
             ("started_at", pa.string()),

@@ -142,7 +142,7 @@ def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
     stamped = content.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()})
     # Arrow's own errors for a path have no `strerror` that a user could read
     with atomic_write(target) as temporary, temporary.open("wb") as file:
-        pq.write_table(stamped, file, compression="zstd")
+        pq.write_table(stamped, file, compression="zstd", write_page_checksum=True)
 
 
 def write_derived(folder: Path, table: str, frame: pd.DataFrame) -> None:

@@ -161,11 +161,16 @@ class TestStored:
 
         return run
 
-    @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
-    def test_a_time_that_is_negative_or_nan_is_damage(self, gated, value):
-        assert_one_line(
-            gated("samples", lambda t: t.assign(step_s=value)), 2, "negative or not a number"
-        )
+    @pytest.mark.parametrize(
+        ("value", "says"),
+        [
+            (-1.0, "negative or not a number"),
+            (math.nan, "a value is missing"),  # pandas stores it as null
+            (math.inf, "negative or not a number"),
+        ],
+    )
+    def test_a_time_that_is_negative_or_unknown_is_damage(self, gated, value, says):
+        assert_one_line(gated("samples", lambda t: t.assign(step_s=value)), 2, says)
 
     def test_a_process_stored_twice_is_damage(self, gated):
         assert_one_line(gated("measurements", lambda t: pd.concat([t, t])), 2, "two measurements")

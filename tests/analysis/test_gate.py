@@ -276,7 +276,9 @@ def rewrite(file: Path, table: pd.DataFrame) -> None:
     from hwbench.tables.schema import SCHEMAS
     from hwbench.tables.writer import write_part
 
-    content = pa.Table.from_pandas(table, schema=SCHEMAS[file.parent.name], preserve_index=False)
+    # pandas' NaN is null, which the store refuses: damage may have it all the same
+    schema = pa.schema([field.with_nullable(True) for field in SCHEMAS[file.parent.name]])
+    content = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
     write_part(file.parent.parent, file.parent.name, file.stem, content)
 
 

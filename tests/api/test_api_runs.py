@@ -111,7 +111,7 @@ def test_compare_takes_a_list_a_metric_and_a_percentage(results):
 
 
 def test_compare_counts_no_change_within_the_noise_floor(results):
-    floor = {"case_id": CASE.case_id, "metric": "tokens_per_s", "floor": 1.5, "n": 3}
+    floor = {"case_id": CASE.case_id, "metric": "tokens_per_s", "floor": 1.5, "n": 3, "run_id": "a"}
     device = {"device_kind": "fake", "device_name": "Fake device", "started_at": "2026-11-24"}
     write_derived(results / "a", "noise", frame("noise", [floor | device]))
     found = hwbench.compare(results / "a", results / "c", results=results)

@@ -349,9 +349,9 @@ class TestReadRunRefuses:
             ("samples", "step_s", -1.0, "a time that is negative or not a number"),
             ("spans", "span_s", float("inf"), "a time that is negative or not a number"),
             ("profiles", "clean_step_s", float("nan"), "a figure that is missing"),
-            ("ops", "name", None, "a figure that is missing"),
+            ("ops", "name", None, "column 'name' of table 'ops' is damaged: a value is missing"),
             ("ops", "seconds", -1.0, "a figure that is missing, negative or not a number"),
-            ("memory", "weights_bytes", None, "a figure that is missing"),
+            ("memory", "weights_bytes", None, "a value is missing"),
         ],
     )
     def test_figures_that_cannot_be(self, run, table, column, value, says):

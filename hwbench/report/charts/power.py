@@ -40,13 +40,14 @@ def powers(run: RunView, most: int) -> list[Power]:
     A counter of joules shows the mean power between two of its readings.
     """
     telemetry = run.tables.telemetry
+    of_a_part = " (a part of the readings)" if run.tables.left_out.get("telemetry") else ""
     telemetry = telemetry[telemetry.quantity.isin(["power", "energy"])]
     by_case = dict(iter(telemetry.groupby("case_id")))
     charts: list[Power] = []
     for case in run.cases:
         if case.case_id in by_case and len(charts) < most:
             series = series_of(by_case[case.case_id])
-            charts += [Power(case.case_id, case.short, series)] if series else []
+            charts += [Power(case.case_id, case.short + of_a_part, series)] if series else []
     return charts
 
 
