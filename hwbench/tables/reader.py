@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from hwbench.inputs import shortened
+from hwbench.printable import one_line
 from hwbench.records import UserError
-from hwbench.tables.integrity import check_profiles, check_run
+from hwbench.tables.integrity import check_run, check_table
 from hwbench.tables.parts import Room, read_part
 from hwbench.tables.run import RunTables, empty
 from hwbench.tables.schema import KEY, RAW, REFERENCE, RUN_ID, SCHEMAS
@@ -56,21 +58,25 @@ def find_run(name: str, results: Path) -> Path:
     places = [Path(name)]
     if RUN_ID.fullmatch(name):
         places += [results / name, results / REFERENCE / name]
-    for place in places:
-        if (place / "runs").is_dir():
-            return place
-    if Path(name).is_dir():
+    try:
+        for place in places:
+            if (place / "runs").is_dir():
+                return place
+        is_folder = Path(name).is_dir()
+    except OSError as error:  # a name that is too long for a path, say
+        raise UserError(f"{shortened(name)}: {error.strerror}") from error
+    if is_folder:
         raise UserError(f"{name}: no run in this folder (no runs/*.parquet in it)")
     latest = sorted((path.parent.name for path in results.glob("*/runs")), reverse=True)[:3]
     hint = "there is none yet; `hwbench run` makes one"
     if latest:
         hint = f"the latest there are {', '.join(latest)}"
-    raise UserError(f"no run {name!r}, neither a folder nor an id in {results}; {hint}")
+    raise UserError(f"no run {shortened(name)!r}, neither a folder nor an id in {results}; {hint}")
 
 
 def read_run(folder: Path) -> RunTables:
-    """Read one run, finished or not. UserError, which names the file, for what is cut short,
-    damaged, not hwbench's or of a newer schema."""
+    """Read one run, finished or not. UserError, which names the file or the folder and the column,
+    for what is cut short, damaged, of another run, not hwbench's or of a newer schema."""
     room = Room()
     runs, measurements, *rest = (_read_table(folder, table, room) for table in RAW)
     if runs.empty:
@@ -81,7 +87,6 @@ def read_run(folder: Path) -> RunTables:
     own = {name: _own(table, measured) for name, table in zip(RAW[2:], rest, strict=True)}
     run = RunTables(folder, runs, measurements, **own, left_out=room.left_out)
     check_run(run)
-    check_profiles(run)
     return run
 
 
@@ -91,6 +96,24 @@ def _own(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_table(folder: Path, table: str, room: Room) -> pd.DataFrame:
-    parts = [read_part(file, table, room) for file in sorted((folder / table).glob("*.parquet"))]
+    """A table of a run, each value of which can be. The run's id is the name of its folder, however
+    that is spelt: rows of another id are another run's."""
+    files, own = sorted((folder / table).glob("*.parquet")), folder.resolve().name
+    if files and not RUN_ID.fullmatch(own):
+        raise UserError(f"{folder}: no name of a run; name the folder as its run was named")
+    parts = [read_part(file, table, room) for file in files]
     content: pd.DataFrame = pa.concat_tables(parts or [SCHEMAS[table].empty_table()]).to_pandas()
+    if content.empty:
+        return content
+    if others := set(content.run_id.unique()) - {own}:
+        raise _another_run(folder, table, min(others))
+    check_table(folder, table, content)
     return content
+
+
+def _another_run(folder: Path, table: str, run_id: str) -> UserError:
+    """The error for a table whose rows are not of the run that the folder is named for."""
+    whose = f"{folder}: table {table!r} has rows of another run, {one_line(shortened(run_id))}"
+    if table == "runs" and RUN_ID.fullmatch(run_id):
+        return UserError(f"{whose}; if the folder was renamed, name it {run_id} again")
+    return UserError(whose)

@@ -515,7 +515,9 @@ def test_nothing_that_comes_from_data_is_markup(tmp_path):
         "policy": vars(Policy(processes=1)),
         "cases": [vars(c) | {"case_id": c.case_id} for c in (case, twin)],
     }
-    run = Run("evil", EVIL, EVIL, EVIL, EVIL, environment, ["hwbench", EVIL, "\udcff"], plan)
+    started_at = "2026-11-24T08:00:00+00:00"
+    argv = ["hwbench", EVIL, "\udcff"]
+    run = Run("evil", started_at, EVIL, EVIL, EVIL, environment, argv, plan)
     writer = Writer(tmp_path, run)
     spans = Spans(
         [0, 0], [EVIL, "_hidden \N{SNOWMAN} \N{CJK UNIFIED IDEOGRAPH-4E2D}"], [0, 1], [0.5, 0.4]

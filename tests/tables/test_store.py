@@ -348,9 +348,9 @@ class TestReadRunRefuses:
             ("samples", "step_s", float("nan"), "a time that is negative or not a number"),
             ("samples", "step_s", -1.0, "a time that is negative or not a number"),
             ("spans", "span_s", float("inf"), "a time that is negative or not a number"),
-            ("profiles", "clean_step_s", float("nan"), "a figure that is missing"),
+            ("profiles", "clean_step_s", float("nan"), "a time that is negative or not a number"),
             ("ops", "name", None, "column 'name' of table 'ops' is damaged: a value is missing"),
-            ("ops", "seconds", -1.0, "a figure that is missing, negative or not a number"),
+            ("ops", "seconds", -1.0, "a figure that is negative or not a number"),
             ("memory", "weights_bytes", None, "a value is missing"),
         ],
     )
