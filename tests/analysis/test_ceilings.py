@@ -73,6 +73,12 @@ def test_the_memory_ceiling_is_the_best_copy_that_no_cache_holds():
     }
 
 
+def test_what_does_no_work_is_no_ceiling():
+    run = run_at((COPY, 0.002, Work(bytes=0)), (GEMM, 0.002, Work(flops=0)))
+    assert not ceilings.memory_ceilings(run)
+    assert not ceilings.matmul_ceilings(run)
+
+
 def test_a_share_is_of_the_ceiling_of_its_round_or_else_of_the_median():
     run = run_at(
         (COPY, [0.001, 0.002, 0.004], Work(bytes=4000)),

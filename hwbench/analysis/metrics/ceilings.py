@@ -122,8 +122,9 @@ def _best_of_each(groups: DataFrameGroupBy, work: str) -> dict[str, Ceiling]:
 
 
 def _best(measured: pd.DataFrame, work: str) -> Ceiling | None:
-    """The case with the highest median rate; None if none declares the work."""
-    rates = measured.assign(rate=rate(measured, work)).dropna(subset="rate")
+    """The case with the highest median rate; None if none declares work."""
+    rates = measured.assign(rate=rate(measured, work))
+    rates = rates[rates.rate > 0]
     if rates.empty:
         return None
     case_id = rates.groupby("case_id").rate.median().idxmax()
