@@ -46,4 +46,6 @@ def publication_style() -> Iterator[None]:
     with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
         # a sign that matplotlib's own font lacks becomes a box, which is no reason to stop
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        # labels of any length may leave no room for the automatic layout: the figure is drawn
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         yield
