@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwbench.recording.session import derive, new_run_id
-from hwbench.records import Case, Measurement, Run
+from hwbench.records import Case, Measurement, Run, UserError
 from hwbench.tables.reader import read_run
 from hwbench.tables.run import RunTables
 from hwbench.tables.writer import Writer
