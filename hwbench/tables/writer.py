@@ -136,8 +136,11 @@ class Writer:
 
 
 def write_part(folder: Path, table: str, part: str, content: pa.Table) -> None:
-    """Write one part of a table atomically. It survives a crash of the machine."""
+    """Write one part of a table atomically. It survives a crash of the machine. UserError for a
+    table's folder that is a link: what somebody else stored must not say where hwbench writes."""
     target = folder / table / f"{part}.parquet"
+    if target.parent.is_symlink():
+        raise UserError(f"{target.parent}: is a link, and is not written into; remove it")
     target.parent.mkdir(exist_ok=True)
     stamped = content.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()})
     # Arrow's own errors for a path have no `strerror` that a user could read

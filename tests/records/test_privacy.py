@@ -1,5 +1,7 @@
 """What is stored names no person, no place and no secret."""
 
+import time
+
 import pytest
 
 from hwbench.privacy import setting, without_places, without_secrets
@@ -85,3 +87,10 @@ SETTINGS = {
 @pytest.mark.parametrize(("value", "shown"), SETTINGS.items(), ids=range(len(SETTINGS)))
 def test_a_setting_keeps_no_identity(value, shown):
     assert setting(value) == (value if shown is None else shown)
+
+
+def test_a_long_value_takes_no_longer_than_its_length():
+    begin = time.process_time()
+    assert setting("x" * 100_000).startswith("xxx")
+    assert setting("x1" * 100_000) == "…"
+    assert time.process_time() - begin < 1
