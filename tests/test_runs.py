@@ -7,6 +7,7 @@ from runs import CASE, OTHER, measured, run_of, window_of
 
 from hwbench.records import Measurement, Policy
 from hwbench.tables.run import RunTables
+from hwbench.tables.schema import RAW
 
 RESULTS = ((CASE, [[1.0, 1.5], [2.0]]), (OTHER, [[3.0]]))
 BY_THE_WRITER = ["hwbench_version", "schema_version"]
@@ -22,9 +23,11 @@ def test_a_run_in_memory_equals_the_one_stored_and_read_back(tmp_path):
     options = {"policy": Policy(processes=2), "run_id": "r", "label": "main"}
     stored, made = run_of(*RESULTS, **options, folder=tmp_path), run_of(*RESULTS, **options)
     assert stored.folder == tmp_path / "r"
-    for field in fields(RunTables)[1:]:
-        ours, theirs = (in_order(getattr(run, field.name)) for run in (made, stored))
-        if field.name == "runs":
+    assert {field.name for field in fields(RunTables)} == {"folder", *RAW, "left_out"}
+    assert made.left_out == stored.left_out == {}
+    for name in RAW:
+        ours, theirs = (in_order(getattr(run, name)) for run in (made, stored))
+        if name == "runs":
             ours, theirs = ours.drop(columns=BY_THE_WRITER), theirs.drop(columns=BY_THE_WRITER)
         pd.testing.assert_frame_equal(ours, theirs, check_dtype=False)
 

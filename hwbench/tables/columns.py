@@ -6,8 +6,7 @@ Keys that an older or newer hwbench stored beside these are left out.
 
 import json
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,8 +24,6 @@ MOST_CASES, MOST_PARAMS = 10_000, 1000
 
 LONGEST, LONGEST_PLAN = 1_000_000, 16_000_000
 """Letters of a text of JSON, and of a plan, which names all cases."""
-
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 LARGEST = 2**63 - 1
 """Of a column of whole numbers."""
@@ -135,7 +132,7 @@ def decode(text: str, shape: Any, longest: int = LONGEST) -> Any:
     another shape or too long.
 
     Python's own NaN and Infinity, which are no JSON, are null, and half a surrogate pair is
-    U+FFFD: older versions stored them.
+    escaped: older versions stored them.
     """
     if not isinstance(text, str):
         raise ValueError("a value is missing")
@@ -148,7 +145,7 @@ def decode(text: str, shape: Any, longest: int = LONGEST) -> Any:
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
-            return decoder.decode(json.dumps(_map(_replaced, json.loads(text))))
+            return decoder.decode(json.dumps(_storable(json.loads(text))))
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     except (msgspec.MsgspecError, ValueError) as error:
@@ -199,7 +196,7 @@ OF_A_RUN = {"environment": decode_environment, "argv": decode_argv, "plan": deco
 def encode(content: Any) -> str:
     """The text of JSON that `decode` reads. A number that is not finite becomes null; half a
     surrogate pair, as in a file's name that is no UTF-8, is escaped."""
-    return json.dumps(_map(storable, content))
+    return json.dumps(_storable(content))
 
 
 def damaged(where: Path, table: str, column: str, why: str) -> UserError:
@@ -222,16 +219,12 @@ def _check(value: Any, levels: int) -> None:
         _check(part, levels - 1)
 
 
-def _map(change: Callable[[str], str], content: Any) -> Any:
-    """The content with each text changed, and null for a number that is not finite."""
+def _storable(content: Any) -> Any:
+    """The content with texts that a column can hold, and null for a number that is not finite."""
     if isinstance(content, str):
-        return change(content)
+        return storable(content)
     if isinstance(content, Mapping):
-        return {change(str(name)): _map(change, part) for name, part in content.items()}
+        return {storable(str(name)): _storable(part) for name, part in content.items()}
     if isinstance(content, list | tuple):
-        return [_map(change, part) for part in content]
+        return [_storable(part) for part in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _replaced(text: str) -> str:
-    return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
