@@ -9,12 +9,10 @@ from typing import Any
 
 from hwbench.recording.session import derive, new_run_id
 from hwbench.records import Case, Measurement, Run, UserError
+from hwbench.tables.columns import MOST_CASES
 from hwbench.tables.reader import read_run
 from hwbench.tables.run import RunTables
 from hwbench.tables.writer import Writer
-
-MOST_CASES = 10_000
-"""Of an import: a page of as many takes minutes."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ DEEPEST = 20
 """Levels of what has no shape of its own. An environment has five."""
 
 MOST_CASES, MOST_PARAMS = 10_000, 1000
+"""Of a plan, and of one of its cases. A page of as many cases takes minutes."""
 
 LONGEST, LONGEST_PLAN = 1_000_000, 16_000_000
 """Letters of a text of JSON, and of a plan, which names all cases."""

@@ -19,7 +19,7 @@ FREE_ROWS = 1_000_000
 byte: each row that hwbench writes has a number that no other row has."""
 
 MOST_ROWS = 8_000_000
-"""Of a part, which is of one process: its window ends after a million steps."""
+"""Of a part, which is of one process or an import: a window ends after a million steps."""
 
 SMALL = 2**24
 """Bytes of a file that is held in memory as it is read."""
