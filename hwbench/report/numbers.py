@@ -90,9 +90,9 @@ def moment(iso: str) -> str:
     it is."""
     try:
         time = datetime.fromisoformat(iso)
-    except ValueError:
+        return f"{time.astimezone(UTC) if time.tzinfo else time:%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):  # in UTC it may lie in no year that there is
         return iso
-    return f"{time.astimezone(UTC) if time.tzinfo else time:%Y-%m-%d %H:%M} UTC"
 
 
 def short(text: str, most: int = 72) -> str:

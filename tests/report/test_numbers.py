@@ -49,6 +49,7 @@ def test_a_ratio_shows_small_differences_near_one(value, text):
 def test_moments_are_given_in_utc():
     assert numbers.moment("2026-11-24T09:30:59+01:00") == "2026-11-24 08:30 UTC"
     assert numbers.moment("yesterday") == "yesterday"
+    assert numbers.moment("9999-12-31T23:59:59-23:59") == "9999-12-31T23:59:59-23:59"
 
 
 def test_counts_are_grammatical():
