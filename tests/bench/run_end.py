@@ -27,7 +27,7 @@ from runs import run_of, window_of
 from hwbench.analysis import once, outcomes, roofline
 from hwbench.analysis.metrics import ceilings, energy, latency, spans, steps, summary
 from hwbench.analysis.scaling import extrapolate, sweeps
-from hwbench.cli import options
+from hwbench.cli import options, targets
 from hwbench.recording.session import close_run
 from hwbench.records import Case, Declared, Measurement, Work
 from hwbench.report import terminal
@@ -89,7 +89,7 @@ def seconds_of_the_end(folder: Path) -> float:
     begin = time.perf_counter()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         run = close_run(folder, options.warn)
-        options.write_page(folder / "report.html", html.render([run]))
+        targets.write_page(folder / "report.html", html.render([run]))
         for table in (terminal.summary_table(run), *terminal.together_tables(run)):
             options.print_table(table)
         summary.summarize(run)
