@@ -32,6 +32,11 @@ def test_each_test_is_a_case_and_each_repetition_a_sample():
         assert process.work.tokens == test["n_prompt"] + test["n_gen"]
 
 
+def test_a_setting_that_no_column_holds_is_a_text(tmp_path):
+    found = read_changed(tmp_path, TOOL, 0, "n_batch", to=2**70)
+    assert found.measured[0][0].params["n_batch"] == str(2**70)
+
+
 def test_tokens_a_second_are_those_that_the_file_states(call, tmp_path):
     done = call("import", TOOL, FILES[TOOL], "--json")
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,8 @@ from hwbench.records import (
     Window,
     Work,
 )
-from hwbench.tables.importers.fields import Unusable
+from hwbench.tables.columns import LARGEST
+from hwbench.tables.importers.fields import Unusable, whole_number
 
 DTYPE = "-"
 """These tools know nothing of number formats."""
@@ -84,7 +85,7 @@ def processor(name: Any, logical_cores: Any, **identity: Any) -> dict[str, Any]:
     return {
         "kind": "cpu",
         "name": storable(name) if is_name else UNKNOWN_CPU,
-        "logical_cores": logical_cores if isinstance(logical_cores, int) else None,
+        "logical_cores": whole_number(logical_cores),
         **{key: storable(str(fact)) for key, fact in facts.items()},
     }
 
@@ -96,8 +97,8 @@ def case_of(name: str, params: Mapping[str, Any]) -> Case:
 
 
 def _param(value: Any) -> Param:
-    """A parameter as it is, or as JSON where it is more than a word or a number."""
-    if value is None or isinstance(value, bool | int):
+    """A parameter as it is, or as JSON where it is more than a word or a number of a column."""
+    if value is None or (isinstance(value, int) and abs(value) <= LARGEST):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value

@@ -14,6 +14,7 @@ from typing import Any
 from hwbench.documents import read_json
 from hwbench.printable import storable
 from hwbench.records import Case, Measurement, Work
+from hwbench.tables.columns import LARGEST
 from hwbench.tables.importers.fields import (
     NotAResult,
     Unusable,
@@ -188,7 +189,7 @@ def _device(content: Any, ids: Sequence[Any]) -> dict[str, Any]:
     return {
         "kind": "cuda",
         "name": storable(part(device, "name", str, "a device")),
-        "index": ids[0],
+        "index": ids[0] if 0 <= ids[0] <= LARGEST else None,
         "multiprocessors": whole_number(device.get("number_of_sms")),
         "memory_bytes": whole_number(device.get("global_memory_size")),
     }
