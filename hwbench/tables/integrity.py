@@ -2,7 +2,7 @@
 another run's or only a part of it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -119,8 +119,8 @@ def _why_no_figures(column: pa.Field, values: pd.Series) -> str:
 
 def _is_time(text: str) -> bool:
     try:
-        return bool(datetime.fromisoformat(text))
-    except ValueError:
+        return bool(datetime.fromisoformat(text).astimezone(UTC))
+    except (ValueError, OverflowError, OSError):  # beyond the years that there are
         return False
 
 

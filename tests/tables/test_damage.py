@@ -108,6 +108,7 @@ class TestFolder:
 NEGATIVE = "negative or not a number"
 VALUES = [
     ("runs", "started_at", "yesterday", "not a time of ISO 8601"),
+    ("runs", "started_at", "9999-12-31T23:59:59-23:59", "not a time of ISO 8601"),
     ("runs", "device_kind", "", "an empty text"),
     ("runs", "device_name", "x" * 100_001, "a text of 100,001 letters"),
     ("measurements", "process", -1, NEGATIVE),
