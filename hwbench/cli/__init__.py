@@ -71,6 +71,13 @@ def cli(debug: bool) -> None:
     """Measure what this machine can do for large models: tokens/s, FLOP/s, latency and memory."""
 
 
+def _is_completion() -> bool:
+    """Whether a shell asks what may come next, or for the script that asks. A shell gives the words
+    that were typed so far."""
+    instruction = os.environ.get("_HWBENCH_COMPLETE", "")
+    return instruction.endswith("_source") or (bool(instruction) and "COMP_WORDS" in os.environ)
+
+
 def main() -> None:
     """Run the command line and exit with its promised status."""
     with streams.prepared(), signals.raised():
@@ -87,7 +94,7 @@ def _run() -> int:
     try:
         _require_text(own)
         words = [word for word in own if word != "--debug"] + words[len(own) :]
-        if "_HWBENCH_COMPLETE" in os.environ:  # the shell asks what may come next
+        if _is_completion():
             cli.main(words, prog_name="hwbench")
         with cli.make_context("hwbench", words) as context:
             status = cli.invoke(context)

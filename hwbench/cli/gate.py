@@ -197,7 +197,8 @@ def _show(judgement: Judgement, as_json: bool) -> None:
         options.print_json(head | comparison.comparison_data(table, gate.overall(table), more))
     elif len(table):
         options.print_table(comparison.comparison_table(table, "status"))
-    tell(judgement.subject)
+    if len(table):  # without a baseline the message has said so
+        tell(judgement.subject)
     summary = f" ({gate.summary(table)})" if len(table) else ""
     tell(f"gate: {outcome}{summary}")
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,8 @@ def _changes(attack: Attack, done: Done) -> list[str]:
     inner = str(done.work.relative_to(done.top))
     # where a result cannot be shown, its files were written before
     is_refused = done.status == REFUSED and attack.stdout in ("file", "broken")
-    allowed = [] if is_refused else [f"{inner}/{place}/" for place in attack.writes]
+    places = [inner if place == "." else f"{inner}/{place}" for place in attack.writes]
+    allowed = [] if is_refused else [f"{place}/" for place in places]
     outside = [
         path
         for path in sorted(done.changed)
@@ -133,7 +135,7 @@ def _answer(attack: Attack, done: Done) -> list[str]:
         file = done.top / path
         if file.is_file() and not file.is_symlink():
             found += [f"a secret in {path}" for one in attack.secrets if _holds(file, one)]
-            found += _sound(path, file.suffix.removeprefix("."), file.read_bytes())
+            found += _sound(path, _form_of_file(attack, file), file.read_bytes())
     return found
 
 
@@ -151,6 +153,25 @@ def _form(attack: Attack) -> str:
         return "json"
     form = words[words.index("--format") + 1] if "--format" in words else ""
     return {"markdown": "md"}.get(form, form) if "-o" not in words else ""
+
+
+def _form_of_file(attack: Attack, file: Path) -> str:
+    """What a file holds: by the option that names it, whatever its name ends in."""
+    words = list(map(os.fsencode, attack.words))
+    for option, form in (("--junit", "xml"), ("--markdown", "md"), ("-o", _page_form(words))):
+        place = words.index(option.encode()) + 1 if option.encode() in words else 0
+        if place and Path(os.fsdecode(words[place])).name == file.name:
+            return form
+    summary = attack.environment.get("GITHUB_STEP_SUMMARY")
+    if summary and Path(os.fsdecode(summary)).name == file.name:
+        return "md"
+    is_named = any(word.endswith(os.fsencode(file.name)) for word in words)
+    return "" if is_named else file.suffix.removeprefix(".")
+
+
+def _page_form(words: list[bytes]) -> str:
+    form = os.fsdecode(words[words.index(b"--format") + 1]) if b"--format" in words else "html"
+    return {"markdown": "md"}.get(form, form)
 
 
 def _sound(name: str, form: str, content: bytes) -> list[str]:

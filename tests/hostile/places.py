@@ -66,4 +66,4 @@ def _place(rng: Random, work: Path) -> bytes:
 def _writes(place: bytes) -> list[str]:
     """What may then be written: that place, if it lies in the folder."""
     name = os.path.normpath(os.fsdecode(place))
-    return [] if name.startswith(("/", "..")) or name == "." else [name]
+    return [] if name.startswith(("/", "..")) else [name]
