@@ -12,8 +12,8 @@ import sys
 BLOCKED = (_signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGHUP)
 """Signals that whoever starts this script has blocked for it."""
 
-CHANGED = (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ)
-"""Signals that an interpreter handles or ignores from its start on."""
+IGNORED = (_signal.SIGPIPE, _signal.SIGXFSZ)
+"""Signals that an interpreter ignores from its start on."""
 
 
 UNKNOWN_KIB = "16384"
@@ -28,8 +28,10 @@ def main(go: int, said: int, words: list[str]) -> None:
     with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
         peak = status.read().partition("VmHWM:")[2].split()[:1] or [UNKNOWN_KIB]
     os.write(said, f"{os.getpid()} {peak[0]}".encode())
-    for number in CHANGED:
+    for number in IGNORED:
         _signal.signal(number, _signal.SIG_DFL)
+    if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # as a shell's background has it
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, BLOCKED)
     try:
         os.execvp(words[0], words)

@@ -25,8 +25,10 @@ print(json.dumps([[one.exit_status, one.memory_peak and asdict(one.memory_peak)]
 
 def run(commands, before=""):
     """The exit status of each command, and its peak. They run in another process, which becomes
-    the parent of all that leave them."""
-    program = [sys.executable, "-W", "error", "-c", PROGRAM, json.dumps(commands), before]
+    the parent of all that leave them. A shell starts it: a process has at least the peak of whoever
+    started it, and that of a test run is a gigabyte."""
+    shell = ["sh", "-c", '"$@"; exit $?', "sh"]
+    program = [*shell, sys.executable, "-W", "error", "-c", PROGRAM, json.dumps(commands), before]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HWBENCH_POWERCAP": "/nowhere"}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -91,15 +93,19 @@ def test_command_is_measured_without_the_small_interpreter(before):
     assert [status for status, _ in others] == [3, 127]
 
 
-def test_command_has_the_surroundings_that_it_would_have_alone():
-    """The small interpreter leaves it no file, no blocked and no ignored signal."""
+@pytest.mark.parametrize("shell", [[], ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]])
+def test_command_has_the_surroundings_that_it_would_have_alone(shell):
+    """The small interpreter leaves it no file, no blocked and no ignored signal; what was ignored
+    before stays so."""
     look = "import os; print(sorted(os.listdir('/proc/self/fd')), os.getpgid(0) != os.getpid(), "
     look += "[line for line in open('/proc/self/status') if line[:6] in ('SigBlk', 'SigIgn')])"
     words = [sys.executable, "-I", "-S", "-c", look]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     metered = [sys.executable, "-m", "hwbench", "meter", "--json", os.devnull, "--", *words]
     shown = [
-        subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        subprocess.run(
+            [*shell, *command], env=environment, capture_output=True, text=True, timeout=60
+        )
         for command in (words, metered)
     ]
     assert shown[0].stdout == shown[1].stdout != ""
