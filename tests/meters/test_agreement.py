@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sensor_models import BEGIN_NS, NVML, RAPL, make_trace, sensor
 
+from hwbench import tables
 from hwbench.analysis.metrics.validity import severity_of
 from hwbench.meters.agreement import disagreements
 from hwbench.meters.energy import idle_power, readings_of
@@ -179,8 +180,12 @@ def test_disagreement_is_told_by_meter_and_by_the_stored_run(nvml_library, tmp_p
     words = ["meter", "--output", tmp_path, "--", "sleep", "1.5"]
     done = hwbench(nvml_library, *words, SENSOR_W=26)
     gpu = next(line for line in done.stdout.splitlines() if line.startswith("gpu:0")).split()
-    assert (gpu[3:5], gpu[gpu.index("nvml") - 1]) == (["74", "%"], "C")
     assert "energy_disagreement: gpu:0's counter says" in done.stdout.splitlines()[-1]
     (folder,) = tmp_path.glob("*/")
+    readings = tables.read_run(folder).readings
+    joules = readings[readings.scope == "gpu:0"].set_index("quantity").value
+    apart = 100 * joules.energy_residual / joules.energy
+    assert apart == pytest.approx(74, abs=10)  # 100 W against 26 W
+    assert (gpu[3:5], gpu[gpu.index("nvml") - 1]) == ([f"{apart:.0f}", "%"], "C")
     data = json.loads(hwbench(nvml_library, "summarize", folder, "--json").stdout)
     assert "energy_disagreement" in json.dumps(data)
