@@ -29,6 +29,7 @@ import psutil
 
 from hwbench.meters import EnergySource, Signal, Source, read_all
 from hwbench.meters.machine import Processors, package_sensors, processors
+from hwbench.system import files
 
 QUICK_S = 0.25
 SLOW_S = 1.0
@@ -154,9 +155,9 @@ class Family:
         before = self._living()
         found = []
         for pid in before:
-            with suppress(OSError):  # of another user; a kernel before 4.14
-                rollup = (self._proc / str(pid) / "smaps_rollup").read_text(encoding="utf-8")
-                found += re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+            # none of a process of another user, and none in a kernel before 4.14
+            rollup = files.read(f"{pid}/smaps_rollup", self._proc) or ""
+            found += re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
         if not found or self._living() != before:
             return {}
         return {"pss": sum(map(int, found)) * 1024}
@@ -193,8 +194,7 @@ class Family:
         for process in self._members:
             with suppress(psutil.Error, OSError):
                 switches.append(sum(process.num_ctx_switches()))
-                file = self._proc / str(process.pid) / "status"
-                status = file.read_text(encoding="utf-8", errors="replace")  # a name is any bytes
+                status = files.read(f"{process.pid}/status", self._proc) or ""
                 found = re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
                 peaks += [int(peak) * 1024 for peak in found]
         values: Values = {}

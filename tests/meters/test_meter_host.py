@@ -221,6 +221,16 @@ def test_peak_is_that_of_the_largest_process(world):
     assert plain(read_all(world.meter()))["process", "rss_peak"] == 50 * 1024
 
 
+def test_process_whose_name_is_not_utf_8_has_its_peak(world):
+    world.add(8)
+    for pid in (7, 8):
+        world.write(f"proc/{pid}/status", "Name:\tpython\nVmHWM:\t7 kB\n")
+    (world.root / "proc/8/status").write_bytes(b"Name:\tcaf\xe9 \xff\nVmHWM:\t8 kB\n")
+    shown = plain(read_all(world.meter()))
+    assert shown["process", "rss_peak"] == 8 * 1024
+    assert shown["process", "context_switches"] == 14
+
+
 def test_ended_processes_are_skipped(world):
     world.add(8)
     meter = world.meter()
