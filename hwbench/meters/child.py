@@ -13,10 +13,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 
 from hwbench.meters import starter
+from hwbench.system import files
 
 KIB = 1 if sys.platform == "darwin" else 1024
 """The unit of ru_maxrss in bytes: bytes on macOS, KiB elsewhere."""
@@ -123,10 +123,10 @@ def _next_to_end() -> int:
 def _had_children(pid: int) -> bool:
     """Whether a process that has ended had waited for children: the page faults of these are
     counted (cminflt of proc(5)), and none lives without one. True if that is not shown."""
+    fields = (files.read(f"proc/{pid}/stat") or "").rpartition(")")[2].split()
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         return int(fields[8]) > 0
-    except (OSError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return True
 
 

@@ -4,7 +4,6 @@ its sensors are."""
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,20 +83,15 @@ def package_sensors(hwmon: Path) -> list[Path]:
     may have an offset for the fans, so Tdie is preferred."""
     found: list[Path] = []
     for chip in sorted(hwmon.glob("hwmon*")):
-        with suppress(OSError, ValueError):
-            if (chip / "name").read_text(
-                encoding="utf-8", errors="replace"
-            ).strip() in PACKAGE_SENSORS:
-                found += _sensors_of(chip)
+        if files.read("name", chip) in PACKAGE_SENSORS:
+            found += _sensors_of(chip)
     return found
 
 
 def _sensors_of(chip: Path) -> list[Path]:
     by_label = {
-        file.read_text(encoding="utf-8", errors="replace").strip(): file
-        for file in sorted(chip.glob("temp*_label"))
+        files.read(file.name, chip) or "": file for file in sorted(chip.glob("temp*_label"))
     }
     labels = [label for label in by_label if label.startswith("Package id")]
     labels += [label for label in ("Tdie", "Tctl") if label in by_label][:1]
-    files = [by_label[label] for label in labels]
-    return [file.with_name(file.name.replace("label", "input")) for file in files]
+    return [chip / by_label[label].name.replace("label", "input") for label in labels]
