@@ -5,9 +5,9 @@ arm_cores.csv has those that run Linux today, as util-linux's lscpu names them
 known.
 """
 
-import csv
 from functools import cache
-from importlib.resources import files
+
+from hwbench.datasheets import rows
 
 SOFTWARE = 0x00
 """The implementer that Arm leaves to software: emulators, and hypervisors that hide the core."""
@@ -31,6 +31,7 @@ def find(implementer: str, part: str) -> str | None:
 @cache
 def table() -> dict[tuple[int, int], str]:
     """All cores by implementer and part."""
-    text = files("hwbench.datasheets").joinpath("arm_cores.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return {(int(row["implementer"], 16), int(row["part"], 16)): row["name"] for row in rows}
+    return {
+        (int(row["implementer"], 16), int(row["part"], 16)): row["name"]
+        for row in rows("arm_cores")
+    }

@@ -10,11 +10,11 @@ is that of one busy core. With all cores busy, and wide vectors, the clock is lo
 of a peak from the highest clock is rather too low.
 """
 
-import csv
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from hwbench.datasheets import rows
 
 
 def flops(
@@ -43,8 +43,7 @@ def flops(
 @cache
 def table() -> list[dict[str, str]]:
     """The rows of cpu.csv."""
-    text = files("hwbench.datasheets").joinpath("cpu.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return rows("cpu")
 
 
 def _row(dtype: str, cpu: Mapping[str, Any]) -> dict[str, str] | None:

@@ -11,15 +11,13 @@ number, the device may be a partition.
 A device, a dtype or a figure that is not in the table is unknown, and never taken from another.
 """
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from hwbench.datasheets import cpu
+from hwbench.datasheets import cpu, rows
 
 MAKERS = re.compile(r"((NVIDIA|AMD|Tesla) )*")
 """The words before the model: one driver calls a V100 "Tesla V100-SXM2-16GB", another adds
@@ -82,8 +80,7 @@ def why_unknown(device: str, environment: Mapping[str, Any]) -> str:
 @cache
 def table() -> dict[str, dict[str, str]]:
     """The rows of peaks.csv by name."""
-    text = files("hwbench.datasheets").joinpath("peaks.csv").read_text(encoding="utf-8")
-    return {row["name"]: row for row in csv.DictReader(text.splitlines())}
+    return {row["name"]: row for row in rows("peaks")}
 
 
 def _row(device: str, environment: Mapping[str, Any]) -> dict[str, str] | None:

@@ -7,11 +7,11 @@ Left out are processors whose vendor does not publish it, such as those built fo
 twice their base power for as long as they are cooled.
 """
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from hwbench.datasheets import rows
 
 ORNAMENTS = r"\((R|TM)\)|\bCPU\b|@.*|\b\d+-Cores?\b|\bProcessor\b|^\s*(AMD|Intel)\b"
 """The parts of a name besides the model: `Intel(R) Xeon(R) CPU E5-2690 v4 @ 2.60GHz` is the model
@@ -40,8 +40,7 @@ def model(name: str) -> str:
 @cache
 def table() -> dict[str, Tdp]:
     """All models by name."""
-    text = files("hwbench.datasheets").joinpath("tdp.csv").read_text(encoding="utf-8")
     tdps = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in rows("tdp"):
         tdps[row["name"]] = Tdp(float(row["watts"]), int(row["threads"]), row["source"])
     return tdps
