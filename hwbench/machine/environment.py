@@ -5,7 +5,6 @@ Nothing here names a person or a place: no host name, no user, no path. An unkno
 
 import os
 import platform
-import subprocess
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -14,7 +13,7 @@ import psutil
 
 from hwbench.machine.checks import check
 from hwbench.machine.nvidia import collect_gpus
-from hwbench.system import cgroups, cpu, files, memory, variables
+from hwbench.system import cgroups, commands, cpu, files, memory, variables
 
 PACKAGES = ("torch", "triton", "numpy", "pandas", "pyarrow", "matplotlib", "psutil", "nvidia-ml-py")
 
@@ -83,19 +82,11 @@ def _container() -> dict[str, Any]:
 
 def _git() -> dict[str, Any] | None:
     """The commit of the working folder and whether it has changes; None outside a repository."""
-    commit = _run("git", "rev-parse", "HEAD")
+    commit = commands.output("git", "rev-parse", "HEAD")
     if not commit:
         return None
-    changes = _run("git", "status", "--porcelain", "--untracked-files=no")
+    changes = commands.output("git", "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
-
-
-def _run(*command: str) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="backslashreplace").strip()  # names of files may be any bytes
 
 
 def _or_none(question: Callable[[], Any]) -> Any:

@@ -1,2 +1,2 @@
-"""What the operating system says of this machine: small files, limits of control groups, memory,
-the processor's name. No torch."""
+"""What the operating system says of this machine: small files and programs, limits of control
+groups, memory, the processor's name. No torch."""

@@ -7,7 +7,6 @@ an architecture or a family, or nothing.
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import psutil
 
 from hwbench.datasheets import arm_cores
 from hwbench.identity import is_no_name, is_unknown
-from hwbench.system import files
+from hwbench.system import commands, files
 
 FAILURES = (OSError, psutil.Error, ValueError, KeyError, RuntimeError)
 """What psutil raises where /proc is not mounted, or shows other things than it knows."""
@@ -171,16 +170,8 @@ def _joined(values: Iterable[str | None]) -> str | None:
 
 def _name_without_proc() -> str | None:
     if platform.system() == "Darwin":
-        return _run("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string")
+        return commands.output("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string") or None
     return _windows_name() if platform.system() == "Windows" else None
-
-
-def _run(*command: str) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="backslashreplace").strip() or None
 
 
 def _windows_name() -> str | None:

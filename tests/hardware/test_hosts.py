@@ -15,7 +15,7 @@ from hwbench.identity import Identity, is_unknown
 from hwbench.machine import environment
 from hwbench.machine.checks import check
 from hwbench.meters.machine import Place
-from hwbench.system import cgroups, cpu, memory
+from hwbench.system import cgroups, commands, cpu, memory
 
 from . import groups, processors
 
@@ -198,7 +198,7 @@ def test_only_the_kinds_of_cores_that_may_be_used_are_named(lay_out, monkeypatch
 def test_without_proc_macos_is_asked(lay_out, monkeypatch, system, answer, name):
     lay_out({})
     done = subprocess.CompletedProcess((), 0, stdout=answer)
-    monkeypatch.setattr(cpu.subprocess, "run", lambda *command, **options: done)
+    monkeypatch.setattr(commands.subprocess, "run", lambda *command, **options: done)
     monkeypatch.setattr(platform, "system", lambda: system)
     monkeypatch.setattr(platform, "processor", lambda: "arm")
     assert cpu.identify().name == name

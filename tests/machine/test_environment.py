@@ -5,12 +5,12 @@ import json
 import pytest
 
 from hwbench.machine import environment
-from hwbench.system import variables
+from hwbench.system import commands, variables
 
 
 def test_unknown_git_status_is_not_reported_as_clean(monkeypatch):
     answers = {"rev-parse": "abc", "status": None}
-    monkeypatch.setattr(environment, "_run", lambda git, command, *words: answers[command])
+    monkeypatch.setattr(commands, "output", lambda git, command, *words: answers[command])
     assert environment._git() == {"commit": "abc", "dirty": None}
     for changes, dirty in (("", False), (" M file", True)):
         answers["status"] = changes
