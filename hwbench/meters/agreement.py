@@ -11,8 +11,8 @@ more than so many times their combined uncertainty. docs/energy.md has how rarel
 
 
 def disagreements(readings: Sequence[Reading]) -> list[str]:
-    """Notes, `code: what happened`, where a counter and a sensor of the same scope say what cannot
-    both be true, or where one of them shows what cannot be."""
+    """Notes, `code: what happened`: where a counter and a sensor of the same scope disagree, or
+    where one of them shows an impossible value."""
     energies = {one.scope: one for one in readings if one.quantity == "energy" and not one.span}
     notes = []
     for residual in readings:
@@ -37,7 +37,7 @@ def _disagree(counter_j: float, residual: Reading) -> bool:
     return difference_j > APART * most_j and difference_j > UNEXPLAINED * residual.uncertainty
 
 
-def doubted(figures: Sequence[Reading], residual: Sequence[Reading]) -> list[Reading]:
+def downgrade(figures: Sequence[Reading], residual: Sequence[Reading]) -> list[Reading]:
     """The figures of a counter; if its sensor disagrees, with grade C, and with the difference as
     uncertainty."""
     energy = figures[0].value

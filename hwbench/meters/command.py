@@ -49,7 +49,7 @@ def run_metered(words: Sequence[str], tdp_w: float | None = None) -> Metered:
     child = Child(words)
     with MeteredBlock(open_meters(None, tdp_w), time.monotonic_ns) as block:
         try:
-            with _passing_signals_to(child):
+            with _pass_signals_to(child):
                 child.start()
                 processes = host.open_meter(child.pid)
                 block.meters.append(processes)
@@ -96,7 +96,7 @@ def as_measurement(metered: Metered) -> Measurement:
 
 
 @contextmanager
-def _passing_signals_to(child: Child) -> Iterator[None]:
+def _pass_signals_to(child: Child) -> Iterator[None]:
     """A context in which an interrupt does not end this process (a terminal sends it to the child,
     too), and a SIGTERM is passed on to the child. It sets handlers because a child would inherit an
     ignored signal; one that is ignored already, as by `nohup`, stays so."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.meters import Counter, EnergySource, PowerSensor, Signal
-from hwbench.meters.agreement import doubted
+from hwbench.meters.agreement import downgrade
 from hwbench.meters.counters import counter_answer
 from hwbench.meters.integration import sensor_answer
 from hwbench.meters.recorder import Trace
@@ -59,7 +59,7 @@ def readings_of(
             continue
         residual = _residual(outcomes)
         figures = [_energy(answers[0]), _power(answers[0]), _peak(answers[0])]
-        found += [*doubted(figures, residual), *residual]
+        found += [*downgrade(figures, residual), *residual]
     for signal, why in failures.items():
         if signal.quantity == "energy" and signal.scope not in _scopes(sources):
             found.append(_no_energy(signal, why, (end_ns - begin_ns) / 1e9))
