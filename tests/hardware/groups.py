@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .reports import NONE_FOUND
+
 GIB = 1 << 30
 V1_NO_LIMIT = "9223372036854771712"
 """PAGE_COUNTER_MAX pages of 4 KiB."""
@@ -45,7 +47,6 @@ TOP = "sys/fs/cgroup"
 STEP = f"{TOP}/system.slice/worker_slurmstepd.scope/job_4749/step_0"
 POD = "kubepods/burstable/pod9a18/d28e"
 
-NONE_FOUND = "none found"
 UNLIMITED = group(TOP, cgroup_procs="1")  # the root of v2 has no files of limits
 
 ROWS = {

@@ -3,7 +3,7 @@ public report that its text is taken from, shortened to what names the processor
 
 from dataclasses import dataclass
 
-NONE_FOUND = "none found"
+from .reports import NONE_FOUND
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The oddities of hosts as tables: the files that a machine shows, and the right values."""
 
 import platform
-import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -18,8 +17,7 @@ from hwbench.meters.machine import Place
 from hwbench.system import cgroups, commands, cpu, memory
 
 from . import groups, processors
-
-REPORT = re.compile(r"[\w.-]+/[\w.-]+#\d+|none found")
+from .reports import REPORT
 
 
 @pytest.mark.parametrize("row", groups.ROWS.values(), ids=groups.ROWS)

@@ -2,8 +2,6 @@
 
 A row has what the hardware or its driver does, the public report that it is from, and the right
 answer. Stand-ins take the place of the hardware.
-
-`source` is the address of the report, or `none found` where the oddity is known by other ways only.
 """
 
 import json
@@ -16,8 +14,9 @@ from pathlib import Path
 import pytest
 from nvml_library import slice_uuid
 
+from .reports import NONE_FOUND, REPORT
+
 ROOT = Path(__file__).resolve().parents[2]
-GITHUB = "https://github.com/"
 ANY = object()
 """What a row does not say."""
 
@@ -64,28 +63,28 @@ class Nvidia:
 NVIDIA = [
     Nvidia(
         "a name that is not UTF-8, with drivers 555 under WSL2",
-        GITHUB + "XuehaiPan/nvitop/issues/127",
+        "XuehaiPan/nvitop#127",
         {"NAME": os.fsdecode(b"\xf8\xff\x01")},
         names=[None],
     ),
     Nvidia(
         "every text is garbage",
-        GITHUB + "wookayin/gpustat/issues/170",
+        "wookayin/gpustat#170",
         {"NAME": os.fsdecode(b"\xf8"), "DRIVER": os.fsdecode(b"\x80\x81")},
         names=[None],
     ),
-    Nvidia("a name that is empty", "none found", {"NAME": " "}, names=[None]),
-    Nvidia("a name beyond ASCII", "none found", {"NAME": "GeForce® 测试"}, names=["GeForce® 测试"]),
+    Nvidia("a name that is empty", NONE_FOUND, {"NAME": " "}, names=[None]),
+    Nvidia("a name beyond ASCII", NONE_FOUND, {"NAME": "GeForce® 测试"}, names=["GeForce® 测试"]),
     Nvidia(
         "a card in MIG mode has no utilization",
-        GITHUB + "XuehaiPan/nvitop/issues/5",
+        "XuehaiPan/nvitop#5",
         {"MIG": 1, "FAIL": failing("nvmlDeviceGetUtilizationRates")},
         reason="no utilization: the driver does not show it",
         lacks=("utilization",),
     ),
     Nvidia(
         "a MIG slice would have the power of the whole card",
-        GITHUB + "guilbaults/slurm-job-exporter/pull/55",
+        "guilbaults/slurm-job-exporter#55",
         {"MIG": 1},
         gpus=[slice_uuid(0)],
         lacks=("energy", "power"),
@@ -94,7 +93,7 @@ NVIDIA = [
     ),
     Nvidia(
         "a virtual GPU (GRID) does not answer most questions",
-        GITHUB + "NVIDIA/TensorRT-LLM/issues/1861",
+        "NVIDIA/TensorRT-LLM#1861",
         {"FAIL": failing(ENERGY, *POWERS, *LIMITS, *CLOCKS, *HEAT)},
         works=[False],
         reason="no energy, power",
@@ -102,13 +101,13 @@ NVIDIA = [
     ),
     Nvidia(
         "WSL2 shows neither utilization nor memory",
-        GITHUB + "dask/distributed/pull/5343",
+        "dask/distributed#5343",
         {"FAIL": failing("nvmlDeviceGetUtilizationRates", *MEMORY)},
         lacks=("utilization", "memory_used"),
     ),
     Nvidia(
         "a Jetson's NVML opens and shows nothing but a name",
-        GITHUB + "HazyResearch/intelligence-per-watt/issues/40",
+        "HazyResearch/intelligence-per-watt#40",
         {
             "NAME": "Orin (nvgpu)",
             "FAIL": failing(ENERGY, *POWERS, *LIMITS, *CLOCKS, *HEAT, *MEMORY),
@@ -120,7 +119,7 @@ NVIDIA = [
     ),
     Nvidia(
         "a GPU before Volta has no energy counter",
-        GITHUB + "mlco2/codecarbon/issues/608",
+        "mlco2/codecarbon#608",
         {"FAIL": failing(ENERGY)},
         reason="no energy: the driver does not show it",
         lacks=("energy",),
@@ -129,7 +128,7 @@ NVIDIA = [
     ),
     Nvidia(
         "two cards of two kinds, one without power",
-        GITHUB + "msminhas93/nviwatch/pull/28",
+        "msminhas93/nviwatch#28",
         {"GPUS": 2, "FAIL": failing(ENERGY, *POWERS, gpu=0)},
         names=[NAME, NAME],
         works=[False, True],
@@ -137,7 +136,7 @@ NVIDIA = [
     ),
     Nvidia(
         "one of two cards is lost",
-        GITHUB + "rossumai/nvgpu/issues/6",
+        "rossumai/nvgpu#6",
         {"GPUS": 2, "FAIL": failing("nvmlDeviceGetHandleByIndex_v2", code=15, gpu=1)},
         names=[NAME, None],
         works=[True, False],
@@ -145,7 +144,7 @@ NVIDIA = [
     ),
     Nvidia(
         "one of two cards is lost, and the driver calls it an unknown error",
-        GITHUB + "NVIDIA/dcgm-exporter/issues/604",
+        "NVIDIA/dcgm-exporter#604",
         {"GPUS": 2, "FAIL": failing("nvmlDeviceGetHandleByIndex_v2", code=999, gpu=0)},
         names=[None, NAME],
         works=[False, True],
@@ -153,7 +152,7 @@ NVIDIA = [
     ),
     Nvidia(
         "one of two cards is lost, and the driver does not even count them",
-        "none found",
+        NONE_FOUND,
         {"GPUS": 2, "FAIL": "nvmlDeviceGetCount_v2=15,nvmlDeviceGetHandleByIndex_v2@1=15"},
         names=[NAME, None],
         works=[True, False],
@@ -161,7 +160,7 @@ NVIDIA = [
     ),
     Nvidia(
         "one of two cards falls off the bus in mid-run",
-        GITHUB + "NVIDIA/open-gpu-kernel-modules/issues/387",
+        "NVIDIA/open-gpu-kernel-modules#387",
         {"GPUS": 2, "LOST": "1@0.4"},
         names=[NAME, NAME],
         works=[True, True],
@@ -170,7 +169,7 @@ NVIDIA = [
     ),
     Nvidia(
         "the driver in the kernel and its library are of two versions",
-        GITHUB + "tensorpack/tensorpack/issues/1244",
+        "tensorpack/tensorpack#1244",
         {"FAIL": failing("nvmlInitWithFlags", code=18)},
         names=ANY,
         works=[False],
@@ -178,7 +177,7 @@ NVIDIA = [
     ),
     Nvidia(
         "driver 580 shows 3.7 MW",
-        GITHUB + "flightlessmango/MangoHud/pull/2144",
+        "flightlessmango/MangoHud#2144",
         {"SENSOR_W": 3.7e6, "FAIL": failing(ENERGY)},
         lacks=("energy",),
         window_s=0.8,
@@ -186,7 +185,7 @@ NVIDIA = [
     ),
     Nvidia(
         "the counter shows 187 J and the sensor 327 J",
-        GITHUB + "ml-energy/zeus/issues/181",
+        "ml-energy/zeus#181",
         {"POWER_W": 37.5, "SENSOR_W": 65.4},
         window_s=1.2,
         joules=(37.5,),
@@ -254,4 +253,4 @@ def test_nvidia(nvidia, row):
 
 @pytest.mark.parametrize("row", NVIDIA, ids=lambda row: row.oddity)
 def test_every_row_names_its_report(row):
-    assert row.source == "none found" or row.source.startswith(GITHUB)
+    assert REPORT.fullmatch(row.source)

@@ -2,8 +2,6 @@
 
 A row has what the hardware or its driver does, the public report that it is from, and the right
 answer. Stand-ins take the place of the hardware.
-
-`source` is the address of the report, or `none found` where the oddity is known by other ways only.
 """
 
 import sys
@@ -14,7 +12,7 @@ import pytest
 
 from hwbench.meters import amdsmi, powermetrics, read_all
 
-GITHUB = "https://github.com/"
+from .reports import NONE_FOUND, REPORT
 
 
 class AmdSmiException(Exception):
@@ -45,26 +43,26 @@ ALL = {"energy", "power", "clock", "temperature"}
 AMD = [
     Amd(
         "MI300X has no average power",
-        GITHUB + "ml-energy/zeus/pull/203",
+        "ml-energy/zeus#203",
         {},
         ALL,
     ),
     Amd(
         "MI210 has no current power",
-        GITHUB + "ml-energy/zeus/pull/203",
+        "ml-energy/zeus#203",
         {"amdsmi_get_power_info": {"current_socket_power": "N/A", "average_socket_power": 90}},
         ALL,
     ),
     Amd(
         "a counter's resolution is missing",
-        "none found",
+        NONE_FOUND,
         {"amdsmi_get_energy_count": {"energy_accumulator": 10**9}},
         ALL - {"energy"},
         "counter_resolution",
     ),
     Amd(
         "a virtual machine has no energy and no temperature",
-        "none found",
+        NONE_FOUND,
         {
             "amdsmi_get_energy_count": AmdSmiException("2 | NOT_SUPPORTED"),
             "amdsmi_get_temp_metric": AmdSmiException("2 | NOT_SUPPORTED"),
@@ -74,14 +72,14 @@ AMD = [
     ),
     Amd(
         "no driver: it finds no GPU",
-        GITHUB + "ROCm/rocm-systems/issues/7643",
+        "ROCm/rocm-systems#7643",
         {"amdsmi_get_processor_handles": []},
         set(),
         "AMD SMI finds no GPU",
     ),
     Amd(
         "a text that is not UTF-8",
-        "none found",
+        NONE_FOUND,
         {"amdsmi_get_power_info": UnicodeDecodeError("utf-8", b"\xf8", 0, 1, "invalid start byte")},
         ALL - {"power"},
         "codec can't decode",
@@ -145,28 +143,28 @@ PLIST = "<?xml version='1.0'?><plist version='1.0'><dict>{}</dict></plist>\n"
 MACS = [
     Mac(
         "a virtual machine's samples have no processor",
-        GITHUB + "tlkh/asitop/issues/28",
+        "tlkh/asitop#28",
         "ERROR: cannot find the IO registry entry\n" + PLIST.format(""),
         [],
         "cannot find the IO registry entry",
     ),
     Mac(
         "a beta of macOS ends the tool by an assertion",
-        GITHUB + "tlkh/asitop/issues/34",
+        "tlkh/asitop#34",
         "Assertion failed: (num_resids == 2), file cpu_power_arm.c\n",
         [],
         "Assertion failed",
     ),
     Mac(
         "an older macOS does not know an option",
-        GITHUB + "tlkh/asitop/issues/8",
+        "tlkh/asitop#8",
         "powermetrics: invalid option -- u\n",
         [],
         "invalid option",
     ),
     Mac(
         "a sample is cut off",
-        "none found",
+        NONE_FOUND,
         PLIST.format("<key>processor</key><dict><key>cpu_power</key>")
         + PLIST.format("<key>processor</key><dict><key>cpu_power</key><real>5000</real></dict>"),
         [5.0],
@@ -189,4 +187,4 @@ def test_powermetrics(monkeypatch, row):
 
 @pytest.mark.parametrize("row", [*AMD, *MACS], ids=lambda row: row.oddity)
 def test_every_row_names_its_report(row):
-    assert row.source == "none found" or row.source.startswith(GITHUB)
+    assert REPORT.fullmatch(row.source)

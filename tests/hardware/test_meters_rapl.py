@@ -2,8 +2,6 @@
 
 A row has what the hardware or its driver does, the public report that it is from, and the right
 answer. Stand-ins take the place of the hardware.
-
-`source` is the address of the report, or `none found` where the oddity is known by other ways only.
 """
 
 import errno
@@ -21,7 +19,8 @@ from hwbench.meters.counters import unwrap
 from hwbench.meters.machine import Place
 from hwbench.meters.uncertainty import NoAnswer
 
-GITHUB = "https://github.com/"
+from .reports import NONE_FOUND, REPORT
+
 BARE, CONTAINER = Place(), Place(container=True)
 
 
@@ -86,7 +85,7 @@ def broken(root: Path) -> PowercapTree:
 RAPL = [
     Rapl(
         "only root may read the counters",
-        GITHUB + "mlco2/codecarbon/issues/244",
+        "mlco2/codecarbon#244",
         PowercapTree,
         {},
         "since CVE-2020-8694 only root",
@@ -94,7 +93,7 @@ RAPL = [
     ),
     Rapl(
         "one zone of several may not be read",
-        GITHUB + "mlco2/codecarbon/pull/950",
+        "mlco2/codecarbon#950",
         lambda root: PowercapTree(root, dram=True),
         {"package:0": 1000},
         "permission denied",
@@ -102,43 +101,43 @@ RAPL = [
     ),
     Rapl(
         "the same package by MSR and by MMIO",
-        GITHUB + "mlco2/codecarbon/pull/950",
+        "mlco2/codecarbon#950",
         lambda root: PowercapTree(root, mmio=True),
         {"package:0": 1000},
     ),
     Rapl(
         "the board contains its package",
-        GITHUB + "powercap/raplcap/issues/8",
+        "powercap/raplcap#8",
         lambda root: PowercapTree(root, psys=True),
         {"package:0": 1000, "psys": 1000},
     ),
     Rapl(
         "each package has a zone named dram",
-        GITHUB + "level1techs/siomon/issues/70",
+        "level1techs/siomon#70",
         lambda root: PowercapTree(root, packages=2, dram=True),
         {"package:0": 1000, "dram:0": 1000, "package:1": 1000, "dram:1": 1000},
     ),
     Rapl(
         "two packages of one name",
-        GITHUB + "sustainable-computing-io/kepler/pull/2182",
+        "sustainable-computing-io/kepler#2182",
         lambda root: named(PowercapTree(root, packages=2), p1="package-0"),
         {"package:0": 1000, "package:1": 1000},
     ),
     Rapl(
         "the dies of a package mirror one counter",
-        GITHUB + "mlco2/codecarbon/issues/1274",
+        "mlco2/codecarbon#1274",
         mirrored,
         {"package:0": 1000},
     ),
     Rapl(
         "AMD has a lone package without memory",
-        GITHUB + "RRZE-HPC/likwid/issues/181",
+        "RRZE-HPC/likwid#181",
         PowercapTree.amd,
         {"package:0": 1000},
     ),
     Rapl(
         "a container sees links that lead nowhere",
-        GITHUB + "hubblo-org/scaphandre/issues/373",
+        "hubblo-org/scaphandre#373",
         without_links,
         {},
         "this container does not show it",
@@ -146,14 +145,14 @@ RAPL = [
     ),
     Rapl(
         "a system without powercap",
-        GITHUB + "sustainable-computing-io/kepler/issues/2262",
+        "sustainable-computing-io/kepler#2262",
         without_powercap,
         {},
         "the kernel shows no such counter",
     ),
     Rapl(
         "a constraint has no data",
-        GITHUB + "intel/powertelemetry/issues/3",
+        "intel/powertelemetry#3",
         broken,
         {"package:0": 1000},
     ),
@@ -186,21 +185,21 @@ LAST = INTEL_RANGE_UJ - 20_000_000
 WRAPS = [
     Wrap(
         "a counter wraps",
-        GITHUB + "hubblo-org/scaphandre/issues/280",
+        "hubblo-org/scaphandre#280",
         [LAST, LAST + 10_000_000, 10_000_000],
         INTEL_RANGE_UJ,
         30,
     ),
     Wrap(
         "a counter wraps, and its range cannot be read",
-        GITHUB + "mlco2/codecarbon/issues/1309",
+        "mlco2/codecarbon#1309",
         [LAST, LAST + 10_000_000, 10_000_000],
         None,
         None,
     ),
     Wrap(
         "a counter of another range than it states jumps at its wrap",
-        "none found",
+        NONE_FOUND,
         [65_532_000_000, 65_532_610_987, 10_000_000],
         INTEL_RANGE_UJ,
         None,
@@ -230,4 +229,4 @@ def unwrapped(counter, shown):
 
 @pytest.mark.parametrize("row", [*RAPL, *WRAPS], ids=lambda row: row.oddity)
 def test_every_row_names_its_report(row):
-    assert row.source == "none found" or row.source.startswith(GITHUB)
+    assert REPORT.fullmatch(row.source)
