@@ -10,10 +10,11 @@ advances the counters every 10 ms until the time is over. Files are replaced ato
 never finds half a number.
 """
 
+import errno
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 INTEL_RANGE_UJ = 262_143_328_850  # of a desktop and most servers: 2^32 - 1 steps of 61 µJ
@@ -94,6 +95,17 @@ class PowercapTree:
 
     def _name(self, zone: Path) -> str:
         return (zone / "name").read_text().strip()
+
+
+def refusing(*zones: str, error: int = errno.EACCES) -> Callable[[Path], str]:
+    """A reader that is refused the counters of these zones; modes of files would not stop root."""
+
+    def read(file: Path) -> str:
+        if file.name == "energy_uj" and file.parent.name in zones:
+            raise OSError(error, os.strerror(error), str(file))
+        return file.read_text()
+
+    return read
 
 
 def _replace(file: Path, text: str) -> None:

@@ -4,15 +4,13 @@ A row has what the hardware or its driver does, the public report that it is fro
 answer. Stand-ins take the place of the hardware.
 """
 
-import errno
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from powercap_tree import INTEL_RANGE_UJ, PowercapTree
+from powercap_tree import INTEL_RANGE_UJ, PowercapTree, refusing
 
 from hwbench.meters import rapl, read_all
 from hwbench.meters.counters import unwrap
@@ -22,17 +20,6 @@ from hwbench.meters.uncertainty import NoAnswer
 from .reports import NONE_FOUND, REPORT
 
 BARE, CONTAINER = Place(), Place(container=True)
-
-
-def refusing(*zones: str, error: int = errno.EACCES) -> rapl.Read:
-    """A reader that is refused the counters of these zones; modes of files would not stop root."""
-
-    def read(file: Path) -> str:
-        if file.name == "energy_uj" and file.parent.name in zones:
-            raise OSError(error, os.strerror(error), str(file))
-        return rapl.text_of(file)
-
-    return read
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from powercap_tree import AMD_RANGE_UJ, INTEL_RANGE_UJ, PowercapTree
+from powercap_tree import AMD_RANGE_UJ, INTEL_RANGE_UJ, PowercapTree, refusing
 
 from hwbench.meters import Signal, rapl, read_all
 from hwbench.meters.machine import Place
@@ -21,17 +21,6 @@ def energy(scope: str) -> Signal:
 
 def scopes(meter) -> list[str]:
     return [source.signal.scope for source in meter.energy]
-
-
-def refusing(*names: str, error: int = errno.EACCES):
-    """A reader that refuses the counters of zones in `names`; file modes would not stop root."""
-
-    def read(file: Path) -> str:
-        if file.name == "energy_uj" and file.parent.name in names:
-            raise OSError(error, os.strerror(error), str(file))
-        return file.read_text()
-
-    return read
 
 
 def test_intel_socket_is_a_package_without_its_parts(tmp_path):
