@@ -43,8 +43,8 @@ class Nvidia:
 
     `names` of the GPUs in `hwbench info` (None: unknown); `works`: which of them have energy;
     `reason`: in what is said of the first GPU that lacks something; `lacks`: quantities that no GPU
-    shows; `gpus`: those in use, all without; `window_s`: how long energy is measured, and `joules`
-    then, ± 20 %, of each GPU (None: unknown); `notes` on it.
+    shows; `gpus`: those in use, all without; `window_s`: how long energy is measured; `watts`:
+    what each GPU then takes on average, ± 20 % (None: unknown); `notes` on it.
     """
 
     oddity: str
@@ -56,7 +56,7 @@ class Nvidia:
     lacks: tuple[str, ...] = ()
     gpus: list[str] | None = None
     window_s: float = 0.0
-    joules: tuple[float | None, ...] = ()
+    watts: tuple[float | None, ...] = ()
     notes: str = ""
 
 
@@ -89,7 +89,7 @@ NVIDIA = [
         gpus=[slice_uuid(0)],
         lacks=("energy", "power"),
         window_s=0.3,
-        joules=(None,),
+        watts=(None,),
     ),
     Nvidia(
         "a virtual GPU (GRID) does not answer most questions",
@@ -124,7 +124,7 @@ NVIDIA = [
         reason="no energy: the driver does not show it",
         lacks=("energy",),
         window_s=0.8,
-        joules=(100.0,),
+        watts=(100.0,),
     ),
     Nvidia(
         "two cards of two kinds, one without power",
@@ -165,7 +165,7 @@ NVIDIA = [
         names=[NAME, NAME],
         works=[True, True],
         window_s=0.9,
-        joules=(100.0, None),
+        watts=(100.0, None),
     ),
     Nvidia(
         "the driver in the kernel and its library are of two versions",
@@ -181,14 +181,14 @@ NVIDIA = [
         {"SENSOR_W": 3.7e6, "FAIL": failing(ENERGY)},
         lacks=("energy",),
         window_s=0.8,
-        joules=(None,),
+        watts=(None,),
     ),
     Nvidia(
         "the counter shows 187 J and the sensor 327 J",
         "ml-energy/zeus#181",
         {"POWER_W": 37.5, "SENSOR_W": 65.4},
         window_s=1.2,
-        joules=(37.5,),
+        watts=(37.5,),
         notes="energy_disagreement: gpu:0's counter says",
     ),
 ]
@@ -242,13 +242,18 @@ def test_nvidia(nvidia, row):
     assert [line["works"] for line in found["lines"]] == row.works
     assert row.reason in "; ".join(line["reason"] for line in found["lines"])
     assert not set(row.lacks) & set(found["shown"])
+    assert row.notes in "; ".join(found["notes"])
+
+
+@pytest.mark.parametrize("row", [row for row in NVIDIA if row.watts], ids=lambda row: row.oddity)
+def test_nvidia_energy(nvidia, row):
+    found = nvidia[row.oddity]
     energies = [one for one in found["readings"] if one["quantity"] == "energy"]
-    for energy, watts in zip(energies if row.joules else (), row.joules, strict=bool(row.joules)):
+    for energy, watts in zip(energies, row.watts, strict=True):
         if watts is None:
             assert (energy["value"], bool(energy["reason"])) == (None, True)
         else:
             assert energy["value"] == pytest.approx(watts * found["took_s"], rel=0.2)
-    assert row.notes in "; ".join(found["notes"])
 
 
 @pytest.mark.parametrize("row", NVIDIA, ids=lambda row: row.oddity)
