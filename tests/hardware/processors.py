@@ -36,6 +36,14 @@ def x86(vendor: str, family: int, model: int, name: str, flags: str = "fpu sse2"
     return numbered(*[f"{identity}; model name: {name}; stepping: 1; flags: {flags}"] * 2)
 
 
+def x86_row(
+    report: str, vendor: str, family: int, model: int, name: str, is_known: bool = True
+) -> Processor:
+    """A row of an x86 processor whose name is right as its kernel shows it."""
+    facts = (vendor, str(family), str(model))
+    return Processor(report, x86(vendor, family, model, name), name, is_known, facts)
+
+
 def arm(*parts: str, more: str = "") -> str:
     """Cores by `implementer/part`."""
     blocks = []
@@ -198,45 +206,19 @@ ROWS = {
         ),
         "Loongson-3A R4 (Loongson-3B4000) @ 1800MHz",
     ),
-    "KVM's default": Processor(
-        "lxc/incus#1748",
-        x86(INTEL, 15, 6, "Common KVM processor"),
-        "Common KVM processor",
-        False,
-        (INTEL, "15", "6"),
+    "KVM's default": x86_row("lxc/incus#1748", INTEL, 15, 6, "Common KVM processor", False),
+    "QEMU's default": x86_row(
+        "xcat2/xcat-core#4182", INTEL, 6, 13, "QEMU Virtual CPU version 1.5.3", False
     ),
-    "QEMU's default": Processor(
-        "xcat2/xcat-core#4182",
-        x86(INTEL, 6, 13, "QEMU Virtual CPU version 1.5.3"),
-        "QEMU Virtual CPU version 1.5.3",
-        False,
-        (INTEL, "6", "13"),
+    "Rosetta": x86_row("RPCS3/discord-bot#948", INTEL, 6, 44, "VirtualApple @ 2.50GHz", False),
+    "an engineering sample": x86_row(
+        "Piker-Alpha/ssdtPRGen.sh#272", INTEL, 6, 79, "Genuine Intel(R) CPU 0000 @ 1.70GHz", False
     ),
-    "Rosetta": Processor(
-        "RPCS3/discord-bot#948",
-        x86(INTEL, 6, 44, "VirtualApple @ 2.50GHz"),
-        "VirtualApple @ 2.50GHz",
-        False,
-        (INTEL, "6", "44"),
+    "a series, told apart by family and model": x86_row(
+        "rr-debugger/rr#3621", INTEL, 6, 106, "Intel(R) Xeon(R) CPU @ 2.60GHz"
     ),
-    "an engineering sample": Processor(
-        "Piker-Alpha/ssdtPRGen.sh#272",
-        x86(INTEL, 6, 79, "Genuine Intel(R) CPU 0000 @ 1.70GHz"),
-        "Genuine Intel(R) CPU 0000 @ 1.70GHz",
-        False,
-        (INTEL, "6", "79"),
-    ),
-    "a series, told apart by family and model": Processor(
-        "rr-debugger/rr#3621",
-        x86(INTEL, 6, 106, "Intel(R) Xeon(R) CPU @ 2.60GHz"),
-        "Intel(R) Xeon(R) CPU @ 2.60GHz",
-        facts=(INTEL, "6", "106"),
-    ),
-    "a generation that QEMU names": Processor(
-        "leetftw/Windows-KVM#1",
-        x86(AMD, 23, 49, "AMD EPYC-Rome Processor"),
-        "AMD EPYC-Rome Processor",
-        facts=(AMD, "23", "49"),
+    "a generation that QEMU names": x86_row(
+        "leetftw/Windows-KVM#1", AMD, 23, 49, "AMD EPYC-Rome Processor"
     ),
     "gVisor": Processor(
         "shirou/gopsutil#1895",
