@@ -14,11 +14,13 @@ V1_NO_LIMIT = "9223372036854771712"
 
 @dataclass(frozen=True)
 class Groups:
-    """The files of a machine, and the right quota, limit and free memory."""
+    """The files of a machine, and the right quota, limit and free memory; `cores`: how many of 8
+    processors the quota leaves."""
 
     report: str
     files: Mapping[str, str | bytes | None]
     quota: str | None = None
+    cores: int = 8
     limit: int | None = None
     free: int | None = None
 
@@ -64,6 +66,7 @@ ROWS = {
         | {"proc/self/cgroup": "0::/\n"}
         | group(TOP, cpu_max="150000 100000", memory_max=str(GIB // 2), memory_current="1048576"),
         quota="150000 100000",
+        cores=2,
         limit=GIB // 2,
         free=GIB // 2 - (1 << 20),
     ),
@@ -105,6 +108,7 @@ ROWS = {
             memory_current=str(5 * GIB),
         ),
         quota="100000 50000",
+        cores=2,
         limit=6 * GIB,
         free=GIB,
     ),
@@ -156,6 +160,7 @@ ROWS = {
         | group(f"{TOP}/kubepods.slice/pod.slice/cri-a991.scope", cpu_max="max 100000")
         | group(f"{TOP}/kubepods.slice/pod.slice", cpu_max="50000 100000", memory_max=str(GIB)),
         quota="50000 100000",
+        cores=1,
         limit=GIB,
     ),
     "v2, mounted elsewhere, with a space": Groups(
@@ -164,6 +169,7 @@ ROWS = {
         | {"proc/self/cgroup": "0::/job\n"}
         | group("mnt/my groups/job", cpu_max="300000 100000", memory_max="7", memory_current="2"),
         quota="300000 100000",
+        cores=3,
         limit=7,
         free=5,
     ),
@@ -174,6 +180,7 @@ ROWS = {
         | group(f"{TOP}/containerA", cpu_max="200000 100000")
         | group(TOP, cpu_max="800000 100000"),
         quota="200000 100000",
+        cores=2,
     ),
     "namespace: joined from outside, by nsenter": Groups(
         "util-linux/util-linux#2006",
@@ -181,6 +188,7 @@ ROWS = {
         | {"proc/self/cgroup": "0::/../../../user.slice/user-60122.slice/vte-spawn.scope\n"}
         | group(TOP, memory_max="500", memory_current="100", cpu_max="100000 100000"),
         quota="100000 100000",
+        cores=1,
         limit=500,
         free=400,
     ),
@@ -235,6 +243,7 @@ ROWS = {
             memory_stat="inactive_file 1\ntotal_inactive_file 300\ntotal_active_file 100",
         ),
         quota="250000 100000",
+        cores=3,
         limit=1000,
         free=500,
     ),
@@ -270,6 +279,7 @@ ROWS = {
         | group(f"{TOP}/memory/outer/inner", memory_limit_in_bytes="800", memory_usage_in_bytes="1")
         | group(f"{TOP}/memory/outer", memory_limit_in_bytes="900", memory_usage_in_bytes="850"),
         quota="350000 100000",
+        cores=4,
         limit=800,
         free=50,
     ),
@@ -298,6 +308,7 @@ ROWS = {
         {"proc/self/cgroup": "0::/../cri-containerd-1.scope\n"}
         | group(TOP, cpu_max="200000 100000", memory_max="300", memory_current="100"),
         quota="200000 100000",
+        cores=2,
         limit=300,
         free=200,
     ),
