@@ -67,7 +67,8 @@ class Child:
     def pass_on(self, number: int, frame: FrameType | None) -> None:
         """Send the signal to the command, if it runs; a signal handler."""
         if self.pid is not None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it may have been waited for a moment ago
+                os.kill(self.pid, number)
 
     def _prepare(self) -> bool:
         """Start the small interpreter. False if that fails."""
