@@ -29,12 +29,15 @@ LONGEST, LONGEST_PLAN = 1_000_000, 16_000_000
 LARGEST = 2**63 - 1
 """Of a column of whole numbers."""
 
+LONGEST_S = 1e9
+"""Thirty years. No measured time is longer."""
+
 Number = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
 Processes = Annotated[int, Meta(ge=0, le=1_000_000)]
 Positive = Annotated[float, Meta(gt=0, le=1e15)]
 Rate = Annotated[float, Meta(ge=0, le=1e15)]
-Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S)]
 
 Param = str | Number | float | bool | None
 Params = Annotated[dict[str, Param], Meta(max_length=MOST_PARAMS)]

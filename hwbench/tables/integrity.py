@@ -16,12 +16,9 @@ from hwbench.records import OUTCOMES, UserError
 from hwbench.records.measurement import Grade, Method, TimerKind
 from hwbench.records.profile import GapCause, Level
 from hwbench.tables import columns
-from hwbench.tables.columns import LARGEST, damaged
+from hwbench.tables.columns import LARGEST, LONGEST_S, damaged
 from hwbench.tables.run import DECODED, RunTables
 from hwbench.tables.schema import KEY, SCHEMAS
-
-LONGEST_S = 1e9
-"""Thirty years. No measured time is longer."""
 
 LATEST_NS = 2**62
 """Of a clock in nanoseconds, so that a difference of two times fits into a column."""
