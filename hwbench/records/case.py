@@ -68,14 +68,22 @@ class Work:
 
     def __post_init__(self) -> None:
         """ValueError unless each field is None or a whole number that a 64-bit column can hold."""
-        for name, value in vars(self).items():
-            if value is None:
-                continue
-            if not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
-                raise ValueError(
-                    f"Work({name}={value!r}): expected a whole number from 0 to 2**63 - 1, or None"
-                )
-            object.__setattr__(self, name, int(value))  # JSON knows no integers of numpy
+        for name in vars(self):
+            _check_amount(self, name)
+
+
+def _check_amount(noun: object, name: str) -> None:
+    """Make a field of a frozen dataclass a plain int. ValueError unless it is None or a whole
+    number that a 64-bit column can hold."""
+    value = getattr(noun, name)
+    if value is None:
+        return
+    if not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
+        raise ValueError(
+            f"{type(noun).__name__}({name}={value!r}): expected a whole number from 0 to 2**63 - 1,"
+            " or None"
+        )
+    object.__setattr__(noun, name, int(value))  # JSON knows no integers of numpy
 
 
 @dataclass(frozen=True)
@@ -109,12 +117,7 @@ class Declared:
         for name, value in self.choices.items():
             if not (isinstance(name, str) and isinstance(value, Param)):
                 raise ValueError(f"Declared(choices={{{name!r}: {value!r}}}): expected a text")
-        memory = self.memory_bytes
-        if memory is not None and not (isinstance(memory, Integral) and 0 <= memory < 2**63):
-            raise ValueError(
-                f"Declared(memory_bytes={memory!r}): expected a whole number from 0 to 2**63 - 1,"
-                " or None"
-            )
+        _check_amount(self, "memory_bytes")
 
 
 @dataclass(frozen=True)

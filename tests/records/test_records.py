@@ -59,6 +59,10 @@ def test_work_accepts_integers_of_numpy():
     assert type(Work(tokens=np.int64(3)).tokens) is int
 
 
+def test_a_declaration_accepts_integers_of_numpy():
+    assert type(Declared(memory_bytes=np.int64(3)).memory_bytes) is int
+
+
 def sent(measurement):
     """The measurement as it comes out of another process."""
     return json.loads(json.dumps(measurement.as_json()))
