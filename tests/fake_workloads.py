@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from hwbench.records import Unsupported, Work
+from hwbench.records import Declared, Unsupported, Whole, Work
 from hwbench.workload import Built, axis, workload
 
 
@@ -130,6 +130,12 @@ def babbles(p, device):
 def odd_work(p, device):
     """Declares impossible work."""
     return Built(lambda mark: None, Work(flops=-5))
+
+
+@workload("fake/odd_slice", layers=[0, 1], whole=[0, 2])
+def odd_slice(p, device):
+    """A slice, or its whole, of a number of layers that no run stores."""
+    return Built(lambda mark: None, declared=Declared(slice_of=Whole("layers", p.whole)))
 
 
 @workload("fake/odd_words")

@@ -19,7 +19,17 @@ from hwbench.recording.harness import measure, measure_once
 from hwbench.recording.metering import Metering
 from hwbench.recording.stopping import InHostTime, warmup_rule, window_rule
 from hwbench.recording.time_limit import TimeLimit
-from hwbench.records import Case, Measurement, Policy, Requests, Served, Unsupported, Window
+from hwbench.records import (
+    Case,
+    Measurement,
+    Param,
+    Policy,
+    Requests,
+    Served,
+    Unsupported,
+    Whole,
+    Window,
+)
 from hwbench.records.profile import Profile
 from hwbench.workload import Built, params_of
 
@@ -114,8 +124,8 @@ def build(request: CaseRequest, device: devices.Device, limit: TimeLimit, tell: 
         tell(slowness(case.dtype, rates))
     workload = find(case.workload, request.files)
     built = workload.build(params_of(case.params, case.dtype), device)
-    if (whole := built.declared.slice_of) and type(case.params.get(whole.axis)) is not int:
-        raise ValueError(f"slice_of={whole.axis!r}: the case has no whole number of this axis")
+    if built.declared.slice_of:
+        _check_slice(built.declared.slice_of, case.params)
     step_s = device.findings.least_s(case.dtype, built.work.flops) if built.work.flops else None
     if is_slow and step_s:
         tell(f"by the rate of a product a step takes {step_s:.2g} s or more")
@@ -125,6 +135,14 @@ def build(request: CaseRequest, device: devices.Device, limit: TimeLimit, tell: 
             "a test under load has no steps to profile; profile gpt/prefill and gpt/decode instead"
         )
     return built
+
+
+def _check_slice(whole: Whole, params: Mapping[str, Param]) -> None:
+    """ValueError unless the case and its whole have whole numbers of the axis: others are damage in
+    a stored run."""
+    for value in (params.get(whole.axis), whole.value):
+        if type(value) is not int or value < 1:
+            raise ValueError(f"slice_of {whole.axis!r}: {value!r} is not a whole number from 1 on")
 
 
 def measure_built(

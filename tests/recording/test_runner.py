@@ -116,6 +116,17 @@ def test_a_failure_is_a_row_and_the_run_goes_on(tmp_path, name, outcome, reason)
     assert rows[rows.workload == "fake/known"].outcome.tolist() == ["ok", "ok"]
 
 
+@pytest.mark.parametrize(
+    "params", [{"whole": 2}, {"whole": 2, "layers": 0}, {"whole": 0, "layers": 1}]
+)
+def test_a_slice_that_no_table_holds_is_a_failed_case(tmp_path, params):
+    tables, _ = run(tmp_path, fake("odd_slice", **params), fake("known", ms=3))
+    outcomes = tables.measurements.set_index("workload").outcome
+    assert outcomes.to_dict() == {"fake/odd_slice": "error", "fake/known": "ok"}
+    reason = tables.measurements.set_index("workload").reason["fake/odd_slice"]
+    assert reason.startswith("ValueError: slice_of 'layers': ")
+
+
 def test_the_whole_traceback_is_in_a_log_file(tmp_path):
     tables, _ = run(tmp_path, fake("raises"))
     (log,) = (tables.folder / "logs").iterdir()
