@@ -171,6 +171,7 @@ def measure_built(
     profile = None
     if request.profiled is not None:
         profile = _profile(built, device, window, request.profiled, limit, on_phase)
+    readings = metering.readings(window)
     return Measurement(
         outcome="ok",
         work=built.work,
@@ -183,13 +184,13 @@ def measure_built(
             *notes.emulated_dtype(request.case.dtype, device.findings.formats),
             *notes.clock_jump(window),
             *notes.cut_short(window, policy),
-            *metering.notes(window),
+            *metering.notes(window, readings),
             *foreign,
             *notes.no_steady_state(window.timed_s, policy.precision),
             *notes.loss_not_finite(loss),
             *served.notes,
         ],
-        readings=metering.readings(window),
+        readings=readings,
         telemetry=metering.trace.as_telemetry(),
         requests=served.requests,
         profile=profile,

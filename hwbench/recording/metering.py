@@ -1,5 +1,6 @@
 """The meters beside one measured process: open before its first step, evaluated over its window."""
 
+from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
@@ -64,12 +65,11 @@ class Metering:
             readings += idle_power(self.trace, self._sources, *self._rested)
         return readings
 
-    def notes(self, window: Window) -> list[str]:
+    def notes(self, window: Window, readings: Sequence[Reading]) -> list[str]:
         """Conditions that the meters show and that make the window's figures doubtful, `code: what
-        happened`."""
+        happened`; `readings` are those of the window."""
         end = window.begin_ns + round(window.window_s * 1e9)
-        conditions_met = conditions(self.trace, window.begin_ns, end)
-        return [*conditions_met, *disagreements(self.readings(window))]
+        return [*conditions(self.trace, window.begin_ns, end), *disagreements(readings)]
 
     @property
     def _sources(self) -> list[EnergySource]:
