@@ -17,6 +17,7 @@ from hwbench.recording.measure_case import CaseRequest, measure_built
 from hwbench.recording.policy import checked_policy
 from hwbench.recording.time_limit import TimeLimit
 from hwbench.records import Case, Measurement, Param, Policy, UserError, Work
+from hwbench.tables.columns import LARGEST
 from hwbench.workload import Built, Step
 
 DTYPE = "-"
@@ -89,6 +90,8 @@ def _param(key: str, value: Any) -> Param:
     if not isinstance(plain, str | int | float | bool | None):
         kind = type(value).__name__
         raise UserError(f"params: {key}: expected a text, a number, a bool or None, got {kind}")
+    if isinstance(plain, int) and abs(plain) > LARGEST:
+        raise UserError(f"params: {key}: expected a number of up to 63 bits")
     if isinstance(plain, str) and not plain.isprintable():
         raise UserError(f"params: {key} = {plain!r}: expected a printable text")
     return plain

@@ -97,6 +97,7 @@ def test_a_builtin_is_called_without_mark():
         ({"dtype": 5}, "dtype = 5"),
         ({"params": {"a": object()}}, "params: a: expected a text, a number"),
         ({"params": {3: 1}}, "params: 3"),
+        ({"params": {"n": 2**63}}, "params: n: expected a number of up to 63 bits"),
         ({"work": 3}, "expected a Work"),
         ({"processes": 3}, "unknown limit 'processes'"),
         ({"device": None}, "unknown device 'None'"),
