@@ -46,10 +46,23 @@ def read_toml(file: Path) -> dict[str, Any]:
     setting can have.
     """
     content: dict[str, Any] = _parsed(file, MOST_TOML_BYTES, _parse_toml, "not TOML: {}".format)
-    for key, value in _values(content):
+    for key, value, _ in walk(content):
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise UserError(f"{file}: {key:.60}: a whole number of more than 64 bits")
     return content
+
+
+def walk(content: Any) -> Iterator[tuple[str, Any, int]]:
+    """Every value in a document with the key it is under and how deep it is: tables and lists come
+    before what is in them, the document itself at depth 0."""
+    waiting = [("", content, 0)]
+    while waiting:
+        key, value, depth = waiting.pop()
+        yield key, value, depth
+        if isinstance(value, dict):
+            waiting += [(name, part, depth + 1) for name, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(key, part, depth + 1) for part in value]
 
 
 def _parsed(
@@ -111,16 +124,3 @@ def _parse_toml(text: str) -> dict[str, Any]:
         if len(line) > LONGEST_TOML_LINE:
             raise ValueError(f"line {number} has more than {LONGEST_TOML_LINE} characters")
     return tomllib.loads(text)
-
-
-def _values(content: Any) -> Iterator[tuple[str, Any]]:
-    """Every value in a TOML document that is no table and no list, with the key it is under."""
-    waiting = [("", content)]
-    while waiting:
-        key, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.items()
-        elif isinstance(value, list):
-            waiting += [(key, item) for item in value]
-        else:
-            yield key, value

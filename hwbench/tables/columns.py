@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from hwbench.documents import walk
 from hwbench.printable import one_line, storable
 from hwbench.records import UserError
 
@@ -160,7 +161,11 @@ def decode_facts(text: str, longest: int = LONGEST) -> dict[str, Any]:
     """What a text of JSON without a shape says. ValueError, in a few words, if it is no object,
     nested deeper than DEEPEST, or has a number beyond LARGEST."""
     content: dict[str, Any] = decode(text, dict[str, Any], longest)
-    _check(content, DEEPEST)
+    for _, value, depth in walk(content):
+        if depth > DEEPEST:
+            raise ValueError("nested too deep")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ValueError("a number of more than 63 bits")
     return content
 
 
@@ -211,16 +216,6 @@ def damaged(where: Path, table: str, column: str, why: str) -> UserError:
 @cache
 def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
-
-
-def _check(value: Any, levels: int) -> None:
-    if levels < 0:
-        raise ValueError("nested too deep")
-    if isinstance(value, int) and abs(value) > LARGEST:
-        raise ValueError("a number of more than 63 bits")
-    parts = value.values() if isinstance(value, dict) else value
-    for part in parts if isinstance(value, dict | list) else ():
-        _check(part, levels - 1)
 
 
 def _storable(content: Any) -> Any:

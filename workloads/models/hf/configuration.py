@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwbench.documents import read_json
+from hwbench.documents import read_json, walk
 from hwbench.inputs import shortened, unknown
 from hwbench.records import Param, Unsupported, UserError
 from workloads.models.hf.package import causal_model_types, import_auto
@@ -138,16 +138,10 @@ def _without_code(content: Mapping[str, Any]) -> dict[str, Any]:
 def _require_plausible(content: Mapping[str, Any]) -> None:
     """Raise UserError for numbers and depths that no model has: some would fill the memory before
     anything could be refused."""
-    waiting: list[tuple[str, Any, int]] = [("", content, 0)]
-    while waiting:
-        key, value, depth = waiting.pop()
+    for key, value, depth in walk(content):
         if isinstance(value, dict | list) and depth >= DEEPEST:
             raise UserError(f"{shortened(key)}: nested deeper than {DEEPEST} levels")
-        if isinstance(value, dict):
-            waiting += [(name, part, depth + 1) for name, part in value.items()]
-        elif isinstance(value, list):
-            waiting += [(key, part, depth + 1) for part in value]
-        elif isinstance(value, int):
+        if isinstance(value, int):
             most = MOST_PARTS if COUNTS_PARTS.search(key) else LARGEST
             if abs(value) > most:
                 raise UserError(f"{shortened(key)} = {shortened(value)}: more than {most:,}")
