@@ -36,7 +36,7 @@ def read_json(file: Path, lines: bool = False) -> Any:
     UserError, which names the file, if it cannot be read or is no JSON.
     """
     parse = _parse_lines if lines else json.loads
-    return _parsed(file, MOST_BYTES, parse, lambda error: "not JSON, or cut short")
+    return _parsed(file, MOST_BYTES, parse, "not JSON, or cut short")
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     UserError, which names the file, if it cannot be read, is no TOML, or has a number that no
     setting can have.
     """
-    content: dict[str, Any] = _parsed(file, MOST_TOML_BYTES, _parse_toml, "not TOML: {}".format)
+    content: dict[str, Any] = _parsed(file, MOST_TOML_BYTES, _parse_toml, "not TOML: {}")
     for key, value, _ in walk(content):
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise UserError(f"{file}: {key:.60}: a whole number of more than 64 bits")
@@ -65,18 +65,17 @@ def walk(content: Any) -> Iterator[tuple[str, Any, int]]:
             waiting += [(key, part, depth + 1) for part in value]
 
 
-def _parsed(
-    file: Path, most_bytes: int, parse: Callable[[str], Any], complaint: Callable[[object], str]
-) -> Any:
-    """What `parse` makes of the file's text; `complaint` is what is wrong, given parse's words."""
+def _parsed(file: Path, most_bytes: int, parse: Callable[[str], Any], complaint: str) -> Any:
+    """What `parse` makes of the file's text; `complaint` says what is wrong, with {} for parse's
+    words."""
     content = _unpacked(file, most_bytes)
     try:
         # its first bytes tell the encoding, with a mark or without
         return parse(content.decode(json.detect_encoding(content)).removeprefix(BYTE_ORDER_MARK))
     except RecursionError as error:
-        raise UserError(f"{file}: {complaint('its parts are nested too deep')}") from error
+        raise UserError(f"{file}: {complaint.format('its parts are nested too deep')}") from error
     except ValueError as error:  # what is not of its encoding is a ValueError too
-        raise UserError(f"{file}: {complaint(error)}") from error
+        raise UserError(f"{file}: {complaint.format(error)}") from error
 
 
 def _unpacked(file: Path, most_bytes: int) -> bytes:
