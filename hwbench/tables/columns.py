@@ -173,10 +173,7 @@ def decode_environment(text: str) -> dict[str, Any]:
     """All that an environment says. ValueError, in a few words, also if what the code uses of it is
     of another shape than Environment."""
     facts = decode_facts(text)
-    try:
-        msgspec.convert(facts, Environment)
-    except msgspec.MsgspecError as error:
-        raise ValueError(one_line(str(error))[:200]) from error
+    decode(text, Environment)
     return facts
 
 
