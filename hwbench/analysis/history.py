@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hwbench.analysis.metrics.rates import RATES
+from hwbench.identity import Identity
 from hwbench.stats.change_points import LEAST, change_points, levels
 from hwbench.tables.columns import decode_facts
 from hwbench.tables.run import identity_of
@@ -116,9 +117,10 @@ def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]
     """The runs that have a history, oldest first: the index of each in `heads`, with its GROUP and
     RUN."""
     labelled: dict[str, tuple[int, dict[str, Any]]] = {}
-    names = _names_of_devices([head.iloc[0] for head in heads])
-    for given, head in enumerate(heads):
-        row, device = head.iloc[0], identity_of(head.iloc[0])
+    rows = [head.iloc[0] for head in heads]
+    devices = [identity_of(row) for row in rows]
+    names = _names_of(devices)
+    for given, (row, device) in enumerate(zip(rows, devices, strict=True)):
         if row.label and not device.is_unknown:
             run = {name: row[name] for name in (*GROUP, "run_id", "started_at")}
             run |= {"device_name": names[given], "commit": commit_of(row.environment)}
@@ -133,14 +135,13 @@ def _in_order(heads: Sequence[pd.DataFrame]) -> list[tuple[int, dict[str, Any]]]
     return ordered
 
 
-def _names_of_devices(rows: Sequence[Any]) -> list[str]:
-    """The name of each run's device; with what tells them apart where several have one name."""
-    devices = [identity_of(row) for row in rows]
+def _names_of(devices: Sequence[Identity]) -> list[str]:
+    """The name of each device; with what tells them apart where several have one name."""
     by_name: dict[tuple[str, str], set[str]] = {}
     for device in devices:
         by_name.setdefault((device.kind, device.name), set()).add(device.details)
     names = []
     for device in devices:
         is_one = len(by_name[device.kind, device.name] - {""}) < 2
-        names.append(device.name if is_one or not device.details else str(device))
+        names.append(device.name if is_one else str(device))
     return names
