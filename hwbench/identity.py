@@ -91,9 +91,11 @@ class Identity:
         for mine, theirs in ((self.kind, other.kind), (self.name, other.name)):
             if mine != theirs:
                 return f"{mine} against {theirs}"
-        both = [(str(mine), str(other.facts.get(key))) for key, mine in self.facts.items()]
-        differs = any(mine != theirs and str(None) not in (mine, theirs) for mine, theirs in both)
-        return f"{self} against {other}" if differs else ""
+        for key, fact in self.facts.items():
+            its = other.facts.get(key)
+            if fact is not None and its is not None and str(fact) != str(its):
+                return f"{self} against {other}"
+        return ""
 
     def is_known_to_be(self, other: "Identity") -> bool:
         """Whether both are known, and are one model."""
