@@ -68,9 +68,10 @@ def _groups(rows: Sequence[Any]) -> dict[str, list[Row]]:
             aggregated[optional(row, "run_name", str, where) or name] = None
             continue
         repetition = row.get("repetition_index")
-        if type(repetition) is int and (name, repetition) in repeated:
-            raise NotAResult(f"{where} is of the same name as another benchmark: {name}")
-        repeated.add((name, repetition if type(repetition) is int else None))
+        if type(repetition) is int:
+            if (name, repetition) in repeated:
+                raise NotAResult(f"{where} is of the same name as another benchmark: {name}")
+            repeated.add((name, repetition))
         groups.setdefault(name, []).append(row)
     return groups | {name: [] for name in aggregated if name not in groups}
 
