@@ -6,7 +6,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 TEMPORARY = ".part"
@@ -62,7 +62,7 @@ def read_start(file: Path, most_bytes: int) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "a device, not a file")
-        with os.fdopen(os.dup(stream.fileno()), "rb") as whole:
+        with BufferedReader(stream) as whole:  # one read of a file may give a part of it
             return whole.read(most_bytes)
 
 
