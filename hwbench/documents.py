@@ -104,7 +104,7 @@ def _read(file: Path, most_bytes: int) -> bytes:
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # a name with a zero in it
-        raise UserError(f"{str(file)!r}: no name of a file") from error
+        raise UserError(f"{str(file)!r}: not a name that a file can have") from error
 
 
 def _parse_lines(text: str) -> Any:

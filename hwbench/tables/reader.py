@@ -96,11 +96,11 @@ def _own(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_table(folder: Path, table: str, room: Room) -> pd.DataFrame:
-    """A table of a run, each value of which can be. The run's id is the name of its folder, however
-    that is spelt: rows of another id are another run's."""
+    """A table of a run, its values checked. The run's id is the name of its folder, however that is
+    spelt: rows of another id are another run's."""
     files, own = sorted((folder / table).glob("*.parquet")), folder.resolve().name
     if files and not RUN_ID.fullmatch(own):
-        raise UserError(f"{folder}: no name of a run; name the folder as its run was named")
+        raise UserError(f"{folder}: not the id of a run; rename the folder to its run's id")
     parts = [read_part(file, table, room) for file in files]
     content: pd.DataFrame = pa.concat_tables(parts or [SCHEMAS[table].empty_table()]).to_pandas()
     if content.empty:

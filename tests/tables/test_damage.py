@@ -85,7 +85,7 @@ class TestFolder:
 
     @pytest.mark.parametrize("name", ["a b", ".hidden", "x" * 101])
     def test_a_name_that_no_run_has_is_damage(self, folder, name):
-        with pytest.raises(UserError, match="no name of a run"):
+        with pytest.raises(UserError, match="not the id of a run"):
             tables.read_run(folder.rename(folder.with_name(name)))
 
     @pytest.mark.parametrize("name", [".", "./", "../r1", "../r1/"])
