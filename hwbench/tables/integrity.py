@@ -16,7 +16,7 @@ from hwbench.records import OUTCOMES, UserError
 from hwbench.records.measurement import Grade, Method, TimerKind
 from hwbench.records.profile import GapCause, Level
 from hwbench.tables import columns
-from hwbench.tables.columns import LARGEST, LONGEST_S, damaged
+from hwbench.tables.columns import LARGEST, LONGEST_S, OF_A_RUN, damaged
 from hwbench.tables.run import DECODED, RunTables
 from hwbench.tables.schema import KEY, SCHEMAS
 
@@ -26,7 +26,7 @@ LATEST_NS = 2**62
 LONGEST_TEXT = 100_000
 """Letters of a text that is no JSON."""
 
-JSON = {"environment", "argv", "plan", "unknown", "shapes", *DECODED}
+JSON = {*OF_A_RUN, *DECODED, "unknown", "shapes"}
 """The columns of texts that have a shape; see columns."""
 
 SIGNED = {"value", "loss"}
@@ -69,8 +69,8 @@ UNIQUE = {
 
 
 def check_table(folder: Path, table: str, content: pd.DataFrame) -> None:
-    """UserError, one line that names the folder, the table and the column, if a value of a table is
-    none that it can have."""
+    """UserError, one line that names the folder, the table and the column, if a column holds a
+    value that it cannot have."""
     for column in SCHEMAS[table]:
         values = content[column.name]
         if why := _why_damaged(table, column, values):
