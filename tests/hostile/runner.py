@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -27,26 +28,35 @@ Snapshot = Mapping[str, tuple[int, ...]]
 
 
 class Runner:
-    """Runs attacks one after another; closing it ends its server."""
+    """Runs attacks one after another; closing it ends its server. One whose server dies fails, and
+    the next has a new one."""
 
     def __init__(self) -> None:
         self._own = tempfile.TemporaryDirectory(prefix="hostile-")
+        self._server = self._start()
+
+    def close(self) -> None:
+        self._end()
+        self._own.cleanup()
+
+    def _start(self) -> subprocess.Popen[bytes]:
         quiet = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
         own = {"PYTHONPATH": str(ROOT), "MPLCONFIGDIR": self._own.name}
-        self._server = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("server.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **quiet, **own},
         )
 
-    def close(self) -> None:
+    def _end(self) -> int:
+        """End the server. Returns its exit status."""
         assert self._server.stdin
         assert self._server.stdout
-        self._server.stdin.close()
-        self._server.wait()
+        with suppress(BrokenPipeError):  # it died before it had read all
+            self._server.stdin.close()
         self._server.stdout.close()
-        self._own.cleanup()
+        return self._server.wait()
 
     def lay(self, kind: Kind, seed: int, top: Path) -> tuple[Attack, Path]:
         """The attack of this seed, its files laid below `top`, and the folder that it runs in."""
@@ -79,9 +89,14 @@ class Runner:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._server.stdin
         assert self._server.stdout
-        pickle.dump(request, self._server.stdin)
-        self._server.stdin.flush()
-        answer: dict[str, Any] = pickle.load(self._server.stdout)
+        try:
+            pickle.dump(request, self._server.stdin)
+            self._server.stdin.flush()
+            answer: dict[str, Any] = pickle.load(self._server.stdout)
+        except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
+            status = self._end()
+            self._server = self._start()
+            raise RuntimeError(f"the server died with exit status {status}") from error
         return answer
 
 

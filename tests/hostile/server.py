@@ -61,11 +61,13 @@ def serve() -> None:
 def _watch(child: int, seconds: float, terminal: int | None, shown: BinaryIO) -> dict[str, Any]:
     """Wait for a command to end, for so long at most, and keep what its terminal shows."""
     begin = time.monotonic()
+    end = begin + seconds
     pid = 0
-    while not pid and time.monotonic() - begin < seconds:
+    while not pid and time.monotonic() < end:
         time.sleep(0.002)
         pid, status, use = os.wait4(child, os.WNOHANG)
-        while terminal and select.select([terminal], [], [], 0)[0]:
+        # one that never stops showing something hangs, too
+        while terminal and select.select([terminal], [], [], 0)[0] and time.monotonic() < end:
             shown.write(os.read(terminal, 1 << 16))
     is_late = not pid
     try:
