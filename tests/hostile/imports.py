@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +30,7 @@ def command(
         then=[
             ["report", "label:imported", "-o", "page.html"],
             ["report", "label:imported", "--format", "markdown"],
-            ["gate", "--baseline", "results", "--candidate", "label:imported:1"],
-        ][:2],
+        ],
     )
 
 
@@ -170,7 +168,7 @@ def samples(rng: Random, work: Path) -> Attack:
     samples = rng.choice([SAMPLES, f"{file.name}-bin"])
     way = rng.randrange(3)
     if way == 0:
-        content = rng.choice([b"", b"\0" * 7, b"\xff" * 4000, os.urandom(0), rng.randbytes(4000)])
+        content = rng.choice([b"", b"\0" * 7, b"\xff" * 4000, rng.randbytes(4000)])
         (work / samples / "0.bin").write_bytes(content)
     elif way == 1:
         with (work / samples / "0.bin").open("wb") as big:
