@@ -44,7 +44,7 @@ class Attack:
 @dataclass(frozen=True)
 class Done:
     """What came of a command: how it ended, both streams as bytes, and the paths, from the folder
-    above all, that are other than before."""
+    above all, that are other than before. `memory_bytes` is its peak beyond its imports."""
 
     status: int
     is_late: bool

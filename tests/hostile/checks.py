@@ -23,8 +23,8 @@ MOST_CHARACTERS = 2000
 """Of a refusal, beside the words of the command line that it repeats."""
 
 CPU_S = 10.0
-MEMORY_BYTES = 1 << 30
-"""Of which the forks of a server that has imported everything have a third at once."""
+MEMORY_BYTES = 700 << 20
+"""Beyond what a process has that has imported everything: with it, a gigabyte."""
 
 UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
