@@ -40,9 +40,10 @@ FETCHING = {"iframe", "object", "embed", "base", "form", "link", "frame", "img",
 
 CALLS = (
     r"fetch\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|\bimport\s*\("
-    r"|localStorage|eval\("
+    r"|localStorage|eval\(|alert\("
 )
-"""What a script calls to reach the network or to keep something."""
+"""What a script calls to reach the network or to keep something, and what only one of somebody
+else's would."""
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 """Elements of HTML that have no end tag."""

@@ -40,12 +40,15 @@ COMMAND = re.compile(r"^\s*::(?!(error|warning|notice)( |::))|##\[|##vso\[", re.
 PYTHON = re.compile(
     r"Traceback \(most recent call last\)|^\S*Warning:|: \w*Warning: ", re.MULTILINE
 )
-FORMULA = re.compile("\\s*[=+@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]|\\s*-(?!\\d|$)")
+FORMULA = re.compile(
+    "\\s*[=+@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]|\\s*-(?!(\\d+(\\.\\d+)?(e[+-]?\\d+)?)?$)"
+)
+"""A cell that a spreadsheet computes; a negative number is none."""
 
 
 def faults(attack: Attack, done: Done) -> list[str]:
     """What is wrong with how an attack ended, each in a line; none if all is well."""
-    found = [*_ending(attack, done), *_changes(attack, done)]
+    found = [*_ending(attack, done), *_changes(attack, done), *_secrets(attack, done)]
     for name, content in (("stdout", done.stdout), ("stderr", done.stderr)):
         found += _stream(name, content, getattr(attack, name))
     if not found:
@@ -95,16 +98,13 @@ def _changes(attack: Attack, done: Done) -> list[str]:
     refused."""
     inner = str(done.work.relative_to(done.top))
     # where a result cannot be shown, its files were written before
-    is_refused = done.status == REFUSED and attack.stdout in ("file", "broken")
+    is_refused = done.status == REFUSED and attack.stdout in ("file", "terminal", "broken")
     places = [inner if place == "." else f"{inner}/{place}" for place in attack.writes]
-    allowed = [] if is_refused else [f"{place}/" for place in places]
+    allowed = ["home/cache/", *(f"{place}/" for place in places if not is_refused)]
     outside = [
         path
         for path in sorted(done.changed)
-        if not any(
-            f"{path}/".startswith(place) or place.startswith(f"{path}/") for place in allowed
-        )
-        and not path.startswith("home/")
+        if not any(_is_of(place, f"{path}/") for place in allowed)
     ]
     what = "refused, but changed" if is_refused else "changed"
     return [f"{what}: {', '.join(outside)[:300]!r}"] if outside else []
@@ -120,23 +120,33 @@ def _answer(attack: Attack, done: Done) -> list[str]:
     text = done.stderr.decode()
     if done.status == REFUSED and attack.stderr == "file":
         lines = text.splitlines()
-        # it may repeat the words that it is about
-        most = MOST_CHARACTERS + 4 * sum(map(len, attack.words))
-        if len(lines) > MOST_LINES or len(text) > most:
+        if len(lines) > MOST_LINES or len(text) > MOST_CHARACTERS:
             return [f"refusal of {len(lines)} lines, {len(text)} characters: {text[:300]!r}"]
         if not any(line.startswith(("hwbench: ", "Usage: ")) for line in lines):
             return [f"refused without a word: {text[:300]!r}"]
     if done.status == REFUSED:
         return []
-    found = [f"a secret in a stream: {one}" for one in attack.secrets if one in text]
+    found = []
     if attack.stdout == "file":
         found += _sound("stdout", _form(attack), done.stdout)
-    for path in sorted(done.changed):
-        file = done.top / path
-        if file.is_file() and not file.is_symlink():
-            found += [f"a secret in {path}" for one in attack.secrets if _holds(file, one)]
-            found += _sound(path, _form_of_file(attack, file), file.read_bytes())
+    for path, file in _files(done):
+        found += _sound(path, _form_of_file(attack, file), file.read_bytes())
     return found
+
+
+def _secrets(attack: Attack, done: Done) -> list[str]:
+    streams = {"stdout": done.stdout, "stderr": done.stderr}
+    found = []
+    for secret in attack.secrets:
+        found += [f"a secret in {name}" for name in streams if secret.encode() in streams[name]]
+        found += [f"a secret in {path}" for path, file in _files(done) if _holds(file, secret)]
+    return found
+
+
+def _files(done: Done) -> list[tuple[str, Path]]:
+    """The files that a command has written, each with its path from the folder above all."""
+    files = [(path, done.top / path) for path in sorted(done.changed)]
+    return [(path, file) for path, file in files if file.is_file() and not file.is_symlink()]
 
 
 def _holds(file: Path, word: str) -> bool:
@@ -181,9 +191,12 @@ def _sound(name: str, form: str, content: bytes) -> list[str]:
         "csv": _sheet,
         "json": _json,
         "xml": ElementTree.fromstring,
+        "svg": _drawing,
     }.get(form)
-    if check is None or not content:
+    if check is None:
         return []
+    if not content:
+        return [f"{name}: {form}: empty"]
     try:
         text = content.decode()
         check(text)
@@ -202,6 +215,11 @@ def _markdown(text: str) -> None:
         assert word not in text, f"{word}: {text[max(0, text.index(word) - 60) :][:160]!r}"
     assert not re.search("<(script|img|svg|iframe|http)|\\]\\(|@octocat|@evil", text, re.IGNORECASE)
     assert len(text.encode()) <= 65_536, f"{len(text.encode())} bytes"
+
+
+def _drawing(text: str) -> None:
+    tags = [element.tag.rpartition("}")[2] for element in ElementTree.fromstring(text).iter()]
+    assert not {"script", "foreignObject", "a"} & set(tags), tags
 
 
 def _sheet(text: str) -> None:
