@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,8 +16,8 @@ from foreign import SOURCES
 
 from hostile import columns, crowds, imports, shapes, stored
 from hostile.attack import REFUSED, Attack, Build, Kind
-from hostile.reading import BY_LABEL, READERS, RESULTS, read
-from hostile.stored import GOOD, SLOW
+from hostile.reading import BY_LABEL, FIGURES, READERS, RESULTS, Reader, read
+from hostile.stored import GOOD, SLOW, TRAIN
 from hostile.texts import SHA
 from hostile.variables import SECRET
 
@@ -24,6 +25,29 @@ PAGE = next(reader for reader in READERS if reader.words == "report RUN -o page.
 MARKDOWN = next(reader for reader in READERS if reader.words == "report RUN --format markdown")
 GATE = next(reader for reader in READERS if reader.on_github)
 SUMMARY = next(reader for reader in READERS if reader.words == "summarize RUN")
+
+
+SHOWERS = {
+    "page": PAGE,
+    "markdown": MARKDOWN,
+    "sheet": next(reader for reader in READERS if reader.words == "report RUN --format csv"),
+    "gate": GATE,
+    "summary": SUMMARY,
+    "comparison": next(reader for reader in READERS if reader.words == "compare BASE RUN"),
+    "profile": next(reader for reader in READERS if reader.words == "profile --diff BASE RUN"),
+    "figure": FIGURES[0],
+}
+TEXTS = [
+    *(("runs", name) for name in ("device_name", "label")),
+    *(("measurements", name) for name in ("workload", "reason")),
+    *(("spans", "name"), ("readings", "reason"), ("ops", "name"), ("ops", "module")),
+    *(("modules", "module"), ("gaps", "after"), ("memory", "name")),
+]
+"""Columns of texts that may be anything, and are shown."""
+
+BEGINS = {"formula": "=1+1", "command": "::add-mask::", "tag": "</title></svg>"}
+MARKED = "<script>alert(1)</script>\x1b]0;owned\x07 ##[add-mask]1 \u202ewww.evil.example GH-1"
+"""What something acts upon: a page, a terminal, a log, a reader's eye, GitHub."""
 
 
 def changed(
@@ -37,6 +61,22 @@ def changed(
         for file in stored.parts(run, table):
             columns.change(file, column, lambda values: [told] * len(values))
         return read(reader, SLOW, is_damaged=is_damaged)
+
+    return build
+
+
+def everywhere(begin: str, reader: Reader) -> Build:
+    """A build of a run in which every text that is shown begins like this; it must be read."""
+
+    def build(rng: Random, work: Path) -> Attack:
+        run = columns.lay(rng, work)
+        for table, column in TEXTS:
+            for file in stored.parts(run, table):
+                columns.change(file, column, lambda values: [begin + MARKED] * len(values))
+        plan = stored.parts(run, "runs")[0]
+        name, marked = json.dumps(TRAIN.workload), json.dumps(begin + MARKED)
+        columns.change(plan, "plan", lambda values: [values[0].replace(name, marked)])
+        return replace(read(reader, SLOW), statuses=frozenset(reader.statuses))
 
     return build
 
@@ -276,6 +316,10 @@ BUILDS: Mapping[str, Build] = {
             ("turned_round_in_markdown", "card\u202eevil", MARKDOWN),
             ("with_a_script", "<script>alert(1)</script>", PAGE),
         )
+    },
+    **{
+        f"a_{begin}_everywhere_in_a_{shower}": everywhere(BEGINS[begin], SHOWERS[shower])
+        for begin, shower in product(BEGINS, SHOWERS)
     },
     "reason_of_a_title": changed("measurements", "reason", OSC, is_damaged=False, reader=SUMMARY),
     "reason_of_links": changed(
