@@ -6,6 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
+from hwbench.records import UserError
 from hwbench.tables import importers
 
 DATA = Path(__file__).with_name("data")
@@ -15,7 +18,10 @@ DROP = object()
 
 
 def changed(tool, *path, to):
-    """The text of the real file with one place changed, or taken out if `to` is DROP."""
+    """The text of the real file with one place changed, or taken out if `to` is DROP; without a
+    path, that of `to`."""
+    if not path:
+        return json.dumps(to)
     content = copy.deepcopy(SOURCES[tool])
     place = content
     for key in path[:-1]:
@@ -39,6 +45,15 @@ def written(folder, text):
 def read_changed(folder, tool, *path, to):
     """What comes out of the real file with one place changed."""
     return importers.read(tool, [written(folder, changed(tool, *path, to=to))])
+
+
+def refusal(folder, tool, *path, to):
+    """Why the real file with one place changed is refused."""
+    with pytest.raises(UserError) as caught:
+        read_changed(folder, tool, *path, to=to)
+    head = f"{folder}/file.json: not a result of {tool}: "
+    assert str(caught.value).startswith(head)
+    return str(caught.value).removeprefix(head)
 
 
 def steps_of(measurement, warmup=False):

@@ -9,9 +9,9 @@ from foreign import (
     DROP,
     FILES,
     SOURCES,
-    changed,
     read_changed,
     reason_among_others,
+    refusal,
     steps_of,
     written,
 )
@@ -143,11 +143,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize(("path", "to", "says"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_refused_by_the_name_of_the_field(tmp_path, path, to, says):
-    text = changed(TOOL, *path, to=to) if path else json.dumps(to)
-    with pytest.raises(UserError) as refusal:
-        importers.read(TOOL, [written(tmp_path, text)])
-    assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of llama-bench: ")
-    assert says in str(refusal.value)
+    assert says in refusal(tmp_path, TOOL, *path, to=to)
 
 
 @pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)

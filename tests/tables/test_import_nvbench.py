@@ -11,11 +11,11 @@ from foreign import (
     changed,
     read_changed,
     reason_among_others,
+    refusal,
     steps_of,
     written,
 )
 
-from hwbench.records import UserError
 from hwbench.tables import importers
 
 TOOL = "nvbench"
@@ -136,10 +136,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize(("path", "to", "says"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_refused_by_the_name_of_the_field(tmp_path, path, to, says):
-    with pytest.raises(UserError) as refusal:
-        importers.read(TOOL, [written(tmp_path, changed(TOOL, *path, to=to))])
-    assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of nvbench: ")
-    assert says in str(refusal.value)
+    assert says in refusal(tmp_path, TOOL, *path, to=to)
 
 
 @pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)

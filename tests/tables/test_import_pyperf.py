@@ -10,6 +10,7 @@ from foreign import (
     changed,
     read_changed,
     reason_among_others,
+    refusal,
     steps_of,
     written,
 )
@@ -73,10 +74,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize(("path", "to", "says"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_refused_in_one_line(tmp_path, path, to, says):
-    with pytest.raises(UserError) as refusal:
-        importers.read(TOOL, [written(tmp_path, changed(TOOL, *path, to=to))])
-    assert str(refusal.value).startswith(f"{tmp_path}/file.json: not a result of pyperf: ")
-    assert says in str(refusal.value)
+    assert says in refusal(tmp_path, TOOL, *path, to=to)
 
 
 @pytest.mark.parametrize(("path", "to", "says"), UNUSABLE.values(), ids=UNUSABLE)
