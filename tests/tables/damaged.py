@@ -11,6 +11,9 @@ from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile
 
 CASE = Case("gpt/train", {"size": "nano", "batch": 1}, "fp32")
 
+READING = Reading(
+    "rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C"
+)
 PROFILE = Profile(
     steps=3,
     clean_step_s=0.003,
@@ -31,15 +34,12 @@ PROFILE = Profile(
 def store(results: Path, run_id: str = "r1") -> Path:
     """Store the run; returns its folder."""
     writer = make_run(results, run_id, [CASE])
-    energy = Reading(
-        "rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C"
-    )
     writer.add(
         CASE,
         0,
         measured(
             declared=Declared({"forward": Work(flops=3)}, {"attention": "flash"}),
-            readings=[energy],
+            readings=[READING],
             telemetry=Telemetry([5], ["rapl"], ["package:0"], [0], ["energy"], [1.5], ["J"]),
             requests=Requests([0], [0], [10], [11], [None], [30], [8], [4], [1]),
             profile=PROFILE,

@@ -8,32 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from damaged import PROFILE, READING
 from runs import make_run, measured, run_of
 
 from hwbench import tables
-from hwbench.records import Declared, Measurement, Reading, Requests, Telemetry, UserError, Work
-from hwbench.records.profile import Gaps, MemoryUse, Modules, Ops, Profile
+from hwbench.records import Declared, Measurement, Requests, Telemetry, UserError, Work
+from hwbench.records.profile import Gaps
 from hwbench.tables import schema
-
-READING = Reading(
-    "rapl", "package:0", "energy", 3.0, "J", "counter", 0.03, uncertainty=0.1, grade="C"
-)
-
-PROFILE = Profile(
-    steps=3,
-    clean_step_s=0.003,
-    profiled_step_s=0.0033,
-    events=12.0,
-    threads=2,
-    unknown={"bytes": "compiled"},
-    ops=Ops(
-        *([value] for value in ("operator", "forward", "", False, "aten::mm", "[[2, 2]]", "fp32")),
-        *([value] for value in (1.0, 2.0, 0.001, 0.001, 16.0, None)),
-    ),
-    modules=Modules(["head"], ["Linear"], [1.0], [0.1], [0.2], [0.1], [0.2], [16.0]),
-    gaps=Gaps([0], ["forward"], [0.1], [0.2], ["host_late"], ["a"], ["b"]),
-    memory=MemoryUse([0], ["forward"], ["aten::mm"], [4], [0], [0], [2], [1], [0]),
-)
 
 
 @pytest.fixture
