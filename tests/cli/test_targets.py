@@ -56,7 +56,8 @@ def test_what_cannot_be_written_is_refused_before_a_run_is_read(
     assert (place / "loop").is_symlink()
 
 
-@pytest.mark.parametrize(("file", "says"), BAD.items())
+# a folder is just where results go
+@pytest.mark.parametrize(("file", "says"), [one for one in BAD.items() if one[0] != "folder"])
 @pytest.mark.parametrize(
     "words",
     [["run", "fake/known", *FAKE, "--output"], ["noise", "fake/known", *FAKE[:4], "--output"]],
@@ -64,8 +65,6 @@ def test_what_cannot_be_written_is_refused_before_a_run_is_read(
 )
 def test_results_are_refused_before_a_device_is_asked(place, call, monkeypatch, words, file, says):
     monkeypatch.setattr("hwbench.recording.session.describe_device", None)
-    if file == "folder":
-        return
     assert_one_line(call(*words, file), 2, says)
 
 
