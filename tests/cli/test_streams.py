@@ -81,6 +81,8 @@ def broken():
 @pytest.fixture
 def full():
     """A disk without room."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
     device = os.open("/dev/full", os.O_WRONLY)
     yield device
     os.close(device)
