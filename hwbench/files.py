@@ -16,7 +16,7 @@ WAITS_NOT = getattr(os, "O_NONBLOCK", 0)
 """Opens a pipe without waiting for its other end."""
 
 PIPE_S, POLL_S = 5.0, 0.02
-"""How long a pipe may have nothing to read, and how often it is asked."""
+"""How long a pipe may have nothing to read, or nobody who reads it, and how often it is asked."""
 
 SHORT = 50
 """The most characters of a name that stay in that of its temporary file: 200 bytes of UTF-8."""

@@ -14,7 +14,7 @@ import click
 
 from hwbench import __version__
 from hwbench.cli import options, signals, streams
-from hwbench.printable import storable
+from hwbench.printable import printable, storable
 from hwbench.records import UserError
 
 COMMANDS = {
@@ -135,12 +135,14 @@ def _in_a_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (a bug in hwbench; --debug shows the traceback)"
 
 
-LONGEST_MESSAGE = 2000
-"""In characters: click repeats a value of any length in its refusal."""
+MESSAGE_END = 700
+"""In characters: how much of the beginning and of the end of a message is shown, if it is longer
+than both, as one that repeats a value of any length. What is wrong with it may stand at the end."""
 
 
 def _report_error(message: str, status: int) -> int:
-    if len(message) > LONGEST_MESSAGE:
-        message = message[:LONGEST_MESSAGE] + "…"
+    message = printable(message)
+    if len(message) > 2 * MESSAGE_END:
+        message = f"{message[:MESSAGE_END]}…{message[-MESSAGE_END:]}"
     options.print_line(f"hwbench: {message}", err=True)
     return status

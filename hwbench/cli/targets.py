@@ -6,13 +6,8 @@ import stat
 import time
 from pathlib import Path
 
-from hwbench.files import atomic_write, require_folder
+from hwbench.files import PIPE_S, POLL_S, WAITS_NOT, atomic_write, require_folder
 from hwbench.records import UserError
-
-READER_S = 5.0
-"""How long a named pipe may wait for who reads it."""
-
-POLL_S = 0.05
 
 
 def require_target(file: Path, option: str = "") -> None:
@@ -66,8 +61,8 @@ def write_page(file: Path, text: str) -> None:
 
 def append(file: Path, text: str) -> None:
     """Write to the end of a file, or into a pipe. OSError if it cannot be written, or if nobody
-    reads the pipe."""
-    until = time.monotonic() + READER_S
+    reads the pipe for PIPE_S seconds."""
+    until = time.monotonic() + PIPE_S
     while (handle := _opened(file)) is None:
         if time.monotonic() > until:
             raise OSError(errno.ENXIO, "nobody reads this pipe")
@@ -78,14 +73,13 @@ def append(file: Path, text: str) -> None:
 
 def _opened(file: Path) -> int | None:
     """The file, open at its end; None if it is a pipe that nobody reads yet."""
-    waits_not = getattr(os, "O_NONBLOCK", 0)
     try:
-        handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | waits_not, 0o666)
+        handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | WAITS_NOT, 0o666)
     except OSError as error:
         if error.errno == errno.ENXIO:
             return None
         raise
-    if waits_not:
+    if WAITS_NOT:
         os.set_blocking(handle, True)
     return handle
 

@@ -95,10 +95,10 @@ def test_a_name_may_be_as_long_as_names_may_be(tmp_path, name):
 
 
 def test_a_pipe_waits_for_its_reader_but_not_for_ever(place, monkeypatch):
-    monkeypatch.setattr(targets, "READER_S", 0.2)
+    monkeypatch.setattr(targets, "PIPE_S", 0.2)
     with pytest.raises(UserError, match="pipe: cannot be written: nobody reads this pipe"):
         targets.write_page(place / "pipe", "text")
-    monkeypatch.setattr(targets, "READER_S", 10)
+    monkeypatch.setattr(targets, "PIPE_S", 10)
     texts: list[str] = []
     read = threading.Thread(target=lambda: texts.append((place / "pipe").read_text()))
     threading.Timer(0.2, read.start).start()
@@ -126,7 +126,7 @@ def test_a_reader_that_leaves_a_pipe_has_seen_enough(place):
 
 @pytest.mark.parametrize("summary", ["pipe", "loop", "folder"])
 def test_a_summary_that_cannot_be_written_leaves_the_verdict(place, call, monkeypatch, summary):
-    monkeypatch.setattr(targets, "READER_S", 0.1)
+    monkeypatch.setattr(targets, "PIPE_S", 0.1)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(place / summary))
     done = call("gate", "--baseline", "a", "--candidate", "b")
