@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -137,7 +138,7 @@ def test_the_process_ends_well_without_any_stream(tmp_path, broken):
     command = [sys.executable, "-m", "hwbench", "completion"]
     done = subprocess.run(command, stdout=broken, stderr=subprocess.PIPE, env=environment())
     assert (done.returncode, done.stderr) == (0, b"")
-    closed = f"exec {' '.join(command)} <&- >&- 2>&-"
+    closed = f"exec {shlex.join(command)} <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", closed], env=environment()).returncode == 0
 
 
