@@ -232,7 +232,7 @@ class TestBadInput:
             (["gemm", "--min-time", "nan"], "min_time_s = nan"),
             (["gemm", "--max-time", "1e99"], "max_time_s = 1e\\+99"),
             (["gemm", "--min-samples", "many"], "'many' is not a valid integer"),
-            (["gemm", "--min-samples", "9" * 5000], "^.{700,720}…9{500,}' is not a valid integer.$"),
+            (["gemm", "--min-samples", "9" * 5000], "^.{700,720}…9.*' is not a valid integer.$"),
             (["gemm", "--seed", "-1"], "seed = -1: expected a whole number from 0 to 4294967295$"),
             (["gemm", "--run-id", "../x"], r"run id '../x'"),
             (["gemm", "--run-id", "reference"], "reference is the folder of the reference runs"),
